@@ -1,0 +1,10 @@
+//! Signal kernels of offkey. No Python here: parameters in, samples out, no hidden state.
+//!
+//! Every kernel that works on many clips takes a [`par::Cancel`] and a number of threads; the result never
+//! depends on that number. Random numbers come from counter-based streams ([`rng`]).
+
+mod error;
+pub mod par;
+pub mod rng;
+
+pub use error::{Error, Result};

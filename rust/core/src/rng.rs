@@ -1,0 +1,99 @@
+//! Random streams named by a key: the same key gives the same numbers on every processor, for any number of
+//! threads, because a stream is a function of its key and no state is shared.
+//!
+//! A key (seed, epoch, clip, occurrence, ...) is mixed by `SplitMix64` (Steele, Lea and Flood 2014) into the state of
+//! xoshiro256++ (Blackman and Vigna 2019).
+
+/// One stream of random numbers.
+#[derive(Clone, Debug)]
+pub struct Stream([u64; 4]);
+
+impl Stream {
+    /// The stream of a key; any change of any part of the key gives an unrelated stream.
+    #[must_use]
+    pub fn new(key: &[u64]) -> Self {
+        let mut hash = 0x6f66_666b_6579_0001 ^ key.len() as u64;
+        for &part in key {
+            hash =
+                mix(hash.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ mix(part.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+        }
+        Self(std::array::from_fn(|i| {
+            mix(hash.wrapping_add((i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        }))
+    }
+
+    /// 64 uniform bits.
+    pub fn next_u64(&mut self) -> u64 {
+        let s = &mut self.0;
+        let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
+        let t = s[1] << 17;
+        s[2] ^= s[0];
+        s[3] ^= s[1];
+        s[1] ^= s[2];
+        s[0] ^= s[3];
+        s[2] ^= t;
+        s[3] = s[3].rotate_left(45);
+        result
+    }
+
+    /// Uniform in `[0, 1)`, 53 bits.
+    pub fn uniform(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Uniform in `[low, high)`.
+    pub fn uniform_in(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.uniform()
+    }
+
+    /// Uniform in `0..n` by Lemire's method without bias; `n` must not be 0.
+    pub fn below(&mut self, n: u64) -> u64 {
+        assert!(n > 0, "below(0) has no value to give");
+        loop {
+            let product = u128::from(self.next_u64()) * u128::from(n);
+            if product as u64 >= n.wrapping_neg() % n {
+                return (product >> 64) as u64;
+            }
+        }
+    }
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_never_change() {
+        let mut stream = Stream::new(&[1, 2, 3]);
+        let first: Vec<u64> = (0..3).map(|_| stream.next_u64()).collect();
+        let mut again = Stream::new(&[1, 2, 3]);
+        assert_eq!(first, (0..3).map(|_| again.next_u64()).collect::<Vec<_>>());
+        assert_ne!(first[0], Stream::new(&[1, 2, 4]).next_u64());
+        assert_ne!(first[0], Stream::new(&[1, 2, 3, 0]).next_u64());
+    }
+
+    #[test]
+    fn below_covers_its_range_evenly() {
+        let mut stream = Stream::new(&[7]);
+        let mut counts = [0_u32; 7];
+        for _ in 0..70_000 {
+            counts[stream.below(7) as usize] += 1;
+        }
+        assert!(counts.iter().all(|&n| (9_500..10_500).contains(&n)), "{counts:?}");
+    }
+
+    #[test]
+    fn uniform_stays_inside() {
+        let mut stream = Stream::new(&[]);
+        let mean =
+            (0..100_000).map(|_| stream.uniform()).inspect(|u| assert!((0.0..1.0).contains(u))).sum::<f64>()
+                / 1e5;
+        assert!((mean - 0.5).abs() < 0.005);
+    }
+}
