@@ -57,7 +57,7 @@ class InlierModel(Protocol):
 
     @property
     def held_out(self) -> Calibration:
-        """The scores that thresholds and `select` are taken from; of kind `training` only if nothing else is."""
+        """The scores that thresholds and `select` are taken from; of kind `training` only as a last resort."""
 
     @property
     def pseudo_anomalies(self) -> PseudoAnomalies | None:
