@@ -4,6 +4,7 @@
 //! depends on that number. Random numbers come from counter-based streams ([`rng`]).
 
 mod error;
+pub mod gaussian;
 pub mod par;
 pub mod rng;
 
