@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from offkey.errors import TrainingError
+from offkey.files import atomic_path
 
 __all__ = ["Checkpoint", "Progress"]
 
 _FORMAT = 1
 _KEY = "offkey_checkpoint"
+_SAME_DB = 1e-3
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -49,16 +49,21 @@ class Checkpoint:
         The file.
     fingerprint : Mapping of str to str
         What must be the same for a training to go on: recipe, seed, data. A checkpoint with another one is refused.
+    levels : Tensor
+        Mean log-Mel of the training clips in dB, ``(n_mels,)``: must agree too, to 0.001 dB, since another processor
+        may round otherwise.
     """
 
-    def __init__(self, path: Path, fingerprint: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, fingerprint: Mapping[str, str], *, levels: Tensor) -> None:
         self.path = path
         self._fingerprint = dict(fingerprint)
+        self._levels = levels
 
     def save(self, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
         """Write the state, replacing the file only when all is written."""
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in progress.best.items()}
+        tensors["levels"] = self._levels
         for number, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
         metadata = {
@@ -69,7 +74,9 @@ class Checkpoint:
             "best_loss": progress.best_loss,
         }
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        _replace(self.path, save(plain, {_KEY: json.dumps(metadata)}))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.path) as scratch:
+            save_file(plain, scratch, {_KEY: json.dumps(metadata)})
 
     def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
         """Put the saved state into model and optimiser; return the progress, or None if there is no file.
@@ -82,7 +89,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         tensors, metadata = self._read()
-        self._check(metadata)
+        self._check(metadata, tensors)
         try:
             model.load_state_dict(_part(tensors, "model."))
             _restore_optimiser(optimiser, _part(tensors, "optimiser."))
@@ -107,13 +114,16 @@ class Checkpoint:
         except (SafetensorError, KeyError, ValueError) as error:
             raise TrainingError(f"checkpoint {self.path}: damaged or no checkpoint ({error}); {self._advice}") from None
 
-    def _check(self, metadata: dict[str, Any]) -> None:
+    def _check(self, metadata: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         if metadata.get("format") != _FORMAT:
             raise TrainingError(
                 f"checkpoint {self.path}: format {metadata.get('format')}, expected {_FORMAT}; {self._advice}"
             )
         saved = metadata.get("fingerprint", {})
         different = [name for name, value in self._fingerprint.items() if saved.get(name) != value]
+        levels = tensors.get("levels", torch.empty(0))
+        if levels.shape != self._levels.shape or (levels - self._levels).abs().max() > _SAME_DB:
+            different.append("content of the clips")
         if different:
             raise TrainingError(
                 f"checkpoint {self.path}: written with another {' and another '.join(different)} than this training; "
@@ -137,16 +147,3 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tens
             if value.shape == parameter.shape:
                 state[key] = torch.empty_like(parameter).copy_(value)
 
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
