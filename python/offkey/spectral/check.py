@@ -140,9 +140,9 @@ def add_bumps(
     """Draw what an anomaly might add to each clip's statistics.
 
     A clip gets 1 to 4 Gaussian bumps in level: sigma uniform from 0.5 to 4 bins (scaled by ``n_mels / 128``),
-    any centre, amplitude log-uniform from 0.05 to 1 of each bin's deviation, random sign. In half of the clips
-    the deviations over time also change, by a factor ``1 + a b`` with b the clip's first bump (one bump, so that
-    the factor stays positive) and the size of a log-uniform from 0.03 to 0.5, random sign.
+    any centre, amplitude log-uniform from 0.05 to 1 of each bin's deviation, random sign. In half of the
+    clips the deviations over time also change, by a factor ``1 + a b`` with b the clip's first bump (one, so
+    that the factor stays positive) and the size of a log-uniform from 0.03 to 0.5, random sign.
 
     Parameters
     ----------
@@ -188,8 +188,8 @@ def out_of_fold(clips: NormalClips, candidates: Sequence[Settings], *, draws: in
     Returns
     -------
     numpy.ndarray
-        ``(candidates, 1 + draws, clips)`` log scores: first of the clips as they are, then with bumps, the same
-        for every candidate. NaN where an ID has no clip in the other folds.
+        ``(candidates, 1 + draws, clips)`` log scores: first of the clips as they are, then with bumps, the
+        same for every candidate. NaN where an ID has no clip in the other folds.
     """
     scores = np.full((len(candidates), 1 + draws, len(clips.ids)), np.nan)
     deviation_db = clips.level_deviation_db()
@@ -224,8 +224,8 @@ def _models(clips: NormalClips, candidates: Sequence[Settings], rows: np.ndarray
 def choose(clips: NormalClips, pools: IdPools, *, draws: int, seed: int) -> Choice:
     """Choose covariance, ridge and feature sets by the criterion (METHOD 9.2).
 
-    First covariance and ridge by set M alone: the covariance with the best AUC, then the smallest ridge within
-    0.002 of it. Then set L joins M, A and P if the AUC of the summed standardised scores rises.
+    First covariance and ridge by set M alone: the covariance with the best AUC, then the smallest ridge
+    within 0.002 of it. Then set L joins M, A and P if the AUC of the summed standardised scores rises.
     """
     kinds = (False, True) if clips.own_ids else (False,)
     candidates = [Settings("M", own, ridge) for own, ridge in itertools.product(kinds, _RIDGES)]

@@ -18,8 +18,7 @@ class Folds(NamedTuple):
     """Which fold holds out each clip."""
 
     fold: np.ndarray
-    """``(clips,)`` int64 in ``0..count``."""
-    count: int
+    """``(clips,)`` int64 from 0."""
     notes: tuple[str, ...]
     """What a user should know: fewer folds than asked for, recordings that had to be split."""
 
@@ -81,7 +80,7 @@ def make_folds(
     used = int(fold.max()) + 1
     if used < count:
         notes.append(f"{used} folds instead of {count}: there are no more recordings to hold out")
-    return Folds(fold, used, tuple(notes))
+    return Folds(fold, tuple(notes))
 
 
 def _units(ids: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, list[int]]:
@@ -99,7 +98,7 @@ def _units(ids: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, list[int
 
 
 def _assign(ids: np.ndarray, units: np.ndarray, *, count: int, seed: int) -> np.ndarray:
-    """Give each unit, the largest first, to the fold with the fewest clips of its IDs, then the fewest at all."""
+    """Give each unit, the largest first, to the fold with the fewest clips of its IDs, then of all."""
     n_units = int(units.max()) + 1
     count = min(count, n_units)
     members = np.zeros((n_units, int(ids.max()) + 1), dtype=np.int64)
@@ -111,7 +110,8 @@ def _assign(ids: np.ndarray, units: np.ndarray, *, count: int, seed: int) -> np.
     for unit in order:
         fold_of[unit] = np.lexsort((held.sum(axis=1), held @ members[unit]))[0]
         held[fold_of[unit]] += members[unit]
-    return fold_of[units]
+    assigned: np.ndarray = fold_of[units]
+    return assigned
 
 
 def _every_fold_can_be_fitted(ids: np.ndarray, fold: np.ndarray) -> bool:

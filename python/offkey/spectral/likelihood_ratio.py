@@ -1,8 +1,8 @@
 """The likelihood ratio of "a smooth bump was added to this clip's spectrum" against "this clip is normal".
 
 With the deviation d of a clip from its ID's mean, distributed as N(0, S) among normals and as N(0, S + R)
-among anomalies, twice the log ratio is, less a constant, ``d' [S^-1 - (S + R)^-1] d``. R = tau t K says what an
-anomaly looks like: neighbouring bins move together. With tau to infinity it is the squared Mahalanobis
+among anomalies, twice the log ratio is, less a constant, ``d' [S^-1 - (S + R)^-1] d``. R = tau t K says what
+an anomaly looks like: neighbouring bins move together. With tau to infinity it is the squared Mahalanobis
 distance.
 """
 
@@ -159,7 +159,7 @@ class LikelihoodRatio:
     """``(ids,)`` int64: the covariance of each ID."""
 
     def log_scores(self, features: np.ndarray) -> np.ndarray:
-        """Return ``ln(ratio + 1e-12)`` of ``(clips, blocks * n_mels)`` features to each ID, ``(clips, ids)``."""
+        """Return ``ln(ratio + 1e-12)`` of ``(clips, blocks * n_mels)`` features, ``(clips, ids)``."""
         scaled = self.scale.apply(features)
         columns = [
             np.square((scaled - mean) @ self.factors[k]).sum(axis=1)

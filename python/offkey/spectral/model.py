@@ -1,4 +1,4 @@
-"""Recipe `spectral`: a closed-form model of normal sound, fitted in seconds with numpy and the kernels alone."""
+"""Recipe `spectral`: a closed-form model of normal sound, fitted in seconds without torch."""
 
 from __future__ import annotations
 
@@ -168,8 +168,8 @@ class SpectralModel:
         Returns
         -------
         dict
-            ``a_spectral`` -> ``(clips, ids)`` float64: the sum over feature sets of the log ratio's z; higher = more
-            anomalous. An unknown ID is the column with the smallest.
+            ``a_spectral`` -> ``(clips, ids)`` float64: the sum over feature sets of the log ratio's z;
+            higher = more anomalous. An unknown ID is the column with the smallest.
 
         Raises
         ------
@@ -250,7 +250,7 @@ class SpectralModel:
             )
         except KeyError as error:
             raise DetectorFileError(
-                f"spectral model: the field {error} is missing; the file was not written by this version of offkey"
+                f"spectral model: the field {error} is missing; expected a file of this version of offkey"
             ) from None
 
 
@@ -277,8 +277,9 @@ def _positions(
 
 
 def _own_ids(ids: np.ndarray, fold: np.ndarray) -> tuple[int, ...]:
-    """Return the IDs with 20 clips or more in every fold's training part: the same in all fits, so that
-    out-of-fold scores come from the kind of model that is used in the end.
+    """Return the IDs with 20 clips or more in every fold's training part.
+
+    The same in all fits, so that out-of-fold scores come from the kind of model that is used in the end.
     """
     held = np.zeros((int(fold.max()) + 1, int(ids.max()) + 1), dtype=np.int64)
     np.add.at(held, (fold, ids), 1)
@@ -309,15 +310,13 @@ def _notes(
     if choice.own_covariance and len(clips.own_ids) < len(names):
         few = ", ".join(name for i, name in enumerate(names) if i not in clips.own_ids)
         notes.append(
-            f"spectral: ID {few}: fewer than {_MIN_CLIPS_FOR_OWN_COVARIANCE} clips in a fold, uses the shared covariance"
+            f"spectral: ID {few}: the shared covariance, for want of {_MIN_CLIPS_FOR_OWN_COVARIANCE} clips a fold"
         )
     dropped: dict[str, str] = {}
     for ratio in ratios.values():
         dropped |= ratio.scale.dropped()
     for name, bins in dropped.items():
-        notes.append(
-            f"spectral: Mel bins {bins} of `{name}` do not vary over the training clips and are not used"
-        )
+        notes.append(f"spectral: Mel bins {bins} of `{name}` do not vary over clips, not used")
     if pools.shared and len(names) > 1:
         few = ", ".join(names[i] for i in pools.shared)
         notes.append(f"spectral: ID {few}: fewer than 10 clips, standardised with pooled statistics")

@@ -73,7 +73,7 @@ class StatisticsTable:
         return StatisticsTable({name: values[rows] for name, values in self.columns.items()})
 
     def shifted(self, *, level_db: np.ndarray, log_deviation: np.ndarray) -> StatisticsTable:
-        """Return the table with ``(clips, n_mels)`` added to the levels and to the logarithms of deviations."""
+        """Return the table with ``(clips, n_mels)`` added to levels and to logarithms of deviations."""
         shifts = {"mean": level_db, "p5": level_db, "lstd": log_deviation, "ldstd": log_deviation}
         return StatisticsTable({name: values + shifts[name] for name, values in self.columns.items()})
 
@@ -107,8 +107,8 @@ class Scale:
         kept = unit >= _SMALLEST_DEVIATION
         if not kept.any():
             raise DatasetError(
-                f"feature set {feature_set} ({', '.join(FEATURE_SETS[feature_set])}): no Mel bin varies over the "
-                f"{len(features)} training clips; are they all silent, or copies of one clip?"
+                f"feature set {feature_set} ({', '.join(FEATURE_SETS[feature_set])}): no Mel bin varies over "
+                f"the {len(features)} training clips; are they all silent, or copies of one clip?"
             )
         return cls(feature_set, kept, center[kept], unit[kept])
 
