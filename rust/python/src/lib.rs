@@ -1,11 +1,14 @@
 //! `offkey._native`: parse, release the GIL, call the core, wrap. No arithmetic here.
 
 mod call;
+mod features;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<features::LogMel>()?;
+    module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
     Ok(())
 }
