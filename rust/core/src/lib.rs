@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod error;
+pub mod gaussian;
 pub mod mel;
 pub mod par;
 pub mod rng;

@@ -2,6 +2,7 @@
 
 mod call;
 mod features;
+mod gaussian;
 
 use pyo3::prelude::*;
 
@@ -10,5 +11,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<features::LogMel>()?;
     module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
+    gaussian::register(module)?;
     Ok(())
 }
