@@ -12,14 +12,18 @@ from offkey._native import __version__
 
 if TYPE_CHECKING:
     from offkey import datasets, errors
+    from offkey.features import ClipStatistics, LogMel, clip_statistics
 
 # public name -> module that defines it; a name equal to its module's last part is the module itself
 _HOME = {
+    "ClipStatistics": "offkey.features",
+    "LogMel": "offkey.features",
+    "clip_statistics": "offkey.features",
     "datasets": "offkey.datasets",
     "errors": "offkey.errors",
 }
 
-__all__ = ["__version__", "datasets", "errors"]
+__all__ = ["ClipStatistics", "LogMel", "__version__", "clip_statistics", "datasets", "errors"]
 
 
 def __getattr__(name: str) -> Any:

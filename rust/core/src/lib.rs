@@ -3,9 +3,14 @@
 //! Every kernel that works on many clips takes a [`par::Cancel`] and a number of threads; the result never
 //! depends on that number. Random numbers come from counter-based streams ([`rng`]).
 
+#![deny(unsafe_code)]
+
 mod error;
 pub mod gaussian;
+pub mod mel;
 pub mod par;
 pub mod rng;
+pub mod simd;
+pub mod statistics;
 
 pub use error::{Error, Result};

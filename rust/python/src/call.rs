@@ -44,7 +44,8 @@ pub(crate) fn long<T: Send>(
         let mut signal = Ok(());
         loop {
             let heard = &mut heard; // unique, so that it may be used with the GIL released
-            if py.detach(move || heard.recv_timeout(SIGNAL_INTERVAL)) != Err(mpsc::RecvTimeoutError::Timeout) {
+            if py.detach(move || heard.recv_timeout(SIGNAL_INTERVAL)) != Err(mpsc::RecvTimeoutError::Timeout)
+            {
                 break;
             }
             if signal.is_ok() {

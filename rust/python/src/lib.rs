@@ -1,6 +1,7 @@
 //! `offkey._native`: parse, release the GIL, call the core, wrap. No arithmetic here.
 
 mod call;
+mod features;
 mod gaussian;
 
 use pyo3::prelude::*;
@@ -9,5 +10,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     gaussian::register(module)?;
+    module.add_class::<features::LogMel>()?;
+    module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
     Ok(())
 }
