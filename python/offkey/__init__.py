@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 from offkey._native import __version__
 
 if TYPE_CHECKING:
-    from offkey import datasets, errors
+    from offkey import augment, datasets, errors
+    from offkey.augment import Augmenter
 
 # public name -> module that defines it; a name equal to its module's last part is the module itself
 _HOME = {
+    "Augmenter": "offkey.augment",
+    "augment": "offkey.augment",
     "datasets": "offkey.datasets",
     "errors": "offkey.errors",
 }
 
-__all__ = ["__version__", "datasets", "errors"]
+__all__ = ["Augmenter", "__version__", "augment", "datasets", "errors"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 //! Every kernel that works on many clips takes a [`par::Cancel`] and a number of threads; the result never
 //! depends on that number. Random numbers come from counter-based streams ([`rng`]).
 
+pub mod augment;
 mod error;
 pub mod par;
 pub mod rng;
