@@ -11,19 +11,31 @@ from typing import TYPE_CHECKING, Any
 from offkey._native import __version__
 
 if TYPE_CHECKING:
-    from offkey import datasets, errors
+    from offkey import augment, datasets, errors
+    from offkey.augment import Augmenter
     from offkey.features import ClipStatistics, LogMel, clip_statistics
 
 # public name -> module that defines it; a name equal to its module's last part is the module itself
 _HOME = {
+    "Augmenter": "offkey.augment",
     "ClipStatistics": "offkey.features",
     "LogMel": "offkey.features",
+    "augment": "offkey.augment",
     "clip_statistics": "offkey.features",
     "datasets": "offkey.datasets",
     "errors": "offkey.errors",
 }
 
-__all__ = ["ClipStatistics", "LogMel", "__version__", "clip_statistics", "datasets", "errors"]
+__all__ = [
+    "Augmenter",
+    "ClipStatistics",
+    "LogMel",
+    "__version__",
+    "augment",
+    "clip_statistics",
+    "datasets",
+    "errors",
+]
 
 
 def __getattr__(name: str) -> Any:
