@@ -40,7 +40,6 @@ class LogMel:
     def statistics(self, clips: Sequence[ndarray], num_threads: int | None) -> _Statistics: ...
 
 def clip_statistics(logmels: NDArray[float32], num_threads: int | None) -> _Statistics: ...
-
 def fit_gaussians(
     x: NDArray[np.float32] | NDArray[np.float64],
     index: NDArray[np.int64],
