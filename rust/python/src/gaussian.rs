@@ -138,10 +138,7 @@ fn fit_gaussians<'py>(
 
 /// Upper triangular factors W (m, d, d) with W W' = (S + ridge t I)^-1, t = trace(S) / d, and the ridges (m,).
 #[pyfunction]
-fn whiten<'py>(
-    py: Python<'py>,
-    covariances: PyReadonlyArray3<'py, f64>,
-) -> PyResult<WhitenArrays<'py>> {
+fn whiten<'py>(py: Python<'py>, covariances: PyReadonlyArray3<'py, f64>) -> PyResult<WhitenArrays<'py>> {
     let [count, dim] = square("covariances", &covariances)?;
     let values = covariances.as_slice().map_err(|_| not_contiguous("covariances"))?;
     let whitened = call::short(py, || {

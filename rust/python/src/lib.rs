@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    gaussian::register(module)?;
     module.add_class::<features::LogMel>()?;
     module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
-    gaussian::register(module)?;
     Ok(())
 }

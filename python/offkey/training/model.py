@@ -1,0 +1,212 @@
+"""The network as a model of normal sound: fitted, scored, saved (METHOD of Zhang et al. 2023, section 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from offkey.errors import DetectorFileError, OffkeyError, RecipeError
+from offkey.inlier import Calibration, PseudoAnomalies
+from offkey.nn.model import Model
+from offkey.recipe import Recipe
+from offkey.scoring.gaussian import Gaussian
+from offkey.training import calibration
+from offkey.training.data import TrainingClips
+from offkey.training.device import Device, resolve_device
+from offkey.training.events import Observer, ignore
+from offkey.training.fitting import Trained, train
+from offkey.training.inference import ClipOutputs, infer, window_frames
+
+__all__ = ["NetworkModel"]
+
+
+class NetworkModel:
+    """A trained network with a Gaussian for each machine ID's embeddings; made by `fit` or `from_state`.
+
+    Follows the protocol `offkey.inlier.InlierModel`.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: Model,
+        gaussian: Gaussian,
+        *,
+        machine_ids: Sequence[str],
+        standardise_on: Calibration,
+        held_out: Calibration,
+        pseudo_anomalies: PseudoAnomalies | None,
+        notes: Sequence[str],
+        id_accuracy: float | None,
+    ) -> None:
+        self._recipe = recipe
+        self._model = model.eval()
+        self._gaussian = gaussian
+        self._scorer = calibration.Scorer(gaussian, recipe)
+        self._longest = window_frames(recipe.features)
+        self.machine_ids = tuple(machine_ids)
+        self.standardise_on = standardise_on
+        self.held_out = held_out
+        self.pseudo_anomalies = pseudo_anomalies
+        self.notes = tuple(notes)
+        self.id_accuracy = id_accuracy
+        """How often a held-out normal is told to be of its own ID, mean over IDs; None if that was not measured."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Those of `a_out`, `a_arc` and `a_maha` whose task could be trained."""
+        return calibration.score_names(self._model)
+
+    @classmethod
+    def fit(
+        cls,
+        clips: TrainingClips,
+        *,
+        recipe: Recipe,
+        seed: int = 0,
+        device: Device = "auto",
+        num_threads: int | None = None,
+        checkpoint: Path | None = None,
+        on_event: Observer = ignore,
+    ) -> Self:
+        """Train on normal clips.
+
+        Parameters
+        ----------
+        clips
+            Normal clips of the target type and, as pseudo-anomalies, of other types.
+        recipe
+            What to train, and how; must have a network.
+        seed
+            Every random choice follows from it. On a CPU the same seed, clips and number of torch's threads give the
+            same bytes.
+        device
+            `auto`, `cpu` or `cuda`.
+        num_threads
+            Threads of the kernels that make the batches; all cores if None. The result does not depend on it.
+        checkpoint
+            A file that is written after each epoch. If it is there already, training goes on from it, to the
+            result of an uninterrupted run.
+        on_event
+            Called with each event (see `offkey.training.events`).
+
+        Raises
+        ------
+        RecipeError, ParameterError
+            If the recipe has no network, or sizes that do not fit each other.
+        DeviceError
+            If the device is not there.
+        TrainingError
+            If no task can be trained, a loss is not finite, or the checkpoint is damaged or of another training.
+        ArrayError
+            If a clip is empty, not finite or of the wrong shape.
+        """
+        trained = train(
+            clips,
+            recipe=recipe,
+            seed=seed,
+            device=resolve_device(device),
+            num_threads=num_threads,
+            checkpoint=checkpoint,
+            observer=on_event,
+        )
+        return cls._calibrated(trained, recipe)
+
+    @classmethod
+    def _calibrated(cls, trained: Trained, recipe: Recipe) -> Self:
+        made = calibration.calibrate(trained, recipe)
+        return cls(
+            recipe,
+            trained.model,
+            made.gaussian,
+            machine_ids=trained.machine_ids,
+            standardise_on=made.standardise_on,
+            held_out=made.held_out,
+            pseudo_anomalies=made.pseudo_anomalies,
+            notes=(*trained.notes, *made.notes),
+            id_accuracy=made.id_accuracy,
+        )
+
+    def scores(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Score clips against every known ID.
+
+        Parameters
+        ----------
+        inputs
+            Log-Mels ``(n_mels, frames)`` float32 in dB, or an array ``(clips, n_mels, frames)``. Clips above 30 s are
+            cut into windows, whose scores are averaged.
+
+        Returns
+        -------
+        dict of str to ndarray
+            For each score name ``(clips, IDs)`` float64, higher = more anomalous.
+
+        Raises
+        ------
+        ArrayError
+            If there is no clip, or one of another shape or with values that are not finite.
+        """
+        return self._scorer.matrices(self._outputs(inputs))
+
+    def embeddings(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the embeddings ``(clips, embedding_dim)`` float64 of log-Mels as `scores` takes them."""
+        outputs = self._outputs(inputs)
+        return outputs.per_clip(outputs.embeddings)
+
+    def use_device(self, device: Device) -> None:
+        """Compute on another device from now on.
+
+        Raises
+        ------
+        DeviceError
+            If it is not there.
+        """
+        self._model.to(resolve_device(device))
+
+    def _outputs(self, inputs: Sequence[np.ndarray]) -> ClipOutputs:
+        return infer(self._model, inputs, longest=self._longest)
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
+        arrays = {f"model.{k}": v.cpu().contiguous().numpy() for k, v in self._model.state_dict().items()}
+        metadata: dict[str, Any] = {
+            "machine_ids": list(self.machine_ids),
+            "augmentation_classes": _rows(self._model.augmentation_head),
+            "type_task": self._model.type_head is not None,
+            "notes": list(self.notes),
+            "id_accuracy": self.id_accuracy,
+        }
+        gaussian = self._gaussian.state()
+        arrays |= {f"gaussian.{k}": v for k, v in gaussian[0].items()}
+        metadata["gaussian"] = gaussian[1]
+        for name, part in self._calibrations().items():
+            arrays |= {f"{name}.{k}": v for k, v in part.scores.items()}
+            metadata[name] = {"machine_ids": list(part.machine_ids)}
+            if isinstance(part, Calibration):
+                arrays[f"{name}.indices"] = part.indices
+                metadata[name]["kind"] = part.kind
+        return arrays, metadata
+
+    @classmethod
+    def from_state(
+        cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any], *, device: Device = "auto"
+    ) -> Self:
+        """Rebuild a model that gives the same scores.
+
+        Raises
+        ------
+        DetectorFileError
+            If arrays or metadata are missing or do not fit the recipe.
+        DeviceError
+            If the device is not there.
+        """
+        torch_device = resolve_device(device)
+        try:
+            return cls._rebuilt(recipe, arrays, metadata, torch_device)
+        except (KeyError, TypeError, ValueError, RuntimeError, OffkeyError) as error:
+            what = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise DetectorFileError(f"saved network: does not fit recipe {recipe.name!r}: {what}") from None
