@@ -1,1 +1,28 @@
-"""."""
+"""Datasets: loaders that turn folders of recordings into one table of clips.
+
+`dcase2020`, `mimii` and `folder` read what is there; `synthetic` makes machines where nothing is.
+"""
+
+from __future__ import annotations
+
+from offkey.datasets.arrays import LogMelArrays
+from offkey.datasets.base import Clip, Clips, Dataset
+from offkey.datasets.dcase import dcase2020
+from offkey.datasets.folder import folder
+from offkey.datasets.layout import detect_layout, list_machines
+from offkey.datasets.mimii import mimii
+from offkey.datasets.paths import find_audio, parse_machine_id
+
+__all__ = [
+    "Clip",
+    "Clips",
+    "Dataset",
+    "LogMelArrays",
+    "dcase2020",
+    "detect_layout",
+    "find_audio",
+    "folder",
+    "list_machines",
+    "mimii",
+    "parse_machine_id",
+]

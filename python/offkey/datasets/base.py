@@ -11,7 +11,9 @@ import numpy as np
 
 from offkey.errors import DatasetError
 
-__all__ = ["Clip", "Clips", "Dataset"]
+__all__ = ["NO_OTHERS", "Clip", "Clips", "Dataset"]
+
+NO_OTHERS = "no clips of other machine types: nothing to serve as pseudo-anomalies"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +112,23 @@ class Dataset:
     def test(self) -> Clips:
         """Test clips of the target type."""
         return self.clips.where(machine_type=self.machine, split="test")
+
+    def with_others(self, *datasets: Dataset) -> Dataset:
+        """Return this dataset with the normal training clips of other machine types as pseudo-anomalies.
+
+        Raises
+        ------
+        DatasetError
+            If one of them has the target type too: its clips would be trained on.
+        """
+        clips = self.clips
+        for other in datasets:
+            if any(c.machine_type == self.machine for c in other.clips):
+                raise DatasetError(
+                    f"with_others: {self.machine!r} is the target type, and given as another too"
+                )
+            clips += other.clips.where(split="train", label=0)
+        notes = (
+            self.notes if len(clips) == len(self.clips) else tuple(n for n in self.notes if n != NO_OTHERS)
+        )
+        return dataclasses.replace(self, clips=clips, notes=notes)

@@ -1,1 +1,1 @@
-"""."""
+"""Measures of how well anomalies are told from normal clips, and the protocols of public tasks."""

@@ -1,1 +1,1 @@
-"""."""
+"""From embeddings to scores and decisions."""

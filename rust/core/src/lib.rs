@@ -5,7 +5,9 @@
 
 #![deny(unsafe_code)]
 
+pub mod augment;
 mod error;
+pub mod gaussian;
 pub mod mel;
 pub mod par;
 pub mod rng;

@@ -1,0 +1,54 @@
+"""`offkey info`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from offkey import audio, datasets
+from offkey.cli import console
+from offkey.detector import load
+
+__all__ = ["info"]
+
+
+def info(path: Path, /, *, json: bool = False) -> None:
+    """Say what a file or a folder is: a trained detector, a sound file, or a folder of recordings.
+
+    Parameters
+    ----------
+    path
+        A detector, a sound file or a folder.
+    json
+        Print it as JSON.
+    """
+    facts = _facts(path)
+    if json:
+        console.print_json(facts)
+    else:
+        console.result("\n".join(f"{name + ':':<16} {_plain(value)}" for name, value in facts.items()))
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix == ".offkey":
+        return {"kind": "detector", "path": str(path), **load(path).describe()}
+    return {"kind": "sound file", "path": str(path), **dataclasses.asdict(audio.info(path))}
+
+
+def _folder(path: Path) -> dict[str, Any]:
+    files = datasets.find_audio([path])
+    layout = datasets.detect_layout(path)
+    facts: dict[str, Any] = {"kind": "folder", "path": str(path), "layout": layout, "sound files": len(files)}
+    machines = datasets.list_machines(path, layout=layout)
+    return facts | {"machines": machines}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(f"\n  {name + ':':<14} {_plain(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return str(value)

@@ -1,0 +1,112 @@
+"""What every loader checks before it hands over a dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from offkey.datasets.base import NO_OTHERS, Clip, Clips, Dataset
+from offkey.errors import DatasetError
+
+__all__ = ["checked", "shortlist", "unique_type"]
+
+
+def checked(machine: str, clips: Sequence[Clip], *, where: object, notes: Iterable[str] = ()) -> Dataset:
+    """Return the dataset, with a note on each gap that can be lived with.
+
+    Raises
+    ------
+    DatasetError
+        If no clip is of the type `machine`, if it has no normal training clip, or if a file comes twice.
+    """
+    _refuse_duplicates(clips, where)
+    dataset = Dataset(machine=machine, clips=Clips(clips))
+    if not len(dataset.train):
+        raise DatasetError(
+            f"{where}: machine type {machine!r} has {len(dataset.clips.where(machine_type=machine))} clips, "
+            "but no normal training clip among them; a detector learns from normal clips"
+        )
+    return Dataset(machine=machine, clips=dataset.clips, notes=(*notes, *_gaps(dataset)))
+
+
+def unique_type(types: Iterable[str], machine: str | None, *, where: object) -> str:
+    """Return the machine type asked for, or the only one there is.
+
+    Raises
+    ------
+    DatasetError
+        If the type is not there, or none was asked for and there are several.
+    """
+    found = sorted(set(types))
+    if machine is None and len(found) == 1:
+        return found[0]
+    if machine is None:
+        raise DatasetError(f"{where}: several machine types: {shortlist(found)}; name one with `machine`")
+    if machine not in found:
+        raise DatasetError(
+            f"{where}: no machine type {machine!r}; found: {shortlist(found, most=20) or 'none'}"
+        )
+    return machine
+
+
+def shortlist(items: Iterable[object], *, most: int = 5) -> str:
+    """Return the first few items in words: ``a, b, c and 7 more``."""
+    every = [str(item) for item in items]
+    rest = len(every) - most
+    return ", ".join(every[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _refuse_duplicates(clips: Sequence[Clip], where: object) -> None:
+    twice = [path for path, n in Counter(c.path for c in clips).items() if n > 1]
+    if twice:
+        raise DatasetError(
+            f"{where}: {len(twice)} files are listed more than once, the first: {twice[0]}; each file "
+            "belongs to one machine, one split and one label"
+        )
+
+
+def _gaps(dataset: Dataset) -> list[str]:
+    notes = []
+    train, test = dataset.train, dataset.test
+    faulty = len(dataset.clips.where(machine_type=dataset.machine, split="train", label=1))
+    if faulty:
+        notes.append(f"{faulty} anomalous training clips are left out: training uses normal clips only")
+    unlabelled = len(dataset.clips.where(machine_type=dataset.machine, split="train", label=None))
+    if unlabelled:
+        notes.append(f"{unlabelled} training clips without a label are left out: they may be anomalous")
+    counts = Counter(c.machine_id for c in train)
+    single = sorted(str(i) for i, n in counts.items() if n == 1)
+    if single:
+        notes.append(f"only one normal training clip for ID {shortlist(single)}")
+    if None in counts:
+        notes.append(f"{counts[None]} training clips have no machine ID")
+    untrained = sorted({str(c.machine_id) for c in test if c.machine_id is not None} - set(map(str, counts)))
+    if untrained:
+        notes.append(f"ID {shortlist(untrained)} only in the test part: scored as unknown")
+    notes += _test_gaps(test)
+    shared = {c.group for c in train} & {c.group for c in test if c.label == 0}
+    if shared:
+        notes.append(
+            f"{len(shared)} recordings have clips in both training and test, the first: {min(shared)}; test "
+            "scores of such clips look better than those of new recordings"
+        )
+    if not len(dataset.others):
+        notes.append(NO_OTHERS)
+    return notes
+
+
+def _test_gaps(test: Clips) -> list[str]:
+    if not len(test):
+        return ["no test clips: nothing to evaluate on"]
+    notes = []
+    unlabelled = len(test.where(label=None))
+    if unlabelled:
+        notes.append(
+            f"{unlabelled} of {len(test)} test clips have no label: they can be scored, not evaluated"
+        )
+    for label, name in ((0, "normal"), (1, "anomalous")):
+        ids = {str(c.machine_id) for c in test if c.label is not None}
+        missing = sorted(ids - {str(c.machine_id) for c in test if c.label == label})
+        if missing:
+            notes.append(f"no {name} test clip of ID {shortlist(missing)}: no AUC for it")
+    return notes

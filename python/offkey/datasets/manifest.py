@@ -1,0 +1,92 @@
+"""CSV manifests: one line for each recording."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from offkey.datasets.checks import shortlist
+from offkey.datasets.rows import Row, read_label, read_split
+from offkey.errors import DatasetError
+
+__all__ = ["COLUMNS", "read_rows"]
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "file": ("file", "path", "filename"),
+    "label": ("label",),
+    "machine_type": ("machine_type", "type"),
+    "machine_id": ("machine_id", "id"),
+    "split": ("split",),
+    "domain": ("domain",),
+    "group": ("group", "recording", "source"),
+}
+"""What a manifest may say, and the column names for it; the first that is there counts."""
+
+_NEEDED = ("file", "label")
+
+
+def read_rows(root: Path, manifest: Path) -> list[Row]:
+    """Return the rows of a manifest; file names are relative to `root`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the manifest does not exist, or files that it names.
+    DatasetError
+        If it is not a CSV file, a needed column (``file``, ``label``) is missing, it has no row, or a row has
+        too many or too few cells, an unknown label or split.
+    """
+    if not manifest.is_file():
+        raise FileNotFoundError(f"{manifest}: no such manifest")
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
+            lines = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{manifest}: not a CSV file in UTF-8: {error}") from None
+    header = lines[0][1] if lines else []
+    columns = _columns(manifest, header)
+    if len(lines) < 2:
+        raise DatasetError(f"{manifest}: a header, but no row")
+    rows = [_row(root, f"{manifest}, line {number}", row, header, columns) for number, row in lines[1:]]
+    missing = [row.name for row in rows if not row.path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{manifest}: {len(missing)} of {len(rows)} files are not below {root}: "
+            f"{shortlist(missing, most=3)}"
+        )
+    return rows
+
+
+def _columns(manifest: Path, header: list[str]) -> dict[str, int]:
+    """Return the position of each thing that the manifest says."""
+    names = [name.strip().lower() for name in header]
+    columns = {
+        what: names.index(next(name for name in synonyms if name in names))
+        for what, synonyms in COLUMNS.items()
+        if any(name in names for name in synonyms)
+    }
+    missing = [" or ".join(repr(name) for name in COLUMNS[what]) for what in _NEEDED if what not in columns]
+    if missing:
+        raise DatasetError(
+            f"{manifest}: no column {' and no column '.join(missing)}; its header is {','.join(header)!r}"
+        )
+    return columns
+
+
+def _row(root: Path, where: str, cells: list[str], header: list[str], columns: dict[str, int]) -> Row:
+    if len(cells) != len(header):
+        raise DatasetError(f"{where}: {len(cells)} cells, but the header has {len(header)}")
+    text = {what: cells[index].strip() for what, index in columns.items()}
+    if not text["file"]:
+        raise DatasetError(f"{where}: the name of the file is empty")
+    return Row(
+        path=root / os.path.normpath(text["file"]),
+        machine_type=text.get("machine_type") or None,
+        machine_id=text.get("machine_id") or None,
+        split=read_split(text.get("split", ""), where),
+        label=read_label(text["label"], where),
+        domain=text.get("domain") or None,
+        group=text.get("group") or None,
+        name=text["file"],
+    )

@@ -1,0 +1,151 @@
+"""MIMII, the sounds of malfunctioning industrial machines (Purohit et al. 2019)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from offkey.datasets.base import Clip, Dataset
+from offkey.datasets.checks import checked, shortlist, unique_type
+from offkey.datasets.paths import PathLike, existing_folder, rank, sound_files, subfolders
+from offkey.errors import DatasetError, ParameterError
+
+__all__ = ["Split", "id_folders", "mimii", "snr_folders", "types_at"]
+
+Split = Literal["hitachi", "random75"]
+
+_SNR = re.compile(
+    r"(?P<sign>min(?:us)?_?|[mp+-])?(?P<db>\d+(?:\.\d+)?)_?dB(?:_(?P<type>\w+))?", re.IGNORECASE
+)
+_ID = re.compile(r"id_([0-9A-Za-z]+)")
+
+
+def mimii(root: PathLike, *, machine: str, snr_db: float, split: Split = "hitachi", seed: int = 0) -> Dataset:
+    """Load MIMII at one signal-to-noise ratio.
+
+    Parameters
+    ----------
+    root
+        The folder that the archives were unpacked in: ``<snr>/<type>/id_XX/{normal,abnormal}/NNNNNNNN.wav``.
+        The folder of an SNR may be named as its archive (``-6_dB_fan``, with or without ``fan`` inside) or
+        for all types together (``-6_dB``, ``-6dB``, ``min6dB``). It may itself be `root`.
+    machine
+        The target type, such as ``"fan"``. The other types at the same SNR are the pseudo-anomalies.
+    snr_db
+        -6, 0 or 6 in the original.
+    split
+        The normals of each ID that are tested on. ``"hitachi"``, as the authors' baseline: sorted by name,
+        the first N, N being the number of abnormal clips. ``"random75"``: a quarter drawn by `seed`.
+    seed
+        For ``"random75"``; which files it draws does not depend on the platform.
+
+    Returns
+    -------
+    Dataset
+        Each file is a recording of its own (`group`). The clips of MIMII have eight channels; which one is
+        used is settled where they are read (``channel=0``).
+
+    Raises
+    ------
+    FileNotFoundError
+        If `root` does not exist.
+    DatasetError
+        If no folder is of that SNR or type (those found are named), a type has no ID folder, or the split
+        leaves an ID without a normal training clip.
+    ParameterError
+        If `split` is neither of the two.
+    """
+    if split not in get_args(Split):
+        raise ParameterError(f"split = {split!r}: expected one of {', '.join(get_args(Split))}")
+    base = existing_folder(root)
+    types = types_at(base, snr_db)
+    machine = unique_type((name for name, _ in types), machine, where=f"{base} at {snr_db:g} dB")
+    clips: list[Clip] = []
+    notes: list[str] = []
+    for name, folder in types:
+        for id_folder, machine_id in id_folders(folder):
+            normal, abnormal = (_sounds(id_folder / kind) for kind in ("normal", "abnormal"))
+            train, test = _split(normal, len(abnormal), split, f"{seed}/{name}/{machine_id}")
+            if normal and not train:
+                raise DatasetError(
+                    f"{id_folder}: {len(normal)} normal and {len(abnormal)} abnormal clips: split {split!r} "
+                    "leaves no normal clip to train on; use split='random75'"
+                )
+            rows: list[tuple[Sequence[Path], Literal["train", "test"], Literal[0, 1]]] = [(train, "train", 0)]
+            if name == machine:
+                rows += [(test, "test", 0), (abnormal, "test", 1)]
+                if not normal:
+                    notes.append(f"{id_folder}: no normal clips")
+            clips += [
+                Clip(
+                    path=path,
+                    machine_type=name,
+                    machine_id=machine_id,
+                    split=part,
+                    label=label,
+                    group=str(path),
+                )
+                for paths, part, label in rows
+                for path in paths
+            ]
+    return checked(machine, clips, where=base, notes=notes)
+
+
+def snr_folders(root: Path) -> list[tuple[Path, float, str | None]]:
+    """Return the folders of an SNR (`root` or inside it), the SNR, and the type if the name says one."""
+    return [
+        (folder, _db(match), match["type"])
+        for folder in (root, *subfolders(root))
+        if (match := _SNR.fullmatch(folder.resolve().name))
+    ]
+
+
+def types_at(root: Path, snr_db: float) -> list[tuple[str, Path]]:
+    """Return the machine types at an SNR with their folders, which hold `id_XX`."""
+    named = snr_folders(root)
+    if not named:
+        raise DatasetError(
+            f"{root}: no folder of an SNR; expected names such as -6_dB_fan, 0_dB, 6dB or min6dB, found "
+            f"{shortlist(p.name for p in subfolders(root)) or 'no folder'}"
+        )
+    at = [(folder, archive) for folder, db, archive in named if db == snr_db]
+    if not at:
+        found = ", ".join(f"{db:g}" for db in sorted({db for _, db, _ in named}))
+        raise DatasetError(f"{root}: nothing at {snr_db:g} dB; found: {found} dB")
+    types: dict[str, Path] = {}
+    for folder, archive in at:
+        inside = [p for p in subfolders(folder) if id_folders(p)]
+        if id_folders(folder) and not archive:
+            raise DatasetError(f"{folder}: holds id_XX, but its name does not say of which machine type")
+        found_here = [(archive, folder)] if archive and id_folders(folder) else [(p.name, p) for p in inside]
+        for name, path in found_here:
+            if name in types:
+                raise DatasetError(f"{root}: {name!r} at {snr_db:g} dB comes twice: {types[name]} and {path}")
+            types[name] = path
+    if not types:
+        raise DatasetError(f"{at[0][0]}: no machine type found; expected <type>/id_XX/normal inside")
+    return sorted(types.items())
+
+
+def _db(match: re.Match[str]) -> float:
+    negative = (match["sign"] or "").lower().startswith(("-", "m"))
+    return -float(match["db"]) if negative else float(match["db"])
+
+
+def id_folders(folder: Path) -> list[tuple[Path, str]]:
+    """Return the folders ``id_XX`` with their IDs."""
+    return [(p, match[1]) for p in subfolders(folder) if (match := _ID.fullmatch(p.name))]
+
+
+def _sounds(folder: Path) -> list[Path]:
+    return sound_files(folder) if folder.is_dir() else []
+
+
+def _split(normal: list[Path], abnormal: int, split: Split, key: str) -> tuple[list[Path], list[Path]]:
+    """Return the training and the test part of the normals of one ID."""
+    if split == "hitachi":
+        return normal[abnormal:], normal[:abnormal]
+    drawn = set(sorted(normal, key=lambda path: rank(key, path.name))[: round(len(normal) / 4)])
+    return [p for p in normal if p not in drawn], [p for p in normal if p in drawn]

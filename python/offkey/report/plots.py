@@ -1,0 +1,143 @@
+"""ROC curves, score histograms and a map of the embeddings, drawn into one picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from offkey.errors import MissingExtraError
+from offkey.evaluation.roc import auc, roc_curve
+from offkey.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Panel", "overview"]
+
+# Okabe and Ito (2008): told apart by colour-blind readers and in grey print.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+_NORMAL, _ANOMALOUS = "#0072B2", "#D55E00"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """What one detector said of one test set: a row of the picture."""
+
+    title: str
+    scores: np.ndarray
+    """Anomaly scores ``(clips,)``."""
+    labels: np.ndarray
+    """``(clips,)``, 1 = anomaly."""
+    machine_ids: tuple[str, ...]
+    """The clips' IDs."""
+    embeddings: np.ndarray | None = None
+    """``(clips, dim)`` to be drawn as a t-SNE map, or None."""
+
+
+def overview(panels: list[Panel], path: str | Path) -> None:
+    """Draw a row for each panel: ROC curve of each ID, histogram of the scores, t-SNE map of the embeddings.
+
+    Parameters
+    ----------
+    panels
+        At least one.
+    path
+        Where the picture goes; its ending (``.png``, ``.svg``, ``.pdf``) says in which format.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib or scikit-learn is not installed.
+    """
+    figure_class, canvas_class = _matplotlib()
+    figure = figure_class(figsize=(13.5, 4.2 * len(panels)), layout="constrained")
+    canvas_class(figure)
+    grid = figure.subplots(len(panels), 3, squeeze=False)
+    for row, panel in zip(grid, panels, strict=True):
+        _roc(row[0], panel)
+        _histogram(row[1], panel)
+        _map(row[2], panel)
+    with atomic_path(path) as scratch:
+        figure.savefig(scratch, dpi=110)
+
+
+def _matplotlib() -> tuple[Any, Any]:
+    # Figure and canvas without pyplot: no global state, no display, safe in threads.
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(f"{error}: pictures need the extra: pip install 'offkey[report]'") from None
+    return Figure, FigureCanvasAgg
+
+
+def _roc(axes: Axes, panel: Panel) -> None:
+    ids = np.array(panel.machine_ids)
+    for colour, machine_id in zip(_cycle(), sorted(set(panel.machine_ids)), strict=False):
+        mine = ids == machine_id
+        if len(set(panel.labels[mine].tolist())) < 2:
+            continue  # one class alone has no ROC curve
+        false_positives, true_positives, _ = roc_curve(panel.labels[mine], panel.scores[mine])
+        area = auc(panel.labels[mine], panel.scores[mine])
+        axes.plot(
+            false_positives, true_positives, color=colour, lw=1.8, label=f"ID {machine_id}: AUC {area:.3f}"
+        )
+    axes.plot([0, 1], [0, 1], color="0.7", lw=1, ls=":")
+    axes.axvspan(0, 0.1, color="0.93", zorder=0)
+    axes.text(0.05, 0.02, "pAUC", ha="center", fontsize=8, color="0.45")
+    axes.set(xlabel="false-positive rate", ylabel="true-positive rate", xlim=(0, 1), ylim=(0, 1.01))
+    axes.set_title(panel.title, loc="left", fontweight="bold")
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    _plain(axes)
+
+
+def _histogram(axes: Axes, panel: Panel) -> None:
+    # Far outliers would squeeze the rest into one bin: what lies beyond is counted in the last one.
+    top = np.quantile(panel.scores, 0.98)
+    shown = np.minimum(panel.scores, top)
+    bins = np.linspace(shown.min(), top, 36)
+    for label, name, colour in ((0, "normal", _NORMAL), (1, "anomalous", _ANOMALOUS)):
+        axes.hist(shown[panel.labels == label], bins, color=colour, alpha=0.6, label=name)
+    axes.set(xlabel="anomaly score", ylabel="clips")
+    axes.legend(fontsize=8, frameon=False)
+    _plain(axes)
+
+
+def _map(axes: Axes, panel: Panel) -> None:
+    axes.set(xticks=[], yticks=[])
+    if panel.embeddings is None:
+        axes.text(0.5, 0.5, "this detector has no embedding", ha="center", va="center", color="0.5")
+        axes.set_axis_off()
+        return
+    points = _tsne(panel.embeddings)
+    ids = np.array(panel.machine_ids)
+    for colour, machine_id in zip(_cycle(), sorted(set(panel.machine_ids)), strict=False):
+        for label, marker, name in ((0, "o", "normal"), (1, "x", "anomalous")):
+            mine = (ids == machine_id) & (panel.labels == label)
+            axes.scatter(
+                *points[mine].T, s=22, color=colour, marker=marker, lw=1, label=f"{machine_id} {name}"
+            )
+    axes.set_xlabel("t-SNE of the embeddings")
+    axes.legend(fontsize=7, frameon=False, ncols=2, loc="best")
+    _plain(axes)
+
+
+def _tsne(embeddings: np.ndarray) -> np.ndarray:
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError as error:
+        raise MissingExtraError(f"{error}: the map needs the extra: pip install 'offkey[report]'") from None
+    perplexity = min(30.0, max(1.0, (len(embeddings) - 1) / 3))
+    points: np.ndarray = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(embeddings)
+    return points
+
+
+def _cycle() -> list[str]:
+    return list(_COLOURS) * 8
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)

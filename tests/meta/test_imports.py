@@ -1,0 +1,49 @@
+"""What `import offkey` loads, how long it takes, and what works without the extras."""
+
+import json
+import subprocess
+import sys
+
+import offkey
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_loads_numpy_and_no_other_third_party_package():
+    code = """
+import sys, json
+before = set(sys.modules)
+import offkey
+tops = {name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
+print(json.dumps(sorted(tops - {"offkey"})))
+"""
+    assert set(json.loads(run(code))) <= {"numpy"}
+
+
+def test_every_public_name_resolves_and_is_listed():
+    assert set(offkey.__all__) <= set(dir(offkey))
+    assert set(offkey._HOME) | {"__version__"} == set(offkey.__all__)
+    for name in offkey.__all__:
+        assert getattr(offkey, name) is not None
+
+
+def test_import_executes_little():
+    # Import time itself is a matter for benches/; what it is made of is not: a handful of modules.
+    code = "import sys, numpy; n = len(sys.modules); import offkey; print(len(sys.modules) - n)"
+    assert int(run(code)) <= 5
+
+
+def test_the_kernels_and_spectral_work_without_torch_and_matplotlib():
+    code = """
+import sys
+for name in ("torch", "matplotlib", "sklearn", "scipy", "librosa", "pyarrow", "jinja2"):
+    sys.modules[name] = None
+import offkey
+for name in offkey.__all__:
+    getattr(offkey, name)
+import offkey.cli, offkey.spectral, offkey.scoring, offkey.evaluation
+print("ok")
+"""
+    assert run(code).strip() == "ok"
