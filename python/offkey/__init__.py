@@ -11,15 +11,36 @@ from typing import TYPE_CHECKING, Any
 from offkey._native import __version__
 
 if TYPE_CHECKING:
-    from offkey import datasets, errors
+    from offkey import audio, datasets, errors
+    from offkey.audio import Audio, AudioBatch, AudioInfo, info, read, read_batch, resample
 
 # public name -> module that defines it; a name equal to its module's last part is the module itself
 _HOME = {
+    "Audio": "offkey.audio",
+    "AudioBatch": "offkey.audio",
+    "AudioInfo": "offkey.audio",
+    "audio": "offkey.audio",
     "datasets": "offkey.datasets",
     "errors": "offkey.errors",
+    "info": "offkey.audio",
+    "read": "offkey.audio",
+    "read_batch": "offkey.audio",
+    "resample": "offkey.audio",
 }
 
-__all__ = ["__version__", "datasets", "errors"]
+__all__ = [
+    "Audio",
+    "AudioBatch",
+    "AudioInfo",
+    "__version__",
+    "audio",
+    "datasets",
+    "errors",
+    "info",
+    "read",
+    "read_batch",
+    "resample",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,10 @@
 //! Every kernel that works on many clips takes a [`par::Cancel`] and a number of threads; the result never
 //! depends on that number. Random numbers come from counter-based streams ([`rng`]).
 
+pub mod decode;
 mod error;
 pub mod par;
+pub mod resample;
 pub mod rng;
 
 pub use error::{Error, Result};

@@ -1,0 +1,18 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_dir() -> Path:
+    """The folder of real recordings beside the project, or a skip (a failure where they are required)."""
+    folder = Path(__file__).resolve().parents[1].parent / "shared" / "real"
+    if not folder.is_dir():
+        reason = f"no real recordings at {folder}"
+        if os.environ.get("OFFKEY_REQUIRE_REAL"):
+            pytest.fail(f"{reason}, and OFFKEY_REQUIRE_REAL is set")
+        pytest.skip(reason)
+    return folder
