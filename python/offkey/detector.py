@@ -325,7 +325,7 @@ class _Rows:
     def of(cls, recordings: Recordings, machine: str | None, machine_id: str | None) -> _Rows:
         """Return a row for each recording; `machine_id` is that of all of them, or None."""
         if isinstance(recordings, LogMelArrays):
-            ids = [machine_id or own for own in recordings.machine_ids]
+            ids: list[str | None] = [machine_id or own for own in recordings.machine_ids]
             names = [f"clip {i}" for i in range(len(ids))]
             return cls(recordings, machine=machine, machine_ids=ids, labels=[None] * len(ids), paths=names)
         if isinstance(recordings, Clips):
@@ -335,7 +335,8 @@ class _Rows:
             paths, labels = recordings.paths, [clip.label for clip in recordings]
         else:
             paths = find_audio(recordings)
-            ids, labels = [machine_id or parse_machine_id(path) for path in paths], [None] * len(paths)
+            ids = [machine_id or parse_machine_id(path) for path in paths]
+            labels = [None] * len(paths)
         names = [str(path) for path in paths]
         return cls(paths, machine=machine, machine_ids=ids, labels=labels, paths=names)
 
@@ -364,4 +365,14 @@ class _Rows:
 
     def table(self) -> ScoreTable:
         """Return the finished table."""
-        ...
+        scores: dict[str, Any] = dict(self._scores)
+        return ScoreTable(
+            path=self._paths,
+            machine_type=[self._machine] * len(self._paths),
+            machine_id=self.machine_ids,
+            scored_as=self._scored_as,
+            **scores,
+            decision=self._decision,
+            label=self._labels,
+            error=[str(self.errors[i]) if i in self.errors else None for i in range(len(self._paths))],
+        )
