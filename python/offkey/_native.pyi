@@ -1,11 +1,14 @@
 """Types of the Rust kernels. Checked against the built module by `mypy.stubtest`."""
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Self, final
 
 import numpy as np
 from numpy import float32, float64, ndarray
 from numpy.typing import NDArray
+
+from offkey.errors import OffkeyError
 
 __all__: list[str]
 __version__: str
@@ -53,6 +56,7 @@ class QuadraticForms:
 
 _Statistics = tuple[NDArray[float32], NDArray[float32], NDArray[float32], NDArray[float32]]
 
+@final
 class LogMel:
     def __new__(
         cls,
@@ -81,6 +85,7 @@ class LogMel:
     def statistics(self, clips: Sequence[ndarray], num_threads: int | None) -> _Statistics: ...
 
 def clip_statistics(logmels: NDArray[float32], num_threads: int | None) -> _Statistics: ...
+
 _F32 = NDArray[np.float32]
 _I64 = NDArray[np.int64]
 _U64 = NDArray[np.uint64]
@@ -127,3 +132,16 @@ class Augmenter:
         occurrences: _U64,
         num_threads: int | None,
     ) -> tuple[_F32, _F32, _I64]: ...
+
+def audio_info(path: str | PathLike[str]) -> tuple[int, int, int | None, str, str]: ...
+def read_audio(
+    path: str | PathLike[str], sample_rate: int | None
+) -> tuple[NDArray[np.float32], int, int]: ...
+def read_audio_batch(
+    paths: list[str] | list[PathLike[str]],
+    channel: int | None,
+    sample_rate: int | None,
+    collect: bool,
+    num_threads: int | None,
+) -> list[tuple[NDArray[np.float32], int, OffkeyError | OSError | None]]: ...
+def resample(samples: NDArray[np.float32], from_rate: int, to_rate: int) -> NDArray[np.float32]: ...

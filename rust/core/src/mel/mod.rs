@@ -1,11 +1,14 @@
 //! Log-Mel spectrograms: a shared plan ([`LogMel`]) and one [`Scratch`] for each worker.
 
 mod batch;
+mod exact;
 mod filterbank;
 mod input;
 mod logmel;
 mod mask;
 mod stft;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{batch, each, statistics};
 pub use filterbank::{MelNorm, MelScale};
