@@ -12,18 +12,22 @@ from offkey._native import __version__
 
 if TYPE_CHECKING:
     from offkey import datasets, errors
+    from offkey.evaluation.protocols import evaluate
     from offkey.features import ClipStatistics, LogMel, clip_statistics
+    from offkey.scoring.table import ScoreTable
 
 # public name -> module that defines it; a name equal to its module's last part is the module itself
 _HOME = {
     "ClipStatistics": "offkey.features",
     "LogMel": "offkey.features",
+    "ScoreTable": "offkey.scoring.table",
     "clip_statistics": "offkey.features",
     "datasets": "offkey.datasets",
     "errors": "offkey.errors",
+    "evaluate": "offkey.evaluation.protocols",
 }
 
-__all__ = ["ClipStatistics", "LogMel", "__version__", "clip_statistics", "datasets", "errors"]
+__all__ = ["ClipStatistics", "LogMel", "ScoreTable", "__version__", "clip_statistics", "datasets", "errors", "evaluate"]
 
 
 def __getattr__(name: str) -> Any:
