@@ -1,6 +1,5 @@
 """Types of the Rust kernels. Checked against the built module by `mypy.stubtest`."""
 
-__all__: list[str]
 from collections.abc import Sequence
 from typing import Self, final
 
@@ -8,38 +7,9 @@ import numpy as np
 from numpy import float32, float64, ndarray
 from numpy.typing import NDArray
 
+__all__: list[str]
 __version__: str
 
-_Statistics = tuple[NDArray[float32], NDArray[float32], NDArray[float32], NDArray[float32]]
-
-class LogMel:
-    def __new__(
-        cls,
-        *,
-        sample_rate: int,
-        n_fft: int,
-        hop_length: int,
-        n_mels: int,
-        f_min_hz: float,
-        f_max_hz: float | None,
-        mel_scale: str,
-        mel_norm: str,
-        pad_mode: str,
-        spectrum: str,
-        floor: str,
-        floor_value: float,
-    ) -> LogMel: ...
-    def frames(self, samples: int) -> int: ...
-    def empty_filters(self) -> list[int]: ...
-    def filters(self) -> NDArray[float32]: ...
-    def peaks_hz(self) -> NDArray[float64]: ...
-    def batch(
-        self, clips: Sequence[ndarray], masks: NDArray[float32] | None, num_threads: int | None
-    ) -> NDArray[float32]: ...
-    def each(self, clips: Sequence[ndarray], num_threads: int | None) -> list[NDArray[float32]]: ...
-    def statistics(self, clips: Sequence[ndarray], num_threads: int | None) -> _Statistics: ...
-
-def clip_statistics(logmels: NDArray[float32], num_threads: int | None) -> _Statistics: ...
 def fit_gaussians(
     x: NDArray[np.float32] | NDArray[np.float64],
     index: NDArray[np.int64],
@@ -81,11 +51,39 @@ class QuadraticForms:
         num_threads: int | None = None,
     ) -> NDArray[np.float64]: ...
 
+_Statistics = tuple[NDArray[float32], NDArray[float32], NDArray[float32], NDArray[float32]]
+
+class LogMel:
+    def __new__(
+        cls,
+        *,
+        sample_rate: int,
+        n_fft: int,
+        hop_length: int,
+        n_mels: int,
+        f_min_hz: float,
+        f_max_hz: float | None,
+        mel_scale: str,
+        mel_norm: str,
+        pad_mode: str,
+        spectrum: str,
+        floor: str,
+        floor_value: float,
+    ) -> LogMel: ...
+    def frames(self, samples: int) -> int: ...
+    def empty_filters(self) -> list[int]: ...
+    def filters(self) -> NDArray[float32]: ...
+    def peaks_hz(self) -> NDArray[float64]: ...
+    def batch(
+        self, clips: Sequence[ndarray], masks: NDArray[float32] | None, num_threads: int | None
+    ) -> NDArray[float32]: ...
+    def each(self, clips: Sequence[ndarray], num_threads: int | None) -> list[NDArray[float32]]: ...
+    def statistics(self, clips: Sequence[ndarray], num_threads: int | None) -> _Statistics: ...
+
+def clip_statistics(logmels: NDArray[float32], num_threads: int | None) -> _Statistics: ...
 _F32 = NDArray[np.float32]
 _I64 = NDArray[np.int64]
 _U64 = NDArray[np.uint64]
-
-__version__: str
 
 def white_noise(samples: _F32, *, snr_db: float, seed: int) -> _F32: ...
 def fade(samples: _F32, *, fade_in: int, fade_out: int, shape: str) -> _F32: ...

@@ -10,9 +10,9 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    gaussian::register(module)?;
     module.add_class::<features::LogMel>()?;
     module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
-    gaussian::register(module)?;
     augment::register(module)?;
     Ok(())
 }
