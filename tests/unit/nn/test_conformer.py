@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from offkey.errors import ParameterError
 from offkey.nn.conformer import ConformerBlock, ConformerEncoder
 from offkey.recipe import Network

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from offkey.nn.model import Model
 from offkey.recipe import Network, Recipe
 

@@ -3,6 +3,7 @@ import threading
 import time
 
 import pytest
+
 from offkey.training.prefetch import Prefetcher
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from offkey.errors import TrainingError
 from offkey.nn.model import Model
 from offkey.recipe import Network, Training
