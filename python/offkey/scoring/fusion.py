@@ -78,13 +78,11 @@ class Fusion:
         machine_ids
             The clips' IDs; one that is None or not known is scored as the ID with the smallest anomaly score.
         """
-        z = {name: self._standardizers[name].transform(raw[name]) for name in self.chosen}
-        combined = combine(z, self.chosen)
+        combined = np.mean([self._standardizers[name].transform(raw[name]) for name in self.chosen], axis=0)
         known = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
         nearest = combined.argmin(axis=1)
         column = np.array(
-            [known.get(machine_id, near) for machine_id, near in zip(machine_ids, nearest, strict=True)],
-            dtype=np.int64,
+            [known.get(own or "", near) for own, near in zip(machine_ids, nearest, strict=True)], dtype=np.int64
         )
         score = combined[np.arange(len(column)), column]
         return Fused(
@@ -93,24 +91,34 @@ class Fusion:
             decision=(score > self.thresholds.values[column]).astype(np.int8),
         )
 
-    def state(self) -> dict[str, Any]:
-        """Return plain data for JSON: all that `from_state` needs."""
-        return {
-            "machine_ids": list(self.machine_ids),
-            "chosen": list(self.chosen),
-            "thresholds": self.thresholds.state(),
-            "standardizers": {name: s.state() for name, s in self._standardizers.items()},
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
+        arrays = {
+            f"{name}.{key}": array
+            for name, standardizer in self._standardizers.items()
+            for key, array in standardizer.state().items()
         }
+        arrays["thresholds"] = self.thresholds.values
+        metadata = {
+            "machine_ids": list(self.machine_ids),
+            "scores": list(self._standardizers),
+            "chosen": list(self.chosen),
+            "fallback": self.thresholds.fallback,
+        }
+        return arrays, metadata
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
+    def from_state(cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Self:
         """Rebuild a fusion that gives the same scores."""
-        return cls(
-            state["machine_ids"],
-            {name: Standardizer.from_state(s) for name, s in state["standardizers"].items()},
-            state["chosen"],
-            Thresholds.from_state(state["thresholds"]),
-        )
+        ids = tuple(metadata["machine_ids"])
+        standardizers = {
+            name: Standardizer.from_state(
+                {key: arrays[f"{name}.{key}"] for key in ("means", "deviations")}, ids=ids
+            )
+            for name in metadata["scores"]
+        }
+        thresholds = Thresholds(ids, arrays["thresholds"], metadata["fallback"])
+        return cls(ids, standardizers, metadata["chosen"], thresholds)
 
 
 def _common(parts: Sequence[Calibration]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
@@ -140,11 +148,13 @@ def _choose(
         return (scoring.combine,)
     if scoring.combine != "select":
         return tuple(z)
-    pseudo = {
-        name: standardizers[name].transform_own(part.scores[name], part.machine_ids)
-        for model in models
-        if (part := model.pseudo_anomalies) is not None
-        for name in part.scores
-    }
-    candidates = {name: z[name] for name in z if name in pseudo}
-    return select(candidates, pseudo) if candidates else tuple(z)
+    parts = [model.pseudo_anomalies for model in models if model.pseudo_anomalies is not None]
+    if len(parts) != 1:
+        return tuple(z)  # nothing to choose by
+    ids, pseudo = parts[0].machine_ids, parts[0].scores
+    return select(
+        {name: z[name] for name in pseudo},
+        {name: standardizers[name].transform_own(scores, ids) for name, scores in pseudo.items()},
+        ids=held_ids,
+        pseudo_ids=ids,
+    ).chosen

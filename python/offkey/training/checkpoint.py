@@ -1,4 +1,4 @@
-"""The state of a training on disk: one safetensors file with JSON metadata, replaced atomically after each epoch."""
+"""The state of a training on disk: one safetensors file with JSON metadata, replaced after each epoch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _SAME_DB = 1e-3
 class Progress:
     """How far a training has come, beside the weights and the optimiser's state.
 
-    There is no state of random generators: crops, augmentation, order and dropout are functions of seed, epoch and step.
+    There is no state of random generators: crops, augmentation, order and dropout are functions of seed,
+    epoch and step.
     """
 
     epochs_done: int = 0
@@ -48,10 +49,11 @@ class Checkpoint:
     path : Path
         The file.
     fingerprint : Mapping of str to str
-        What must be the same for a training to go on: recipe, seed, data. A checkpoint with another one is refused.
+        What must be the same for a training to go on: recipe, seed, data. A checkpoint with another one is
+        refused.
     levels : Tensor
-        Mean log-Mel of the training clips in dB, ``(n_mels,)``: must agree too, to 0.001 dB, since another processor
-        may round otherwise.
+        Mean log-Mel of the training clips in dB, ``(n_mels,)``: must agree too, to 0.001 dB, since another
+        processor may round otherwise.
     """
 
     def __init__(self, path: Path, fingerprint: Mapping[str, str], *, levels: Tensor) -> None:
@@ -94,7 +96,9 @@ class Checkpoint:
             model.load_state_dict(_part(tensors, "model."))
             _restore_optimiser(optimiser, _part(tensors, "optimiser."))
         except (RuntimeError, KeyError, ValueError) as error:
-            raise TrainingError(f"checkpoint {self.path}: does not fit the network: {error}; {self._advice}") from None
+            raise TrainingError(
+                f"checkpoint {self.path}: does not fit the network: {error}; {self._advice}"
+            ) from None
         return Progress(
             epochs_done=metadata["epochs_done"],
             history=metadata["history"],
@@ -112,7 +116,9 @@ class Checkpoint:
                 metadata = json.loads((file.metadata() or {})[_KEY])
                 return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
         except (SafetensorError, KeyError, ValueError) as error:
-            raise TrainingError(f"checkpoint {self.path}: damaged or no checkpoint ({error}); {self._advice}") from None
+            raise TrainingError(
+                f"checkpoint {self.path}: damaged or no checkpoint ({error}); {self._advice}"
+            ) from None
 
     def _check(self, metadata: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         if metadata.get("format") != _FORMAT:
@@ -126,8 +132,8 @@ class Checkpoint:
             different.append("content of the clips")
         if different:
             raise TrainingError(
-                f"checkpoint {self.path}: written with another {' and another '.join(different)} than this training; "
-                f"{self._advice}"
+                f"checkpoint {self.path}: written with another {' and another '.join(different)} than this "
+                f"training; {self._advice}"
             )
 
 
@@ -146,4 +152,3 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tens
         for key, value in state.items():
             if value.shape == parameter.shape:
                 state[key] = torch.empty_like(parameter).copy_(value)
-

@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod augment;
 mod error;
 pub mod gaussian;
 pub mod mel;

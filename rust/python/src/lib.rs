@@ -1,5 +1,6 @@
 //! `offkey._native`: parse, release the GIL, call the core, wrap. No arithmetic here.
 
+mod augment;
 mod call;
 mod features;
 mod gaussian;
@@ -12,5 +13,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     gaussian::register(module)?;
     module.add_class::<features::LogMel>()?;
     module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
+    augment::register(module)?;
     Ok(())
 }
