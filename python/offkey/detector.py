@@ -215,14 +215,12 @@ class Detector:
         for name, model in self._models.items():
             model_arrays, models[name] = model.state()
             arrays |= {f"{name}.{key}": array for key, array in model_arrays.items()}
-        fusion_arrays, fusion_state = fusion.state()
-        arrays |= {f"fusion.{key}": array for key, array in fusion_arrays.items()}
         metadata = {
             "recipe": self.recipe.to_json(),
             "machine": self.machine,
             "notes": list(self.notes),
             "models": models,
-            "fusion": fusion_state,
+            "fusion": fusion.state(),
         }
         detector_file.write(Path(path), arrays, metadata)
 
@@ -245,7 +243,7 @@ class Detector:
             detector.machine, detector.notes = metadata["machine"], tuple(metadata["notes"])
             for name, state in metadata["models"].items():
                 detector._models[name] = _model_class(name).from_state(detector.recipe, _part(arrays, name), state)
-            detector._fusion = Fusion.from_state(_part(arrays, "fusion"), metadata["fusion"])
+            detector._fusion = Fusion.from_state(metadata["fusion"])
         except (KeyError, TypeError, AttributeError) as error:
             raise DetectorFileError(f"{path}: its contents contradict each other: {error!r}") from error
         return detector
