@@ -10,7 +10,29 @@ from numpy.typing import NDArray
 
 from offkey.errors import OffkeyError
 
-__all__: list[str]
+__all__ = [
+    "Augmenter",
+    "LogMel",
+    "QuadraticForms",
+    "__version__",
+    "audio_info",
+    "augment_logmels",
+    "clip_statistics",
+    "fade",
+    "fit_gaussians",
+    "frequency_mask",
+    "pitch_shift",
+    "quadratic_forms",
+    "quadratic_forms_own",
+    "read_audio",
+    "read_audio_batch",
+    "resample",
+    "time_mask",
+    "time_shift",
+    "time_stretch",
+    "white_noise",
+    "whiten",
+]
 __version__: str
 
 def fit_gaussians(

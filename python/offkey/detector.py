@@ -215,14 +215,12 @@ class Detector:
         for name, model in self._models.items():
             model_arrays, models[name] = model.state()
             arrays |= {f"{name}.{key}": array for key, array in model_arrays.items()}
-        fusion_arrays, fusion_state = fusion.state()
-        arrays |= {f"fusion.{key}": array for key, array in fusion_arrays.items()}
         metadata = {
             "recipe": self.recipe.to_json(),
             "machine": self.machine,
             "notes": list(self.notes),
             "models": models,
-            "fusion": fusion_state,
+            "fusion": fusion.state(),
         }
         detector_file.write(Path(path), arrays, metadata)
 
@@ -245,7 +243,7 @@ class Detector:
             detector.machine, detector.notes = metadata["machine"], tuple(metadata["notes"])
             for name, state in metadata["models"].items():
                 detector._models[name] = _model_class(name).from_state(detector.recipe, _part(arrays, name), state)
-            detector._fusion = Fusion.from_state(_part(arrays, "fusion"), metadata["fusion"])
+            detector._fusion = Fusion.from_state(metadata["fusion"])
         except (KeyError, TypeError, AttributeError) as error:
             raise DetectorFileError(f"{path}: its contents contradict each other: {error!r}") from error
         return detector
@@ -325,7 +323,7 @@ class _Rows:
     def of(cls, recordings: Recordings, machine: str | None, machine_id: str | None) -> _Rows:
         """Return a row for each recording; `machine_id` is that of all of them, or None."""
         if isinstance(recordings, LogMelArrays):
-            ids = [machine_id or own for own in recordings.machine_ids]
+            ids: list[str | None] = [machine_id or own for own in recordings.machine_ids]
             names = [f"clip {i}" for i in range(len(ids))]
             return cls(recordings, machine=machine, machine_ids=ids, labels=[None] * len(ids), paths=names)
         if isinstance(recordings, Clips):
@@ -335,7 +333,8 @@ class _Rows:
             paths, labels = recordings.paths, [clip.label for clip in recordings]
         else:
             paths = find_audio(recordings)
-            ids, labels = [machine_id or parse_machine_id(path) for path in paths], [None] * len(paths)
+            ids = [machine_id or parse_machine_id(path) for path in paths]
+            labels = [None] * len(paths)
         names = [str(path) for path in paths]
         return cls(paths, machine=machine, machine_ids=ids, labels=labels, paths=names)
 
@@ -364,4 +363,14 @@ class _Rows:
 
     def table(self) -> ScoreTable:
         """Return the finished table."""
-        ...
+        scores: dict[str, Any] = dict(self._scores)
+        return ScoreTable(
+            path=self._paths,
+            machine_type=[self._machine] * len(self._paths),
+            machine_id=self.machine_ids,
+            scored_as=self._scored_as,
+            **scores,
+            decision=self._decision,
+            label=self._labels,
+            error=[str(self.errors[i]) if i in self.errors else None for i in range(len(self._paths))],
+        )

@@ -216,7 +216,7 @@ def chunks_of_arrays(features: Features, data: LogMelArrays) -> Iterator[Chunk]:
         yield Chunk(
             positions=np.arange(start, start + len(part)),
             errors={},
-            make_logmels=lambda part=part: part,
+            make_logmels=functools.partial(list, part),
             make_statistics=functools.partial(clip_statistics, part),
         )
 

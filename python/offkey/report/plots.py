@@ -100,7 +100,7 @@ def _histogram(axes: Axes, panel: Panel) -> None:
     shown = np.minimum(panel.scores, top)
     bins = np.linspace(shown.min(), top, 36)
     for label, name, colour in ((0, "normal", _NORMAL), (1, "anomalous", _ANOMALOUS)):
-        axes.hist(shown[panel.labels == label], bins, color=colour, alpha=0.6, label=name)
+        axes.hist(shown[panel.labels == label], bins.tolist(), color=colour, alpha=0.6, label=name)
     axes.set(xlabel="anomaly score", ylabel="clips")
     axes.legend(fontsize=8, frameon=False)
     _plain(axes)

@@ -135,9 +135,10 @@ def crop(array: np.ndarray, length: int, *, seed: int) -> np.ndarray:
     """Return a random part of the last axis, `length` long; a shorter array is repeated from its start."""
     size = array.shape[-1]
     if size < length:
-        return np.take(array, np.arange(length) % size, axis=-1)
+        return array[..., np.arange(length) % size]
     start = int(np.random.default_rng(seed).integers(size - length + 1))
-    return array[..., start : start + length]
+    part: np.ndarray = array[..., start : start + length]
+    return part
 
 
 Logmels = TypeVar("Logmels", np.ndarray, list[np.ndarray])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -21,6 +20,14 @@ __all__ = ["Checkpoint", "Progress"]
 _FORMAT = 1
 _KEY = "offkey_checkpoint"
 _SAME_DB = 1e-3
+
+
+class _Header(msgspec.Struct, kw_only=True):
+    format: int
+    fingerprint: dict[str, str]
+    epochs_done: int
+    history: list[dict[str, float]]
+    best_loss: float | None
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -68,17 +75,17 @@ class Checkpoint:
         tensors["levels"] = self._levels
         for number, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
-        metadata = {
-            "format": _FORMAT,
-            "fingerprint": self._fingerprint,
-            "epochs_done": progress.epochs_done,
-            "history": progress.history,
-            "best_loss": progress.best_loss,
-        }
+        header = _Header(
+            format=_FORMAT,
+            fingerprint=self._fingerprint,
+            epochs_done=progress.epochs_done,
+            history=progress.history,
+            best_loss=progress.best_loss,
+        )
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.path) as scratch:
-            save_file(plain, scratch, {_KEY: json.dumps(metadata)})
+            save_file(plain, scratch, {_KEY: msgspec.json.encode(header).decode()})
 
     def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
         """Put the saved state into model and optimiser; return the progress, or None if there is no file.
@@ -90,19 +97,19 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        tensors, metadata = self._read()
-        self._check(metadata, tensors)
+        tensors, header = self._read()
+        self._check(header, tensors)
         try:
             model.load_state_dict(_part(tensors, "model."))
             _restore_optimiser(optimiser, _part(tensors, "optimiser."))
-        except (RuntimeError, KeyError, ValueError) as error:
+        except (RuntimeError, IndexError, ValueError) as error:
             raise TrainingError(
                 f"checkpoint {self.path}: does not fit the network: {error}; {self._advice}"
             ) from None
         return Progress(
-            epochs_done=metadata["epochs_done"],
-            history=metadata["history"],
-            best_loss=metadata["best_loss"],
+            epochs_done=header.epochs_done,
+            history=header.history,
+            best_loss=header.best_loss,
             best=_part(tensors, "best."),
         )
 
@@ -110,22 +117,22 @@ class Checkpoint:
     def _advice(self) -> str:
         return "remove the file to train from the start, or give another path"
 
-    def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _read(self) -> tuple[dict[str, Tensor], _Header]:
         try:
             with safe_open(self.path, framework="pt") as file:
-                metadata = json.loads((file.metadata() or {})[_KEY])
-                return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+                header = msgspec.json.decode((file.metadata() or {})[_KEY], type=_Header)
+                return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
         except (SafetensorError, KeyError, ValueError) as error:
             raise TrainingError(
                 f"checkpoint {self.path}: damaged or no checkpoint ({error}); {self._advice}"
             ) from None
 
-    def _check(self, metadata: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        if metadata.get("format") != _FORMAT:
+    def _check(self, header: _Header, tensors: dict[str, Tensor]) -> None:
+        if header.format != _FORMAT:
             raise TrainingError(
-                f"checkpoint {self.path}: format {metadata.get('format')}, expected {_FORMAT}; {self._advice}"
+                f"checkpoint {self.path}: format {header.format}, expected {_FORMAT}; {self._advice}"
             )
-        saved = metadata.get("fingerprint", {})
+        saved = header.fingerprint
         different = [name for name, value in self._fingerprint.items() if saved.get(name) != value]
         levels = tensors.get("levels", torch.empty(0))
         if levels.shape != self._levels.shape or (levels - self._levels).abs().max() > _SAME_DB:
@@ -146,6 +153,12 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tens
     for name, value in tensors.items():
         number, key = name.split(".", 1)
         saved.setdefault(int(number), {})[key] = value
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for index, state in saved.items():
+        shapes = {key: tuple(value.shape) for key, value in state.items()}
+        shape = tuple(parameters[index].shape)
+        if shapes != {"step": (), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"state of parameter {index}: {shapes}, expected moments of shape {shape}")
     optimiser.load_state_dict({**optimiser.state_dict(), "state": saved})
     # In memory as the parameters lie: elementwise arithmetic over mixed layouts may round otherwise.
     for parameter, state in optimiser.state.items():
