@@ -188,10 +188,7 @@ impl LogMel {
     ) -> PyResult<Bound<'py, PyArray3<f32>>> {
         let batch = Batch::new(&clips)?;
         let clips = batch.samples();
-        let frames = match clips.first() {
-            Some(first) => self.plan.frames(first.len()).map_err(call::exception)?,
-            None => 0,
-        };
+        let frames = mel::common_frames(&self.plan, &clips).map_err(call::exception)?;
         let masks = masks.as_ref().map(mask_rows).transpose()?;
         let out = PyArray3::zeros(py, [clips.len(), self.plan.n_mels(), frames], false);
         let mut writable = out.try_readwrite()?;
@@ -231,6 +228,7 @@ impl LogMel {
     }
 
     /// Log-Mel spectrograms of files of equal length, `(files, n_mels, frames)`.
+    #[allow(clippy::wrong_self_convention)] // the name that Python users read
     fn from_files<'py>(
         &self,
         py: Python<'py>,
