@@ -20,7 +20,12 @@ RECIPE = Recipe(
         embedding_dim=8,
     ),
     training=Training(
-        stage1_epochs=3, stage2_epochs=2, batch_size=12, pseudo_anomalies=8, clip_seconds=0.5, learning_rate=3e-3
+        stage1_epochs=3,
+        stage2_epochs=2,
+        batch_size=12,
+        pseudo_anomalies=8,
+        clip_seconds=0.5,
+        learning_rate=3e-3,
     ),
     scoring=Scoring(holdout_fraction=0.2),
 )

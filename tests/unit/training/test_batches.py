@@ -45,7 +45,9 @@ def test_a_clip_is_a_function_of_seed_epoch_clip_and_occurrence_alone(inputs):
         assert label == classes[i]
     assert not np.array_equal(together[1], together[2])
     assert not np.array_equal(source.augmented(CLIPS, OCCURRENCES, epoch=3)[0], together)
-    assert not np.array_equal(source_of(clips, RECIPE, seed=6).augmented(CLIPS, OCCURRENCES, epoch=2)[0], together)
+    assert not np.array_equal(
+        source_of(clips, RECIPE, seed=6).augmented(CLIPS, OCCURRENCES, epoch=2)[0], together
+    )
 
 
 def test_classes_of_audio_and_of_logmels():
