@@ -1,7 +1,7 @@
 //! `offkey._native`: parse, release the GIL, call the core, wrap. No arithmetic here.
 
-mod augment;
 mod audio;
+mod augment;
 mod call;
 mod features;
 mod gaussian;

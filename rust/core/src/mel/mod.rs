@@ -2,6 +2,7 @@
 
 mod batch;
 mod exact;
+mod files;
 mod filterbank;
 mod input;
 mod logmel;
@@ -11,6 +12,7 @@ mod stft;
 mod tests;
 
 pub use batch::{batch, each, statistics};
+pub use files::{FileLogMels, each_from_files, from_files, statistics_from_files};
 pub use filterbank::{MelNorm, MelScale};
 pub use input::Samples;
 pub use logmel::{LogMel, Scratch};

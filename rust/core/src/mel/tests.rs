@@ -150,7 +150,7 @@ fn bad_clips_are_refused() {
     for at in [0, 1, 39, 63, 64, 499, 500, 511, 512, 998, 999] {
         let mut clip = noise(1, 1000, 1.0);
         clip[at] = f32::NAN;
-        assert!(of(&clip, 20 * 26).starts_with(&format!("samples: NaN at sample {at};")));
+        assert!(of(&clip, 20 * 26).starts_with(&format!("samples: NaN at position {at};")));
     }
 }
 
@@ -163,7 +163,7 @@ fn a_bad_sample_between_frames_is_refused_too() {
         clip[at] = f32::INFINITY;
         let mut out = vec![0.0; 20 * 3];
         let error = plan.process_into(&mut plan.scratch(), Samples::F32(&clip), &mut out).unwrap_err();
-        assert!(error.to_string().starts_with(&format!("samples: inf at sample {at};")), "{error}");
+        assert!(error.to_string().starts_with(&format!("samples: inf at position {at};")), "{error}");
     }
 }
 
