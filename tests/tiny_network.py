@@ -1,6 +1,7 @@
 """A machine type of three IDs that differ in pitch, two other types, and a network that learns them in a second."""
 
 import numpy as np
+
 from offkey.recipe import Features, Network, Recipe, Scoring, Training
 from offkey.training.data import TrainingClips
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from tiny_network import RECIPE, audio_clips, logmels_of
+
 from offkey.errors import ArrayError, DatasetError
 from offkey.training.batches import crop, source_of
 from offkey.training.data import TrainingClips
-from tiny_network import RECIPE, audio_clips, logmels_of
 
 CLIPS = np.array([0, 3, 3, 35])  # 35 is of another type
 OCCURRENCES = np.array([0, 0, 1, 0])

@@ -3,6 +3,9 @@ import shutil
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
 from offkey.errors import TrainingError
 from offkey.nn.model import Model
 from offkey.recipe import Network, Training
@@ -11,8 +14,6 @@ from offkey.training.events import CheckpointSaved, EpochEnded, Resumed, StageSt
 from offkey.training.loop import Trainer
 from offkey.training.sampling import derived_seed
 from offkey.training.stages import NO_ID, Batch, Stage
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 NETWORK = Network(
     subsampling="separable4",
@@ -178,7 +179,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice():
             yield batch._replace(logmels=batch.logmels * float("inf"))
 
     with pytest.raises(
-        TrainingError, match="stage 1, epoch 1: the loss is nan; a lower training.learning_rate"
+        TrainingError, match=r"stage 1, epoch 1: the loss is nan; a lower training.learning_rate"
     ):
         trainer(make=broken)[1].run()
 
