@@ -257,7 +257,7 @@ class Detector:
             "recipe": self.recipe.name,
             "machine": self.machine,
             "machine_ids": list(fusion.machine_ids),
-            "scores": [name for model in self._models.values() for name in model.score_names],
+            "scores": sorted(name for model in self._models.values() for name in model.score_names),
             "combined": list(fusion.chosen),
             "thresholds": dict(zip(fusion.machine_ids, fusion.thresholds.values.tolist(), strict=True)),
             "quantile": self.recipe.scoring.quantile,

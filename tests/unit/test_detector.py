@@ -1,5 +1,7 @@
 """The detector as a user meets it: fit, score, save, load, on recordings and on log-Mel arrays."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from machines import recording, write_tree
@@ -69,7 +71,7 @@ def test_spectral_finds_the_faults_and_few_healthy_clips_are_called_faulty(data)
     table = offkey.Detector().fit(data).score(data.test)
     labels = data.test.labels
     assert table.decision[labels == 1].all()
-    assert offkey.evaluate(table).overall("anomaly_score").auc == 1.0
+    assert {row.score: row.auc for row in offkey.evaluate(table).overall}["anomaly_score"] == 1.0
 
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another(data, tmp_path):
@@ -80,19 +82,12 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(data, tmp_pa
 
 
 def test_test_labels_and_test_clips_change_nothing(data, tmp_path):
-    swapped = datasets.Clips(
-        [c if c.split == "train" else _relabel(c) for c in data.clips][: len(data.clips) - 2]
-    )
-    other = datasets.Dataset(machine="fan", clips=swapped)
+    tests = [c for c in data.clips if c.split == "test"]
+    swapped = [dataclasses.replace(c, label=1 - c.label) for c in tests[1:-1]]
+    other = datasets.Dataset(machine="fan", clips=data.clips.where(split="train") + datasets.Clips(swapped))
     offkey.Detector(BOTH).fit(data, device="cpu").save(tmp_path / "a")
     offkey.Detector(BOTH).fit(other, device="cpu").save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def _relabel(clip):
-    import dataclasses
-
-    return dataclasses.replace(clip, label=None if clip.label is None else 1 - clip.label)
 
 
 def test_an_unknown_id_is_scored_as_the_nearest_one(detector, data):
@@ -162,7 +157,7 @@ def test_broken_files_in_a_scored_folder_do_not_stop_the_rest(detector, data, tm
     assert "b_id_00.wav" in table.error[1]
     assert np.isnan(table.anomaly_score[1])
     assert table.decision.tolist()[1] == -1
-    assert table.anomaly_score[0] == table.anomaly_score[3]
+    assert table.anomaly_score[0] == pytest.approx(table.anomaly_score[3], rel=1e-4)
 
 
 def test_clips_of_any_length_and_rate_are_scored(detector, tmp_path):
