@@ -27,7 +27,16 @@ _HOME = {
     "evaluate": "offkey.evaluation.protocols",
 }
 
-__all__ = ["ClipStatistics", "LogMel", "ScoreTable", "__version__", "clip_statistics", "datasets", "errors", "evaluate"]
+__all__ = [
+    "ClipStatistics",
+    "LogMel",
+    "ScoreTable",
+    "__version__",
+    "clip_statistics",
+    "datasets",
+    "errors",
+    "evaluate",
+]
 
 
 def __getattr__(name: str) -> Any:

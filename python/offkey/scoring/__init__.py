@@ -1,1 +1,1 @@
-"""From embeddings to scores and decisions."""
+"""From embeddings to scores and decisions: Gaussians, standardisation, combinations, thresholds, tables."""
