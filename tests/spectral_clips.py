@@ -1,4 +1,4 @@
-"""Clip statistics with a known law: loud smooth variation over a quiet floor, and faults below the loud part."""
+"""Clip statistics with a known law: loud smooth variation, quiet noise, and faults far below the first."""
 
 import numpy as np
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeAlias, cast
 
@@ -15,7 +15,7 @@ from offkey.datasets import Clips, Dataset, LogMelArrays, find_audio, parse_mach
 from offkey.errors import DatasetError, DetectorFileError, MissingExtraError, ParameterError
 from offkey.inlier import InlierModel
 from offkey.recipe import Recipe
-from offkey.scoring.fusion import Fusion
+from offkey.scoring.fusion import Fused, Fusion
 from offkey.scoring.table import ScoreTable
 
 __all__ = ["Detector", "Recordings", "load"]
@@ -242,9 +242,9 @@ class Detector:
             detector = cls(Recipe.from_json(metadata["recipe"]))
             detector.machine, detector.notes = metadata["machine"], tuple(metadata["notes"])
             for name, state in metadata["models"].items():
-                prefix = f"{name}."
-                mine = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-                detector._models[name] = _model_class(name).from_state(detector.recipe, mine, state)
+                detector._models[name] = _model_class(name).from_state(
+                    detector.recipe, _part(arrays, name), state
+                )
             detector._fusion = Fusion.from_state(metadata["fusion"])
         except (KeyError, TypeError, AttributeError) as error:
             raise DetectorFileError(f"{path}: its contents contradict each other: {error!r}") from error
@@ -292,3 +292,89 @@ def _model_class(name: str) -> Any:
         raise MissingExtraError(
             "this recipe has a network, which needs torch: pip install 'offkey[train]', or use recipe 'spectral'"
         ) from None
+
+
+def _part(arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+
+
+class _Rows:
+    """The columns of a score table while they are filled, chunk by chunk."""
+
+    def __init__(
+        self,
+        source: Sequence[Path] | LogMelArrays,
+        *,
+        machine: str | None,
+        machine_ids: Sequence[str | None],
+        labels: Sequence[int | None],
+        paths: Sequence[str],
+    ) -> None:
+        self.machine_ids = list(machine_ids)
+        self.errors: dict[int, Exception] = {}
+        self._source = source
+        self._machine = machine
+        self._labels = list(labels)
+        self._paths = list(paths)
+        self._scores: dict[str, np.ndarray] = {}
+        self._scored_as: list[str | None] = [None] * len(paths)
+        self._decision: list[int | None] = [None] * len(paths)
+
+    @classmethod
+    def of(cls, recordings: Recordings, machine: str | None, machine_id: str | None) -> _Rows:
+        """Return a row for each recording; `machine_id` is that of all of them, or None."""
+        if isinstance(recordings, LogMelArrays):
+            ids: list[str | None] = [machine_id or own for own in recordings.machine_ids]
+            names = [f"clip {i}" for i in range(len(ids))]
+            return cls(recordings, machine=machine, machine_ids=ids, labels=[None] * len(ids), paths=names)
+        if isinstance(recordings, Clips):
+            if not len(recordings):
+                raise DatasetError(
+                    "recordings: the table of clips is empty; expected at least one clip to score"
+                )
+            ids = [machine_id or own for own in recordings.machine_ids]
+            paths, labels = recordings.paths, [clip.label for clip in recordings]
+        else:
+            paths = find_audio(recordings)
+            ids = [machine_id or parse_machine_id(path) for path in paths]
+            labels = [None] * len(paths)
+        names = [str(path) for path in paths]
+        return cls(paths, machine=machine, machine_ids=ids, labels=labels, paths=names)
+
+    def chunks(
+        self, recipe: Recipe, num_threads: int | None, on_progress: inputs.Progress | None
+    ) -> Iterator[inputs.Chunk]:
+        """Decode chunk by chunk."""
+        if isinstance(self._source, LogMelArrays):
+            return inputs.chunks_of_arrays(recipe.features, self._source)
+        return inputs.chunks_of_files(
+            recipe.features, self._source, num_threads=num_threads, on_progress=on_progress
+        )
+
+    def fill(
+        self, positions: np.ndarray, raw: dict[str, np.ndarray], fused: Fused, known: Sequence[str]
+    ) -> None:
+        """Enter the scores of some clips: of each clip the column of the ID that it was scored as."""
+        rows = np.arange(len(positions))
+        own = {name: matrix[rows, fused.column] for name, matrix in raw.items()}
+        for name, values in (own | {"anomaly_score": fused.anomaly_score}).items():
+            column = self._scores.setdefault(name, np.full(len(self._paths), np.nan))
+            column[positions] = values
+        for position, column_index, decision in zip(positions, fused.column, fused.decision, strict=True):
+            self._scored_as[position] = known[column_index]
+            self._decision[position] = int(decision)
+
+    def table(self) -> ScoreTable:
+        """Return the finished table."""
+        scores: dict[str, Any] = dict(self._scores)
+        return ScoreTable(
+            path=self._paths,
+            machine_type=[self._machine] * len(self._paths),
+            machine_id=self.machine_ids,
+            scored_as=self._scored_as,
+            **scores,
+            decision=self._decision,
+            label=self._labels,
+            error=[str(self.errors[i]) if i in self.errors else None for i in range(len(self._paths))],
+        )

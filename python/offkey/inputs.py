@@ -10,7 +10,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Training(Protocol):
     def statistics(self) -> ClipStatistics:
         """Clip statistics of the target type's clips."""
 
-    def network_clips(self) -> dict[str, object]:
+    def network_clips(self) -> dict[str, Any]:
         """Return the arguments of `offkey.training.data.TrainingClips`."""
 
 
@@ -87,7 +87,7 @@ class AudioTraining:
         """Clip statistics ``(clips, n_mels)`` of the target type's clips."""
         return self._statistics
 
-    def network_clips(self) -> dict[str, object]:
+    def network_clips(self) -> dict[str, Any]:
         """Return the arguments of `offkey.training.data.TrainingClips`."""
         return {
             "inputs": "audio",
@@ -100,9 +100,9 @@ class AudioTraining:
         }
 
     def _readable(self, clips: Clips, what: str) -> tuple[Clips, ClipStatistics, tuple[str, ...]]:
-        logmel = LogMel.from_recipe(self._features)
+        logmel = LogMel.from_recipe(self._features, num_threads=self._num_threads)
         statistics, errors = logmel.statistics_from_files(
-            clips.paths, channel=self._features.channel, on_error="collect", num_threads=self._num_threads
+            clips.paths, channel=self._features.channel, on_error="collect"
         )
         kept = [i for i in range(len(clips)) if i not in errors]
         notes = tuple(f"left out of the {what}: {error}" for error in errors.values())
@@ -123,7 +123,7 @@ class ArrayTraining:
         """Clip statistics ``(clips, n_mels)``."""
         return clip_statistics(self._data.logmels)
 
-    def network_clips(self) -> dict[str, object]:
+    def network_clips(self) -> dict[str, Any]:
         """Return the arguments of `offkey.training.data.TrainingClips`."""
         others = self._data.others
         return {
@@ -216,7 +216,7 @@ def chunks_of_arrays(features: Features, data: LogMelArrays) -> Iterator[Chunk]:
         yield Chunk(
             positions=np.arange(start, start + len(part)),
             errors={},
-            make_logmels=lambda part=part: part,
+            make_logmels=functools.partial(list, part),
             make_statistics=functools.partial(clip_statistics, part),
         )
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from offkey.errors import ArrayError
 from offkey.training.sampling import BalancedSampler, by_label, derived_seed, epoch_steps, holdout
 

@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from offkey.errors import ParameterError
 
@@ -49,16 +49,16 @@ class ArcFace(nn.Module):
         nn.init.xavier_normal_(self.centres)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Return the cosines ``(clips, classes)``, float32 within [-1, 1], of embeddings ``(clips, embedding_dim)``."""
+        """Return the cosines ``(clips, classes)``, float32 within [-1, 1], of ``(clips, embedding_dim)``."""
         with torch.autocast(embedding.device.type, enabled=False):
-            unit = F.normalize(embedding.float(), dim=1)
-            return F.linear(unit, F.normalize(self.centres.float(), dim=1)).clamp(-1.0, 1.0)
+            unit = functional.normalize(embedding.float(), dim=1)
+            return functional.linear(unit, functional.normalize(self.centres.float(), dim=1)).clamp(-1.0, 1.0)
 
     def logits(self, cosine: Tensor, target: Tensor) -> Tensor:
-        """Return the logits ``(clips, classes)`` for a cross-entropy, with the margin on each clip's own class only.
+        """Return logits ``(clips, classes)`` for a cross-entropy, the margin on each clip's own class only.
 
-        The own class gets ``s cos(theta + m)`` up to theta = pi - m, and beyond it, where that would rise again,
-        ``s (cos(theta) - m sin(pi - m))``.
+        The own class gets ``s cos(theta + m)`` up to theta = pi - m, and beyond it, where that would rise
+        again, ``s (cos(theta) - m sin(pi - m))``.
 
         Parameters
         ----------

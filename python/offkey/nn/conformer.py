@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from offkey.errors import ParameterError
 from offkey.recipe import Network
@@ -47,7 +47,7 @@ class SelfAttention(nn.Module):
         qkv = self.qkv(self.norm(x)).view(clips, frames, 3, self.heads, dim // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         dropout = self.attention_dropout if self.training else 0.0
-        attended = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         return self.dropout(self.out(attended.transpose(1, 2).reshape(clips, frames, dim)))  # type: ignore[no-any-return]
 
 
@@ -65,8 +65,8 @@ class ConvolutionModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(clips, frames, dim)`` from the same shape."""
-        x = F.glu(self.expand(self.norm(x)), dim=-1).transpose(1, 2)
-        x = F.silu(self.batch_norm(self.depthwise(x))).transpose(1, 2)
+        x = functional.glu(self.expand(self.norm(x)), dim=-1).transpose(1, 2)
+        x = functional.silu(self.batch_norm(self.depthwise(x))).transpose(1, 2)
         return self.dropout(self.project(x))  # type: ignore[no-any-return]
 
 
@@ -106,10 +106,10 @@ class LinearInput(nn.Linear):
 
 
 class Subsampling(nn.Module):
-    """Two 3 x 3 convolutions without padding, the first of stride 2, and a linear layer over what is left of the bins.
+    """Two 3 x 3 convolutions without padding, then a linear layer over what is left of the bins.
 
-    `conv4`: both of stride 2, so a quarter of the frames. `separable4`: the same, the second convolution depthwise
-    and pointwise. `conv2`: the second of stride 1, so half of the frames.
+    `conv4`: both of stride 2, so a quarter of the frames. `separable4`: the same, the second convolution
+    depthwise and pointwise. `conv2`: the second of stride 1, so half of the frames.
     """
 
     min_frames = 7  # fewer leave nothing after two convolutions of width 3, the first of stride 2
@@ -131,8 +131,8 @@ class Subsampling(nn.Module):
             ]
         else:
             layers.append(nn.Conv2d(channels, channels, _KERNEL, second))
-        # On a CPU the convolutions take half the time with the channels last, and the flattening below is free.
-        self.convolutions = nn.Sequential(*layers, nn.ReLU()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # On a CPU the convolutions take half the time so, and the flattening below is free.
+        self.convolutions = nn.Sequential(*layers, nn.ReLU()).to(memory_format=torch.channels_last)
         self.linear = nn.Linear(channels * bins, dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -154,14 +154,16 @@ class ConformerEncoder(nn.Module):
     Raises
     ------
     ParameterError
-        If `dim` is no multiple of `heads`, `kernel_size` is even, or `n_mels` is too small for the subsampling.
+        If `dim` is no multiple of `heads`, `kernel_size` is even, or `n_mels` is too small for the
+        subsampling.
     """
 
     def __init__(self, n_mels: int, network: Network) -> None:
         super().__init__()
         if network.dim % network.heads:
             raise ParameterError(
-                f"network.dim: given {network.dim} with {network.heads} heads; expected a multiple of network.heads"
+                f"network.dim: given {network.dim} with {network.heads} heads; expected a multiple of "
+                "network.heads"
             )
         if network.kernel_size % 2 == 0:
             raise ParameterError(

@@ -87,6 +87,11 @@ class Model(nn.Module):
         """The shortest input, in frames."""
         return self.encoder.min_frames
 
+    @property
+    def augmentation_classes(self) -> int:
+        """How many augmentation classes are told apart; 0 without that head."""
+        return 0 if self.augmentation_head is None else self.augmentation_head.out_features
+
     def set_normalisation(self, mean: Tensor, gain: Tensor) -> None:
         """Set what is subtracted from each Mel bin, then multiplied: ``(n_mels,)`` each, dB and 1 / dB."""
         self.mean.copy_(mean)

@@ -78,12 +78,11 @@ class Fusion:
         machine_ids
             The clips' IDs; one that is None or not known is scored as the ID with the smallest anomaly score.
         """
-        z = {name: self._standardizers[name].transform(raw[name]) for name in self.chosen}
-        combined = combine(z, self.chosen)
+        combined = np.mean([self._standardizers[name].transform(raw[name]) for name in self.chosen], axis=0)
         known = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
         nearest = combined.argmin(axis=1)
         column = np.array(
-            [known.get(machine_id, near) for machine_id, near in zip(machine_ids, nearest, strict=True)],
+            [known.get(own or "", near) for own, near in zip(machine_ids, nearest, strict=True)],
             dtype=np.int64,
         )
         score = combined[np.arange(len(column)), column]
@@ -105,11 +104,9 @@ class Fusion:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild a fusion that gives the same scores."""
+        standardizers = {name: Standardizer.from_state(s) for name, s in state["standardizers"].items()}
         return cls(
-            state["machine_ids"],
-            {name: Standardizer.from_state(s) for name, s in state["standardizers"].items()},
-            state["chosen"],
-            Thresholds.from_state(state["thresholds"]),
+            state["machine_ids"], standardizers, state["chosen"], Thresholds.from_state(state["thresholds"])
         )
 
 
@@ -140,11 +137,13 @@ def _choose(
         return (scoring.combine,)
     if scoring.combine != "select":
         return tuple(z)
-    pseudo = {
-        name: standardizers[name].transform_own(part.scores[name], part.machine_ids)
-        for model in models
-        if (part := model.pseudo_anomalies) is not None
-        for name in part.scores
-    }
-    candidates = {name: z[name] for name in z if name in pseudo}
-    return select(candidates, pseudo) if candidates else tuple(z)
+    parts = [model.pseudo_anomalies for model in models if model.pseudo_anomalies is not None]
+    if len(parts) != 1:
+        return tuple(z)  # nothing to choose by
+    ids, pseudo = parts[0].machine_ids, parts[0].scores
+    return select(
+        {name: z[name] for name in pseudo},
+        {name: standardizers[name].transform_own(scores, ids) for name, scores in pseudo.items()},
+        ids=held_ids,
+        pseudo_ids=ids,
+    ).chosen

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from offkey.evaluation.roc import auc
 from offkey.spectral.likelihood_ratio import LikelihoodRatio, Moments
 from offkey.spectral.statistics import StatisticsTable
 
@@ -46,6 +47,8 @@ class NormalClips:
     own_ids: tuple[int, ...]
     """IDs that have clips enough for a covariance of their own, in every fold's training part too."""
     tau: float
+    num_threads: int | None = None
+    """Threads of the kernels; the result does not depend on it."""
 
     def scored(self) -> np.ndarray:
         """Return which clips can be scored out of fold, ``(clips,)`` bool: their ID has clips elsewhere."""
@@ -205,7 +208,9 @@ def out_of_fold(clips: NormalClips, candidates: Sequence[Settings], *, draws: in
                 level_db, log_deviation = add_bumps(rng, len(rows), deviation_db=deviation_db)
                 table = held.shifted(level_db=level_db, log_deviation=log_deviation)
             for c, (candidate, model) in enumerate(zip(candidates, models, strict=True)):
-                scores[c, draw, rows] = model.log_scores_to(table.features(candidate.feature_set), ids)
+                scores[c, draw, rows] = model.log_scores_to(
+                    table.features(candidate.feature_set), ids, num_threads=clips.num_threads
+                )
     return scores
 
 
@@ -258,11 +263,9 @@ def _standardise(scores: np.ndarray, pools: IdPools, ids: np.ndarray) -> np.ndar
 
 
 def _criterion(scores: np.ndarray, pools: IdPools) -> float:
+    """Return the AUC of clips with bumps, ``scores[1:]``, against the same without: mean over pools."""
     return float(np.mean([_auc(scores[0, rows], scores[1:, rows].ravel()) for rows in pools.distinct]))
 
 
 def _auc(normals: np.ndarray, bumped: np.ndarray) -> float:
-    """Return how often a clip with bumps outranks one without, ties counted as half."""
-    ordered = np.sort(normals)
-    below = np.searchsorted(ordered, bumped, side="left") + np.searchsorted(ordered, bumped, side="right")
-    return float(below.mean() / (2 * len(ordered)))
+    return auc(np.repeat([0, 1], [len(normals), len(bumped)]), np.concatenate([normals, bumped]))

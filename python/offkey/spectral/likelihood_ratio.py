@@ -9,10 +9,12 @@ distance.
 from __future__ import annotations
 
 import dataclasses
-from typing import Self
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
+from offkey import _native
 from offkey.errors import DatasetError
 from offkey.spectral.statistics import FEATURE_SETS, Scale
 
@@ -146,7 +148,7 @@ class Moments:
         return LikelihoodRatio(self.scale, self.means, factors, which)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class LikelihoodRatio:
     """The fitted ratio of one feature set for every ID."""
 
@@ -158,20 +160,21 @@ class LikelihoodRatio:
     which: np.ndarray
     """``(ids,)`` int64: the covariance of each ID."""
 
-    def log_scores(self, features: np.ndarray) -> np.ndarray:
-        """Return ``ln(ratio + 1e-12)`` of ``(clips, blocks * n_mels)`` features, ``(clips, ids)``."""
-        scaled = self.scale.apply(features)
-        columns = [
-            np.square((scaled - mean) @ self.factors[k]).sum(axis=1)
-            for mean, k in zip(self.means, self.which, strict=True)
-        ]
-        return np.log(np.stack(columns, axis=1) + _LOG_OFFSET)
+    @cached_property
+    def _forms(self) -> _native.QuadraticForms:
+        return _native.QuadraticForms(self.means, self.factors, self.which)
 
-    def log_scores_to(self, features: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.scale, self.means, self.factors, self.which)  # the kernel is made again
+
+    def log_scores(self, features: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
+        """Return ``ln(ratio + 1e-12)`` of ``(clips, blocks * n_mels)`` features, ``(clips, ids)``."""
+        scores: np.ndarray = self._forms.all(self.scale.apply(features), num_threads)
+        return np.log(scores + _LOG_OFFSET)
+
+    def log_scores_to(
+        self, features: np.ndarray, ids: np.ndarray, *, num_threads: int | None = None
+    ) -> np.ndarray:
         """Return the same for each clip's own ID only, ``(clips,)``; `ids` are positions."""
-        deviations = self.scale.apply(features) - self.means[ids]
-        scores = np.empty(len(deviations))
-        for k in range(len(self.factors)):
-            rows = self.which[ids] == k
-            scores[rows] = np.square(deviations[rows] @ self.factors[k]).sum(axis=1)
+        scores: np.ndarray = self._forms.own(self.scale.apply(features), ids, num_threads)
         return np.log(scores + _LOG_OFFSET)

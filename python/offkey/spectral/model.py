@@ -57,6 +57,7 @@ class SpectralModel:
         *,
         recipe: Recipe,
         seed: int,
+        num_threads: int | None = None,
     ) -> Self:
         """Learn from normal clips.
 
@@ -72,6 +73,8 @@ class SpectralModel:
             With a section `spectral`.
         seed
             Orders the folds and draws the bumps of the label-free check. The same seed gives the same model.
+        num_threads
+            Threads of the kernels; all cores if None. The result does not depend on it.
 
         Raises
         ------
@@ -86,7 +89,9 @@ class SpectralModel:
         table = StatisticsTable.checked(statistics)
         names, ids = _positions(machine_ids, groups, len(table))
         folds = make_folds(ids, groups, names=names, count=settings.folds, seed=seed)
-        clips = NormalClips(table, ids, len(names), folds.fold, _own_ids(ids, folds.fold), settings.tau)
+        clips = NormalClips(
+            table, ids, len(names), folds.fold, _own_ids(ids, folds.fold), settings.tau, num_threads
+        )
         scored = clips.scored()
         pools = IdPools(ids, scored, n_ids=len(names))
         choice = (
@@ -310,7 +315,7 @@ def _notes(
     if choice.own_covariance and len(clips.own_ids) < len(names):
         few = ", ".join(name for i, name in enumerate(names) if i not in clips.own_ids)
         notes.append(
-            f"spectral: ID {few}: the shared covariance, for want of {_MIN_CLIPS_FOR_OWN_COVARIANCE} clips a fold"
+            f"spectral: ID {few}: shared covariance, for under {_MIN_CLIPS_FOR_OWN_COVARIANCE} clips a fold"
         )
     dropped: dict[str, str] = {}
     for ratio in ratios.values():

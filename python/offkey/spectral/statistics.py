@@ -113,9 +113,9 @@ class Scale:
         return cls(feature_set, kept, center[kept], unit[kept])
 
     def apply(self, features: np.ndarray) -> np.ndarray:
-        """Return ``(clips, kept)`` features in units of their deviation."""
-        scaled: np.ndarray = (features[:, self.kept] - self.center) / self.unit
-        return scaled
+        """Return ``(clips, kept)`` features in units of their deviation, C-contiguous."""
+        # Picking columns with a mask leaves Fortran order, in which the kernels take no array.
+        return np.ascontiguousarray((features[:, self.kept] - self.center) / self.unit)
 
     def dropped(self) -> dict[str, str]:
         """Name the flat bins: statistic -> ranges such as ``0-2, 127``; empty if there are none."""

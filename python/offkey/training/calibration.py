@@ -44,16 +44,17 @@ def score_names(model: Model) -> tuple[str, ...]:
 class Scorer:
     """Raw scores of clips against every ID, higher = more anomalous (Zhang et al. 2023, section 2.3)."""
 
-    def __init__(self, gaussian: Gaussian, recipe: Recipe, *, arcface_scale: float) -> None:
+    def __init__(self, model: Model, gaussian: Gaussian, recipe: Recipe) -> None:
         self._gaussian = gaussian
         self._a_arc = recipe.scoring.a_arc
-        self._scale = arcface_scale
+        self._scale = 1.0 if model.id_head is None else model.id_head.scale
 
     def matrices(self, outputs: ClipOutputs) -> dict[str, np.ndarray]:
         """Return for each score ``(clips, IDs)`` float64, the mean over each clip's windows.
 
-        `a_out`: minus the log-likelihood of "target type", the same for every ID. `a_arc`: 1 - cos(theta) with no
-        margin; `prob`: 1 - softmax(s cos(theta)); `log_prob`: minus its logarithm. `a_maha`: Mahalanobis distance.
+        `a_out`: minus the log-likelihood of "target type", the same for every ID. `a_arc`: 1 - cos(theta)
+        with no margin; `prob`: 1 - softmax(s cos(theta)); `log_prob`: minus its logarithm. `a_maha`:
+        Mahalanobis distance.
         """
         made = {}
         if outputs.type_logits is not None:
@@ -69,20 +70,21 @@ class Scorer:
             return 1.0 - cosines
         logits = self._scale * cosines
         minus_log = np.logaddexp.reduce(logits, axis=1, keepdims=True) - logits
-        return minus_log if self._a_arc == "log_prob" else -np.expm1(-minus_log)  # type: ignore[no-any-return]
+        return minus_log if self._a_arc == "log_prob" else -np.expm1(-minus_log)
 
 
-def calibrate(trained: Trained, recipe: Recipe, *, arcface_scale: float) -> Calibrated:
+def calibrate(trained: Trained, recipe: Recipe) -> Calibrated:
     """Fit the Gaussians to the training clips and score what was held out.
 
-    Where nothing could be held out, the training clips stand in for it. For the combination `select` the pseudo-anomalies
-    are the held-out normals, each against every other ID, and held-out clips of other types, each against one ID in turn.
+    Where nothing could be held out, the training clips stand in for it. For the combination `select` the
+    pseudo-anomalies are the held-out normals, each against every other ID, and held-out clips of other
+    types, each against one ID in turn.
     """
     split, own = trained.split, trained.clips.machine_ids
     train = _outputs(trained, recipe, split.train)
     ids = [own[i] for i in split.train[train.owners].tolist()]
     gaussian = Gaussian.fit(train.embeddings, ids, covariance=recipe.scoring.covariance)
-    scorer = Scorer(gaussian, recipe, arcface_scale=arcface_scale)
+    scorer = Scorer(trained.model, gaussian, recipe)
     on_training = _calibration(trained, split.train, scorer.matrices(train), "training")
     if not len(split.held_out):
         note = "nothing is held out of training: thresholds come from clips that the network has seen"
@@ -120,7 +122,10 @@ def _outputs(trained: Trained, recipe: Recipe, indices: np.ndarray) -> ClipOutpu
 
 
 def _calibration(
-    trained: Trained, indices: np.ndarray, matrices: dict[str, np.ndarray], kind: Literal["held_out", "training"]
+    trained: Trained,
+    indices: np.ndarray,
+    matrices: dict[str, np.ndarray],
+    kind: Literal["held_out", "training"],
 ) -> Calibration:
     ids = tuple(trained.clips.machine_ids[i] for i in indices.tolist())
     columns = np.array([trained.machine_ids.index(machine_id) for machine_id in ids])
@@ -139,7 +144,7 @@ def _pseudo_anomalies(
     normals: dict[str, np.ndarray],
     foreign: dict[str, np.ndarray] | None,
 ) -> PseudoAnomalies | None:
-    """Return the scores of held-out normals against every other ID, and of foreign clips against one ID in turn."""
+    """Return the scores of held-out normals against every other ID, of foreign ones against one in turn."""
     other = np.array(own)[:, None] != np.array(known)[None, :]
     rows, columns = np.nonzero(other)
     scores = {name: matrix[rows, columns] for name, matrix in normals.items()}
@@ -164,11 +169,12 @@ def _id_accuracy(
     accuracy = float(np.mean([np.mean(told[ids == i] == i) for i in sorted(set(own))]))
     chance = 1.0 / len(trained.machine_ids)
     text = (
-        f"the IDs of {len(own)} held-out normal clips are told apart with accuracy {accuracy:.2f} (chance {chance:.2f})"
+        f"the IDs of {len(own)} held-out normal clips are told apart with accuracy {accuracy:.2f} "
+        f"(chance {chance:.2f})"
     )
     if (accuracy - chance) / (1.0 - chance) < _NEAR_CHANCE:
         text += (
-            ": near chance, so these IDs hardly differ in sound, and a_arc and a_maha, which are taught by telling them "
-            "apart, say little; recipe 'spectral' does not depend on it"
+            ": near chance, so these IDs hardly differ in sound, and a_arc and a_maha, which are taught by "
+            "telling them apart, say little; recipe 'spectral' does not depend on it"
         )
     return accuracy, (text,)

@@ -1,13 +1,12 @@
-"""The state of a training on disk: one safetensors file with JSON metadata, replaced atomically after each epoch."""
+"""The state of a training on disk: one safetensors file with JSON metadata, replaced after each epoch."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -23,11 +22,20 @@ _KEY = "offkey_checkpoint"
 _SAME_DB = 1e-3
 
 
+class _Header(msgspec.Struct, kw_only=True):
+    format: int
+    fingerprint: dict[str, str]
+    epochs_done: int
+    history: list[dict[str, float]]
+    best_loss: float | None
+
+
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Progress:
     """How far a training has come, beside the weights and the optimiser's state.
 
-    There is no state of random generators: crops, augmentation, order and dropout are functions of seed, epoch and step.
+    There is no state of random generators: crops, augmentation, order and dropout are functions of seed,
+    epoch and step.
     """
 
     epochs_done: int = 0
@@ -48,10 +56,11 @@ class Checkpoint:
     path : Path
         The file.
     fingerprint : Mapping of str to str
-        What must be the same for a training to go on: recipe, seed, data. A checkpoint with another one is refused.
+        What must be the same for a training to go on: recipe, seed, data. A checkpoint with another one is
+        refused.
     levels : Tensor
-        Mean log-Mel of the training clips in dB, ``(n_mels,)``: must agree too, to 0.001 dB, since another processor
-        may round otherwise.
+        Mean log-Mel of the training clips in dB, ``(n_mels,)``: must agree too, to 0.001 dB, since another
+        processor may round otherwise.
     """
 
     def __init__(self, path: Path, fingerprint: Mapping[str, str], *, levels: Tensor) -> None:
@@ -66,17 +75,17 @@ class Checkpoint:
         tensors["levels"] = self._levels
         for number, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
-        metadata = {
-            "format": _FORMAT,
-            "fingerprint": self._fingerprint,
-            "epochs_done": progress.epochs_done,
-            "history": progress.history,
-            "best_loss": progress.best_loss,
-        }
+        header = _Header(
+            format=_FORMAT,
+            fingerprint=self._fingerprint,
+            epochs_done=progress.epochs_done,
+            history=progress.history,
+            best_loss=progress.best_loss,
+        )
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.path) as scratch:
-            save_file(plain, scratch, {_KEY: json.dumps(metadata)})
+            save_file(plain, scratch, {_KEY: msgspec.json.encode(header).decode()})
 
     def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
         """Put the saved state into model and optimiser; return the progress, or None if there is no file.
@@ -88,17 +97,19 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        tensors, metadata = self._read()
-        self._check(metadata, tensors)
+        tensors, header = self._read()
+        self._check(header, tensors)
         try:
             model.load_state_dict(_part(tensors, "model."))
             _restore_optimiser(optimiser, _part(tensors, "optimiser."))
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise TrainingError(f"checkpoint {self.path}: does not fit the network: {error}; {self._advice}") from None
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise TrainingError(
+                f"checkpoint {self.path}: does not fit the network: {error}; {self._advice}"
+            ) from None
         return Progress(
-            epochs_done=metadata["epochs_done"],
-            history=metadata["history"],
-            best_loss=metadata["best_loss"],
+            epochs_done=header.epochs_done,
+            history=header.history,
+            best_loss=header.best_loss,
             best=_part(tensors, "best."),
         )
 
@@ -106,28 +117,30 @@ class Checkpoint:
     def _advice(self) -> str:
         return "remove the file to train from the start, or give another path"
 
-    def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _read(self) -> tuple[dict[str, Tensor], _Header]:
         try:
             with safe_open(self.path, framework="pt") as file:
-                metadata = json.loads((file.metadata() or {})[_KEY])
-                return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+                header = msgspec.json.decode((file.metadata() or {})[_KEY], type=_Header)
+                return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
         except (SafetensorError, KeyError, ValueError) as error:
-            raise TrainingError(f"checkpoint {self.path}: damaged or no checkpoint ({error}); {self._advice}") from None
-
-    def _check(self, metadata: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        if metadata.get("format") != _FORMAT:
             raise TrainingError(
-                f"checkpoint {self.path}: format {metadata.get('format')}, expected {_FORMAT}; {self._advice}"
+                f"checkpoint {self.path}: damaged or no checkpoint ({error}); {self._advice}"
+            ) from None
+
+    def _check(self, header: _Header, tensors: dict[str, Tensor]) -> None:
+        if header.format != _FORMAT:
+            raise TrainingError(
+                f"checkpoint {self.path}: format {header.format}, expected {_FORMAT}; {self._advice}"
             )
-        saved = metadata.get("fingerprint", {})
+        saved = header.fingerprint
         different = [name for name, value in self._fingerprint.items() if saved.get(name) != value]
         levels = tensors.get("levels", torch.empty(0))
         if levels.shape != self._levels.shape or (levels - self._levels).abs().max() > _SAME_DB:
             different.append("content of the clips")
         if different:
             raise TrainingError(
-                f"checkpoint {self.path}: written with another {' and another '.join(different)} than this training; "
-                f"{self._advice}"
+                f"checkpoint {self.path}: written with another {' and another '.join(different)} than this "
+                f"training; {self._advice}"
             )
 
 
@@ -140,10 +153,15 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tens
     for name, value in tensors.items():
         number, key = name.split(".", 1)
         saved.setdefault(int(number), {})[key] = value
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for index, state in saved.items():
+        shapes = {key: tuple(value.shape) for key, value in state.items()}
+        shape = tuple(parameters[index].shape)
+        if shapes != {"step": (), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"state of parameter {index}: {shapes}, expected moments of shape {shape}")
     optimiser.load_state_dict({**optimiser.state_dict(), "state": saved})
     # In memory as the parameters lie: elementwise arithmetic over mixed layouts may round otherwise.
     for parameter, state in optimiser.state.items():
         for key, value in state.items():
             if value.shape == parameter.shape:
                 state[key] = torch.empty_like(parameter).copy_(value)
-

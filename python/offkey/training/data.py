@@ -27,7 +27,7 @@ class TrainingClips:
     """
 
     inputs: Literal["audio", "logmel"]
-    """`audio`: 1-D float32 samples at the recipe's rate, any length. `logmel`: ``(n_mels, frames)`` float32 in dB."""
+    """`audio`: 1-D float32 samples at the recipe's rate; `logmel`: ``(n_mels, frames)`` float32 in dB."""
     clips: Sequence[np.ndarray]
     machine_ids: Sequence[str]
     groups: Sequence[str]
@@ -46,7 +46,9 @@ class TrainingClips:
         ):
             if any(len(column) != len(clips) for column in columns):
                 given = " and ".join(str(len(column)) for column in columns)
-                raise DatasetError(f"training clips: {len(clips)} {name}, but {given} labels and groups for them")
+                raise DatasetError(
+                    f"training clips: {len(clips)} {name}, but {given} labels and groups for them"
+                )
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Return a clip by its position, those of other types after those of the target type.

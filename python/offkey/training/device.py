@@ -30,14 +30,16 @@ def resolve_device(device: Device) -> torch.device:
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        built = "this torch was built without CUDA" if torch.version.cuda is None else "torch finds no CUDA GPU"
+        built = (
+            "this torch was built without CUDA" if torch.version.cuda is None else "torch finds no CUDA GPU"
+        )
         raise DeviceError(f"device 'cuda': {built}; use device 'cpu', or 'auto' to take what there is")
     return torch.device("cuda", torch.cuda.current_device())
 
 
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Make torch's random numbers a function of `seed` within the block, and leave the caller's generators as they were.
+    """Make torch's random numbers a function of `seed` in the block, and leave the caller's as they were.
 
     Only the CPU's generator and that of `device` are touched: `torch.manual_seed` would reseed every GPU.
 

@@ -33,7 +33,7 @@ _MIN_DEVIATION_DB = 1e-3
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Positions of clips, ``(n,)`` int64 each; those of other types are counted on from those of the target type."""
+    """Positions of clips, ``(n,)`` int64 each; other types are counted on from the target type's clips."""
 
     train: np.ndarray
     held_out: np.ndarray
@@ -66,7 +66,7 @@ def train(
     checkpoint: Path | None,
     observer: Observer,
 ) -> Trained:
-    """Train a network from its first weights, or from a checkpoint, to its last epoch (see `NetworkModel.fit`)."""
+    """Train a network from its first weights or a checkpoint to its last epoch (see `NetworkModel.fit`)."""
     network = _checked(recipe, seed)
     machine_ids = tuple(sorted(set(clips.machine_ids)))
     source = source_of(clips, recipe, seed=seed, num_threads=num_threads)
@@ -133,7 +133,7 @@ def split_clips(clips: TrainingClips, recipe: Recipe, *, seed: int) -> Split:
 
 
 def level_statistics(source: ClipSource, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of each Mel bin over all frames of clips, in dB: ``(n_mels,)`` float64 each.
+    """Return mean and deviation of each Mel bin over all frames, in dB: ``(n_mels,)`` float64 each.
 
     Raises
     ------
@@ -181,7 +181,9 @@ class _Batches:
     ) -> None:
         training = recipe.training
         number = {machine_id: i for i, machine_id in enumerate(machine_ids)}
-        self._ids = np.array([number[i] for i in clips.machine_ids] + [NO_ID] * len(clips.others), dtype=np.int64)
+        self._ids = np.array(
+            [number[i] for i in clips.machine_ids] + [NO_ID] * len(clips.others), dtype=np.int64
+        )
         self._source = source
         self._steps = steps
         self._normals = BalancedSampler(
@@ -214,16 +216,21 @@ def _checked(recipe: Recipe, seed: int) -> Network:
         raise RecipeError(f"recipe {recipe.name!r}: has no network to train; expected a section `network`")
     if recipe.training.batch_size < 2:
         raise RecipeError(
-            f"recipe {recipe.name!r}: training.batch_size = {recipe.training.batch_size}; expected 2 at least, "
-            "since the network normalises over a batch"
+            f"recipe {recipe.name!r}: training.batch_size = {recipe.training.batch_size}; expected 2 or "
+            "more, since the network normalises over a batch"
         )
     if seed < 0:
         raise ParameterError(f"seed: given {seed}; expected a whole number from 0")
     return recipe.network
 
 
-def _checkpoint(path: Path, clips: TrainingClips, recipe: Recipe, seed: int, levels: np.ndarray) -> Checkpoint:
-    columns = [clips.inputs, *map(list, (clips.machine_ids, clips.groups, clips.other_types, clips.other_groups))]
+def _checkpoint(
+    path: Path, clips: TrainingClips, recipe: Recipe, seed: int, levels: np.ndarray
+) -> Checkpoint:
+    columns = [
+        clips.inputs,
+        *map(list, (clips.machine_ids, clips.groups, clips.other_types, clips.other_groups)),
+    ]
     return Checkpoint(
         path,
         {
@@ -248,14 +255,20 @@ def _notes(
     notes = []
     tasks = {task for stage in stages for task in stage.tasks}
     if len(machine_ids) == 1:
-        notes.append(f"one machine ID only ({machine_ids[0]}): the ID task is left out, and with it the score a_arc")
+        notes.append(
+            f"one machine ID only ({machine_ids[0]}): the ID task is left out, and with it the score a_arc"
+        )
     if not len(clips.others):
-        notes.append("no clips of other machine types: the type task is left out, and with it the score a_out")
+        notes.append(
+            "no clips of other machine types: the type task is left out, and with it the score a_out"
+        )
     elif "type" not in tasks:
         notes.append("no epochs for stage 2: the type task is left out, and with it the score a_out")
     missing = [name for name in recipe.training.augmentation.classes if name not in source.classes]
     if missing:
-        notes.append(f"training on log-Mels: augmentations that need samples are left out ({', '.join(missing)})")
+        notes.append(
+            f"training on log-Mels: augmentations that need samples are left out ({', '.join(missing)})"
+        )
     if "augmentation" not in tasks:
         notes.append("fewer than two augmentation classes: the augmentation task is left out")
     if recipe.scoring.holdout_fraction > 0:
@@ -263,7 +276,7 @@ def _notes(
         whole = [machine_id for machine_id in machine_ids if machine_id not in kept_out]
         if whole:
             notes.append(
-                f"machine ID {', '.join(whole)}: one recording only, so nothing of it could be held out of training"
+                f"machine ID {', '.join(whole)}: one recording only, so nothing could be held out of training"
             )
     silent = np.flatnonzero(deviation < _MIN_DEVIATION_DB)
     if recipe.network is not None and recipe.network.normalisation == "standard" and len(silent):

@@ -38,7 +38,7 @@ class ClipOutputs:
         sums = np.zeros((self.clips, *values.shape[1:]))
         np.add.at(sums, self.owners, values)
         windows = np.bincount(self.owners, minlength=self.clips)
-        return sums / windows.reshape(-1, *([1] * (values.ndim - 1)))  # type: ignore[no-any-return]
+        return sums / windows.reshape(-1, *([1] * (values.ndim - 1)))
 
     def __add__(self, other: ClipOutputs) -> ClipOutputs:
         return ClipOutputs(
@@ -63,8 +63,8 @@ def infer(model: Model, logmels: Sequence[np.ndarray], *, longest: int) -> ClipO
     model : Model
         In eval mode, on the device that computes.
     logmels : sequence of ndarray
-        ``(n_mels, frames)`` float32 in dB each, frames of any number: a clip too short for the network is repeated
-        until it suffices.
+        ``(n_mels, frames)`` float32 in dB each, frames of any number: a clip too short for the network is
+        repeated until it suffices.
     longest : int
         Frames of a window; a longer clip is cut into the fewest windows of that size, evenly spread.
 
@@ -127,7 +127,8 @@ def _checked(logmel: np.ndarray, clip: int, n_mels: int) -> np.ndarray:
     array = np.asarray(logmel, dtype=np.float32)
     if array.ndim != 2 or array.shape[0] != n_mels or not array.shape[1]:
         raise ArrayError(
-            f"log-Mel of clip {clip}: given shape {array.shape}; expected ({n_mels}, frames) with a frame at least"
+            f"log-Mel of clip {clip}: given shape {array.shape}; expected ({n_mels}, frames) and "
+            "at least one frame"
         )
     if not np.isfinite(array).all():
         raise ArrayError(f"log-Mel of clip {clip}: has values that are not finite")

@@ -84,8 +84,8 @@ class Trainer:
     def run(self) -> list[dict[str, float]]:
         """Train to the end and leave the kept weights in the model; return the losses of each epoch.
 
-        An interruption (Ctrl-C) leaves the checkpoint of the last finished epoch, from which `run` goes on to the
-        result that it would have had without.
+        An interruption (Ctrl-C) leaves the checkpoint of the last finished epoch, from which `run` goes on
+        to the result that it would have had without.
 
         Raises
         ------
@@ -168,11 +168,11 @@ class Trainer:
     def _finish_epoch(self, stage: Stage, losses: dict[str, float], progress: Progress) -> None:
         progress.epochs_done += 1
         progress.history.append(losses)
-        if self._training.keep == "lowest_loss" and stage is self._stages[-1]:
-            # Losses of two stages are sums of different tasks: only those of the last can be compared.
-            if progress.best_loss is None or losses["total"] < progress.best_loss:
-                progress.best_loss = losses["total"]
-                progress.best = {name: value.clone() for name, value in self._model.state_dict().items()}
+        # Losses of two stages are sums of different tasks: only those of the last can be compared.
+        candidate = self._training.keep == "lowest_loss" and stage is self._stages[-1]
+        if candidate and (progress.best_loss is None or losses["total"] < progress.best_loss):
+            progress.best_loss = losses["total"]
+            progress.best = {name: value.clone() for name, value in self._model.state_dict().items()}
         if self._checkpoint is not None:
             self._checkpoint.save(self._model, self._optimiser, progress)
             self._observe(CheckpointSaved(path=self._checkpoint.path, epochs_done=progress.epochs_done))

@@ -1,4 +1,4 @@
-"""The network as a model of normal sound: fitted, scored, saved (METHOD of Zhang et al. 2023, section 2.3)."""
+"""The network as a model of normal sound: fitted, scored, saved (Zhang et al. 2023, section 2.3)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from offkey.recipe import Recipe
 from offkey.scoring.gaussian import Gaussian
 from offkey.training import calibration
 from offkey.training.data import TrainingClips
-from offkey.training.device import Device, resolve_device
+from offkey.training.device import Device, resolve_device, seeded
 from offkey.training.events import Observer, ignore
 from offkey.training.fitting import Trained, train
 from offkey.training.inference import ClipOutputs, infer, window_frames
@@ -46,7 +46,7 @@ class NetworkModel:
         self._recipe = recipe
         self._model = model.eval()
         self._gaussian = gaussian
-        self._scorer = calibration.Scorer(gaussian, recipe)
+        self._scorer = calibration.Scorer(model, gaussian, recipe)
         self._longest = window_frames(recipe.features)
         self.machine_ids = tuple(machine_ids)
         self.standardise_on = standardise_on
@@ -54,7 +54,7 @@ class NetworkModel:
         self.pseudo_anomalies = pseudo_anomalies
         self.notes = tuple(notes)
         self.id_accuracy = id_accuracy
-        """How often a held-out normal is told to be of its own ID, mean over IDs; None if that was not measured."""
+        """How often a held-out normal is told to be of its own ID, mean over IDs; None if not measured."""
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -82,8 +82,8 @@ class NetworkModel:
         recipe
             What to train, and how; must have a network.
         seed
-            Every random choice follows from it. On a CPU the same seed, clips and number of torch's threads give the
-            same bytes.
+            Every random choice follows from it. On a CPU the same seed, clips and number of torch's
+            threads give the same bytes.
         device
             `auto`, `cpu` or `cuda`.
         num_threads
@@ -101,7 +101,8 @@ class NetworkModel:
         DeviceError
             If the device is not there.
         TrainingError
-            If no task can be trained, a loss is not finite, or the checkpoint is damaged or of another training.
+            If no task can be trained, a loss is not finite, or the checkpoint is damaged or of another
+            training.
         ArrayError
             If a clip is empty, not finite or of the wrong shape.
         """
@@ -137,8 +138,8 @@ class NetworkModel:
         Parameters
         ----------
         inputs
-            Log-Mels ``(n_mels, frames)`` float32 in dB, or an array ``(clips, n_mels, frames)``. Clips above 30 s are
-            cut into windows, whose scores are averaged.
+            Log-Mels ``(n_mels, frames)`` float32 in dB, or an array ``(clips, n_mels, frames)``. Clips
+            above 30 s are cut into windows, whose scores are averaged.
 
         Returns
         -------
@@ -172,28 +173,32 @@ class NetworkModel:
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
-        arrays = {f"model.{k}": v.cpu().contiguous().numpy() for k, v in self._model.state_dict().items()}
+        weights = {name: value.cpu().contiguous().numpy() for name, value in self._model.state_dict().items()}
+        arrays = _prefixed("model", weights) | _prefixed("gaussian", self._gaussian.state())
         metadata: dict[str, Any] = {
             "machine_ids": list(self.machine_ids),
-            "augmentation_classes": _rows(self._model.augmentation_head),
             "type_task": self._model.type_head is not None,
+            "augmentation_classes": self._model.augmentation_classes,
             "notes": list(self.notes),
             "id_accuracy": self.id_accuracy,
+            "pseudo_anomalies": None,
         }
-        gaussian = self._gaussian.state()
-        arrays |= {f"gaussian.{k}": v for k, v in gaussian[0].items()}
-        metadata["gaussian"] = gaussian[1]
-        for name, part in self._calibrations().items():
-            arrays |= {f"{name}.{k}": v for k, v in part.scores.items()}
-            metadata[name] = {"machine_ids": list(part.machine_ids)}
-            if isinstance(part, Calibration):
-                arrays[f"{name}.indices"] = part.indices
-                metadata[name]["kind"] = part.kind
+        for name, part in (("standardise_on", self.standardise_on), ("held_out", self.held_out)):
+            arrays |= _prefixed(name, part.scores) | {f"{name}.indices": part.indices}
+            metadata[name] = {"kind": part.kind, "machine_ids": list(part.machine_ids)}
+        if self.pseudo_anomalies is not None:
+            arrays |= _prefixed("pseudo_anomalies", self.pseudo_anomalies.scores)
+            metadata["pseudo_anomalies"] = {"machine_ids": list(self.pseudo_anomalies.machine_ids)}
         return arrays, metadata
 
     @classmethod
     def from_state(
-        cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any], *, device: Device = "auto"
+        cls,
+        recipe: Recipe,
+        arrays: dict[str, np.ndarray],
+        metadata: dict[str, Any],
+        *,
+        device: Device = "auto",
     ) -> Self:
         """Rebuild a model that gives the same scores.
 
@@ -207,6 +212,64 @@ class NetworkModel:
         torch_device = resolve_device(device)
         try:
             return cls._rebuilt(recipe, arrays, metadata, torch_device)
-        except (KeyError, TypeError, ValueError, RuntimeError, OffkeyError) as error:
-            what = f"no {error}" if isinstance(error, KeyError) else str(error)
-            raise DetectorFileError(f"saved network: does not fit recipe {recipe.name!r}: {what}") from None
+        except DetectorFileError:
+            raise
+        except KeyError as error:
+            raise DetectorFileError(f"saved network: has no {error}") from None
+        except (AttributeError, TypeError, ValueError, RuntimeError, OffkeyError) as error:
+            raise DetectorFileError(f"saved network: does not fit recipe {recipe.name!r}: {error}") from None
+
+    @classmethod
+    def _rebuilt(
+        cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any], device: torch.device
+    ) -> Self:
+        if recipe.network is None:
+            raise RecipeError("it has no network")
+        machine_ids = tuple(str(machine_id) for machine_id in metadata["machine_ids"])
+        with seeded(
+            0, torch.device("cpu")
+        ):  # the first weights are replaced; the caller's generator stays as it is
+            model = Model(
+                recipe.network,
+                n_mels=recipe.features.n_mels,
+                machine_ids=len(machine_ids),
+                type_task=bool(metadata["type_task"]),
+                augmentation_classes=int(metadata["augmentation_classes"]),
+            )
+        weights = {name: torch.from_numpy(array.copy()) for name, array in _under("model", arrays).items()}
+        model.load_state_dict(weights)
+        pseudo = metadata["pseudo_anomalies"]
+        return cls(
+            recipe,
+            model.to(device),
+            Gaussian.from_state(_under("gaussian", arrays), ids=machine_ids),
+            machine_ids=machine_ids,
+            standardise_on=_calibration("standardise_on", arrays, metadata),
+            held_out=_calibration("held_out", arrays, metadata),
+            pseudo_anomalies=None
+            if pseudo is None
+            else PseudoAnomalies(
+                machine_ids=tuple(pseudo["machine_ids"]), scores=_under("pseudo_anomalies", arrays)
+            ),
+            notes=tuple(metadata["notes"]),
+            id_accuracy=metadata["id_accuracy"],
+        )
+
+
+def _calibration(name: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Calibration:
+    scores = _under(name, arrays)
+    return Calibration(
+        kind=metadata[name]["kind"],
+        indices=scores.pop("indices"),
+        machine_ids=tuple(metadata[name]["machine_ids"]),
+        scores=scores,
+    )
+
+
+def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{prefix}.{name}": array for name, array in arrays.items()}
+
+
+def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    start = f"{prefix}."
+    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}

@@ -17,8 +17,8 @@ T = TypeVar("T")
 class Prefetcher(Generic[T]):
     """Makes items ahead in one background thread; a context manager to iterate over within its block.
 
-    An exception in the thread is raised where its item would have come. Leaving the block, by an exception or Ctrl-C
-    too, stops the thread once the item that it is making is done.
+    An exception in the thread is raised where its item would have come. Leaving the block, by an exception
+    or Ctrl-C too, stops the thread once the item that it is making is done.
 
     Parameters
     ----------

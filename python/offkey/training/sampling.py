@@ -1,6 +1,7 @@
 """Which clips make up a step: balanced draws, and the part of the normals that training never sees.
 
-Every draw is a function of (seed, step), not of a state, so that a resumed run draws what an uninterrupted one does.
+Every draw is a function of (seed, step), not of a state, so that a resumed run draws what an uninterrupted
+one does.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ def by_label(labels: Sequence[str], indices: np.ndarray) -> dict[str, np.ndarray
 class BalancedSampler:
     """Draws the same number of clips of each class at every step.
 
-    Where the classes do not divide the number of clips, the remainder rotates over them. Each class cycles through a
-    permutation of its clips, a new one for each cycle, and goes on at the next step and epoch where it stopped.
+    Where the classes do not divide the number of clips, the remainder rotates over them. Each class cycles
+    through a permutation of its clips, a new one for each cycle, and goes on at the next step and epoch
+    where it stopped.
 
     Parameters
     ----------
@@ -55,7 +57,9 @@ class BalancedSampler:
     def __init__(self, classes: Mapping[str, np.ndarray], *, per_step: int, seed: int) -> None:
         empty = [name for name, clips in classes.items() if not len(clips)]
         if not classes or empty:
-            raise ArrayError(f"sampler: expected at least one clip of each class, given none of {empty or 'any'}")
+            raise ArrayError(
+                f"sampler: expected at least one clip of each class, given none of {empty or 'any'}"
+            )
         self._clips = list(classes.values())
         self._per_step = per_step
         self._seed = seed
@@ -71,7 +75,7 @@ class BalancedSampler:
         return np.array(chosen, dtype=np.int64)
 
     def _drawn(self, index: int, steps: int) -> int:
-        """How many clips of a class the first `steps` steps draw: clip d of all goes to class d modulo their number."""
+        """How many clips of a class the first steps draw: draw d is of class d modulo the number of them."""
         return (self._per_step * steps + len(self._clips) - 1 - index) // len(self._clips)
 
     def _permutation(self, index: int, cycle: int) -> np.ndarray:
@@ -126,8 +130,9 @@ def holdout(
     """Split clips into those to train on and those to keep out, recordings (groups) never split.
 
     Of each label, recordings are taken in seeded random order, one that would bring the clips taken above
-    ``round(fraction * clips of the label)`` (at least 1) being passed over; if all were, the smallest is taken. One
-    recording of each label is always left to train on; so a label with a single recording keeps nothing out.
+    ``round(fraction * clips of the label)`` (at least 1) being passed over; if all were, the smallest is
+    taken. One recording of each label is always left to train on; so a label with a single recording keeps
+    nothing out.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from offkey.errors import TrainingError
 from offkey.nn.model import Model, Outputs
@@ -49,8 +49,9 @@ def plan_stages(
 ) -> tuple[Stage, ...]:
     """Return the stages that can be trained with what there is; those without epochs or tasks are left out.
 
-    The ID task needs two IDs, the type task clips of other types, the augmentation task two classes. Without clips of
-    other types stage 2 still trains the other tasks, so that the network gets as many epochs as it would with them.
+    The ID task needs two IDs, the type task clips of other types, the augmentation task two classes.
+    Without clips of other types stage 2 still trains the other tasks, so that the network gets as many
+    epochs as it would with them.
 
     Raises
     ------
@@ -68,31 +69,33 @@ def plan_stages(
     planned = tuple(stage for stage in stages if stage.epochs and stage.tasks)
     if not planned:
         raise TrainingError(
-            f"nothing to train: {machine_ids} machine ID(s), {'some' if others else 'no'} clips of other types and "
-            f"{augmentation_classes} augmentation class(es) in {training.stage1_epochs} + {training.stage2_epochs} "
-            "epochs; give clips of a second machine ID or of another machine type, or use recipe 'spectral', "
-            "which needs neither"
+            f"nothing to train: {machine_ids} machine ID(s), {'some' if others else 'no'} clips of other "
+            f"types and {augmentation_classes} augmentation class(es) in {training.stage1_epochs} + "
+            f"{training.stage2_epochs} epochs; give clips of a second machine ID or of another machine type, "
+            "or use recipe 'spectral', which needs neither"
         )
     return planned
 
 
-def stage_losses(model: Model, outputs: Outputs, batch: Batch, stage: Stage, training: Training) -> dict[str, Tensor]:
+def stage_losses(
+    model: Model, outputs: Outputs, batch: Batch, stage: Stage, training: Training
+) -> dict[str, Tensor]:
     """Return each task's loss of a batch and "total", their weighted sum L_type + alpha L_id + beta L_aug.
 
-    Each loss is the mean over the clips that its task applies to (`loss_reduction` "sum": the sum); pseudo-anomalies
-    have no ID and are masked from that task.
+    Each loss is the mean over the clips that its task applies to (`loss_reduction` "sum": the sum);
+    pseudo-anomalies have no ID and are masked from that task.
     """
     reduction = training.loss_reduction
     losses: dict[str, Tensor] = {}
     if "id" in stage.tasks and model.id_head is not None and outputs.cosine is not None:
         logits = model.id_head.logits(outputs.cosine, batch.ids.clamp_min(0))
-        losses["id"] = F.cross_entropy(logits, batch.ids, ignore_index=NO_ID, reduction=reduction)
+        losses["id"] = functional.cross_entropy(logits, batch.ids, ignore_index=NO_ID, reduction=reduction)
     if "augmentation" in stage.tasks and outputs.augmentation_logits is not None:
         logits = outputs.augmentation_logits.float()
-        losses["augmentation"] = F.cross_entropy(logits, batch.augmentations, reduction=reduction)
+        losses["augmentation"] = functional.cross_entropy(logits, batch.augmentations, reduction=reduction)
     if "type" in stage.tasks and outputs.type_logit is not None:
         target = (batch.ids != NO_ID).float()
-        losses["type"] = F.binary_cross_entropy_with_logits(
+        losses["type"] = functional.binary_cross_entropy_with_logits(
             outputs.type_logit.float(), target, reduction=reduction
         )
     weights = {"id": training.alpha, "augmentation": training.beta, "type": 1.0}

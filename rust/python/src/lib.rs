@@ -1,5 +1,7 @@
 //! `offkey._native`: parse, release the GIL, call the core, wrap. No arithmetic here.
 
+mod audio;
+mod augment;
 mod call;
 mod features;
 mod gaussian;
@@ -12,5 +14,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     gaussian::register(module)?;
     module.add_class::<features::LogMel>()?;
     module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
+    augment::register(module)?;
+    audio::add_to(module)?;
     Ok(())
 }

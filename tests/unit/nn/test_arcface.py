@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from offkey.errors import ParameterError
 from offkey.nn.arcface import ArcFace
 

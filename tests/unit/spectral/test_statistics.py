@@ -62,6 +62,7 @@ def test_scale_standardises_and_names_flat_bins(statistics):
     assert scale.dropped() == {"mean": "0-2, 7", "ldstd": "5"}
     scaled = scale.apply(features)
     assert scaled.shape == (6, 11)
+    assert scaled.flags.c_contiguous
     assert np.allclose(scaled.mean(axis=0), 0, atol=1e-12)
     assert np.allclose(scaled.std(axis=0), 1)
 

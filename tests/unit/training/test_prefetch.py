@@ -3,6 +3,7 @@ import threading
 import time
 
 import pytest
+
 from offkey.training.prefetch import Prefetcher
 
 
@@ -54,8 +55,12 @@ def test_an_error_in_the_thread_comes_where_its_item_would_have():
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_leaving_early_stops_a_thread_that_would_never_end(error):
-    with pytest.raises(error), Prefetcher(itertools.count()) as made:
-        for item in made:
-            if item == 3:
-                raise error
+    def use():
+        with Prefetcher(itertools.count()) as made:
+            for item in made:
+                if item == 3:
+                    raise error
+
+    with pytest.raises(error):
+        use()
     assert not workers()

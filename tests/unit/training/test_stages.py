@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from offkey.errors import TrainingError
 from offkey.nn.model import Model
 from offkey.recipe import Network, Training
@@ -68,7 +69,9 @@ def test_losses_equal_their_definitions(reduction):
     logits = model.id_head.logits(outputs.cosine[:4], batch.ids[:4])
     by_clip = {
         "id": -torch.log_softmax(logits, 1)[torch.arange(4), batch.ids[:4]],
-        "augmentation": -torch.log_softmax(outputs.augmentation_logits, 1)[torch.arange(6), batch.augmentations],
+        "augmentation": -torch.log_softmax(outputs.augmentation_logits, 1)[
+            torch.arange(6), batch.augmentations
+        ],
         "type": -torch.log(
             torch.cat([torch.sigmoid(outputs.type_logit[:4]), torch.sigmoid(-outputs.type_logit[4:])])
         ),
