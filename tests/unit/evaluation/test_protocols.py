@@ -292,6 +292,9 @@ import sys
 for name in ("msgspec", "pyarrow", "sklearn", "scipy", "torch", "matplotlib", "rich", "safetensors"):
     sys.modules[name] = None
 import numpy as np
+import offkey
+assert offkey.evaluation.roc.auc([0, 1], [0.0, 1.0]) == 1.0
+assert offkey.scoring.threshold.Thresholds.fit([1.0], ["a"]).fallback == 1.0
 from offkey import ScoreTable, evaluate
 from offkey.scoring import combine, gaussian, standardize, threshold
 from offkey.evaluation import submission
