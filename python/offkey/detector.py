@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from offkey import detector_file, inputs
 from offkey.datasets import Clips, Dataset, LogMelArrays, find_audio, parse_machine_id
@@ -110,9 +111,17 @@ class Detector:
         clips = inputs.training(self.recipe, data, num_threads=num_threads)
         models: dict[str, InlierModel] = {}
         if self.recipe.spectral:
-            models["spectral"] = _model_class("spectral").fit(
-                clips.statistics(), clips.machine_ids, clips.groups, recipe=self.recipe, seed=seed
-            )
+            # Its matrices are small: the threads of a BLAS would wait for each other longer than they compute,
+            # ten times as long where two threads share a core.
+            with threadpool_limits(1, user_api="blas"):
+                models["spectral"] = _model_class("spectral").fit(
+                    clips.statistics(),
+                    clips.machine_ids,
+                    clips.groups,
+                    recipe=self.recipe,
+                    seed=seed,
+                    num_threads=num_threads,
+                )
         if network:
             from offkey.training.data import TrainingClips
             from offkey.training.events import ignore

@@ -69,6 +69,4 @@ def evaluate(
     if out is not None:
         result.write(out)
         console.note(f"figures written to {out}")
-    for text in result.notes:
-        console.warn(text)
     console.result(result.to_json() if json else result.to_text())
