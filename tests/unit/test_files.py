@@ -59,7 +59,7 @@ def test_a_link_stays_a_link_to_the_new_content(tmp_path):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere: no such folder to write a.csv in"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder to write a\.csv in"):
         write_text(tmp_path / "nowhere" / "a.csv", "")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         write_text(tmp_path, "")
