@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from offkey._native import __version__
 
 if TYPE_CHECKING:
-    from offkey import augment, datasets, errors, evaluation, report, scoring
-    from offkey.audio import AudioBatch, info, read, read_batch, resample
+    from offkey import audio, augment, datasets, errors, evaluation, report, scoring
+    from offkey.audio import Audio, AudioBatch, AudioInfo, info, read, read_batch, resample
     from offkey.augment import Augmenter
     from offkey.detector import Detector, load
     from offkey.evaluation.protocols import Evaluation, evaluate
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 # public name -> module that defines it; a name equal to its module's last part is the module itself
 _HOME = {
+    "Audio": "offkey.audio",
     "AudioBatch": "offkey.audio",
+    "AudioInfo": "offkey.audio",
     "Augmenter": "offkey.augment",
     "ClipStatistics": "offkey.features",
     "Detector": "offkey.detector",
@@ -32,6 +34,7 @@ _HOME = {
     "LogMel": "offkey.features",
     "Recipe": "offkey.recipe",
     "ScoreTable": "offkey.scoring.table",
+    "audio": "offkey.audio",
     "augment": "offkey.augment",
     "clip_statistics": "offkey.features",
     "datasets": "offkey.datasets",
@@ -48,7 +51,9 @@ _HOME = {
 }
 
 __all__ = [
+    "Audio",
     "AudioBatch",
+    "AudioInfo",
     "Augmenter",
     "ClipStatistics",
     "Detector",
@@ -58,6 +63,7 @@ __all__ = [
     "Recipe",
     "ScoreTable",
     "__version__",
+    "audio",
     "augment",
     "clip_statistics",
     "datasets",

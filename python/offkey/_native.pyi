@@ -1,13 +1,38 @@
 """Types of the Rust kernels. Checked against the built module by `mypy.stubtest`."""
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Self, final
 
 import numpy as np
 from numpy import float32, float64, ndarray
 from numpy.typing import NDArray
 
-__all__: list[str]
+from offkey.errors import OffkeyError
+
+__all__ = [
+    "Augmenter",
+    "LogMel",
+    "QuadraticForms",
+    "__version__",
+    "audio_info",
+    "augment_logmels",
+    "clip_statistics",
+    "fade",
+    "fit_gaussians",
+    "frequency_mask",
+    "pitch_shift",
+    "quadratic_forms",
+    "quadratic_forms_own",
+    "read_audio",
+    "read_audio_batch",
+    "resample",
+    "time_mask",
+    "time_shift",
+    "time_stretch",
+    "white_noise",
+    "whiten",
+]
 __version__: str
 
 def fit_gaussians(
@@ -53,6 +78,7 @@ class QuadraticForms:
 
 _Statistics = tuple[NDArray[float32], NDArray[float32], NDArray[float32], NDArray[float32]]
 
+@final
 class LogMel:
     def __new__(
         cls,
@@ -79,8 +105,18 @@ class LogMel:
     ) -> NDArray[float32]: ...
     def each(self, clips: Sequence[ndarray], num_threads: int | None) -> list[NDArray[float32]]: ...
     def statistics(self, clips: Sequence[ndarray], num_threads: int | None) -> _Statistics: ...
+    def from_files(
+        self, paths: list[str], channel: int | None, num_threads: int | None
+    ) -> NDArray[float32]: ...
+    def each_from_files(
+        self, paths: list[str], channel: int | None, num_threads: int | None
+    ) -> list[NDArray[float32]]: ...
+    def statistics_from_files(
+        self, paths: list[str], channel: int | None, collect: bool, num_threads: int | None
+    ) -> tuple[_Statistics, list[tuple[int, OffkeyError | OSError]]]: ...
 
 def clip_statistics(logmels: NDArray[float32], num_threads: int | None) -> _Statistics: ...
+
 _F32 = NDArray[np.float32]
 _I64 = NDArray[np.int64]
 _U64 = NDArray[np.uint64]
@@ -127,3 +163,16 @@ class Augmenter:
         occurrences: _U64,
         num_threads: int | None,
     ) -> tuple[_F32, _F32, _I64]: ...
+
+def audio_info(path: str | PathLike[str]) -> tuple[int, int, int | None, str, str]: ...
+def read_audio(
+    path: str | PathLike[str], sample_rate: int | None
+) -> tuple[NDArray[np.float32], int, int]: ...
+def read_audio_batch(
+    paths: list[str] | list[PathLike[str]],
+    channel: int | None,
+    sample_rate: int | None,
+    collect: bool,
+    num_threads: int | None,
+) -> list[tuple[NDArray[np.float32], int, OffkeyError | OSError | None]]: ...
+def resample(samples: NDArray[np.float32], from_rate: int, to_rate: int) -> NDArray[np.float32]: ...

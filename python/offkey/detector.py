@@ -215,14 +215,12 @@ class Detector:
         for name, model in self._models.items():
             model_arrays, models[name] = model.state()
             arrays |= {f"{name}.{key}": array for key, array in model_arrays.items()}
-        fusion_arrays, fusion_state = fusion.state()
-        arrays |= {f"fusion.{key}": array for key, array in fusion_arrays.items()}
         metadata = {
             "recipe": self.recipe.to_json(),
             "machine": self.machine,
             "notes": list(self.notes),
             "models": models,
-            "fusion": fusion_state,
+            "fusion": fusion.state(),
         }
         detector_file.write(Path(path), arrays, metadata)
 
@@ -244,8 +242,10 @@ class Detector:
             detector = cls(Recipe.from_json(metadata["recipe"]))
             detector.machine, detector.notes = metadata["machine"], tuple(metadata["notes"])
             for name, state in metadata["models"].items():
-                detector._models[name] = _model_class(name).from_state(detector.recipe, _part(arrays, name), state)
-            detector._fusion = Fusion.from_state(_part(arrays, "fusion"), metadata["fusion"])
+                detector._models[name] = _model_class(name).from_state(
+                    detector.recipe, _part(arrays, name), state
+                )
+            detector._fusion = Fusion.from_state(metadata["fusion"])
         except (KeyError, TypeError, AttributeError) as error:
             raise DetectorFileError(f"{path}: its contents contradict each other: {error!r}") from error
         return detector
@@ -330,7 +330,9 @@ class _Rows:
             return cls(recordings, machine=machine, machine_ids=ids, labels=[None] * len(ids), paths=names)
         if isinstance(recordings, Clips):
             if not len(recordings):
-                raise DatasetError("recordings: the table of clips is empty; expected at least one clip to score")
+                raise DatasetError(
+                    "recordings: the table of clips is empty; expected at least one clip to score"
+                )
             ids = [machine_id or own for own in recordings.machine_ids]
             paths, labels = recordings.paths, [clip.label for clip in recordings]
         else:

@@ -7,21 +7,25 @@ The spectrogram of the paper, and those of librosa, torchaudio and the DCASE 202
 from __future__ import annotations
 
 import dataclasses
+import operator
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from offkey import _native
-from offkey.errors import ArrayError, ParameterError
+from offkey.errors import ArrayError, OffkeyError, ParameterError
 
 if TYPE_CHECKING:
     from offkey.recipe import Features
 
-__all__ = ["ClipStatistics", "LogMel", "clip_statistics"]
+__all__ = ["ClipStatistics", "FileStatistics", "LogMel", "clip_statistics"]
 
+Paths = Iterable[str | PathLike[str]]
+Channel = int | Literal["mean"]
 Batch = Sequence[np.ndarray] | np.ndarray
 """A 2-D array `(clips, samples)` or a sequence of 1-D arrays, float32 in [-1, 1] or int16."""
 
@@ -41,6 +45,15 @@ class ClipStatistics(NamedTuple):
     """``ln(std of first frame differences + 1e-3)``, `(clips, n_mels)`."""
     p5: npt.NDArray[np.float32]
     """5th percentile, interpolated linearly as numpy does by default, `(clips, n_mels)`."""
+
+
+class FileStatistics(NamedTuple):
+    """Statistics of sound files, and what was wrong with those that could not be read."""
+
+    statistics: ClipStatistics
+    """`(files, n_mels)` each; NaN for files that could not be read."""
+    errors: dict[int, OffkeyError | OSError]
+    """By position; empty if errors are raised."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -226,8 +239,8 @@ class LogMel:
         Parameters
         ----------
         batch
-            `(clips, samples)`, or a sequence of 1-D arrays of equal length; float32, full scale 1, or int16,
-            full scale 32768. Other dtypes are refused, not converted.
+            `(clips, samples)`, an `AudioBatch`, or a sequence of 1-D arrays, of equal length; float32, full
+            scale 1, or int16, full scale 32768. Other dtypes are refused, not converted.
         masks
             `(clips, 4)`: start and width in time, start and width in frequency, as fractions (starts in [0,
             1), widths in [0, 1]). A width above 0 masks ``max(1, floor(width * size))`` bins from
@@ -245,7 +258,7 @@ class LogMel:
             If a clip is too short, of another length than the first, of another dtype, or has samples that
             are not finite (or above 1e12), naming clip and sample; if a mask is no fraction.
         """
-        clips = _clips(batch)
+        clips = self._clips(batch)
         if not clips and not (isinstance(batch, np.ndarray) and batch.ndim == 2):
             raise ArrayError("batch: no clips; expected at least one, or an array of shape (0, samples)")
         rows = None if masks is None else _masks(masks)
@@ -262,7 +275,7 @@ class LogMel:
         ArrayError
             As a call, but lengths may differ.
         """
-        return self._kernel.each(_clips(batch), self.num_threads)
+        return self._kernel.each(self._clips(batch), self.num_threads)
 
     def statistics(self, batch: Batch) -> ClipStatistics:
         """Return statistics over time of clips of any length; their spectrograms are not kept.
@@ -272,7 +285,87 @@ class LogMel:
         ArrayError
             As a call, but lengths may differ.
         """
-        return ClipStatistics(*self._kernel.statistics(_clips(batch), self.num_threads))
+        return ClipStatistics(*self._kernel.statistics(self._clips(batch), self.num_threads))
+
+    def from_files(self, paths: Paths, *, channel: Channel = 0) -> npt.NDArray[np.float32]:
+        """Return the log-Mel spectrograms of sound files of equal length, decoded and turned in one step.
+
+        Files of another sample rate are resampled to that of the plan.
+
+        Parameters
+        ----------
+        paths
+            The files.
+        channel
+            The channel to take, from 0, or ``"mean"`` of all.
+
+        Returns
+        -------
+        ndarray
+            `(files, n_mels, frames)` in dB.
+
+        Raises
+        ------
+        OSError
+            The system cannot read a file.
+        AudioError
+            A file is damaged, of another kind than offkey reads, lacks the channel, is too short, or of
+            another length than the first.
+        ArrayError
+            There is no file.
+        ParameterError
+            `channel` is outside its range.
+        """
+        return self._kernel.from_files(_paths(paths), _channel(channel), self.num_threads)
+
+    def each_from_files(self, paths: Paths, *, channel: Channel = 0) -> list[npt.NDArray[np.float32]]:
+        """Return the log-Mel spectrogram of each sound file of any length, `(n_mels, frames)`.
+
+        Raises
+        ------
+        OSError, AudioError, ParameterError
+            As `from_files`, but lengths may differ.
+        """
+        return self._kernel.each_from_files(_paths(paths), _channel(channel), self.num_threads)
+
+    def statistics_from_files(
+        self, paths: Paths, *, channel: Channel = 0, on_error: Literal["raise", "collect"] = "raise"
+    ) -> FileStatistics:
+        """Return statistics over time of sound files of any length; neither samples nor spectrograms are kept.
+
+        Parameters
+        ----------
+        paths
+            The files; those of another sample rate are resampled.
+        channel
+            The channel to take, from 0, or ``"mean"`` of all.
+        on_error
+            ``"raise"``: the error of the first file, in order, that cannot be read; ``"collect"``: go on,
+            keep it in `FileStatistics.errors` and leave NaN in that file's rows.
+
+        Raises
+        ------
+        OSError, AudioError, ParameterError
+            As `each_from_files`.
+        """
+        if on_error not in ("raise", "collect"):
+            raise ParameterError(f"on_error = {on_error!r}: expected 'raise' or 'collect'")
+        arrays, errors = self._kernel.statistics_from_files(
+            _paths(paths), _channel(channel), on_error == "collect", self.num_threads
+        )
+        return FileStatistics(ClipStatistics(*arrays), dict(errors))
+
+    def _clips(self, batch: Batch) -> list[np.ndarray]:
+        """Check the batch and return its clips as the kernels take them: 1-D, contiguous, aligned."""
+        rate = getattr(batch, "sample_rate", None) or self.sample_rate
+        if rate != self.sample_rate:
+            raise ArrayError(
+                f"batch: {rate} Hz; expected {self.sample_rate} Hz: read with sample_rate={self.sample_rate}"
+            )
+        if isinstance(batch, np.ndarray) and batch.ndim != 2:
+            hint = "; for one clip give clip[None]" if batch.ndim == 1 else ""
+            raise ArrayError(f"batch: shape {batch.shape}; expected (clips, samples){hint}")
+        return [_clip(index, np.asarray(clip)) for index, clip in enumerate(batch)]
 
     @property
     def _kernel(self) -> _native.LogMel:
@@ -317,22 +410,29 @@ def _check_threads(num_threads: int | None) -> None:
         )
 
 
-def _clips(batch: Batch) -> list[np.ndarray]:
-    """Check the batch and return its clips as the kernels take them: 1-D, contiguous, aligned."""
-    if isinstance(batch, np.ndarray) and batch.ndim != 2:
-        hint = "; for one clip give clip[None]" if batch.ndim == 1 else ""
-        raise ArrayError(f"batch: shape {batch.shape}; expected (clips, samples){hint}")
-    clips = [np.asarray(clip) for clip in batch]
-    for index, clip in enumerate(clips):
-        if clip.ndim != 1:
-            hint = "; for one clip give [clip]" if clip.ndim == 0 else ""
-            raise ArrayError(f"batch[{index}]: shape {clip.shape}; expected (samples,){hint}")
-        if clip.dtype not in (np.float32, np.int16):
-            raise ArrayError(
-                f"batch[{index}]: {clip.dtype}; expected float32 (full scale 1) or int16 (full scale 32768)"
-            )
-        clips[index] = np.require(clip, requirements=["C", "A"])
-    return clips
+def _clip(index: int, clip: np.ndarray) -> np.ndarray:
+    if clip.ndim != 1:
+        hint = "; for one clip give [clip]" if clip.ndim == 0 else ""
+        raise ArrayError(f"batch[{index}]: shape {clip.shape}; expected (samples,){hint}")
+    if clip.dtype not in (np.float32, np.int16):
+        raise ArrayError(
+            f"batch[{index}]: {clip.dtype}; expected float32 (full scale 1) or int16 (full scale 32768)"
+        )
+    return np.require(clip, requirements=["C", "A"])
+
+
+def _paths(paths: Paths) -> list[str]:
+    if isinstance(paths, str | bytes | PathLike):
+        raise ParameterError(f"paths = {paths!r}: expected a list of paths; for one file give [path]")
+    return [fspath(path) for path in paths]
+
+
+def _channel(channel: int | str) -> int | None:
+    if channel == "mean":
+        return None
+    if isinstance(channel, str) or not 0 <= operator.index(channel) < 1024:
+        raise ParameterError(f"channel = {channel!r}: expected 0 to 1023, or 'mean'")
+    return operator.index(channel)
 
 
 def _masks(masks: npt.ArrayLike) -> npt.NDArray[np.float32]:

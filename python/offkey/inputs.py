@@ -100,9 +100,9 @@ class AudioTraining:
         }
 
     def _readable(self, clips: Clips, what: str) -> tuple[Clips, ClipStatistics, tuple[str, ...]]:
-        logmel = LogMel.from_recipe(self._features)
+        logmel = LogMel.from_recipe(self._features, num_threads=self._num_threads)
         statistics, errors = logmel.statistics_from_files(
-            clips.paths, channel=self._features.channel, on_error="collect", num_threads=self._num_threads
+            clips.paths, channel=self._features.channel, on_error="collect"
         )
         kept = [i for i in range(len(clips)) if i not in errors]
         notes = tuple(f"left out of the {what}: {error}" for error in errors.values())

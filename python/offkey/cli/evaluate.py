@@ -60,8 +60,9 @@ def evaluate(
     table = ScoreTable.read(scores)
     test = None
     if data is not None:
-        options = {"manifest": manifest, "snr_db": snr_db, "split": split}
-        test = datasets.load(data, layout=layout, machine=machine, **options).test
+        test = datasets.load(
+            data, layout=layout, machine=machine, manifest=manifest, snr_db=snr_db, split=split
+        ).test
     result = offkey.evaluate(table, test, protocol=protocol)
     if submit is not None:
         for path in submission.write(table, submit):

@@ -6,19 +6,17 @@ Ties between normal and anomalous clips count half, as in scikit-learn.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offkey.errors import ArrayError, ParameterError
 
-__all__ = ["RocCurve", "area_under", "auc", "pauc", "roc_curve"]
+__all__ = ["RocCurve", "area_under", "auc", "check_max_fpr", "pauc", "roc_curve"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class RocCurve:
+class RocCurve(NamedTuple):
     """False and true positive rates at every distinct score taken as threshold, from (0, 0) to (1, 1)."""
 
     false_positive_rate: NDArray[np.float64]
@@ -96,7 +94,7 @@ def pauc(labels: ArrayLike, scores: ArrayLike, *, max_fpr: float = 0.1) -> float
     ParameterError
         If `max_fpr` is outside its range.
     """
-    _check_max_fpr(max_fpr)
+    check_max_fpr(max_fpr)
     normals, anomalies = _split(labels, scores)
     # Scores below the normal that stands at the limit do not matter, and need no sorting.
     place = max(0, len(normals) - 1 - int(np.ceil(max_fpr * len(normals))))
@@ -152,7 +150,8 @@ def _counts(
     return thresholds, false, true
 
 
-def _check_max_fpr(max_fpr: float) -> None:
+def check_max_fpr(max_fpr: float) -> None:
+    """Refuse a limit of the false positive rate outside (0, 1]."""
     if not 0.0 < max_fpr <= 1.0:
         raise ParameterError(f"max_fpr = {max_fpr}: expected a false positive rate above 0 and at most 1")
 

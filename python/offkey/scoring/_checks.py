@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from offkey.errors import ArrayError, ParameterError
+from offkey.errors import ArrayError, DetectorFileError, ParameterError
 
-__all__ = ["finite_vector", "known_ids", "positions", "sorted_ids"]
+__all__ = ["finite_vector", "known_ids", "positions", "restored_ids", "restored_vector", "sorted_ids"]
 
 
 def finite_vector(values: ArrayLike, name: str, length: int | None = None) -> NDArray[np.float64]:
@@ -34,7 +35,9 @@ def sorted_ids(ids: Sequence[str], machine_ids: Sequence[str] | None = None) -> 
     Raises
     ------
     ArrayError
-        If an ID is no string, or occurs in `ids` and not in `machine_ids`.
+        If an ID is no string.
+    ParameterError
+        If one occurs in `ids` and not in `machine_ids`.
     """
     for at, name in enumerate(ids):
         if not isinstance(name, str):
@@ -58,3 +61,22 @@ def positions(ids: Sequence[str], known: Sequence[str]) -> NDArray[np.int64]:
     known_ids(ids, known)
     place = {name: at for at, name in enumerate(known)}
     return np.fromiter((place[name] for name in ids), dtype=np.int64, count=len(ids))
+
+
+def restored_ids(state: Mapping[str, Any], owner: str) -> tuple[str, ...]:
+    """Return the machine IDs of a saved state, refusing anything but sorted strings, each once."""
+    ids = state.get("ids")
+    if not isinstance(ids, list) or not ids or not all(isinstance(name, str) for name in ids):
+        raise DetectorFileError(f"{owner}: ids = {ids!r}; expected a list of machine IDs")
+    if ids != sorted(set(ids)):
+        raise DetectorFileError(f"{owner}: ids = {ids!r}; expected them sorted, each once")
+    return tuple(ids)
+
+
+def restored_vector(state: Mapping[str, Any], name: str, length: int, owner: str) -> NDArray[np.float64]:
+    """Return finite numbers of a saved state as ``(length,)`` float64, refusing anything else by name."""
+    values = state.get(name)
+    is_list = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+    if not is_list or values is None or len(values) != length or not np.isfinite(values).all():
+        raise DetectorFileError(f"{owner}: {name} = {values!r}; expected {length} finite numbers")
+    return np.array(values, dtype=np.float64)

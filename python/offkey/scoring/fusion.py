@@ -82,7 +82,8 @@ class Fusion:
         known = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
         nearest = combined.argmin(axis=1)
         column = np.array(
-            [known.get(own or "", near) for own, near in zip(machine_ids, nearest, strict=True)], dtype=np.int64
+            [known.get(own or "", near) for own, near in zip(machine_ids, nearest, strict=True)],
+            dtype=np.int64,
         )
         score = combined[np.arange(len(column)), column]
         return Fused(
@@ -91,34 +92,22 @@ class Fusion:
             decision=(score > self.thresholds.values[column]).astype(np.int8),
         )
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
-        arrays = {
-            f"{name}.{key}": array
-            for name, standardizer in self._standardizers.items()
-            for key, array in standardizer.state().items()
-        }
-        arrays["thresholds"] = self.thresholds.values
-        metadata = {
+    def state(self) -> dict[str, Any]:
+        """Return plain data for JSON: all that `from_state` needs."""
+        return {
             "machine_ids": list(self.machine_ids),
-            "scores": list(self._standardizers),
             "chosen": list(self.chosen),
-            "fallback": self.thresholds.fallback,
+            "thresholds": self.thresholds.state(),
+            "standardizers": {name: s.state() for name, s in self._standardizers.items()},
         }
-        return arrays, metadata
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Self:
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild a fusion that gives the same scores."""
-        ids = tuple(metadata["machine_ids"])
-        standardizers = {
-            name: Standardizer.from_state(
-                {key: arrays[f"{name}.{key}"] for key in ("means", "deviations")}, ids=ids
-            )
-            for name in metadata["scores"]
-        }
-        thresholds = Thresholds(ids, arrays["thresholds"], metadata["fallback"])
-        return cls(ids, standardizers, metadata["chosen"], thresholds)
+        standardizers = {name: Standardizer.from_state(s) for name, s in state["standardizers"].items()}
+        return cls(
+            state["machine_ids"], standardizers, state["chosen"], Thresholds.from_state(state["thresholds"])
+        )
 
 
 def _common(parts: Sequence[Calibration]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:

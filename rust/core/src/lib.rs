@@ -6,10 +6,12 @@
 #![deny(unsafe_code)]
 
 pub mod augment;
+pub mod decode;
 mod error;
 pub mod gaussian;
 pub mod mel;
 pub mod par;
+pub mod resample;
 pub mod rng;
 pub mod simd;
 pub mod statistics;

@@ -23,6 +23,11 @@ pub struct BandStatistics {
     pub p5: f32,
 }
 
+impl BandStatistics {
+    /// What stands for a clip that could not be read.
+    pub const MISSING: Self = Self { mean: f32::NAN, lstd: f32::NAN, ldstd: f32::NAN, p5: f32::NAN };
+}
+
 /// Statistics of every band, one array each: `(clips, n_mels)` for many clips.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClipStatistics {

@@ -3,12 +3,14 @@
 use crate::call::{self, ArrayError};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use numpy::{PyReadonlyArray3, PyUntypedArrayMethods};
+use offkey_core::decode::{ChannelChoice, OnError};
 use offkey_core::mel::{self, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum};
 use offkey_core::par::Cancel;
-use offkey_core::statistics::{self, ClipStatistics};
+use offkey_core::statistics::{self, BandStatistics, ClipStatistics};
 use offkey_core::{Error, Result};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// A call with fewer samples than this ends so soon that hearing Ctrl-C is not worth a thread.
 const SHORT_CALL: usize = 1 << 22;
@@ -211,14 +213,7 @@ impl LogMel {
         let batch = Batch::new(&clips)?;
         let clips = batch.samples();
         let all = run(py, total(&clips), |cancel| mel::each(&self.plan, &clips, num_threads, cancel))?;
-        let n_mels = self.plan.n_mels();
-        let shape = |values: &[f32]| [n_mels, values.len() / n_mels];
-        all.into_iter()
-            .map(|values| {
-                let shape = shape(&values);
-                matrix(py, values, shape)
-            })
-            .collect()
+        self.matrices(py, all)
     }
 
     /// Statistics over time of clips of any length, `(clips, n_mels)` each.
@@ -234,6 +229,83 @@ impl LogMel {
             run(py, total(&clips), |cancel| mel::statistics(&self.plan, &clips, num_threads, cancel))?;
         statistics_arrays(py, statistics, [clips.len(), self.plan.n_mels()])
     }
+
+    /// Log-Mel spectrograms of files of equal length, `(files, n_mels, frames)`.
+    fn from_files<'py>(
+        &self,
+        py: Python<'py>,
+        paths: Vec<PathBuf>,
+        channel: Option<usize>,
+        num_threads: Option<NonZeroUsize>,
+    ) -> PyResult<Bound<'py, PyArray3<f32>>> {
+        let channel = choice_of_channel(channel);
+        let logmels =
+            call::long(py, |cancel| mel::from_files(&self.plan, &paths, channel, num_threads, cancel))?;
+        logmels.values.into_pyarray(py).reshape([paths.len(), self.plan.n_mels(), logmels.frames])
+    }
+
+    /// Log-Mel spectrogram of each file of any length, `(n_mels, frames)`.
+    fn each_from_files<'py>(
+        &self,
+        py: Python<'py>,
+        paths: Vec<PathBuf>,
+        channel: Option<usize>,
+        num_threads: Option<NonZeroUsize>,
+    ) -> PyResult<Vec<Bound<'py, PyArray2<f32>>>> {
+        let channel = choice_of_channel(channel);
+        let all =
+            call::long(py, |cancel| mel::each_from_files(&self.plan, &paths, channel, num_threads, cancel))?;
+        self.matrices(py, all)
+    }
+
+    /// Statistics over time of files of any length; with `collect`, NaN for files that cannot be read.
+    fn statistics_from_files<'py>(
+        &self,
+        py: Python<'py>,
+        paths: Vec<PathBuf>,
+        channel: Option<usize>,
+        collect: bool,
+        num_threads: Option<NonZeroUsize>,
+    ) -> PyResult<FileStatistics<'py>> {
+        let channel = choice_of_channel(channel);
+        let on_error = if collect { OnError::Keep } else { OnError::Stop };
+        let files = call::long(py, |cancel| {
+            mel::statistics_from_files(&self.plan, &paths, channel, on_error, num_threads, cancel)
+        })?;
+        let n_mels = self.plan.n_mels();
+        let mut statistics = ClipStatistics::with_capacity(files.len() * n_mels);
+        let mut errors = Vec::new();
+        for (index, file) in files.into_iter().enumerate() {
+            match file {
+                Ok(bands) => statistics.extend(&bands),
+                Err(error) => {
+                    statistics.extend(&vec![BandStatistics::MISSING; n_mels]);
+                    errors.push((index, call::exception(error).into_value(py).into_any()));
+                }
+            }
+        }
+        Ok((statistics_arrays(py, statistics, [paths.len(), n_mels])?, errors))
+    }
+}
+
+impl LogMel {
+    /// Spectrograms of any number of frames as arrays.
+    fn matrices<'py>(&self, py: Python<'py>, all: Vec<Vec<f32>>) -> PyResult<Vec<Bound<'py, PyArray2<f32>>>> {
+        let n_mels = self.plan.n_mels();
+        all.into_iter()
+            .map(|values| {
+                let frames = values.len() / n_mels;
+                matrix(py, values, [n_mels, frames])
+            })
+            .collect()
+    }
+}
+
+/// Statistics of files, and the exceptions of those that could not be read, by position.
+type FileStatistics<'py> = (StatisticsArrays<'py>, Vec<(usize, Py<PyAny>)>);
+
+fn choice_of_channel(channel: Option<usize>) -> ChannelChoice {
+    channel.map_or(ChannelChoice::Mean, ChannelChoice::One)
 }
 
 /// Statistics over time of given log-Mel spectrograms, `(clips, n_mels, frames)`.

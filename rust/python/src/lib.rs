@@ -1,5 +1,6 @@
 //! `offkey._native`: parse, release the GIL, call the core, wrap. No arithmetic here.
 
+mod audio;
 mod augment;
 mod call;
 mod features;
@@ -14,5 +15,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<features::LogMel>()?;
     module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
     augment::register(module)?;
+    audio::add_to(module)?;
     Ok(())
 }

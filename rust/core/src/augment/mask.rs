@@ -55,7 +55,7 @@ pub fn frequency_mask(logmel: &[f32], n_frames: usize, bins: Range<usize>) -> Re
 ///
 /// # Errors
 /// [`Error::Array`] if a value is not finite.
-pub(super) fn mask_in_place(logmel: &mut [f32], n_frames: usize, time: Band, frequency: Band) -> Result<()> {
+pub(crate) fn mask_in_place(logmel: &mut [f32], n_frames: usize, time: Band, frequency: Band) -> Result<()> {
     let minimum = minimum(logmel)?;
     fill_frames(logmel, n_frames, time.bins(n_frames), minimum);
     let bins = frequency.bins(logmel.len().checked_div(n_frames).unwrap_or(0));

@@ -58,7 +58,7 @@ pub fn batch(
     let work = |scratch: &mut _, index: usize, out: &mut [f32]| {
         plan.process_into(scratch, clips[index], out).map_err(at(index))?;
         if let Some(masks) = masks {
-            mask::apply(out, frames, masks[index]);
+            mask::apply(out, frames, masks[index]).map_err(at(index))?;
         }
         Ok(())
     };

@@ -110,6 +110,21 @@ impl FilterBank {
         &self.peaks_hz
     }
 
+    /// Number of filters.
+    pub(super) fn len(&self) -> usize {
+        self.filters.len()
+    }
+
+    /// First frequency of a filter.
+    pub(super) fn first_bin(&self, mel: usize) -> usize {
+        self.filters[mel].first_bin
+    }
+
+    /// Weights of a filter from its first frequency on.
+    pub(super) fn weights(&self, mel: usize) -> &[f32] {
+        &self.filters[mel].weights
+    }
+
     /// The filters as a full matrix, `(n_mels, bins)`.
     pub(crate) fn dense(&self) -> Vec<f32> {
         let mut matrix = vec![0.0; self.filters.len() * self.bins];

@@ -67,7 +67,7 @@ impl Samples<'_> {
             None => Ok(()),
             Some(position) => Err(Error::array(
                 "samples",
-                format!("{} at sample {position}", samples[position]),
+                format!("{} at position {position}", samples[position]),
                 format!("finite samples of at most {MAX_SAMPLE:e}, full scale being 1"),
             )),
         }
@@ -156,7 +156,7 @@ mod tests {
             let samples = Samples::F32(&samples);
             assert!(samples.sound(0..31) && samples.sound(36..40) && !samples.sound(0..40));
             let error = samples.check().unwrap_err().to_string();
-            assert!(error.contains("at sample 31;"), "{error}");
+            assert!(error.contains("at position 31;"), "{error}");
         }
         assert!(Samples::F32(&[f32::MIN_POSITIVE, -0.0, 1e-45, -1e12]).sound(0..4));
     }

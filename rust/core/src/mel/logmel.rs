@@ -1,19 +1,24 @@
 //! From the samples of a clip to its log-Mel spectrogram, as many frames side by side as a vector has lanes.
 
+use super::exact::{self, Exact};
 use super::filterbank::FilterBank;
 use super::input::{Padded, Samples};
 use super::stft::Stft;
 use super::{Floor, PadMode, Settings, Spectrum};
 use crate::simd::{Block, Kernel, Level, Vector, vectors};
 use crate::{Error, Result};
+use std::sync::OnceLock;
 
 /// The plan: everything that does not depend on the clip. Immutable, shared by all workers.
-#[derive(Clone, Debug)]
 pub struct LogMel {
     settings: Settings,
     stft: Stft,
     bank: FilterBank,
     level: Level,
+    /// See [`exact::limits`].
+    limits: Vec<f32>,
+    /// Made when the first clip needs it.
+    pub(super) exact: OnceLock<Exact>,
 }
 
 /// The memory that one worker needs.
@@ -23,6 +28,16 @@ pub struct Scratch {
     frames: Vec<f32>,
     buffers: [Vec<Block>; 2],
     spectrum: Vec<Block>,
+    /// Decibels of each frame's mean power.
+    levels: Vec<f32>,
+}
+
+/// What tells which frames float32 may not be enough for.
+pub(super) struct Suspicion<'a> {
+    /// Decibels of each frame's mean power.
+    pub(super) levels: &'a [f32],
+    /// Decibels of nothing.
+    pub(super) floor_db: f32,
 }
 
 impl LogMel {
@@ -50,7 +65,8 @@ impl LogMel {
             );
             return Err(Error::parameter("n_fft", settings.n_fft, expected));
         }
-        Ok(Self { stft: Stft::new(settings.n_fft), bank, settings, level })
+        let limits = exact::limits(&bank, settings.spectrum);
+        Ok(Self { stft: Stft::new(settings.n_fft), bank, settings, level, limits, exact: OnceLock::new() })
     }
 
     /// The settings that it was made from.
@@ -111,6 +127,7 @@ impl LogMel {
             frames: vec![0.0; (self.level.lanes() - 1) * self.frame_stride() + n_fft],
             buffers: [vectors(n_fft), vectors(n_fft)],
             spectrum: vectors(self.stft.bins()),
+            levels: Vec::new(),
         }
     }
 
@@ -127,8 +144,28 @@ impl LogMel {
         }
         let pad = if self.settings.pad_mode == PadMode::None { 0 } else { self.settings.n_fft / 2 };
         let clip = Padded { samples, pad, mode: self.settings.pad_mode };
-        let sound = self.level.run(Clip { plan: self, clip, frames, scratch, out });
-        if sound { Ok(()) } else { samples.check() }
+        scratch.levels.resize(frames, 0.0);
+        let outcome = self.level.run(Clip { plan: self, clip, scratch: &mut *scratch, out: &mut *out });
+        if !outcome.sound {
+            return samples.check();
+        }
+        if outcome.suspicious {
+            let suspicion = Suspicion { levels: &scratch.levels, floor_db: outcome.floor_db };
+            exact::refine(self, clip, &suspicion, out);
+        }
+        Ok(())
+    }
+
+    pub(super) fn bank(&self) -> &FilterBank {
+        &self.bank
+    }
+
+    pub(super) fn limits(&self) -> &[f32] {
+        &self.limits
+    }
+
+    pub(super) fn exact(&self) -> &Exact {
+        self.exact.get_or_init(|| Exact::new(self.settings.n_fft))
     }
 
     /// Samples from one frame to the next in [`Scratch::frames`]: frames further apart than long stand end to end.
@@ -137,29 +174,37 @@ impl LogMel {
     }
 }
 
-/// One clip's work; returns whether all samples are sound.
+/// What a clip's work says about it.
+struct Outcome {
+    /// Whether all samples are sound.
+    sound: bool,
+    /// Whether any band of any frame lies deep below the frame's mean power.
+    suspicious: bool,
+    /// Decibels of nothing.
+    floor_db: f32,
+}
+
+/// One clip's work; there is room for a level of each frame.
 struct Clip<'a> {
     plan: &'a LogMel,
     clip: Padded<'a>,
-    frames: usize,
     scratch: &'a mut Scratch,
     out: &'a mut [f32],
 }
 
 impl Kernel for Clip<'_> {
-    type Output = bool;
+    type Output = Outcome;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> bool {
-        let Self { plan, clip, frames, scratch, out } = self;
-        let Settings { n_fft, hop_length, .. } = plan.settings;
-        let stride = plan.frame_stride();
-        let magnitude = plan.settings.spectrum == Spectrum::Magnitude;
-        let decibels = Decibels::new(&plan.settings);
-        let samples = &mut scratch.frames;
+    fn run<V: Vector>(self) -> Outcome {
+        let Self { plan, clip, scratch, out } = self;
+        let Settings { n_fft, hop_length, spectrum: kind, .. } = plan.settings;
+        let (decibels, stride) = (Decibels::new(&plan.settings), plan.frame_stride());
+        let (samples, levels) = (&mut scratch.frames, &mut scratch.levels);
+        let frames = levels.len();
         let [a, b] = scratch.buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..n_fft]);
         let spectrum = &mut vectors::<V>(&mut scratch.spectrum)[..plan.stft.bins()];
-        let (mut checked, mut sound) = (0, true);
+        let (mut checked, mut sound, mut suspicious) = (0, true, false);
         for first in (0..frames).step_by(V::LANES) {
             if hop_length <= n_fft {
                 clip.fill(first * hop_length, samples);
@@ -169,22 +214,32 @@ impl Kernel for Clip<'_> {
                 }
             }
             // Each sample is looked at once, while it is near: up to the end of this group.
-            let end = clip.samples.len().min(first * hop_length + V::LANES * hop_length);
+            let end = clip.samples.len().min((first + V::LANES) * hop_length);
             sound &= clip.samples.sound(checked..end);
             checked = end;
             plan.stft.power(samples, stride, [&mut *a, &mut *b], spectrum);
-            if magnitude {
+            let level = decibels.of_mean(spectrum, kind);
+            if kind == Spectrum::Magnitude {
                 for bin in spectrum.iter_mut() {
                     *bin = bin.sqrt();
                 }
             }
             let width = V::LANES.min(frames - first);
+            let mut depth = V::splat(f32::MIN);
             plan.bank.apply(spectrum, |mel, sum| {
-                let out = &mut out[mel * frames + first..mel * frames + first + width];
-                put(decibels.of(sum), out);
+                let db = decibels.of(sum);
+                depth = depth.max(V::splat(plan.limits[mel]) - db);
+                put(db, &mut out[mel * frames + first..mel * frames + first + width]);
             });
+            put(level, &mut levels[first..first + width]);
+            let mut depths = [f32::MIN; 16];
+            (depth + level).store(&mut depths);
+            suspicious |= depths.iter().any(|&depth| depth > 0.0);
         }
-        sound && clip.samples.sound(checked..clip.samples.len())
+        sound &= clip.samples.sound(checked..clip.samples.len());
+        let mut floor = [0.0; 16];
+        decibels.of(V::splat(0.0)).store(&mut floor);
+        Outcome { sound, suspicious, floor_db: floor[0] }
     }
 }
 
@@ -227,6 +282,22 @@ impl Decibels {
             per_octave: (scale * std::f64::consts::LOG10_2) as f32,
             per_neper: (scale * std::f64::consts::LOG10_E) as f32,
         }
+    }
+
+    /// Decibels of a power spectrum's mean, of its root if decibels are those of magnitudes; no floor.
+    #[inline(always)]
+    fn of_mean<V: Vector>(self, power: &[V], kind: Spectrum) -> V {
+        let (quads, rest) = power.as_chunks::<4>();
+        let mut sums = [V::splat(0.0); 4];
+        for quad in quads {
+            for (sum, &bin) in sums.iter_mut().zip(quad) {
+                *sum = *sum + bin;
+            }
+        }
+        let sum = rest.iter().fold((sums[0] + sums[1]) + (sums[2] + sums[3]), |sum, &bin| sum + bin);
+        let mean = sum * V::splat(1.0 / power.len() as f32);
+        let value = if kind == Spectrum::Magnitude { mean.sqrt() } else { mean };
+        Self { added: 0.0, least: f32::MIN_POSITIVE, ..self }.of(value)
     }
 
     /// The logarithm is that of Cephes (`logf`): exact to about one unit in the last place of its result.

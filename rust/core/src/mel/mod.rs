@@ -1,13 +1,18 @@
 //! Log-Mel spectrograms: a shared plan ([`LogMel`]) and one [`Scratch`] for each worker.
 
 mod batch;
+mod exact;
+mod files;
 mod filterbank;
 mod input;
 mod logmel;
 mod mask;
 mod stft;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{batch, each, statistics};
+pub use files::{FileLogMels, each_from_files, from_files, statistics_from_files};
 pub use filterbank::{MelNorm, MelScale};
 pub use input::Samples;
 pub use logmel::{LogMel, Scratch};
