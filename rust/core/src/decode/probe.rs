@@ -64,7 +64,7 @@ pub(super) fn kind(source: &mut Source<'_>) -> Result<Kind> {
         },
         b"FORM" => match form {
             b"AIFF" | b"AIFC" => Ok(Kind::Aiff),
-            b"8SVX" => Err(unsupported(path, "Amiga 8SVX")),
+            b"8SVX" | b"16SV" => Err(unsupported(path, "Amiga 8SVX")),
             _ => Err(Error::decode(path, format!("an IFF file of kind '{}', not AIFF", form.escape_ascii()))),
         },
         b"fLaC" => Ok(Kind::Coded(Coded::Flac, 0)),
