@@ -1,6 +1,7 @@
 """A machine type of three IDs that differ in pitch, two other types, and a network that learns them in a second."""
 
 import numpy as np
+
 from offkey.recipe import Features, Network, Recipe, Scoring, Training
 from offkey.training.data import TrainingClips
 
@@ -20,7 +21,12 @@ RECIPE = Recipe(
         embedding_dim=8,
     ),
     training=Training(
-        stage1_epochs=3, stage2_epochs=2, batch_size=12, pseudo_anomalies=8, clip_seconds=0.5, learning_rate=3e-3
+        stage1_epochs=3,
+        stage2_epochs=2,
+        batch_size=12,
+        pseudo_anomalies=8,
+        clip_seconds=0.5,
+        learning_rate=3e-3,
     ),
     scoring=Scoring(holdout_fraction=0.2),
 )

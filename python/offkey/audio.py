@@ -245,7 +245,7 @@ def resample(samples: np.ndarray, *, from_rate: int, to_rate: int) -> NDArray[np
     """Convert to another sample rate.
 
     A polyphase low-pass of linear phase without delay: flat up to 0.913 of the lower Nyquist frequency, at
-    least 100 dB down from that Nyquist frequency on (soxr's HQ has the same edges). Outside of its ends the
+    least 120 dB down from that Nyquist frequency on (soxr's HQ has the same edges). Outside of its ends the
     signal is taken as zero.
 
     Parameters

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from offkey import detector_file, inputs
 from offkey.datasets import Clips, Dataset, LogMelArrays, find_audio, parse_machine_id
@@ -110,9 +111,17 @@ class Detector:
         clips = inputs.training(self.recipe, data, num_threads=num_threads)
         models: dict[str, InlierModel] = {}
         if self.recipe.spectral:
-            models["spectral"] = _model_class("spectral").fit(
-                clips.statistics(), clips.machine_ids, clips.groups, recipe=self.recipe, seed=seed
-            )
+            # Its matrices are small: the threads of a BLAS would wait for each other longer than they compute,
+            # ten times as long where two threads share a core.
+            with threadpool_limits(1, user_api="blas"):
+                models["spectral"] = _model_class("spectral").fit(
+                    clips.statistics(),
+                    clips.machine_ids,
+                    clips.groups,
+                    recipe=self.recipe,
+                    seed=seed,
+                    num_threads=num_threads,
+                )
         if network:
             from offkey.training.data import TrainingClips
             from offkey.training.events import ignore
@@ -242,7 +251,9 @@ class Detector:
             detector = cls(Recipe.from_json(metadata["recipe"]))
             detector.machine, detector.notes = metadata["machine"], tuple(metadata["notes"])
             for name, state in metadata["models"].items():
-                detector._models[name] = _model_class(name).from_state(detector.recipe, _part(arrays, name), state)
+                detector._models[name] = _model_class(name).from_state(
+                    detector.recipe, _part(arrays, name), state
+                )
             detector._fusion = Fusion.from_state(metadata["fusion"])
         except (KeyError, TypeError, AttributeError) as error:
             raise DetectorFileError(f"{path}: its contents contradict each other: {error!r}") from error
@@ -255,7 +266,7 @@ class Detector:
             "recipe": self.recipe.name,
             "machine": self.machine,
             "machine_ids": list(fusion.machine_ids),
-            "scores": [name for model in self._models.values() for name in model.score_names],
+            "scores": sorted(name for model in self._models.values() for name in model.score_names),
             "combined": list(fusion.chosen),
             "thresholds": dict(zip(fusion.machine_ids, fusion.thresholds.values.tolist(), strict=True)),
             "quantile": self.recipe.scoring.quantile,
@@ -328,7 +339,9 @@ class _Rows:
             return cls(recordings, machine=machine, machine_ids=ids, labels=[None] * len(ids), paths=names)
         if isinstance(recordings, Clips):
             if not len(recordings):
-                raise DatasetError("recordings: the table of clips is empty; expected at least one clip to score")
+                raise DatasetError(
+                    "recordings: the table of clips is empty; expected at least one clip to score"
+                )
             ids = [machine_id or own for own in recordings.machine_ids]
             paths, labels = recordings.paths, [clip.label for clip in recordings]
         else:

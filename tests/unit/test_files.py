@@ -47,3 +47,19 @@ def test_a_full_disk_is_an_os_error(tmp_path):
         scratch.symlink_to("/dev/full")
         scratch.write_text("x" * 100_000)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_stays_a_link_to_the_new_content(tmp_path):
+    target, link = tmp_path / "target.csv", tmp_path / "link.csv"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_text(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder to write a\.csv in"):
+        write_text(tmp_path / "nowhere" / "a.csv", "")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        write_text(tmp_path, "")

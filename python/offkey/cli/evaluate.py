@@ -36,8 +36,7 @@ def evaluate(
     scores
         What `offkey score` wrote.
     data
-        The dataset that was scored, which knows the labels. Not needed where the scores carry labels already:
-        those of files named `normal_...` and `anomaly_...` do.
+        The dataset that was scored, which knows the labels. Not needed where the scores carry labels already.
     layout
         How that dataset is laid out; recognised if not given.
     machine
@@ -65,11 +64,9 @@ def evaluate(
         ).test
     result = offkey.evaluate(table, test, protocol=protocol)
     if submit is not None:
-        for path in submission.write(table, submit):
+        for path in submission.write(table, submit, test=test):
             console.note(f"wrote {path}")
     if out is not None:
         result.write(out)
         console.note(f"figures written to {out}")
-    for text in result.notes:
-        console.warn(text)
     console.result(result.to_json() if json else result.to_text())

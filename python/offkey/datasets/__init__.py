@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from offkey.datasets import synthetic
 from offkey.datasets.arrays import LogMelArrays
 from offkey.datasets.base import Clip, Clips, Dataset
 from offkey.datasets.dcase import dcase2020
@@ -27,4 +28,5 @@ __all__ = [
     "load",
     "mimii",
     "parse_machine_id",
+    "synthetic",
 ]

@@ -70,11 +70,15 @@ def _refuse(layout: Layout, owner: Layout, **options: object) -> None:
     """Refuse the options of another layout: they would be ignored in silence."""
     for name, value in options.items():
         if value is not None and layout != owner:
-            raise ParameterError(f"{name} = {value}: only folders of layout {owner} have it; this one is {layout}")
+            raise ParameterError(
+                f"{name} = {value}: only folders of layout {owner} have it; this one is {layout}"
+            )
 
 
 def _only_machine(root: PathLike, layout: Layout) -> str:
     machines = list_machines(root, layout=layout)
     if len(machines) != 1:
-        raise DatasetError(f"{root}: several machine types, {', '.join(machines)}: say which one with machine=")
+        raise DatasetError(
+            f"{root}: several machine types, {', '.join(machines)}: say which one with machine="
+        )
     return next(iter(machines))

@@ -118,7 +118,13 @@ def _map(axes: Axes, panel: Panel) -> None:
         for label, marker, name in ((0, "o", "normal"), (1, "x", "anomalous")):
             mine = (ids == machine_id) & (panel.labels == label)
             axes.scatter(
-                *points[mine].T, s=22, color=colour, marker=marker, lw=1, label=f"{machine_id} {name}"
+                x=points[mine, 0],
+                y=points[mine, 1],
+                s=22,
+                color=colour,
+                marker=marker,
+                lw=1,
+                label=f"{machine_id} {name}",
             )
     axes.set_xlabel("t-SNE of the embeddings")
     axes.legend(fontsize=7, frameon=False, ncols=2, loc="best")

@@ -82,7 +82,8 @@ class Fusion:
         known = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
         nearest = combined.argmin(axis=1)
         column = np.array(
-            [known.get(own or "", near) for own, near in zip(machine_ids, nearest, strict=True)], dtype=np.int64
+            [known.get(own or "", near) for own, near in zip(machine_ids, nearest, strict=True)],
+            dtype=np.int64,
         )
         score = combined[np.arange(len(column)), column]
         return Fused(
@@ -104,7 +105,9 @@ class Fusion:
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild a fusion that gives the same scores."""
         standardizers = {name: Standardizer.from_state(s) for name, s in state["standardizers"].items()}
-        return cls(state["machine_ids"], standardizers, state["chosen"], Thresholds.from_state(state["thresholds"]))
+        return cls(
+            state["machine_ids"], standardizers, state["chosen"], Thresholds.from_state(state["thresholds"])
+        )
 
 
 def _common(parts: Sequence[Calibration]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:

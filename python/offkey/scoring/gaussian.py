@@ -173,7 +173,7 @@ class Gaussian:
         missing = {"means", "covariances", "which", "shrinkages"} - set(arrays)
         if missing:
             raise DetectorFileError(f"gaussian: no array {', '.join(sorted(missing))}")
-        count, dim = len(arrays["shrinkages"]), arrays["means"].shape[-1]
+        count, dim = arrays["shrinkages"].size, arrays["means"].size // len(names)
         shapes = {
             "means": (np.float64, (len(names), dim)),
             "covariances": (np.float64, (count, dim, dim)),

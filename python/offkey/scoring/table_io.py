@@ -19,11 +19,15 @@ __all__ = ["from_csv", "from_json", "read", "to_csv", "to_json", "write"]
 
 def to_csv(table: ScoreTable) -> str:
     """Return the table as CSV text."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table.rows())  # a float is written with the fewest digits that give it back
-    return text.getvalue()
+    lines = [COLUMNS, *(tuple(map(_to_text, row.values())) for row in table.rows())]
+    return "".join(",".join(line) + "\n" for line in lines)
+
+
+def _to_text(cell: str | float | int | None) -> str:
+    """Return one cell of a CSV file; `csv.writer` would leave a lone carriage return without quotes."""
+    if not isinstance(cell, str):
+        return "" if cell is None else repr(cell)  # the fewest digits that give a float back
+    return '"' + cell.replace('"', '""') + '"' if set(cell) & set(',"\r\n') else cell
 
 
 def to_json(table: ScoreTable) -> str:
@@ -145,9 +149,10 @@ def _from_text(cell: str, name: str, where: str) -> Any:
         return _checked(None, name, where)
     if name in SCORE_COLUMNS:
         try:
-            return _checked(float(text.replace("_", "?")), name, where)
+            number = float(text.replace("_", "?"))
         except ValueError:
-            raise DatasetError(f"{where}, column {name!r}: {cell!r}; expected a number or nothing") from None
+            number = math.nan
+        return number if math.isfinite(number) else _checked(text, name, where)
     if name in MARK_COLUMNS:
         # Other programs write a column of integers with gaps as 0.0 and 1.0.
         marks = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}

@@ -17,8 +17,8 @@ from offkey.scoring.gaussian import Gaussian
 from offkey.training import calibration
 from offkey.training.data import TrainingClips
 from offkey.training.device import Device, resolve_device, seeded
-from offkey.training.events import Observer, ignore
-from offkey.training.fitting import Trained, train
+from offkey.training.events import Note, Observer, ignore
+from offkey.training.fitting import train
 from offkey.training.inference import ClipOutputs, infer, window_frames
 
 __all__ = ["NetworkModel"]
@@ -115,11 +115,9 @@ class NetworkModel:
             checkpoint=checkpoint,
             observer=on_event,
         )
-        return cls._calibrated(trained, recipe)
-
-    @classmethod
-    def _calibrated(cls, trained: Trained, recipe: Recipe) -> Self:
         made = calibration.calibrate(trained, recipe)
+        for text in made.notes:
+            on_event(Note(text=text))
         return cls(
             recipe,
             trained.model,

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from tiny_network import RECIPE, audio_clips, logmels_of
+
 from offkey.errors import ArrayError, DatasetError
 from offkey.training.batches import crop, source_of
 from offkey.training.data import TrainingClips
-from tiny_network import RECIPE, audio_clips, logmels_of
 
 CLIPS = np.array([0, 3, 3, 35])  # 35 is of another type
 OCCURRENCES = np.array([0, 0, 1, 0])
@@ -45,7 +46,9 @@ def test_a_clip_is_a_function_of_seed_epoch_clip_and_occurrence_alone(inputs):
         assert label == classes[i]
     assert not np.array_equal(together[1], together[2])
     assert not np.array_equal(source.augmented(CLIPS, OCCURRENCES, epoch=3)[0], together)
-    assert not np.array_equal(source_of(clips, RECIPE, seed=6).augmented(CLIPS, OCCURRENCES, epoch=2)[0], together)
+    assert not np.array_equal(
+        source_of(clips, RECIPE, seed=6).augmented(CLIPS, OCCURRENCES, epoch=2)[0], together
+    )
 
 
 def test_classes_of_audio_and_of_logmels():

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from offkey.errors import DeviceError, ParameterError
 from offkey.training.device import resolve_device, seeded
 

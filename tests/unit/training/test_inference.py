@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from tiny_network import RECIPE
+
 from offkey.errors import ArrayError
 from offkey.nn.model import Model
 from offkey.recipe import Features
 from offkey.training.inference import infer, window_frames
-from tiny_network import RECIPE
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@ import shutil
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
 from offkey.errors import TrainingError
 from offkey.nn.model import Model
 from offkey.recipe import Network, Training
@@ -11,8 +14,6 @@ from offkey.training.events import CheckpointSaved, EpochEnded, Resumed, StageSt
 from offkey.training.loop import Trainer
 from offkey.training.sampling import derived_seed
 from offkey.training.stages import NO_ID, Batch, Stage
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 NETWORK = Network(
     subsampling="separable4",
@@ -39,7 +40,9 @@ def batches(stage, epoch):
     for step in range(STEPS):
         random = torch.Generator().manual_seed(derived_seed(1, epoch, step))
         ids = torch.arange(9) % 3
-        bands = torch.arange(16)[None, :, None] // 4 == ids[:, None, None]  # each ID is loud in bins of its own
+        bands = (
+            torch.arange(16)[None, :, None] // 4 == ids[:, None, None]
+        )  # each ID is loud in bins of its own
         logmels = torch.randn(9, 16, 24, generator=random) + 3.0 * bands
         ids = torch.where(torch.arange(9) < 6, ids, NO_ID) if stage.pseudo_anomalies else ids
         yield Batch(logmels=logmels, ids=ids, augmentations=torch.arange(9) % 4)
@@ -113,7 +116,9 @@ def test_the_same_seed_gives_the_same_bits_and_the_callers_random_numbers_stay()
     first_model, first = trainer()
     first.run()
     assert torch.equal(torch.get_rng_state(), before)
-    second_model, second = trainer(observer=lambda event: torch.rand(3))  # an observer that draws disturbs nothing
+    second_model, second = trainer(
+        observer=lambda event: torch.rand(3)
+    )  # an observer that draws disturbs nothing
     second.run()
     assert same(first_model.state_dict(), second_model.state_dict())
 
@@ -173,7 +178,9 @@ def test_a_loss_that_is_not_finite_stops_with_advice():
         for batch in batches(stage, epoch):
             yield batch._replace(logmels=batch.logmels * float("inf"))
 
-    with pytest.raises(TrainingError, match="stage 1, epoch 1: the loss is nan; a lower training.learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"stage 1, epoch 1: the loss is nan; a lower training.learning_rate"
+    ):
         trainer(make=broken)[1].run()
 
 
@@ -199,7 +206,9 @@ def finished(tmp_path):
 def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path, name):
     path = finished(tmp_path)
     other = Checkpoint(path, {**FINGERPRINT, name: "changed"}, levels=LEVELS)
-    with pytest.raises(TrainingError, match=f"written with another {name} than this training; remove the file"):
+    with pytest.raises(
+        TrainingError, match=f"written with another {name} than this training; remove the file"
+    ):
         trainer(checkpoint=other)[1].run()
 
 

@@ -95,7 +95,7 @@ fn encoding(source: &Source<'_>, coding: [u8; 4], bits: u16) -> Result<(Encoding
         (b"raw ", _) if bits == 8 => Ok((Encoding::U8, true)),
         (b"in24", _) => Ok((Encoding::I24, true)),
         (b"in32", _) => Ok((Encoding::I32, true)),
-        (b"42ni", _) => Ok((Encoding::I24, false)),
+        (b"42ni" | b"42n1", _) => Ok((Encoding::I24, false)),
         (b"23ni", _) => Ok((Encoding::I32, false)),
         (b"fl32" | b"FL32", _) => Ok((Encoding::F32, true)),
         (b"fl64" | b"FL64", _) => Ok((Encoding::F64, true)),

@@ -8,6 +8,8 @@
 //! read (of the channels that were asked for).
 
 mod aiff;
+mod coded;
+mod ogg;
 mod pcm;
 mod probe;
 mod source;
@@ -50,6 +52,12 @@ pub enum Format {
     Rf64,
     /// AIFF or AIFF-C.
     Aiff,
+    /// Native FLAC.
+    Flac,
+    /// Ogg.
+    Ogg,
+    /// MPEG audio frames.
+    Mp3,
 }
 
 impl Format {
@@ -60,6 +68,9 @@ impl Format {
             Self::Wav => "WAV",
             Self::Rf64 => "RF64",
             Self::Aiff => "AIFF",
+            Self::Flac => "FLAC",
+            Self::Ogg => "OGG",
+            Self::Mp3 => "MP3",
         }
     }
 }
@@ -239,6 +250,7 @@ pub fn info(path: &Path, scratch: &mut Scratch) -> Result<Info> {
     let layout = match probe::kind(&mut source)? {
         Kind::Wav => wav::layout(&mut source)?,
         Kind::Aiff => aiff::layout(&mut source)?,
+        Kind::Coded(kind, offset) => return coded::info(source, kind, offset),
     };
     let Layout { format, encoding, channels, sample_rate, frames, .. } = layout;
     Ok(Info { sample_rate, channels, frames: Some(frames), format, subtype: encoding.name() })
@@ -260,6 +272,7 @@ fn decode(
             let layout = aiff::layout(&mut source)?;
             decode_pcm(&mut source, &layout, choice, cancel)?
         }
+        Kind::Coded(kind, offset) => coded::read(source, kind, offset, choice, cancel)?,
     };
     if clip.samples.is_empty() {
         return Err(Error::decode(path, "the file holds no samples"));

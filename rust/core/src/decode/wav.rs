@@ -209,7 +209,7 @@ fn codec_name(tag: u32) -> &'static str {
         0x0006 => "A-law",
         0x0007 => "mu-law",
         0x0011 => "IMA ADPCM",
-        0x0016 | 0x0040 | 0x0045 | 0x0064 | 0x0065 => "G.72x ADPCM",
+        0x0016 | 0x0038 | 0x0040 | 0x0045 | 0x0064 | 0x0065 => "G.72x or NMS ADPCM",
         0x0031 => "GSM 6.10",
         0x0050 => "MPEG",
         0x0055 => "MP3",

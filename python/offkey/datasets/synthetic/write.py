@@ -1,0 +1,290 @@
+"""Writing a synthetic dataset, and reading it back."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from offkey.datasets.base import Dataset
+from offkey.datasets.dcase import EVAL_LIST, dcase2020
+from offkey.datasets.mimii import Split, mimii
+from offkey.datasets.paths import PathLike, existing_folder
+from offkey.datasets.synthetic.plan import Job, Layout, Plan, eval_list, jobs
+from offkey.datasets.synthetic.scene import MACHINES, grid, mix
+from offkey.errors import DatasetError, ParameterError
+from offkey.files import write_text
+
+__all__ = ["MANIFEST", "PARAMETERS", "Written", "load", "write"]
+
+PARAMETERS = "synthetic.json"
+"""The file that says how a synthetic dataset was made."""
+
+MANIFEST = "manifest.csv"
+"""The file that says which fault each clip has, and how severe."""
+
+_COLUMNS = ("file", "machine_type", "machine_id", "split", "label", "snr_db", "fault", "severity")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What `write` did."""
+
+    root: Path
+    layout: Layout
+    machines: tuple[str, ...]
+    files: int
+    """Sound files that the dataset has."""
+    kept: int
+    """How many of them were there before."""
+    manifest: Path
+    """A CSV file with the fault and the severity of each clip."""
+
+
+def write(
+    root: PathLike,
+    *,
+    layout: Layout = "dcase2020",
+    machines: Sequence[str] = MACHINES,
+    ids: Sequence[str] = ("00", "02", "04", "06"),
+    eval_ids: Sequence[str] = (),
+    clips_train: int = 200,
+    clips_test_normal: int = 50,
+    clips_test_anomaly: int = 50,
+    seconds: float = 10.0,
+    sample_rate: int = 16_000,
+    snr_db: float | Sequence[float] = 0.0,
+    seed: int = 0,
+    resume: bool = False,
+    num_workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Written:
+    """Make recordings of synthetic machines in one of the two public layouts.
+
+    Parameters
+    ----------
+    root
+        A folder that does not exist or is empty.
+    layout
+        ``"dcase2020"``: mono, `dev_data` and, with `eval_ids`, `eval_data` with its label list beside it.
+        ``"mimii"``: 8 channels, one tree for each SNR; there all normals lie together, and the split
+        is a matter of the loader.
+    machines
+        Some of `MACHINES`.
+    ids, eval_ids
+        Machine IDs of each type; those of the evaluation part.
+    clips_train, clips_test_normal, clips_test_anomaly
+        Clips of each ID. Anomalies take the faults of their type in turn, with a severity uniform in [0, 1].
+    seconds, sample_rate
+        Duration in [1, 600] s and rate in [4000, 192000] Hz of each clip.
+    snr_db
+        Level of the machine against the factory; layout ``"mimii"`` takes several.
+    seed
+        The same seed makes the same files, for any number of workers. At least 0.
+    resume
+        Go on with a dataset of the same parameters that was interrupted: what is there is kept.
+    num_workers
+        Threads; None: as many as there are processors.
+    progress
+        Called with the number of clips done and of all, in the calling thread.
+
+    Returns
+    -------
+    Written
+        How many files there are, and where the list of faults is. A file is there whole or not at all.
+
+    Raises
+    ------
+    DatasetError
+        If `root` is a file or not empty; with `resume`, if it was made with other parameters.
+    ParameterError
+        If a parameter is out of range.
+    """
+    plan = Plan(
+        layout=layout,
+        machines=tuple(machines),
+        ids=tuple(ids),
+        eval_ids=tuple(eval_ids),
+        clips_train=clips_train,
+        clips_test_normal=clips_test_normal,
+        clips_test_anomaly=clips_test_anomaly,
+        seconds=float(seconds),
+        sample_rate=sample_rate,
+        snrs_db=tuple(float(snr) for snr in ((snr_db,) if isinstance(snr_db, (int, float)) else snr_db)),
+        seed=seed,
+    )
+    plan.check()
+    if num_workers is not None and num_workers < 1:
+        raise ParameterError(f"num_workers = {num_workers}: expected at least 1, or None")
+    base = Path(root)
+    _prepare(base, plan, resume)
+    work = jobs(plan)
+    _write_lists(base, plan, work)
+    for folder in {base / file.parent for job in work for file in job.files}:
+        folder.mkdir(parents=True, exist_ok=True)
+    kept = _run(base, plan, work, num_workers or _processors(), progress)
+    return Written(
+        root=base,
+        layout=layout,
+        machines=plan.machines,
+        files=len(work) * len(plan.snrs_db),
+        kept=kept,
+        manifest=base / MANIFEST,
+    )
+
+
+def load(root: PathLike, *, machine: str, snr_db: float | None = None, split: Split = "hitachi") -> Dataset:
+    """Load a dataset that `write` made, by the loader of its layout.
+
+    Parameters
+    ----------
+    root
+        The folder given to `write`.
+    machine
+        The target type.
+    snr_db
+        Which SNR, in layout ``"mimii"``; may be left out if there is only one.
+    split
+        See `offkey.datasets.mimii`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    DatasetError
+        If it was not made by `write`, or lacks files.
+    """
+    base = existing_folder(root)
+    plan = _read_plan(base)
+    if plan.layout == "dcase2020":
+        return dcase2020(base, machine=machine)
+    if snr_db is None and len(plan.snrs_db) > 1:
+        raise ParameterError(f"snr_db: {base} has {', '.join(f'{s:g}' for s in plan.snrs_db)} dB; name one")
+    return mimii(base, machine=machine, snr_db=plan.snrs_db[0] if snr_db is None else snr_db, split=split)
+
+
+def _prepare(base: Path, plan: Plan, resume: bool) -> None:
+    """Make sure that the folder is empty, or holds a part of this very dataset."""
+    if base.exists() and not base.is_dir():
+        raise DatasetError(f"{base}: expected a folder, given a file")
+    if base.exists() and any(base.iterdir()):
+        if not resume:
+            raise DatasetError(
+                f"{base}: the folder is not empty; give a new one, or resume=True to go on with a "
+                "dataset that was interrupted"
+            )
+        before = _read_plan(base)
+        if before != plan:
+            old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(plan)
+            other = ", ".join(
+                f"{name} = {old[name]!r}, now {new[name]!r}" for name in old if old[name] != new[name]
+            )
+            raise DatasetError(f"{base}: made with other parameters: {other}")
+    base.mkdir(parents=True, exist_ok=True)
+    write_text(base / PARAMETERS, msgspec.json.format(msgspec.json.encode(plan)).decode() + "\n")
+
+
+def _read_plan(base: Path) -> Plan:
+    path = base / PARAMETERS
+    if not path.is_file():
+        raise DatasetError(f"{base}: no {PARAMETERS} in it, so it is no synthetic dataset")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Plan)
+    except msgspec.DecodeError as error:
+        raise DatasetError(f"{path}: damaged: {error}") from None
+
+
+def _write_lists(base: Path, plan: Plan, work: list[Job]) -> None:
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    for job in sorted(work, key=lambda job: job.files):
+        label = "normal" if job.fault is None else "anomaly"
+        for file, snr in zip(job.files, plan.snrs_db, strict=True):
+            rows.writerow(
+                (
+                    file,
+                    job.machine_type,
+                    job.machine_id,
+                    job.split,
+                    label,
+                    f"{snr:g}",
+                    job.fault or "",
+                    f"{job.severity:.4f}",
+                )
+            )
+    write_text(base / MANIFEST, table.getvalue())
+    if plan.eval_ids:
+        write_text(base / EVAL_LIST, eval_list(plan, work))
+
+
+def _run(
+    base: Path, plan: Plan, work: list[Job], workers: int, progress: Callable[[int, int], None] | None
+) -> int:
+    """Make all clips; return how many files were there before."""
+    # threads, not processes: numpy and libsndfile let go of the interpreter's lock while they work
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="offkey-synth")
+    kept = 0
+    try:
+        running = [pool.submit(_make, base, plan, job) for job in work]
+        for done, future in enumerate(as_completed(running), start=1):
+            kept += future.result()
+            if progress is not None:
+                progress(done, len(work))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return kept
+
+
+def _make(base: Path, plan: Plan, job: Job) -> int:
+    clip_grid = grid(plan.seconds, plan.sample_rate)
+    least = clip_grid.samples * plan.channels * 2
+    missing = [i for i, file in enumerate(job.files) if not _is_whole(base / file, least)]
+    if missing:
+        mixed = mix(
+            job.machine_type,
+            job.machine_id,
+            clip=job.clip,
+            fault=job.fault,
+            severity=job.severity,
+            snrs_db=tuple(plan.snrs_db[i] for i in missing),
+            channels=plan.channels,
+            grid=clip_grid,
+            seed=plan.seed,
+        )
+        for i, sound in zip(missing, mixed, strict=True):
+            _write_wav(base / job.files[i], sound, plan.sample_rate)
+    return len(job.files) - len(missing)
+
+
+def _is_whole(path: Path, least: int) -> bool:
+    return path.is_file() and path.stat().st_size > least
+
+
+def _write_wav(path: Path, sound: np.ndarray, sample_rate: int) -> None:
+    import soundfile
+
+    pcm = np.rint(sound.T * np.float32(32767.0)).astype(np.int16)
+    # as in the originals: MIMII's files have the extensible header
+    kind = "WAV" if pcm.shape[1] == 1 else "WAVEX"
+    buffer = io.BytesIO()  # written by Python, so that a full disk is an OSError
+    soundfile.write(buffer, pcm, sample_rate, format=kind, subtype="PCM_16")
+    # not `atomic_path`: what can be made again needs no fsync, and thousands of those take minutes
+    scratch = path.with_name(f".{path.name}.part")
+    try:
+        scratch.write_bytes(buffer.getbuffer())
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
