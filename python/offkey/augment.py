@@ -160,8 +160,8 @@ def time_stretch(clip: npt.NDArray[np.floating], *, rate: float, sample_rate: in
     """Play a clip faster or slower at the same pitch.
 
     A phase vocoder with an exact phase advance at spectral peaks, phase locking around them and a scaled
-    phase gradient over frequency, which keeps steady partials pure, noise at its level and clicks short. Partials
-    less than 40 Hz apart beat, and clicks that follow each other within 0.1 s blur.
+    phase gradient over frequency, which keeps steady partials pure, noise at its level and clicks short.
+    Partials less than 40 Hz apart beat, and clicks that follow each other within 0.1 s blur.
 
     Parameters
     ----------
