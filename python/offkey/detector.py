@@ -106,7 +106,11 @@ class Detector:
         self.machine = data.machine
         models: dict[str, InlierModel] = {}
         for name in self._sections():
-            options = {"checkpoint": checkpoint, "device": device, "on_event": on_event} if name == "network" else {}
+            options = (
+                {"checkpoint": checkpoint, "device": device, "on_event": on_event}
+                if name == "network"
+                else {}
+            )
             models[name] = _model_class(name).fit(
                 inputs, recipe=self.recipe, seed=seed, num_threads=num_threads, **options
             )

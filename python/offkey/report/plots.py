@@ -82,7 +82,9 @@ def _roc(axes: Axes, panel: Panel) -> None:
             continue  # one class alone has no ROC curve
         false_positives, true_positives, _ = roc_curve(panel.labels[mine], panel.scores[mine])
         area = auc(panel.labels[mine], panel.scores[mine])
-        axes.plot(false_positives, true_positives, color=colour, lw=1.8, label=f"ID {machine_id}: AUC {area:.3f}")
+        axes.plot(
+            false_positives, true_positives, color=colour, lw=1.8, label=f"ID {machine_id}: AUC {area:.3f}"
+        )
     axes.plot([0, 1], [0, 1], color="0.7", lw=1, ls=":")
     axes.axvspan(0, 0.1, color="0.93", zorder=0)
     axes.text(0.05, 0.02, "pAUC", ha="center", fontsize=8, color="0.45")
@@ -115,7 +117,9 @@ def _map(axes: Axes, panel: Panel) -> None:
     for colour, machine_id in zip(_cycle(), sorted(set(panel.machine_ids)), strict=False):
         for label, marker, name in ((0, "o", "normal"), (1, "x", "anomalous")):
             mine = (ids == machine_id) & (panel.labels == label)
-            axes.scatter(*points[mine].T, s=22, color=colour, marker=marker, lw=1, label=f"{machine_id} {name}")
+            axes.scatter(
+                *points[mine].T, s=22, color=colour, marker=marker, lw=1, label=f"{machine_id} {name}"
+            )
     axes.set_xlabel("t-SNE of the embeddings")
     axes.legend(fontsize=7, frameon=False, ncols=2, loc="best")
     _plain(axes)
