@@ -11,15 +11,73 @@ from typing import TYPE_CHECKING, Any
 from offkey._native import __version__
 
 if TYPE_CHECKING:
-    from offkey import datasets, errors
+    from offkey import audio, augment, datasets, errors, evaluation, report, scoring
+    from offkey.audio import Audio, AudioBatch, AudioInfo, info, read, read_batch, resample
+    from offkey.augment import Augmenter
+    from offkey.detector import Detector, load
+    from offkey.evaluation.protocols import Evaluation, evaluate
+    from offkey.features import ClipStatistics, LogMel, clip_statistics
+    from offkey.recipe import Recipe
+    from offkey.scoring.gaussian import Gaussian
+    from offkey.scoring.table import ScoreTable
 
 # public name -> module that defines it; a name equal to its module's last part is the module itself
 _HOME = {
+    "Audio": "offkey.audio",
+    "AudioBatch": "offkey.audio",
+    "AudioInfo": "offkey.audio",
+    "Augmenter": "offkey.augment",
+    "ClipStatistics": "offkey.features",
+    "Detector": "offkey.detector",
+    "Evaluation": "offkey.evaluation.protocols",
+    "Gaussian": "offkey.scoring.gaussian",
+    "LogMel": "offkey.features",
+    "Recipe": "offkey.recipe",
+    "ScoreTable": "offkey.scoring.table",
+    "audio": "offkey.audio",
+    "augment": "offkey.augment",
+    "clip_statistics": "offkey.features",
     "datasets": "offkey.datasets",
     "errors": "offkey.errors",
+    "evaluate": "offkey.evaluation.protocols",
+    "evaluation": "offkey.evaluation",
+    "info": "offkey.audio",
+    "load": "offkey.detector",
+    "read": "offkey.audio",
+    "read_batch": "offkey.audio",
+    "report": "offkey.report",
+    "resample": "offkey.audio",
+    "scoring": "offkey.scoring",
 }
 
-__all__ = ["__version__", "datasets", "errors"]
+__all__ = [
+    "Audio",
+    "AudioBatch",
+    "AudioInfo",
+    "Augmenter",
+    "ClipStatistics",
+    "Detector",
+    "Evaluation",
+    "Gaussian",
+    "LogMel",
+    "Recipe",
+    "ScoreTable",
+    "__version__",
+    "audio",
+    "augment",
+    "clip_statistics",
+    "datasets",
+    "errors",
+    "evaluate",
+    "evaluation",
+    "info",
+    "load",
+    "read",
+    "read_batch",
+    "report",
+    "resample",
+    "scoring",
+]
 
 
 def __getattr__(name: str) -> Any:

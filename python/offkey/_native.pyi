@@ -1,4 +1,178 @@
 """Types of the Rust kernels. Checked against the built module by `mypy.stubtest`."""
 
-__all__: list[str]
+from collections.abc import Sequence
+from os import PathLike
+from typing import Self, final
+
+import numpy as np
+from numpy import float32, float64, ndarray
+from numpy.typing import NDArray
+
+from offkey.errors import OffkeyError
+
+__all__ = [
+    "Augmenter",
+    "LogMel",
+    "QuadraticForms",
+    "__version__",
+    "audio_info",
+    "augment_logmels",
+    "clip_statistics",
+    "fade",
+    "fit_gaussians",
+    "frequency_mask",
+    "pitch_shift",
+    "quadratic_forms",
+    "quadratic_forms_own",
+    "read_audio",
+    "read_audio_batch",
+    "resample",
+    "time_mask",
+    "time_shift",
+    "time_stretch",
+    "white_noise",
+    "whiten",
+]
 __version__: str
+
+def fit_gaussians(
+    x: NDArray[np.float32] | NDArray[np.float64],
+    index: NDArray[np.int64],
+    ids: int,
+    covariance: str,
+    shared: bool,
+    num_threads: int | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]: ...
+def whiten(covariances: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def quadratic_forms(
+    x: NDArray[np.float32] | NDArray[np.float64],
+    means: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    num_threads: int | None = None,
+) -> NDArray[np.float64]: ...
+def quadratic_forms_own(
+    x: NDArray[np.float32] | NDArray[np.float64],
+    means: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    index: NDArray[np.int64],
+    num_threads: int | None = None,
+) -> NDArray[np.float64]: ...
+
+@final
+class QuadraticForms:
+    def __new__(
+        cls,
+        means: NDArray[np.float64],
+        factors: NDArray[np.float64],
+        which: NDArray[np.int64] | None = None,
+    ) -> Self: ...
+    def all(
+        self, x: NDArray[np.float32] | NDArray[np.float64], num_threads: int | None = None
+    ) -> NDArray[np.float64]: ...
+    def own(
+        self,
+        x: NDArray[np.float32] | NDArray[np.float64],
+        index: NDArray[np.int64],
+        num_threads: int | None = None,
+    ) -> NDArray[np.float64]: ...
+
+_Statistics = tuple[NDArray[float32], NDArray[float32], NDArray[float32], NDArray[float32]]
+
+@final
+class LogMel:
+    def __new__(
+        cls,
+        *,
+        sample_rate: int,
+        n_fft: int,
+        hop_length: int,
+        n_mels: int,
+        f_min_hz: float,
+        f_max_hz: float | None,
+        mel_scale: str,
+        mel_norm: str,
+        pad_mode: str,
+        spectrum: str,
+        floor: str,
+        floor_value: float,
+    ) -> LogMel: ...
+    def frames(self, samples: int) -> int: ...
+    def empty_filters(self) -> list[int]: ...
+    def filters(self) -> NDArray[float32]: ...
+    def peaks_hz(self) -> NDArray[float64]: ...
+    def batch(
+        self, clips: Sequence[ndarray], masks: NDArray[float32] | None, num_threads: int | None
+    ) -> NDArray[float32]: ...
+    def each(self, clips: Sequence[ndarray], num_threads: int | None) -> list[NDArray[float32]]: ...
+    def statistics(self, clips: Sequence[ndarray], num_threads: int | None) -> _Statistics: ...
+    def from_files(
+        self, paths: list[str], channel: int | None, num_threads: int | None
+    ) -> NDArray[float32]: ...
+    def each_from_files(
+        self, paths: list[str], channel: int | None, num_threads: int | None
+    ) -> list[NDArray[float32]]: ...
+    def statistics_from_files(
+        self, paths: list[str], channel: int | None, collect: bool, num_threads: int | None
+    ) -> tuple[_Statistics, list[tuple[int, OffkeyError | OSError]]]: ...
+
+def clip_statistics(logmels: NDArray[float32], num_threads: int | None) -> _Statistics: ...
+
+_F32 = NDArray[np.float32]
+_I64 = NDArray[np.int64]
+_U64 = NDArray[np.uint64]
+
+def white_noise(samples: _F32, *, snr_db: float, seed: int) -> _F32: ...
+def fade(samples: _F32, *, fade_in: int, fade_out: int, shape: str) -> _F32: ...
+def time_shift(samples: _F32, *, shift: int) -> _F32: ...
+def time_stretch(samples: _F32, *, rate: float, sample_rate: int) -> _F32: ...
+def pitch_shift(samples: _F32, *, semitones: float, sample_rate: int) -> _F32: ...
+def time_mask(logmel: _F32, *, start: int, width: int) -> _F32: ...
+def frequency_mask(logmel: _F32, *, start: int, width: int) -> _F32: ...
+def augment_logmels(
+    logmels: _F32,
+    classes: Sequence[str],
+    *,
+    mask_fraction: float,
+    seed: int,
+    epoch: int,
+    clips: _U64,
+    occurrences: _U64,
+    num_threads: int | None,
+) -> tuple[_F32, _I64]: ...
+
+@final
+class Augmenter:
+    def __new__(
+        cls,
+        classes: Sequence[str],
+        *,
+        sample_rate: int,
+        snr_db: tuple[float, float],
+        shift_s: tuple[float, float],
+        stretch_rate: tuple[float, float],
+        pitch_semitones: tuple[float, float],
+        mask_fraction: float,
+    ) -> Augmenter: ...
+    def apply(
+        self,
+        batch: _F32,
+        *,
+        seed: int,
+        epoch: int,
+        clips: _U64,
+        occurrences: _U64,
+        num_threads: int | None,
+    ) -> tuple[_F32, _F32, _I64]: ...
+
+def audio_info(path: str | PathLike[str]) -> tuple[int, int, int | None, str, str]: ...
+def read_audio(
+    path: str | PathLike[str], sample_rate: int | None
+) -> tuple[NDArray[np.float32], int, int]: ...
+def read_audio_batch(
+    paths: list[str] | list[PathLike[str]],
+    channel: int | None,
+    sample_rate: int | None,
+    collect: bool,
+    num_threads: int | None,
+) -> list[tuple[NDArray[np.float32], int, OffkeyError | OSError | None]]: ...
+def resample(samples: NDArray[np.float32], from_rate: int, to_rate: int) -> NDArray[np.float32]: ...

@@ -18,6 +18,8 @@ __all__ = ["FORMAT_VERSION", "read", "write"]
 FORMAT_VERSION = 1
 """Raised by one whenever older versions of offkey could no longer read what this one writes."""
 
+_LABEL = "offkey"
+
 
 def write(path: Path | str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
     """Write arrays and plain data, whole or not at all.
@@ -27,13 +29,15 @@ def write(path: Path | str, arrays: dict[str, np.ndarray], metadata: dict[str, A
     OSError
         If the file cannot be written.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     header = {"format_version": FORMAT_VERSION, "offkey_version": __version__, **metadata}
-    text = json.dumps(header, sort_keys=True, allow_nan=False)
+    # One metadata entry only: safetensors writes several in an order that changes from run to run.
+    label = {"header": header, "sha256": _checksum(arrays, header)}
+    content = save(arrays, metadata={_LABEL: json.dumps(label, sort_keys=True, allow_nan=False)})
     with atomic_path(path) as scratch:
-        save_file(arrays, scratch, metadata={"offkey": text, "sha256": _checksum(arrays, text)})
+        scratch.write_bytes(content)
 
 
 def read(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -54,36 +58,35 @@ def read(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     path.open("rb").close()  # FileNotFoundError and PermissionError as the system words them
     try:
         with safe_open(path, framework="numpy") as file:
-            labels = file.metadata() or {}
+            text = (file.metadata() or {}).get(_LABEL)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, TypeError, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise DetectorFileError(f"{path}: damaged, or not a detector file: {error}") from None
-    if "offkey" not in labels or "sha256" not in labels:
+    if text is None:
         raise DetectorFileError(f"{path}: a safetensors file, but not one that offkey wrote, or damaged")
-    text = labels["offkey"]
-    header = _header(path, text)
+    header, checksum = _parse(path, text)
     if header["format_version"] > FORMAT_VERSION:
         raise DetectorFileError(
             f"{path}: written by offkey {header.get('offkey_version')} in format {header['format_version']}; "
             f"this is offkey {__version__}, which reads formats up to {FORMAT_VERSION}: upgrade offkey"
         )
-    if _checksum(arrays, text) != labels["sha256"]:
+    if _checksum(arrays, header) != checksum:
         raise DetectorFileError(f"{path}: damaged: its checksum does not match its contents; copy it anew")
     return arrays, header
 
 
-def _header(path: Path, text: str) -> dict[str, Any]:
+def _parse(path: Path, text: str) -> tuple[dict[str, Any], str]:
     try:
-        header = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DetectorFileError(f"{path}: damaged: its metadata is not JSON: {error}") from None
-    if not isinstance(header, dict) or not isinstance(header.get("format_version"), int):
-        raise DetectorFileError(f"{path}: damaged: its metadata has no format_version")
-    return header
+        label = json.loads(text)
+        header, checksum = label["header"], label["sha256"]
+        header["format_version"] + 0  # a number, in a dict
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DetectorFileError(f"{path}: damaged: its metadata is not what offkey writes: {error}") from None
+    return header, checksum
 
 
-def _checksum(arrays: dict[str, np.ndarray], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
+def _checksum(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True, allow_nan=False).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())

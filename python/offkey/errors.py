@@ -12,6 +12,7 @@ __all__ = [
     "OffkeyError",
     "ParameterError",
     "RecipeError",
+    "TrainingError",
     "UnsupportedAudioError",
 ]
 
@@ -42,6 +43,10 @@ class DatasetError(OffkeyError, ValueError):
 
 class RecipeError(OffkeyError, ValueError):
     """A recipe that is unknown, malformed or contradicts itself."""
+
+
+class TrainingError(OffkeyError, RuntimeError):
+    """Training that cannot start or go on: nothing to train, a loss that is not finite, another run's checkpoint."""
 
 
 class DetectorFileError(OffkeyError, ValueError):

@@ -20,10 +20,17 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
     Raises
     ------
+    FileNotFoundError, IsADirectoryError
+        If the folder does not exist, or `path` itself is a folder.
     OSError
-        If the folder does not exist or cannot be written to.
+        If the folder cannot be written to, or the disk is full.
     """
     path = Path(path)
+    path = path.resolve() if path.is_symlink() else path  # the file behind a link is replaced, the link stays
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent}: no such folder to write {path.name} in; make it first")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder; expected the name of a file to write")
     # The ending stays: libraries pick a format by it. The leading dot keeps globs away from it.
     scratch = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["error", "note", "print_json", "progress", "result", "show_warnings"]
+__all__ = ["error", "note", "print_json", "progress", "result", "show_warnings", "stderr", "warn"]
 
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def result(text: str) -> None:
@@ -30,17 +30,17 @@ def print_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """Say something that is not the result, on stderr."""
-    _err.print(Text(text))
+    stderr.print(Text(text))
 
 
 def error(text: str) -> None:
     """Say what is wrong, on stderr."""
-    _err.print(Text.assemble(("error: ", "bold red"), text))
+    stderr.print(Text.assemble(("error: ", "bold red"), text))
 
 
 def warn(text: str) -> None:
     """Say what a user should know, on stderr."""
-    _err.print(Text.assemble(("note: ", "bold yellow"), text))
+    stderr.print(Text.assemble(("note: ", "bold yellow"), text))
 
 
 @contextmanager
@@ -55,6 +55,6 @@ def show_warnings() -> Iterator[None]:
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function of (done, total) that draws a bar on a terminal and is silent elsewhere."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bars:
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
         task = bars.add_task(what, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -11,6 +11,7 @@ from offkey.datasets.base import Clip, Clips, Dataset
 from offkey.datasets.dcase import dcase2020
 from offkey.datasets.folder import folder
 from offkey.datasets.layout import detect_layout, list_machines
+from offkey.datasets.load import load
 from offkey.datasets.mimii import mimii
 from offkey.datasets.paths import find_audio, parse_machine_id
 
@@ -24,6 +25,7 @@ __all__ = [
     "find_audio",
     "folder",
     "list_machines",
+    "load",
     "mimii",
     "parse_machine_id",
     "synthetic",

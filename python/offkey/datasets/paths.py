@@ -110,7 +110,7 @@ def existing_folder(root: PathLike) -> Path:
 def parse_machine_id(path: PathLike) -> str | None:
     """Return the machine ID that a path names as `id_XX`, or None.
 
-    The file name counts first, then the folders from the nearest on.
+    The file name counts first, then the folders from the nearest on; a folder only if it is named so as a whole.
 
     Examples
     --------
@@ -121,11 +121,11 @@ def parse_machine_id(path: PathLike) -> str | None:
     >>> parse_machine_id("recordings/monday.wav") is None
     True
     """
-    for part in reversed(Path(path).parts):
-        match = ID.search(part)
-        if match:
-            return match[1]
-    return None
+    path = Path(path)
+    in_name = ID.search(path.name)
+    folders = (ID.fullmatch(folder) for folder in reversed(path.parts[:-1]))
+    match = in_name or next(filter(None, folders), None)
+    return match[1] if match else None
 
 
 def rank(*key: str) -> bytes:

@@ -1,1 +1,1 @@
-"""."""
+"""The network: encoder, pooling, heads. Tensors in, tensors out."""

@@ -100,7 +100,7 @@ def _histogram(axes: Axes, panel: Panel) -> None:
     shown = np.minimum(panel.scores, top)
     bins = np.linspace(shown.min(), top, 36)
     for label, name, colour in ((0, "normal", _NORMAL), (1, "anomalous", _ANOMALOUS)):
-        axes.hist(shown[panel.labels == label], bins, color=colour, alpha=0.6, label=name)
+        axes.hist(shown[panel.labels == label], bins.tolist(), color=colour, alpha=0.6, label=name)
     axes.set(xlabel="anomaly score", ylabel="clips")
     axes.legend(fontsize=8, frameon=False)
     _plain(axes)
@@ -118,7 +118,13 @@ def _map(axes: Axes, panel: Panel) -> None:
         for label, marker, name in ((0, "o", "normal"), (1, "x", "anomalous")):
             mine = (ids == machine_id) & (panel.labels == label)
             axes.scatter(
-                *points[mine].T, s=22, color=colour, marker=marker, lw=1, label=f"{machine_id} {name}"
+                x=points[mine, 0],
+                y=points[mine, 1],
+                s=22,
+                color=colour,
+                marker=marker,
+                lw=1,
+                label=f"{machine_id} {name}",
             )
     axes.set_xlabel("t-SNE of the embeddings")
     axes.legend(fontsize=7, frameon=False, ncols=2, loc="best")

@@ -3,8 +3,17 @@
 //! Every kernel that works on many clips takes a [`par::Cancel`] and a number of threads; the result never
 //! depends on that number. Random numbers come from counter-based streams ([`rng`]).
 
+#![deny(unsafe_code)]
+
+pub mod augment;
+pub mod decode;
 mod error;
+pub mod gaussian;
+pub mod mel;
 pub mod par;
+pub mod resample;
 pub mod rng;
+pub mod simd;
+pub mod statistics;
 
 pub use error::{Error, Result};

@@ -44,7 +44,8 @@ pub(crate) fn long<T: Send>(
         let mut signal = Ok(());
         loop {
             let heard = &mut heard; // unique, so that it may be used with the GIL released
-            if py.detach(move || heard.recv_timeout(SIGNAL_INTERVAL)) != Err(mpsc::RecvTimeoutError::Timeout) {
+            if py.detach(move || heard.recv_timeout(SIGNAL_INTERVAL)) != Err(mpsc::RecvTimeoutError::Timeout)
+            {
                 break;
             }
             if signal.is_ok() {
@@ -74,7 +75,7 @@ pub(crate) fn exception(error: Error) -> PyErr {
     match error {
         Error::Io { path, source } => match source.raw_os_error() {
             // OSError(errno, text, file) picks FileNotFoundError, IsADirectoryError, PermissionError by itself.
-            Some(code) => PyOSError::new_err((code, system_text(&source), path)),
+            Some(code) => PyOSError::new_err((code, system_text(&source), path.into_os_string())),
             None => PyOSError::new_err(text),
         },
         Error::Decode { .. } => AudioError::new_err(text),

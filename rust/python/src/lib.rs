@@ -1,11 +1,20 @@
 //! `offkey._native`: parse, release the GIL, call the core, wrap. No arithmetic here.
 
+mod audio;
+mod augment;
 mod call;
+mod features;
+mod gaussian;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    gaussian::register(module)?;
+    module.add_class::<features::LogMel>()?;
+    module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
+    augment::register(module)?;
+    audio::add_to(module)?;
     Ok(())
 }

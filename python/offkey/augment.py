@@ -1,0 +1,501 @@
+"""Augmentations of training clips: eight effects, and the `Augmenter` that draws one of them for each clip.
+
+The effects work on one clip, an array of (samples,) float32 in [-1, 1]; the two masks on its log-Mel
+spectrogram. None of them writes to its input.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from offkey import _native
+from offkey.errors import ArrayError, ParameterError
+from offkey.recipe import Augmentation
+
+__all__ = [
+    "Augmented",
+    "AugmentedLogMels",
+    "Augmenter",
+    "FadeShape",
+    "augment_logmel",
+    "fade",
+    "frequency_mask",
+    "logmel_classes",
+    "pitch_shift",
+    "time_mask",
+    "time_shift",
+    "time_stretch",
+    "white_noise",
+]
+
+FadeShape = Literal["linear", "exponential", "logarithmic", "quarter_sine", "half_sine"]
+"""The curves of a fade, as in torchaudio's `Fade`."""
+
+Batch = npt.NDArray[np.floating] | Sequence[npt.NDArray[np.floating]]
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+_LOGMEL_CLASSES = ("none", "time_mask", "frequency_mask")
+
+
+class Augmented(NamedTuple):
+    """An augmented batch."""
+
+    samples: Float32
+    """(clips, samples)."""
+    masks: Float32
+    """(clips, 4): time start, time width, frequency start, frequency width as fractions of the axes; applied
+    by `offkey.LogMel`."""
+    classes: Int64
+    """(clips,): what was done to each clip, as its position in `Augmenter.classes`."""
+
+
+class AugmentedLogMels(NamedTuple):
+    """An augmented batch of log-Mel spectrograms."""
+
+    logmels: Float32
+    """(clips, n_mels, frames)."""
+    classes: Int64
+    """(clips,): what was done to each, as its position in `logmel_classes`."""
+
+
+def white_noise(clip: npt.NDArray[np.floating], *, snr_db: float, seed: int) -> Float32:
+    """Add white Gaussian noise.
+
+    The noise is scaled so that the ratio of the clip's power to its own is exactly `snr_db`. A silent clip
+    stays silent: noise at any ratio to nothing is nothing.
+
+    Parameters
+    ----------
+    clip
+        (samples,).
+    snr_db
+        Ratio of the clip's mean power to the noise's, -100 to 200 dB.
+    seed
+        The same seed gives the same noise, on every processor.
+
+    Returns
+    -------
+    (samples,) float32.
+
+    Raises
+    ------
+    ArrayError
+        If the clip is not a vector of finite floating-point samples.
+    ParameterError
+        If the ratio or the seed is out of range.
+    """
+    return _native.white_noise(_clip(clip), snr_db=snr_db, seed=_unsigned("seed", seed))
+
+
+def fade(
+    clip: npt.NDArray[np.floating], *, fade_in: int, fade_out: int, shape: FadeShape = "linear"
+) -> Float32:
+    """Fade a clip in and out.
+
+    With u running from 0 to 1 over the fade in (from 1 to 0 over the fade out) the gain is u (linear), u 2^(u
+    - 1) (exponential), 1 + log10(0.1 + u) within 0 and 1 (logarithmic), sin(pi u / 2) (quarter_sine) or (1 -
+    cos(pi u)) / 2 (half_sine): the curves of torchaudio's `Fade`. Fades that overlap multiply.
+
+    Parameters
+    ----------
+    clip
+        (samples,).
+    fade_in, fade_out
+        Lengths in samples, from 0 to the clip's length.
+    shape
+        The curve of both fades.
+
+    Returns
+    -------
+    (samples,) float32.
+
+    Raises
+    ------
+    ArrayError
+        If the clip is not a vector of finite floating-point samples.
+    ParameterError
+        If a fade is negative or longer than the clip, or the shape has no such name.
+    """
+    return _native.fade(
+        _clip(clip),
+        fade_in=_unsigned("fade_in", fade_in),
+        fade_out=_unsigned("fade_out", fade_out),
+        shape=shape,
+    )
+
+
+def time_shift(clip: npt.NDArray[np.floating], *, samples: int) -> Float32:
+    """Shift a clip circularly in time, as `numpy.roll` does.
+
+    Parameters
+    ----------
+    clip
+        (samples,).
+    samples
+        How many samples later; negative: earlier. What leaves at one end comes back at the other.
+
+    Returns
+    -------
+    (samples,) float32.
+
+    Raises
+    ------
+    ArrayError
+        If the clip is not a vector of finite floating-point samples.
+    """
+    checked = _clip(clip)
+    shift = operator.index(samples) % max(len(checked), 1)
+    return _native.time_shift(checked, shift=shift)
+
+
+def time_stretch(clip: npt.NDArray[np.floating], *, rate: float, sample_rate: int = 16_000) -> Float32:
+    """Play a clip faster or slower at the same pitch.
+
+    A phase vocoder with an exact phase advance at spectral peaks, phase locking around them and a scaled
+    phase gradient over frequency, which keeps steady partials pure, noise at its level and clicks short.
+
+    Parameters
+    ----------
+    clip
+        (samples,).
+    rate
+        2 plays twice as fast; 0.25 to 4.
+    sample_rate
+        In Hz, 1,000 to 768,000; only chooses the length of the vocoder's frames, about 0.128 s.
+
+    Returns
+    -------
+    (round(samples / rate),) float32.
+
+    Raises
+    ------
+    ArrayError
+        If the clip is not a vector of finite floating-point samples.
+    ParameterError
+        If the rate or the sample rate is out of range.
+    """
+    return _native.time_stretch(_clip(clip), rate=rate, sample_rate=_rate(sample_rate))
+
+
+def pitch_shift(clip: npt.NDArray[np.floating], *, semitones: float, sample_rate: int = 16_000) -> Float32:
+    """Multiply all frequencies of a clip by ``2 ** (semitones / 12)`` without changing its length.
+
+    A resampling followed by the `time_stretch` that undoes its change of length. What a shift upwards moves
+    above the Nyquist frequency is lost.
+
+    Parameters
+    ----------
+    clip
+        (samples,).
+    semitones
+        -24 to 24.
+    sample_rate
+        In Hz, 1,000 to 768,000; only chooses the length of the vocoder's frames, about 0.128 s.
+
+    Returns
+    -------
+    (samples,) float32.
+
+    Raises
+    ------
+    ArrayError
+        If the clip is not a vector of finite floating-point samples.
+    ParameterError
+        If the shift or the sample rate is out of range.
+    """
+    return _native.pitch_shift(_clip(clip), semitones=semitones, sample_rate=_rate(sample_rate))
+
+
+def time_mask(logmel: npt.NDArray[np.floating], *, start: int, width: int) -> Float32:
+    """Set some frames of a log-Mel spectrogram to its minimum.
+
+    Parameters
+    ----------
+    logmel
+        (n_mels, frames).
+    start, width
+        The frames ``start`` to ``start + width - 1`` are masked.
+
+    Returns
+    -------
+    (n_mels, frames) float32.
+
+    Raises
+    ------
+    ArrayError
+        If the log-Mel is not a matrix of finite floating-point numbers.
+    ParameterError
+        If the frames are not all there.
+    """
+    return _native.time_mask(
+        _floats("logmel", logmel, ("n_mels", "frames")),
+        start=_unsigned("start", start),
+        width=_unsigned("width", width),
+    )
+
+
+def frequency_mask(logmel: npt.NDArray[np.floating], *, start: int, width: int) -> Float32:
+    """Set some Mel bins of a log-Mel spectrogram to its minimum.
+
+    Parameters
+    ----------
+    logmel
+        (n_mels, frames).
+    start, width
+        The bins ``start`` to ``start + width - 1`` are masked.
+
+    Returns
+    -------
+    (n_mels, frames) float32.
+
+    Raises
+    ------
+    ArrayError
+        If the log-Mel is not a matrix of finite floating-point numbers.
+    ParameterError
+        If the bins are not all there.
+    """
+    return _native.frequency_mask(
+        _floats("logmel", logmel, ("n_mels", "frames")),
+        start=_unsigned("start", start),
+        width=_unsigned("width", width),
+    )
+
+
+class Augmenter:
+    """Draws one augmentation for each clip of a batch and applies it.
+
+    The class is drawn uniformly among those of the recipe, then its parameters uniformly from the recipe's
+    ranges (fades: each length uniform from nothing to half of the clip, any of the five shapes; masks: any
+    place, width uniform up to the recipe's fraction, at least one bin). A stretched clip is cut off, or
+    repeated from its start, to the length that it had. The masks are only planned: `offkey.LogMel` applies
+    them.
+
+    What happens to a clip depends on (seed, epoch, number of the clip, occurrence) and on nothing else:
+    neither on the batch that it is in nor on the number of threads.
+
+    Parameters
+    ----------
+    augmentation
+        Classes and ranges.
+    sample_rate
+        Of the clips, in Hz, 1,000 to 768,000.
+    num_threads
+        How many threads share a batch; None: one for each core.
+
+    Raises
+    ------
+    ParameterError
+        If there is no class, one stands twice, or a range or a number is out of bounds.
+    """
+
+    def __init__(
+        self,
+        augmentation: Augmentation | None = None,
+        *,
+        sample_rate: int = 16_000,
+        num_threads: int | None = None,
+    ) -> None:
+        self._augmentation = augmentation = Augmentation() if augmentation is None else augmentation
+        self._num_threads = _threads(num_threads)
+        self._native = _native.Augmenter(
+            augmentation.classes,
+            sample_rate=_rate(sample_rate),
+            snr_db=augmentation.snr_db,
+            shift_s=augmentation.shift_s,
+            stretch_rate=augmentation.stretch_rate,
+            pitch_semitones=augmentation.pitch_semitones,
+            mask_fraction=augmentation.mask_fraction,
+        )
+
+    @classmethod
+    def paper(cls, *, sample_rate: int = 16_000, num_threads: int | None = None) -> Augmenter:
+        """Return the augmenter of the paper: all eight classes, ranges of Hojjati and Armanfard (2022)."""
+        return cls(Augmentation(), sample_rate=sample_rate, num_threads=num_threads)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of their labels."""
+        return self._augmentation.classes
+
+    def __call__(
+        self,
+        batch: Batch,
+        *,
+        seed: int,
+        epoch: int = 0,
+        clips: npt.ArrayLike | None = None,
+        occurrences: npt.ArrayLike | None = None,
+    ) -> Augmented:
+        """Augment a batch.
+
+        Parameters
+        ----------
+        batch
+            (clips, samples) array, or a sequence of (samples,) arrays of equal length.
+        seed, epoch
+            Of the training run; not negative.
+        clips
+            (clips,) number of each clip in its data set; None: 0, 1, 2, ...
+        occurrences
+            (clips,) how often each clip has come up in this epoch before; None: never.
+
+        Returns
+        -------
+        Samples, plan of the masks, and classes.
+
+        Raises
+        ------
+        ArrayError
+            If the clips are not finite floating-point samples of one length, or an array of numbers does not
+            fit.
+        ParameterError
+            If the seed or the epoch is out of range.
+        """
+        stacked = _batch(batch)
+        samples, masks, classes = self._native.apply(
+            stacked,
+            seed=_unsigned("seed", seed),
+            epoch=_unsigned("epoch", epoch),
+            clips=_numbers("clips", clips, np.arange(len(stacked))),
+            occurrences=_numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
+            num_threads=self._num_threads,
+        )
+        return Augmented(samples, masks, classes)
+
+
+def logmel_classes(augmentation: Augmentation | None = None) -> tuple[str, ...]:
+    """Return those classes of a recipe that need no samples, in the order of their labels."""
+    augmentation = Augmentation() if augmentation is None else augmentation
+    return tuple(name for name in augmentation.classes if name in _LOGMEL_CLASSES)
+
+
+def augment_logmel(
+    logmels: npt.NDArray[np.floating],
+    augmentation: Augmentation | None = None,
+    *,
+    seed: int,
+    epoch: int = 0,
+    clips: npt.ArrayLike | None = None,
+    occurrences: npt.ArrayLike | None = None,
+    num_threads: int | None = None,
+) -> AugmentedLogMels:
+    """Augment log-Mel spectrograms whose samples are not at hand.
+
+    As `Augmenter`, but with the classes of `logmel_classes` only: a label is a position in that list, which
+    is shorter than the recipe's.
+
+    Parameters
+    ----------
+    logmels
+        (clips, n_mels, frames).
+    augmentation
+        Classes and ranges; None: those of the paper.
+    seed, epoch, clips, occurrences
+        As for `Augmenter`.
+    num_threads
+        How many threads share a batch; None: one for each core.
+
+    Returns
+    -------
+    Masked spectrograms and classes.
+
+    Raises
+    ------
+    ArrayError
+        If the spectrograms are not finite, or an array of numbers does not fit.
+    ParameterError
+        If no class is left, or a number is out of range.
+    """
+    augmentation = Augmentation() if augmentation is None else augmentation
+    names = logmel_classes(augmentation)
+    if not names:
+        raise ParameterError(
+            f"augmentation.classes = {augmentation.classes}: expected at least one of "
+            f"{', '.join(_LOGMEL_CLASSES)}, the only classes that need no samples"
+        )
+    stacked = _floats("logmels", logmels, ("clips", "n_mels", "frames"))
+    masked, classes = _native.augment_logmels(
+        stacked,
+        names,
+        mask_fraction=augmentation.mask_fraction,
+        seed=_unsigned("seed", seed),
+        epoch=_unsigned("epoch", epoch),
+        clips=_numbers("clips", clips, np.arange(len(stacked))),
+        occurrences=_numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
+        num_threads=_threads(num_threads),
+    )
+    return AugmentedLogMels(masked, classes)
+
+
+def _floats(name: str, values: npt.ArrayLike, axes: tuple[str, ...]) -> Float32:
+    """Check kind and number of axes; return a contiguous float32 array, without a copy where it is one."""
+    array = np.asarray(values)
+    expected = f"a floating-point array of shape ({', '.join(axes)}{',' * (len(axes) == 1)})"
+    if array.dtype.kind != "f":
+        raise ArrayError(
+            f"{name}: dtype {array.dtype}; expected {expected}; integer samples must be scaled to [-1, 1]"
+        )
+    if array.ndim != len(axes):
+        raise ArrayError(f"{name}: shape {array.shape}; expected {expected}")
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, which the kernels refuse by its place
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _clip(clip: npt.ArrayLike) -> Float32:
+    return _floats("clip", clip, ("samples",))
+
+
+def _batch(batch: Batch) -> Float32:
+    if isinstance(batch, np.ndarray):
+        return _floats("batch", batch, ("clips", "samples"))
+    rows = [_floats(f"batch[{i}]", clip, ("samples",)) for i, clip in enumerate(batch)]
+    for i, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise ArrayError(
+                f"batch[{i}]: {len(row)} samples, but batch[0] has {len(rows[0])}; "
+                "expected clips of one length"
+            )
+    return np.stack(rows) if rows else np.empty((0, 0), np.float32)
+
+
+def _numbers(name: str, values: npt.ArrayLike | None, default: Int64) -> npt.NDArray[np.uint64]:
+    array = default if values is None else np.asarray(values)
+    expected = f"{len(default)} integers from 0, one for each clip"
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise ArrayError(f"{name}: dtype {array.dtype}; expected {expected}")
+    if array.shape != default.shape:
+        raise ArrayError(f"{name}: shape {array.shape}; expected {expected}")
+    if array.size and array.min() < 0:
+        raise ArrayError(f"{name}: {array.min()} at position {array.argmin()}; expected {expected}")
+    return np.ascontiguousarray(array, dtype=np.uint64)
+
+
+def _integer(name: str, value: int, low: int, high: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ParameterError(f"{name} = {value!r}: expected an integer") from None
+    if not low <= number <= high:
+        raise ParameterError(f"{name} = {number}: expected an integer from {low} to {high}")
+    return number
+
+
+def _unsigned(name: str, value: int) -> int:
+    return _integer(name, value, 0, 2**63 - 1)
+
+
+def _rate(value: int) -> int:
+    return _integer("sample_rate", value, 1_000, 768_000)
+
+
+def _threads(value: int | None) -> int | None:
+    return None if value is None else _integer("num_threads", value, 1, 1024)

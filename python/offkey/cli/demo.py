@@ -1,0 +1,42 @@
+"""`offkey demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from offkey.cli import console
+from offkey.cli.training import TrainingDisplay
+
+__all__ = ["demo"]
+
+
+def demo(*, out: Path = Path("demo"), seed: int = 0, json: bool = False) -> None:
+    """Synthesise machines, train two detectors, find the faults, draw a picture. Needs no data and no GPU.
+
+    Parameters
+    ----------
+    out
+        A new folder for recordings, detectors, scores and the picture.
+    seed
+        Every random choice follows from it.
+    json
+        Print the figures as JSON.
+    """
+    from offkey.demo import demo as run
+
+    with console.show_warnings(), console.progress("synthesising") as advance, TrainingDisplay() as display:
+        found = run(out, seed=seed, on_step=console.note, on_progress=advance, on_event=display)
+    if json:
+        console.print_json({name: result.to_dict() for name, result in found.evaluations.items()})
+        return
+    for name, result in found.evaluations.items():
+        console.result(
+            f"\nRecipe {name!r} (AUC; 1 = every fault ranks above every healthy clip, 0.5 = chance)\n"
+        )
+        console.result(result.to_text())
+    times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in found.seconds.items())
+    console.result(
+        f"\nDone in {sum(found.seconds.values()):.0f} s ({times}).\n"
+        f"Look at {found.picture}: ROC curves, histograms of the scores, a map of the network's embeddings.\n"
+        f"Score a recording of your own: offkey score {found.detectors['spectral']} RECORDING.wav"
+    )

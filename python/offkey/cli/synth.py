@@ -1,0 +1,85 @@
+"""`offkey synth`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from offkey.cli import console
+from offkey.datasets import synthetic
+
+__all__ = ["synth"]
+
+
+def synth(
+    out: Path,
+    /,
+    *,
+    layout: Literal["dcase2020", "mimii"] = "dcase2020",
+    machines: list[Literal["fan", "pump", "slider", "valve"]] | None = None,
+    ids: list[str] | None = None,
+    eval_ids: list[str] | None = None,
+    train: int = 100,
+    test_normal: int = 50,
+    test_anomaly: int = 50,
+    snr_db: list[float] | None = None,
+    seconds: float = 10.0,
+    seed: int = 0,
+    resume: bool = False,
+    workers: int | None = None,
+    json: bool = False,
+) -> None:
+    """Make recordings of machines that do not exist: fans, pumps, sliders and valves, healthy and faulty.
+
+    Parameters
+    ----------
+    out
+        A new folder.
+    layout
+        Folder and file names as in DCASE 2020 Task 2 (mono) or MIMII (8 channels).
+    machines
+        Which types; all four if not given.
+    ids
+        Machine IDs of each type; 00 02 04 06 if not given.
+    eval_ids
+        DCASE 2020: IDs of an evaluation part, with its list of labels.
+    train
+        Normal training clips for each machine ID.
+    test_normal
+        Normal test clips for each machine ID.
+    test_anomaly
+        Anomalous test clips for each machine ID.
+    snr_db
+        Level of the machine against factory noise, 0 if not given; MIMII takes several.
+    seconds
+        Length of a clip.
+    seed
+        The same seed makes the same recordings.
+    resume
+        Go on where the same command was stopped.
+    workers
+        How many threads; all cores if not given.
+    json
+        Print what was made as JSON.
+    """
+    with console.progress("synthesising") as advance:
+        summary = synthetic.write(
+            out,
+            layout=layout,
+            machines=tuple(machines or synthetic.MACHINES),
+            ids=tuple(ids or ("00", "02", "04", "06")),
+            eval_ids=tuple(eval_ids or ()),
+            clips_train=train,
+            clips_test_normal=test_normal,
+            clips_test_anomaly=test_anomaly,
+            snr_db=tuple(snr_db or (0.0,)),
+            seconds=seconds,
+            seed=seed,
+            resume=resume,
+            num_workers=workers,
+            progress=advance,
+        )
+    console.note(f"{summary.files} recordings are in {out}; their faults are listed in {summary.manifest}")
+    if json:
+        console.print_json(dataclasses.asdict(summary))

@@ -1,0 +1,125 @@
+"""The demonstration: machines are synthesised, two detectors trained, faults found, and the result shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from offkey import datasets
+from offkey.detector import Detector
+from offkey.errors import DatasetError
+from offkey.evaluation.protocols import Evaluation, evaluate
+from offkey.recipe import Recipe
+from offkey.report import Panel, overview
+from offkey.scoring.table import ScoreTable
+
+__all__ = ["DemoResult", "demo"]
+
+MACHINE = "fan"
+RECIPES = ("spectral", "small")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """What the demonstration found."""
+
+    evaluations: dict[str, Evaluation]
+    """For each recipe."""
+    picture: Path
+    detectors: dict[str, Path]
+    """For each recipe the saved detector."""
+    seconds: dict[str, float]
+    """How long each part took."""
+
+
+def demo(
+    out: str | Path,
+    *,
+    seed: int = 0,
+    on_step: Callable[[str], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_event: Callable[[object], None] | None = None,
+) -> DemoResult:
+    """Synthesise four types of machines, learn one of them with two recipes, and see which faults are found.
+
+    Parameters
+    ----------
+    out
+        A folder, made if it does not exist: recordings, detectors, scores and the picture go there.
+    seed
+        Every random choice follows from it.
+    on_step
+        Called with a sentence when a part begins.
+    on_progress
+        Called with (done, total) recordings while they are synthesised.
+    on_event
+        Called with the events of the network's training.
+
+    Raises
+    ------
+    DatasetError
+        If the folder holds something already.
+    MissingExtraError
+        If torch or matplotlib is not installed.
+    """
+    out = Path(out)
+    if out.exists() and any(out.iterdir()):
+        raise DatasetError(f"{out}: not empty; give the demonstration a new folder with --out, or remove it")
+    say = on_step or (lambda _text: None)
+    clock = _Clock()
+    say("1/4  Synthesising fans, pumps, sliders and valves in a noisy factory")
+    recordings = out / "recordings"
+    datasets.synthetic.write(
+        recordings,
+        clips_train=60,
+        clips_test_normal=20,
+        clips_test_anomaly=20,
+        seed=seed,
+        progress=on_progress,
+    )
+    clock.lap("synthesis")
+    data = datasets.dcase2020(recordings / "dev_data", machine=MACHINE)
+    evaluations, panels, detectors = {}, [], {}
+    for number, name in enumerate(RECIPES, 2):
+        say(
+            f"{number}/4  Training recipe {name!r} on {len(data.train)} normal clips of {MACHINE}s, then scoring"
+        )
+        detector = Detector(Recipe.named(name)).fit(data, seed=seed, on_event=on_event)
+        detectors[name] = out / f"{MACHINE}-{name}.offkey"
+        detector.save(detectors[name])
+        scores = detector.score(data.test)
+        scores.write(out / f"scores-{name}.csv")
+        evaluations[name] = evaluate(scores, data.test)
+        panels.append(_panel(name, detector, data, scores))
+        clock.lap(name)
+    say("4/4  Drawing")
+    overview(panels, out / "overview.png")
+    clock.lap("drawing")
+    return DemoResult(
+        evaluations=evaluations, picture=out / "overview.png", detectors=detectors, seconds=clock.laps
+    )
+
+
+def _panel(name: str, detector: Detector, data: datasets.Dataset, scores: ScoreTable) -> Panel:
+    test = data.test
+    return Panel(
+        title=f"{MACHINE}, recipe {name!r}",
+        scores=np.asarray(scores.anomaly_score, dtype=np.float64),
+        labels=test.labels,
+        machine_ids=tuple(i or "?" for i in test.machine_ids),
+        embeddings=detector.embeddings(test) if detector.recipe.network else None,
+    )
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self._last = now - self._last, now

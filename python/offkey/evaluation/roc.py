@@ -1,0 +1,185 @@
+"""ROC curve, AUC and partial AUC, exact with ties.
+
+Two scores are equal only if their float64 values are: nothing is rounded, and no sigmoid is applied.
+Ties between normal and anomalous clips count half, as in scikit-learn.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from offkey.errors import ArrayError, ParameterError
+
+__all__ = ["RocCurve", "area_under", "auc", "check_max_fpr", "pauc", "roc_curve"]
+
+
+class RocCurve(NamedTuple):
+    """False and true positive rates at every distinct score taken as threshold, from (0, 0) to (1, 1)."""
+
+    false_positive_rate: NDArray[np.float64]
+    """``(points,)``, rising from 0 to 1: the part of normal clips at or above the threshold."""
+    true_positive_rate: NDArray[np.float64]
+    """``(points,)``, rising from 0 to 1: the part of anomalies at or above the threshold."""
+    thresholds: NDArray[np.float64]
+    """``(points,)``, falling; the first is infinity, where nothing is called anomalous."""
+
+
+def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
+    """Return the ROC curve.
+
+    Parameters
+    ----------
+    labels
+        ``(clips,)``: 1 anomaly, 0 normal.
+    scores
+        ``(clips,)`` finite numbers, higher = more anomalous.
+
+    Raises
+    ------
+    ArrayError
+        If lengths differ, a label is neither 0 nor 1, a score is not finite, or one class has no clip.
+
+    Examples
+    --------
+    >>> curve = roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> curve.true_positive_rate.tolist()
+    [0.0, 0.5, 0.5, 1.0, 1.0]
+    """
+    normals, anomalies = _split(labels, scores)
+    thresholds, false, true = _counts(normals, anomalies)
+    return RocCurve(
+        np.concatenate([[0.0], false / len(normals)]),
+        np.concatenate([[0.0], true / len(anomalies)]),
+        np.concatenate([[np.inf], thresholds]),
+    )
+
+
+def auc(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Return the area under the ROC curve, in [0, 1]: how probably an anomaly scores above a normal clip.
+
+    Parameters and errors as for `roc_curve`.
+
+    Examples
+    --------
+    >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
+    """
+    normals, anomalies = _split(labels, scores)
+    normals, anomalies = np.sort(normals), np.sort(anomalies)
+    # Each anomaly beats the normals below it, and half beats those of the same score.
+    wins = np.searchsorted(normals, anomalies, side="left").sum(dtype=np.int64)
+    wins += np.searchsorted(normals, anomalies, side="right").sum(dtype=np.int64)
+    return float(wins / (2 * len(normals) * len(anomalies)))
+
+
+def pauc(labels: ArrayLike, scores: ArrayLike, *, max_fpr: float = 0.1) -> float:
+    """Return the area under the ROC curve up to a false positive rate, standardised so that chance is 0.5.
+
+    The standardisation is McClish's (1989): ``(1 + (A - A_min) / (A_max - A_min)) / 2`` with
+    ``A_min = max_fpr^2 / 2`` and ``A_max = max_fpr``, as in scikit-learn's ``roc_auc_score(max_fpr=...)``
+    and DCASE 2020 Task 2.
+
+    Parameters and errors as for `roc_curve`, and:
+
+    Parameters
+    ----------
+    max_fpr
+        In (0, 1].
+
+    Raises
+    ------
+    ParameterError
+        If `max_fpr` is outside its range.
+    """
+    check_max_fpr(max_fpr)
+    normals, anomalies = _split(labels, scores)
+    # Scores below the normal that stands at the limit do not matter, and need no sorting.
+    place = max(0, len(normals) - 1 - int(np.ceil(max_fpr * len(normals))))
+    limit = np.partition(normals, place)[place]
+    _, false, true = _counts(normals[normals >= limit], anomalies[anomalies >= limit])
+    return float(area_under(false, true, len(normals), len(anomalies), max_fpr=max_fpr))
+
+
+def area_under(
+    false: NDArray[np.int64],
+    true: NDArray[np.int64],
+    normals: int,
+    anomalies: int,
+    *,
+    max_fpr: float = 1.0,
+) -> NDArray[np.float64]:
+    """Return the area under ROC curves given as counts, standardised as in `pauc` if `max_fpr` is below 1.
+
+    Parameters
+    ----------
+    false, true
+        ``(..., points)``: normal clips and anomalies at or above each distinct score, scores falling.
+    normals, anomalies
+        How many there are in all.
+    max_fpr
+        In (0, 1].
+
+    Returns
+    -------
+    ``(...,)`` float64.
+    """
+    x1, y1 = false / normals, true / anomalies
+    x0 = np.concatenate([np.zeros_like(x1[..., :1]), x1[..., :-1]], axis=-1)
+    y0 = np.concatenate([np.zeros_like(y1[..., :1]), y1[..., :-1]], axis=-1)
+    width = np.clip(np.minimum(x1, max_fpr) - x0, 0.0, None)
+    step = x1 - x0
+    slope = np.divide(y1 - y0, step, out=np.zeros_like(step), where=step > 0)
+    area: NDArray[np.float64] = np.sum(width * (y0 + 0.5 * slope * width), axis=-1)
+    if max_fpr == 1.0:
+        return area
+    least = 0.5 * max_fpr**2
+    return 0.5 * (1.0 + (area - least) / (max_fpr - least))
+
+
+def _counts(
+    normals: NDArray[np.float64], anomalies: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct scores, falling, and how many normals and anomalies are at or above each."""
+    normals, anomalies = np.sort(normals), np.sort(anomalies)
+    thresholds = np.unique(np.concatenate([normals, anomalies]))[::-1]
+    false = len(normals) - np.searchsorted(normals, thresholds, side="left")
+    true = len(anomalies) - np.searchsorted(anomalies, thresholds, side="left")
+    return thresholds, false, true
+
+
+def check_max_fpr(max_fpr: float) -> None:
+    """Refuse a limit of the false positive rate outside (0, 1]."""
+    if not 0.0 < max_fpr <= 1.0:
+        raise ParameterError(f"max_fpr = {max_fpr}: expected a false positive rate above 0 and at most 1")
+
+
+def _split(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scores of the normals and of the anomalies."""
+    marks, values = np.asarray(labels), np.asarray(scores)
+    if values.ndim != 1 or values.dtype.kind not in "fiu":
+        raise ArrayError(
+            f"scores: dtype {values.dtype}, shape {values.shape}; expected real numbers of shape (clips,)"
+        )
+    if marks.shape != values.shape or marks.dtype.kind not in "fiub":
+        raise ArrayError(
+            f"labels: dtype {marks.dtype}, shape {marks.shape}; expected 0 and 1 in shape {values.shape}"
+        )
+    values = values.astype(np.float64, copy=False)
+    _refuse(~np.isfinite(values), values, "scores", "finite numbers only")
+    anomalous = marks == 1
+    _refuse(~anomalous & (marks != 0), marks, "labels", "0 (normal) or 1 (anomaly)")
+    normals, anomalies = values[~anomalous], values[anomalous]
+    if not len(normals) or not len(anomalies):
+        raise ArrayError(
+            f"labels: {len(normals)} normal clips, {len(anomalies)} anomalies; expected at least one of each"
+        )
+    return normals, anomalies
+
+
+def _refuse(bad: NDArray[np.bool_], values: NDArray[Any], name: str, expected: str) -> None:
+    at = np.flatnonzero(bad)
+    if at.size:
+        raise ArrayError(f"{name}: {values[at[0]]} at position {at[0]}; expected {expected}")

@@ -1,0 +1,68 @@
+"""What a network is trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from offkey.errors import ArrayError, DatasetError
+
+__all__ = ["TrainingClips"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingClips:
+    """Normal clips of the target machine type, and of other types where there are any.
+
+    The sequences of arrays are read item by item, each item whenever it is needed: one that decodes on access
+    keeps a large set out of memory.
+
+    Raises
+    ------
+    DatasetError
+        If there are no clips, or the columns differ in length.
+    """
+
+    inputs: Literal["audio", "logmel"]
+    """`audio`: 1-D float32 samples at the recipe's rate; `logmel`: ``(n_mels, frames)`` float32 in dB."""
+    clips: Sequence[np.ndarray]
+    machine_ids: Sequence[str]
+    groups: Sequence[str]
+    """The recording that a clip was cut from: never split between training and held-out part."""
+    others: Sequence[np.ndarray] = ()
+    """Normal clips of other machine types: the pseudo-anomalies."""
+    other_types: Sequence[str] = ()
+    other_groups: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.clips):
+            raise DatasetError("training clips: given none; expected normal clips of the target machine type")
+        for name, clips, columns in (
+            ("clips", self.clips, (self.machine_ids, self.groups)),
+            ("others", self.others, (self.other_types, self.other_groups)),
+        ):
+            if any(len(column) != len(clips) for column in columns):
+                given = " and ".join(str(len(column)) for column in columns)
+                raise DatasetError(
+                    f"training clips: {len(clips)} {name}, but {given} labels and groups for them"
+                )
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Return a clip by its position, those of other types after those of the target type.
+
+        Raises
+        ------
+        ArrayError
+            If it is empty or has the wrong number of dimensions.
+        """
+        own = index < len(self.clips)
+        array = np.asarray(self.clips[index] if own else self.others[index - len(self.clips)])
+        dimensions = 1 if self.inputs == "audio" else 2
+        if array.ndim != dimensions or not array.size:
+            where = f"clips[{index}]" if own else f"others[{index - len(self.clips)}]"
+            wanted = "(samples,)" if self.inputs == "audio" else "(n_mels, frames)"
+            raise ArrayError(f"{where}: given shape {array.shape}; expected {wanted}, not empty")
+        return np.ascontiguousarray(array, dtype=np.float32)

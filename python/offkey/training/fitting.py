@@ -1,0 +1,285 @@
+"""Clips to a trained network: what to train with, what to leave out, and the training itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from offkey.errors import ArrayError, ParameterError, RecipeError
+from offkey.nn.model import Model
+from offkey.recipe import Network, Recipe
+from offkey.training.batches import ClipSource, source_of
+from offkey.training.checkpoint import Checkpoint
+from offkey.training.data import TrainingClips
+from offkey.training.device import seeded
+from offkey.training.events import Note, Observer
+from offkey.training.loop import Trainer
+from offkey.training.sampling import BalancedSampler, by_label, derived_seed, epoch_steps, holdout
+from offkey.training.stages import NO_ID, Batch, Stage, plan_stages
+
+__all__ = ["Split", "Trained", "chunks", "train"]
+
+_WEIGHTS, _NORMALS, _OTHERS, _OTHERS_HELD_OUT = 5, 6, 7, 8  # first parts of keys of random streams
+_CHUNK = 64  # clips whose log-Mels are in memory at a time: 10 MB of 10 s clips
+_MIN_DEVIATION_DB = 1e-3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Positions of clips, ``(n,)`` int64 each; other types are counted on from the target type's clips."""
+
+    train: np.ndarray
+    held_out: np.ndarray
+    others: np.ndarray
+    others_held_out: np.ndarray
+    """Only for the combination `select`, which needs pseudo-anomalies that were not trained with."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A trained network, and what is needed to calibrate its scores."""
+
+    model: Model
+    machine_ids: tuple[str, ...]
+    clips: TrainingClips
+    source: ClipSource
+    split: Split
+    notes: tuple[str, ...]
+    history: list[dict[str, float]]
+    """The losses of each epoch."""
+
+
+def train(
+    clips: TrainingClips,
+    *,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    num_threads: int | None,
+    checkpoint: Path | None,
+    observer: Observer,
+) -> Trained:
+    """Train a network from its first weights or a checkpoint to its last epoch (see `NetworkModel.fit`)."""
+    network = _checked(recipe, seed)
+    machine_ids = tuple(sorted(set(clips.machine_ids)))
+    source = source_of(clips, recipe, seed=seed, num_threads=num_threads)
+    split = split_clips(clips, recipe, seed=seed)
+    stages = plan_stages(
+        recipe.training,
+        machine_ids=len(machine_ids),
+        others=len(clips.others) > 0,
+        augmentation_classes=len(source.classes),
+    )
+    mean, deviation = level_statistics(source, split.train)
+    notes = _notes(clips, recipe, machine_ids, source, stages, split, deviation)
+    for text in notes:
+        observer(Note(text=text))
+    with seeded(derived_seed(seed, _WEIGHTS), torch.device("cpu")):  # the same first weights on every device
+        model = Model(
+            network,
+            n_mels=recipe.features.n_mels,
+            machine_ids=len(machine_ids),
+            type_task=any(stage.pseudo_anomalies for stage in stages),
+            augmentation_classes=len(source.classes),
+        )
+    if network.normalisation == "standard":
+        heard = deviation >= _MIN_DEVIATION_DB
+        gain = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=heard)
+        model.set_normalisation(torch.from_numpy(mean), torch.from_numpy(gain))
+    steps = math.ceil(len(split.train) / recipe.training.batch_size)
+    trainer = Trainer(
+        model.to(device),
+        training=recipe.training,
+        stages=stages,
+        batches=_Batches(clips, recipe, machine_ids, source, split, seed=seed, steps=steps),
+        steps_per_epoch=steps,
+        seed=seed,
+        checkpoint=None if checkpoint is None else _checkpoint(checkpoint, clips, recipe, seed, mean),
+        observer=observer,
+    )
+    history = trainer.run()
+    return Trained(
+        model=model,
+        machine_ids=machine_ids,
+        clips=clips,
+        source=source,
+        split=split,
+        notes=notes,
+        history=history,
+    )
+
+
+def split_clips(clips: TrainingClips, recipe: Recipe, *, seed: int) -> Split:
+    """Keep a part of each ID's clips out of training, and for `select` the same part of each other type's."""
+    fraction = recipe.scoring.holdout_fraction
+    kept, held_out = holdout(clips.machine_ids, clips.groups, fraction=fraction, seed=seed)
+    others, others_held_out = holdout(
+        clips.other_types,
+        clips.other_groups,
+        fraction=fraction if recipe.scoring.combine == "select" else 0.0,
+        seed=derived_seed(seed, _OTHERS_HELD_OUT),
+    )
+    first = len(clips.clips)
+    return Split(
+        train=kept, held_out=held_out, others=first + others, others_held_out=first + others_held_out
+    )
+
+
+def level_statistics(source: ClipSource, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each Mel bin over all frames, in dB: ``(n_mels,)`` float64 each.
+
+    Raises
+    ------
+    ArrayError
+        If no bin changes by as much as 0.001 dB: the clips are silence.
+    """
+    frames, shift, sums, squares = 0, np.zeros(1), np.zeros(1), np.zeros(1)
+    for chunk in chunks(indices):
+        for logmel in source.clean(chunk):
+            values = logmel.astype(np.float64)
+            if not frames:
+                shift = values.mean(axis=1)  # near the mean, so that the squares lose no digits
+            values -= shift[:, None]
+            sums = sums + values.sum(axis=1)
+            squares = squares + np.square(values).sum(axis=1)
+            frames += logmel.shape[1]
+    deviation = np.sqrt(np.maximum(squares / frames - np.square(sums / frames), 0.0))
+    if (deviation < _MIN_DEVIATION_DB).all():
+        raise ArrayError(
+            f"training clips: no Mel bin of {len(indices)} clips changes by {_MIN_DEVIATION_DB} dB or more: "
+            "they are silence or constant; expected recordings of machines"
+        )
+    return shift + sums / frames, deviation
+
+
+def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the positions in parts that are small enough to hold in memory."""
+    for start in range(0, len(indices), _CHUNK):
+        yield indices[start : start + _CHUNK]
+
+
+class _Batches:
+    """Makes the batches of an epoch."""
+
+    def __init__(
+        self,
+        clips: TrainingClips,
+        recipe: Recipe,
+        machine_ids: tuple[str, ...],
+        source: ClipSource,
+        split: Split,
+        *,
+        seed: int,
+        steps: int,
+    ) -> None:
+        training = recipe.training
+        number = {machine_id: i for i, machine_id in enumerate(machine_ids)}
+        self._ids = np.array(
+            [number[i] for i in clips.machine_ids] + [NO_ID] * len(clips.others), dtype=np.int64
+        )
+        self._source = source
+        self._steps = steps
+        self._normals = BalancedSampler(
+            by_label(clips.machine_ids, split.train),
+            per_step=training.batch_size,
+            seed=derived_seed(seed, _NORMALS),
+        )
+        self._others: BalancedSampler | None = None
+        if len(split.others):
+            labels = [*clips.machine_ids, *clips.other_types]
+            self._others = BalancedSampler(
+                by_label(labels, split.others),
+                per_step=training.pseudo_anomalies,
+                seed=derived_seed(seed, _OTHERS),
+            )
+
+    def __call__(self, stage: Stage, epoch: int) -> Iterator[Batch]:
+        others = self._others if stage.pseudo_anomalies else None
+        for step in epoch_steps(self._normals, others, epoch=epoch, steps=self._steps):
+            logmels, classes = self._source.augmented(step.clips, step.occurrences, epoch=epoch)
+            yield Batch(
+                logmels=torch.from_numpy(logmels),
+                ids=torch.from_numpy(self._ids[step.clips]),
+                augmentations=torch.from_numpy(classes),
+            )
+
+
+def _checked(recipe: Recipe, seed: int) -> Network:
+    if recipe.network is None:
+        raise RecipeError(f"recipe {recipe.name!r}: has no network to train; expected a section `network`")
+    if recipe.training.batch_size < 2:
+        raise RecipeError(
+            f"recipe {recipe.name!r}: training.batch_size = {recipe.training.batch_size}; expected 2 or "
+            "more, since the network normalises over a batch"
+        )
+    if seed < 0:
+        raise ParameterError(f"seed: given {seed}; expected a whole number from 0")
+    return recipe.network
+
+
+def _checkpoint(
+    path: Path, clips: TrainingClips, recipe: Recipe, seed: int, levels: np.ndarray
+) -> Checkpoint:
+    columns = [
+        clips.inputs,
+        *map(list, (clips.machine_ids, clips.groups, clips.other_types, clips.other_groups)),
+    ]
+    return Checkpoint(
+        path,
+        {
+            "recipe": recipe.to_json(),
+            "seed": str(seed),
+            "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
+        },
+        levels=torch.from_numpy(levels),
+    )
+
+
+def _notes(
+    clips: TrainingClips,
+    recipe: Recipe,
+    machine_ids: tuple[str, ...],
+    source: ClipSource,
+    stages: tuple[Stage, ...],
+    split: Split,
+    deviation: np.ndarray,
+) -> tuple[str, ...]:
+    """Return what a user should know: what was left out, and why."""
+    notes = []
+    tasks = {task for stage in stages for task in stage.tasks}
+    if len(machine_ids) == 1:
+        notes.append(
+            f"one machine ID only ({machine_ids[0]}): the ID task is left out, and with it the score a_arc"
+        )
+    if not len(clips.others):
+        notes.append(
+            "no clips of other machine types: the type task is left out, and with it the score a_out"
+        )
+    elif "type" not in tasks:
+        notes.append("no epochs for stage 2: the type task is left out, and with it the score a_out")
+    missing = [name for name in recipe.training.augmentation.classes if name not in source.classes]
+    if missing:
+        notes.append(
+            f"training on log-Mels: augmentations that need samples are left out ({', '.join(missing)})"
+        )
+    if "augmentation" not in tasks:
+        notes.append("fewer than two augmentation classes: the augmentation task is left out")
+    if recipe.scoring.holdout_fraction > 0:
+        kept_out = {clips.machine_ids[i] for i in split.held_out.tolist()}
+        whole = [machine_id for machine_id in machine_ids if machine_id not in kept_out]
+        if whole:
+            notes.append(
+                f"machine ID {', '.join(whole)}: one recording only, so nothing could be held out of training"
+            )
+    silent = np.flatnonzero(deviation < _MIN_DEVIATION_DB)
+    if recipe.network is not None and recipe.network.normalisation == "standard" and len(silent):
+        bins = ", ".join(str(i) for i in silent.tolist())
+        notes.append(f"Mel bins that never change are ignored: {bins}")
+    return tuple(notes)

@@ -1,0 +1,139 @@
+"""Whole clips through a trained network, in windows where they are long."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from offkey.errors import ArrayError
+from offkey.nn.model import Model, Outputs
+from offkey.recipe import Features
+
+__all__ = ["ClipOutputs", "infer", "window_frames"]
+
+_WINDOW_S = 30.0
+_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClipOutputs:
+    """What the network says of clips, window by window."""
+
+    clips: int
+    owners: np.ndarray
+    """``(windows,)`` int64: the clip that a window is of."""
+    embeddings: np.ndarray
+    """``(windows, embedding_dim)`` float64."""
+    cosines: np.ndarray | None
+    """``(windows, IDs)`` float64."""
+    type_logits: np.ndarray | None
+    """``(windows,)`` float64."""
+
+    def per_clip(self, values: np.ndarray) -> np.ndarray:
+        """Return the mean of ``(windows, ...)`` values over each clip's windows: ``(clips, ...)`` float64."""
+        sums = np.zeros((self.clips, *values.shape[1:]))
+        np.add.at(sums, self.owners, values)
+        windows = np.bincount(self.owners, minlength=self.clips)
+        return sums / windows.reshape(-1, *([1] * (values.ndim - 1)))
+
+    def __add__(self, other: ClipOutputs) -> ClipOutputs:
+        return ClipOutputs(
+            clips=self.clips + other.clips,
+            owners=np.concatenate([self.owners, other.owners + self.clips]),
+            embeddings=np.concatenate([self.embeddings, other.embeddings]),
+            cosines=_joined(self.cosines, other.cosines),
+            type_logits=_joined(self.type_logits, other.type_logits),
+        )
+
+
+def window_frames(features: Features) -> int:
+    """Return the frames of the longest clip that is scored in one piece: 30 s."""
+    return round(_WINDOW_S * features.sample_rate / features.hop_length) + 1
+
+
+def infer(model: Model, logmels: Sequence[np.ndarray], *, longest: int) -> ClipOutputs:
+    """Put clips through the network in eval mode.
+
+    Parameters
+    ----------
+    model : Model
+        In eval mode, on the device that computes.
+    logmels : sequence of ndarray
+        ``(n_mels, frames)`` float32 in dB each, frames of any number: a clip too short for the network is
+        repeated until it suffices.
+    longest : int
+        Frames of a window; a longer clip is cut into the fewest windows of that size, evenly spread.
+
+    Raises
+    ------
+    ArrayError
+        If a clip has another shape, or values that are not finite.
+    """
+    if not len(logmels):
+        raise ArrayError("clips to score: given none; expected at least one")
+    windows: list[np.ndarray] = []
+    owners: list[int] = []
+    for clip, logmel in enumerate(logmels):
+        parts = _windows(_checked(logmel, clip, model.mean.shape[0]), model.min_frames, longest)
+        windows += parts
+        owners += [clip] * len(parts)
+    lengths = np.array([window.shape[1] for window in windows], dtype=np.int64)
+    order = np.argsort(lengths, kind="stable")  # windows of one length go through together
+    batches = [
+        batch[start : start + _BATCH]
+        for batch in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1)
+        for start in range(0, len(batch), _BATCH)
+    ]
+    made = [_forward(model, np.stack([windows[i] for i in batch])) for batch in batches]
+    inverse = np.argsort(order, kind="stable")
+    return ClipOutputs(
+        clips=len(logmels),
+        owners=np.array(owners, dtype=np.int64),
+        embeddings=_float64(torch.cat([m.embedding for m in made]))[inverse],
+        cosines=_in_order([m.cosine for m in made], inverse),
+        type_logits=_in_order([m.type_logit for m in made], inverse),
+    )
+
+
+def _forward(model: Model, logmels: np.ndarray) -> Outputs:
+    with torch.inference_mode():
+        return model(torch.from_numpy(logmels).to(model.mean.device))  # type: ignore[no-any-return]
+
+
+def _in_order(parts: list[Tensor | None], inverse: np.ndarray) -> np.ndarray | None:
+    present = [part for part in parts if part is not None]
+    return _float64(torch.cat(present))[inverse] if present else None
+
+
+def _float64(tensor: Tensor) -> np.ndarray:
+    return tensor.cpu().numpy().astype(np.float64)
+
+
+def _windows(logmel: np.ndarray, shortest: int, longest: int) -> list[np.ndarray]:
+    frames = logmel.shape[1]
+    if frames < shortest:
+        return [np.take(logmel, np.arange(shortest) % frames, axis=1)]
+    if frames <= longest:
+        return [logmel]
+    starts = np.linspace(0, frames - longest, -(-frames // longest)).round().astype(int)
+    return [logmel[:, start : start + longest] for start in starts.tolist()]
+
+
+def _checked(logmel: np.ndarray, clip: int, n_mels: int) -> np.ndarray:
+    array = np.asarray(logmel, dtype=np.float32)
+    if array.ndim != 2 or array.shape[0] != n_mels or not array.shape[1]:
+        raise ArrayError(
+            f"log-Mel of clip {clip}: given shape {array.shape}; expected ({n_mels}, frames) and "
+            "at least one frame"
+        )
+    if not np.isfinite(array).all():
+        raise ArrayError(f"log-Mel of clip {clip}: has values that are not finite")
+    return array
+
+
+def _joined(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
+    return None if first is None or second is None else np.concatenate([first, second])

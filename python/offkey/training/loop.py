@@ -1,0 +1,190 @@
+"""The training loop: stages, epochs, steps, and a checkpoint after each epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from offkey.errors import TrainingError
+from offkey.nn.model import Model
+from offkey.recipe import Training
+from offkey.training.checkpoint import Checkpoint, Progress
+from offkey.training.device import seeded
+from offkey.training.events import (
+    CheckpointSaved,
+    EpochEnded,
+    Observer,
+    Resumed,
+    StageStarted,
+    StepEnded,
+    ignore,
+)
+from offkey.training.prefetch import Prefetcher
+from offkey.training.sampling import derived_seed
+from offkey.training.stages import Batch, Stage, stage_losses
+
+__all__ = ["Trainer"]
+
+_DROPOUT = 4  # first part of the key of the dropout's random streams
+
+Batches = Callable[[Stage, int], Iterator[Batch]]
+"""Makes the batches of an epoch, which is counted from 0 over all stages."""
+
+
+class Trainer:
+    """Trains a model through its stages with Adam.
+
+    Parameters
+    ----------
+    model : Model
+        On the device that computes.
+    training : recipe.Training
+        Learning rate, weights of the losses, which epoch is kept.
+    stages : sequence of Stage
+        What to train, in order; the optimiser and its moments go on from one to the next.
+    batches : callable
+        Makes the batches of an epoch, in a background thread.
+    steps_per_epoch : int
+        How many batches that yields.
+    seed : int
+        Seed of the dropout.
+    checkpoint : Checkpoint, optional
+        Where the state is saved after each epoch, and taken from if it is there.
+    observer : callable
+        Is given the events.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        training: Training,
+        stages: Sequence[Stage],
+        batches: Batches,
+        steps_per_epoch: int,
+        seed: int,
+        checkpoint: Checkpoint | None = None,
+        observer: Observer = ignore,
+    ) -> None:
+        self._model = model
+        self._training = training
+        self._stages = tuple(stages)
+        self._batches = batches
+        self._steps = steps_per_epoch
+        self._seed = seed
+        self._checkpoint = checkpoint
+        self._observe = observer
+        self._device = next(model.parameters()).device
+        self._optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate)
+
+    def run(self) -> list[dict[str, float]]:
+        """Train to the end and leave the kept weights in the model; return the losses of each epoch.
+
+        An interruption (Ctrl-C) leaves the checkpoint of the last finished epoch, from which `run` goes on
+        to the result that it would have had without.
+
+        Raises
+        ------
+        TrainingError
+            If a loss is not finite, or the checkpoint is damaged or of another training.
+        """
+        progress = self._restore()
+        first = 0
+        for stage in self._stages:
+            done = min(max(progress.epochs_done - first, 0), stage.epochs)
+            if done < stage.epochs:
+                self._run_stage(stage, first, done, progress)
+            first += stage.epochs
+        if progress.best:
+            self._model.load_state_dict(progress.best)
+        self._model.eval()
+        return progress.history
+
+    def _restore(self) -> Progress:
+        if self._checkpoint is None:
+            return Progress()
+        progress = self._checkpoint.restore(self._model, self._optimiser)
+        if progress is None:
+            return Progress()
+        self._observe(Resumed(path=self._checkpoint.path, epochs_done=progress.epochs_done))
+        return progress
+
+    def _run_stage(self, stage: Stage, first: int, done: int, progress: Progress) -> None:
+        self._observe(
+            StageStarted(
+                stage=stage.number, epochs=stage.epochs, steps_per_epoch=self._steps, tasks=stage.tasks
+            )
+        )
+        if self._model.type_head is not None:
+            self._model.type_head.requires_grad_("type" in stage.tasks)
+        for epoch in range(done, stage.epochs):
+            started = time.perf_counter()
+            losses = self._run_epoch(stage, epoch, first + epoch)
+            seconds = time.perf_counter() - started
+            self._finish_epoch(stage, losses, progress)
+            self._observe(
+                EpochEnded(
+                    stage=stage.number,
+                    epoch=epoch + 1,
+                    epochs=stage.epochs,
+                    losses=losses,
+                    steps_per_s=self._steps / seconds,
+                    eta_s=seconds * self._epochs_left(stage, epoch + 1),
+                )
+            )
+
+    def _run_epoch(self, stage: Stage, epoch: int, total_epoch: int) -> dict[str, float]:
+        self._model.train()
+        sums: dict[str, Tensor] = {}
+        with Prefetcher(self._batches(stage, total_epoch)) as batches:
+            for step, batch in enumerate(batches):
+                losses = self._step(stage, batch, derived_seed(self._seed, _DROPOUT, total_epoch, step))
+                for name, loss in losses.items():
+                    sums[name] = sums.get(name, 0) + loss.detach()
+                self._observe(
+                    StepEnded(stage=stage.number, epoch=epoch + 1, step=step + 1, steps=self._steps)
+                )
+        means = {name: float(value) / self._steps for name, value in sums.items()}
+        if not math.isfinite(means["total"]):
+            raise TrainingError(
+                f"stage {stage.number}, epoch {epoch + 1}: the loss is {means['total']}; a lower "
+                f"training.learning_rate than {self._training.learning_rate} may help"
+            )
+        return means
+
+    def _step(self, stage: Stage, batch: Batch, seed: int) -> dict[str, Tensor]:
+        batch = Batch(*(tensor.to(self._device, non_blocking=True) for tensor in batch))
+        with seeded(seed, self._device):
+            losses = stage_losses(self._model, self._model(batch.logmels), batch, stage, self._training)
+            self._optimiser.zero_grad()
+            losses["total"].backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        return losses
+
+    def _finish_epoch(self, stage: Stage, losses: dict[str, float], progress: Progress) -> None:
+        progress.epochs_done += 1
+        progress.history.append(losses)
+        # Losses of two stages are sums of different tasks: only those of the last can be compared.
+        candidate = self._training.keep == "lowest_loss" and stage is self._stages[-1]
+        if candidate and (progress.best_loss is None or losses["total"] < progress.best_loss):
+            progress.best_loss = losses["total"]
+            progress.best = {name: value.clone() for name, value in self._model.state_dict().items()}
+        if self._checkpoint is not None:
+            self._checkpoint.save(self._model, self._optimiser, progress)
+            self._observe(CheckpointSaved(path=self._checkpoint.path, epochs_done=progress.epochs_done))
+
+    def _epochs_left(self, stage: Stage, done: int) -> float:
+        """Epochs still to come, in units of those of `stage`: with pseudo-anomalies they take longer."""
+        left = float(stage.epochs - done)
+        own = self._clips_per_step(stage)
+        for later in self._stages[self._stages.index(stage) + 1 :]:
+            left += later.epochs * self._clips_per_step(later) / own
+        return left
+
+    def _clips_per_step(self, stage: Stage) -> int:
+        extra = self._training.pseudo_anomalies if stage.pseudo_anomalies else 0
+        return self._training.batch_size + extra

@@ -1,0 +1,379 @@
+//! One augmentation of several, drawn for each clip.
+
+use super::fade::{Shape, fade_in_place};
+use super::mask::{Band, mask_in_place};
+use super::noise::white_noise_into;
+use super::pitch_shift::{PitchScratch, SEMITONES, pitch_shift_into};
+use super::time_shift::time_shift_into;
+use super::time_stretch::{RATES, Stretcher};
+use super::{check_range, check_samples};
+use crate::par::{self, Cancel};
+use crate::rng::Stream;
+use crate::{Error, Result};
+use std::num::NonZeroUsize;
+
+/// The classes of augmentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The clip as it is.
+    None,
+    /// White noise at a signal-to-noise ratio.
+    WhiteNoise,
+    /// Fade in and out.
+    Fade,
+    /// Circular shift in time.
+    TimeShift,
+    /// Faster or slower at the same pitch.
+    TimeStretch,
+    /// Higher or lower at the same length.
+    PitchShift,
+    /// Some frames of the log-Mel masked.
+    TimeMask,
+    /// Some Mel bins of the log-Mel masked.
+    FrequencyMask,
+}
+
+impl Class {
+    /// All classes in their usual order.
+    pub const ALL: [Self; 8] = [
+        Self::None,
+        Self::WhiteNoise,
+        Self::Fade,
+        Self::TimeShift,
+        Self::TimeStretch,
+        Self::PitchShift,
+        Self::TimeMask,
+        Self::FrequencyMask,
+    ];
+
+    /// The class's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::WhiteNoise => "white_noise",
+            Self::Fade => "fade",
+            Self::TimeShift => "time_shift",
+            Self::TimeStretch => "time_stretch",
+            Self::PitchShift => "pitch_shift",
+            Self::TimeMask => "time_mask",
+            Self::FrequencyMask => "frequency_mask",
+        }
+    }
+
+    /// The class of that name.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if there is none.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|class| class.name() == name);
+        found.ok_or_else(|| Error::parameter("classes", format!("{name:?}"), format!("some of {}", names())))
+    }
+
+    /// Whether the class can be applied where only a log-Mel is given.
+    #[must_use]
+    pub fn acts_on_logmel(self) -> bool {
+        matches!(self, Self::None | Self::TimeMask | Self::FrequencyMask)
+    }
+}
+
+/// The ranges from which parameters are drawn uniformly, each as (low, high).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ranges {
+    /// Signal-to-noise ratio of the white noise.
+    pub snr_db: (f64, f64),
+    /// Circular shift.
+    pub shift_s: (f64, f64),
+    /// Rate of the time stretch: 2 plays twice as fast.
+    pub stretch_rate: (f64, f64),
+    /// Pitch shift.
+    pub pitch_semitones: (f64, f64),
+    /// Largest width of a mask as a part of its axis.
+    pub mask_fraction: f64,
+}
+
+impl Ranges {
+    fn check(&self) -> Result<()> {
+        let pairs = [
+            ("snr_db", self.snr_db, (-100.0, 200.0)),
+            ("shift_s", self.shift_s, (-1e6, 1e6)),
+            ("stretch_rate", self.stretch_rate, RATES),
+            ("pitch_semitones", self.pitch_semitones, (-SEMITONES, SEMITONES)),
+        ];
+        for (name, (low, high), (least, most)) in pairs {
+            check_range(name, low, least, most)?;
+            check_range(name, high, least, most)?;
+            if low > high {
+                return Err(Error::parameter(
+                    name,
+                    format!("({low}, {high})"),
+                    "(low, high) with low <= high",
+                ));
+            }
+        }
+        check_mask_fraction(self.mask_fraction)
+    }
+}
+
+fn check_mask_fraction(fraction: f64) -> Result<()> {
+    check_range("mask_fraction", fraction, 0.0, 1.0)
+}
+
+/// What a clip's augmentation depends on, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Seed of the training run.
+    pub seed: u64,
+    /// Epoch of the training run.
+    pub epoch: u64,
+    /// Number of the clip in its data set.
+    pub clip: u64,
+    /// How often the clip has come up in this epoch before.
+    pub occurrence: u64,
+}
+
+impl Key {
+    /// The stream of a purpose: what one purpose takes never moves the numbers of another.
+    fn stream(self, purpose: u64) -> Stream {
+        Stream::new(&[self.seed, self.epoch, self.clip, self.occurrence, purpose])
+    }
+}
+
+/// Purposes of the streams of one key.
+const PARAMETERS: u64 = 0;
+const NOISE: u64 = 1;
+
+/// The time and the frequency band that a clip's log-Mel is to be masked by.
+pub type Masks = (Band, Band);
+
+/// An augmented batch: the samples row by row, and for each row the plan of its masks and the index of its
+/// class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Augmented {
+    /// Rows of samples, as long as they were given.
+    pub samples: Vec<f32>,
+    /// What the rows' log-Mels are to be masked by.
+    pub masks: Vec<Masks>,
+    /// Positions in the augmenter's list of classes.
+    pub classes: Vec<usize>,
+}
+
+/// Draws and applies augmentations; shared by all threads.
+pub struct Augmenter {
+    classes: Vec<Class>,
+    ranges: Ranges,
+    sample_rate: u32,
+    stretcher: Stretcher,
+}
+
+/// The working memory of one thread.
+pub struct Scratch(PitchScratch);
+
+impl Augmenter {
+    /// An augmenter that draws uniformly among `classes`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if there is no class, one stands twice, or a range is out of bounds.
+    pub fn new(classes: Vec<Class>, ranges: Ranges, sample_rate: u32) -> Result<Self> {
+        check_classes(&classes)?;
+        ranges.check()?;
+        Ok(Self { classes, ranges, sample_rate, stretcher: Stretcher::new(sample_rate)? })
+    }
+
+    /// Working memory for one thread.
+    #[must_use]
+    pub fn scratch(&self) -> Scratch {
+        Scratch(PitchScratch::new(&self.stretcher))
+    }
+
+    /// Augment one clip into `out`, which must be as long; returns the index of the class and the plan of the
+    /// masks.
+    ///
+    /// # Errors
+    /// [`Error::Array`] if a sample is not finite or the lengths differ, [`Error::Interrupted`].
+    pub fn apply(
+        &self,
+        samples: &[f32],
+        key: Key,
+        out: &mut [f32],
+        scratch: &mut Scratch,
+        cancel: &Cancel,
+    ) -> Result<(usize, Masks)> {
+        check_samples(samples)?;
+        if samples.len() != out.len() {
+            let expected = format!("{} samples, as many as the clip has", samples.len());
+            return Err(Error::array("out", format!("{} samples", out.len()), expected));
+        }
+        let draw = &mut key.stream(PARAMETERS);
+        let index = draw.below(self.classes.len() as u64) as usize;
+        let mut masks = Masks::default();
+        let ranges = &self.ranges;
+        match self.classes[index] {
+            Class::None => out.copy_from_slice(samples),
+            Class::WhiteNoise => {
+                white_noise_into(samples, within(draw, ranges.snr_db), &mut key.stream(NOISE), out);
+            }
+            Class::Fade => {
+                let longest = samples.len() as u64 / 2 + 1;
+                let (fade_in, fade_out) = (draw.below(longest) as usize, draw.below(longest) as usize);
+                let shape = Shape::ALL[draw.below(Shape::ALL.len() as u64) as usize];
+                out.copy_from_slice(samples);
+                fade_in_place(out, fade_in, fade_out, shape);
+            }
+            Class::TimeShift => {
+                let shift = within(draw, ranges.shift_s) * f64::from(self.sample_rate);
+                time_shift_into(samples, shift.round() as i64, out);
+            }
+            Class::TimeStretch => {
+                let rate = within(draw, ranges.stretch_rate);
+                self.stretch_and_fit(samples, rate, out, scratch, cancel)?;
+            }
+            Class::PitchShift => {
+                let semitones = within(draw, ranges.pitch_semitones);
+                pitch_shift_into(&self.stretcher, samples, semitones, out, &mut scratch.0, cancel)?;
+            }
+            class @ (Class::TimeMask | Class::FrequencyMask) => {
+                out.copy_from_slice(samples);
+                masks = draw_masks(class, draw, ranges.mask_fraction);
+            }
+        }
+        Ok((index, masks))
+    }
+
+    /// Augment every row of `batch` (rows of `samples` samples, one key for each) by as many threads as asked
+    /// for.
+    ///
+    /// # Errors
+    /// [`Error::Array`] if a sample is not finite or keys and rows differ in number, [`Error::Interrupted`].
+    pub fn apply_batch(
+        &self,
+        batch: &[f32],
+        samples: usize,
+        keys: &[Key],
+        threads: Option<NonZeroUsize>,
+        cancel: &Cancel,
+    ) -> Result<Augmented> {
+        if batch.len() != samples * keys.len() {
+            let given = format!("{} keys for {} samples in rows of {samples}", keys.len(), batch.len());
+            return Err(Error::array("batch", given, "one key for each row"));
+        }
+        let mut out = vec![0.0; batch.len()];
+        let mut rest = out.as_mut_slice();
+        let mut rows = Vec::with_capacity(keys.len());
+        for (i, &key) in keys.iter().enumerate() {
+            let (row, others) = rest.split_at_mut(samples);
+            rest = others;
+            rows.push((&batch[i * samples..(i + 1) * samples], key, row));
+        }
+        let work = |scratch: &mut Scratch, i: usize, (clip, key, out): (&[f32], Key, &mut [f32])| {
+            self.apply(clip, key, out, scratch, cancel).map_err(|error| of_clip(error, i))
+        };
+        let plans = par::map(rows, threads, cancel, || self.scratch(), work)?;
+        let (classes, masks) = plans.into_iter().unzip();
+        Ok(Augmented { samples: out, masks, classes })
+    }
+
+    /// Stretch a clip, then cut it off or repeat it from its start to fill its length.
+    fn stretch_and_fit(
+        &self,
+        samples: &[f32],
+        rate: f64,
+        out: &mut [f32],
+        scratch: &mut Scratch,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let stretched = (samples.len() as f64 / rate).round_ties_even() as usize;
+        let length = stretched.clamp(1, out.len());
+        self.stretcher.stretch_into(samples, rate, &mut out[..length], scratch.0.stretch(), cancel)?;
+        for i in length..out.len() {
+            out[i] = out[i - length];
+        }
+        Ok(())
+    }
+}
+
+/// Say in an error about an array which clip of a batch it is about.
+fn of_clip(error: Error, clip: usize) -> Error {
+    match error {
+        Error::Array { array, given, expected } => {
+            Error::Array { array: format!("{array} of clip {clip}"), given, expected }
+        }
+        other => other,
+    }
+}
+
+/// Mask each log-Mel of a batch of `shape` (clips, Mel bins, frames) with one of `classes`; returns the
+/// masked batch and the index of each clip's class.
+///
+/// # Errors
+/// [`Error::Parameter`] if a class needs samples, there is none, or the fraction is not within 0 to 1;
+/// [`Error::Array`] if a value is not finite or the numbers do not fit, [`Error::Interrupted`].
+pub fn augment_logmels(
+    logmels: &[f32],
+    shape: [usize; 3],
+    classes: &[Class],
+    mask_fraction: f64,
+    keys: &[Key],
+    threads: Option<NonZeroUsize>,
+    cancel: &Cancel,
+) -> Result<(Vec<f32>, Vec<usize>)> {
+    check_classes(classes)?;
+    check_mask_fraction(mask_fraction)?;
+    if let Some(class) = classes.iter().find(|class| !class.acts_on_logmel()) {
+        let expected = "only classes that act on a log-Mel: none, time_mask, frequency_mask";
+        return Err(Error::parameter("classes", class.name(), expected));
+    }
+    let size = shape[1] * shape[2];
+    if keys.len() != shape[0] || logmels.len() != shape[0] * size {
+        let given = format!("{} keys and {} values for shape {shape:?}", keys.len(), logmels.len());
+        return Err(Error::array("logmels", given, "one key for each clip"));
+    }
+    let mut out = logmels.to_vec();
+    if size == 0 {
+        return Err(Error::array(
+            "logmels",
+            format!("shape {shape:?}"),
+            "at least one Mel bin and one frame",
+        ));
+    }
+    let work = |(): &mut (), i: usize, logmel: &mut [f32]| {
+        let draw = &mut keys[i].stream(PARAMETERS);
+        let index = draw.below(classes.len() as u64) as usize;
+        let (time, frequency) = draw_masks(classes[index], draw, mask_fraction);
+        mask_in_place(logmel, shape[2], time, frequency).map_err(|error| of_clip(error, i))?;
+        Ok(index)
+    };
+    let indices = par::map(out.chunks_exact_mut(size).collect(), threads, cancel, || (), work)?;
+    Ok((out, indices))
+}
+
+fn check_classes(classes: &[Class]) -> Result<()> {
+    if classes.is_empty() {
+        return Err(Error::parameter("classes", "none at all", "at least one class"));
+    }
+    match (1..classes.len()).find(|&i| classes[..i].contains(&classes[i])) {
+        Some(i) => Err(Error::parameter("classes", classes[i].name(), "each class once")),
+        None => Ok(()),
+    }
+}
+
+fn within(draw: &mut Stream, (low, high): (f64, f64)) -> f64 {
+    draw.uniform_in(low, high)
+}
+
+/// The bands of a masking class; no bands for any other.
+fn draw_masks(class: Class, draw: &mut Stream, mask_fraction: f64) -> Masks {
+    // 24 bits are exact in single precision: a start below 1 stays below 1. The width is never 0 by chance.
+    let width = (mask_fraction * (1.0 - draw.uniform())) as f32;
+    let start = (draw.next_u64() >> 40) as f32 * (1.0 / 16_777_216.0);
+    let band = Band { start, width };
+    match class {
+        Class::TimeMask => (band, Band::default()),
+        Class::FrequencyMask => (Band::default(), band),
+        _ => Masks::default(),
+    }
+}

@@ -1,0 +1,262 @@
+//! Samples that lie in a file as they are: integers, floats and G.711, in either byte order.
+
+use super::source::Source;
+use super::{ChannelChoice, Format, MAX_CHANNELS, MAX_SAMPLES};
+use crate::par::Cancel;
+use crate::{Error, Result};
+use std::path::Path;
+
+/// How one sample is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    U8,
+    I8,
+    I16,
+    I24,
+    I32,
+    F32,
+    F64,
+    ALaw,
+    MuLaw,
+}
+
+impl Encoding {
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 | Self::ALaw | Self::MuLaw => 1,
+            Self::I16 => 2,
+            Self::I24 => 3,
+            Self::I32 | Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+
+    /// The name that soundfile has for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "PCM_U8",
+            Self::I8 => "PCM_S8",
+            Self::I16 => "PCM_16",
+            Self::I24 => "PCM_24",
+            Self::I32 => "PCM_32",
+            Self::F32 => "FLOAT",
+            Self::F64 => "DOUBLE",
+            Self::ALaw => "ALAW",
+            Self::MuLaw => "ULAW",
+        }
+    }
+}
+
+/// What a header says of the samples; the data lie in the file, `frames` of them, from `offset` on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    pub(super) format: Format,
+    pub(super) encoding: Encoding,
+    pub(super) big_endian: bool,
+    pub(super) channels: usize,
+    pub(super) sample_rate: u32,
+    pub(super) frames: u64,
+    pub(super) offset: u64,
+}
+
+/// Refuse numbers of channels and rates that no recording has.
+pub(super) fn check_header(path: &Path, channels: u64, sample_rate: u32) -> Result<()> {
+    if channels == 0 || channels > MAX_CHANNELS as u64 {
+        let reason = format!("the header says {channels} channels; expected 1 to {MAX_CHANNELS}");
+        return Err(Error::decode(path, reason));
+    }
+    if sample_rate == 0 {
+        return Err(Error::decode(path, "the header says a sample rate of 0 Hz"));
+    }
+    Ok(())
+}
+
+/// Zeros for `count` samples, or an error where the memory or the limit is too small.
+pub(super) fn zeroed(path: &Path, count: u64) -> Result<Vec<f32>> {
+    if count > MAX_SAMPLES {
+        let reason =
+            format!("{count} samples are more than can be read at once ({MAX_SAMPLES}); cut the file");
+        return Err(Error::decode(path, reason));
+    }
+    // Asked for first in the way that can fail; `vec!` then takes pages that the system zeroes lazily.
+    Vec::<f32>::new().try_reserve_exact(count as usize).map_err(|_| {
+        Error::decode(
+            path,
+            format!("there is no memory for its {count} samples; cut the file or read fewer channels"),
+        )
+    })?;
+    Ok(vec![0.0; count as usize])
+}
+
+/// The samples as float32 planes, one after the other: all channels, or the one that was chosen.
+pub(super) fn read(
+    source: &mut Source<'_>,
+    layout: &Layout,
+    choice: Option<ChannelChoice>,
+    cancel: &Cancel,
+) -> Result<Vec<f32>> {
+    let path = source.path;
+    let planes = if choice.is_some() { 1 } else { layout.channels };
+    let mut out = zeroed(path, layout.frames.saturating_mul(planes as u64))?;
+    let frames = out.len() / planes;
+    let frame_bytes = layout.encoding.bytes() * layout.channels;
+    source.go_to(layout.offset)?;
+    let mut done = 0;
+    while done < frames {
+        cancel.check()?;
+        let left = (frames - done) as u64 * frame_bytes as u64;
+        let bytes = source.frames(frame_bytes, left)?;
+        if bytes.is_empty() {
+            let reason = format!("truncated while it was read: {done} of {frames} frames were there");
+            return Err(Error::decode(path, reason));
+        }
+        let count = bytes.len() / frame_bytes;
+        let window = Window { channels: layout.channels, choice, plane: frames, start: done, count };
+        window.convert(layout, bytes, &mut out);
+        if matches!(layout.encoding, Encoding::F32 | Encoding::F64) {
+            window.check_finite(path, &out)?;
+        }
+        done += count;
+    }
+    Ok(out)
+}
+
+/// Where the frames of one chunk go.
+struct Window {
+    channels: usize,
+    choice: Option<ChannelChoice>,
+    plane: usize,
+    start: usize,
+    count: usize,
+}
+
+impl Window {
+    fn convert(&self, layout: &Layout, bytes: &[u8], out: &mut [f32]) {
+        const I16: f32 = 1.0 / 32768.0;
+        const I32: f32 = 1.0 / 2_147_483_648.0;
+        match (layout.encoding, layout.big_endian) {
+            (Encoding::U8, _) => self.spread(bytes, out, |[b]| (f32::from(b) - 128.0) / 128.0),
+            (Encoding::I8, _) => self.spread(bytes, out, |b| f32::from(i8::from_le_bytes(b)) / 128.0),
+            (Encoding::I16, false) => self.spread(bytes, out, |b| f32::from(i16::from_le_bytes(b)) * I16),
+            (Encoding::I16, true) => self.spread(bytes, out, |b| f32::from(i16::from_be_bytes(b)) * I16),
+            // Three bytes at the top of a 32-bit integer: exact in float32.
+            (Encoding::I24, false) => {
+                self.spread(bytes, out, |[a, b, c]| i32::from_le_bytes([0, a, b, c]) as f32 * I32);
+            }
+            (Encoding::I24, true) => {
+                self.spread(bytes, out, |[a, b, c]| i32::from_be_bytes([a, b, c, 0]) as f32 * I32);
+            }
+            (Encoding::I32, false) => self.spread(bytes, out, |b| i32::from_le_bytes(b) as f32 * I32),
+            (Encoding::I32, true) => self.spread(bytes, out, |b| i32::from_be_bytes(b) as f32 * I32),
+            (Encoding::F32, false) => self.spread(bytes, out, f32::from_le_bytes),
+            (Encoding::F32, true) => self.spread(bytes, out, f32::from_be_bytes),
+            (Encoding::F64, false) => self.spread(bytes, out, |b| f64::from_le_bytes(b) as f32),
+            (Encoding::F64, true) => self.spread(bytes, out, |b| f64::from_be_bytes(b) as f32),
+            (Encoding::ALaw, _) => self.spread(bytes, out, |[b]| A_LAW[usize::from(b)]),
+            (Encoding::MuLaw, _) => self.spread(bytes, out, |[b]| MU_LAW[usize::from(b)]),
+        }
+    }
+
+    /// Convert what was chosen, and nothing else.
+    fn spread<const N: usize>(&self, bytes: &[u8], out: &mut [f32], value: impl Fn([u8; N]) -> f32 + Copy) {
+        let (samples, _) = bytes.as_chunks::<N>();
+        match self.choice {
+            Some(ChannelChoice::One(channel)) => {
+                self.channel(samples, channel, &mut out[self.range(0)], value)
+            }
+            Some(ChannelChoice::Mean) => {
+                for (frame, out) in samples.chunks_exact(self.channels).zip(&mut out[self.range(0)]) {
+                    let sum: f64 = frame.iter().map(|&sample| f64::from(value(sample))).sum();
+                    *out = (sum / self.channels as f64) as f32;
+                }
+            }
+            None => {
+                for channel in 0..self.channels {
+                    self.channel(samples, channel, &mut out[self.range(channel)], value);
+                }
+            }
+        }
+    }
+
+    fn channel<const N: usize>(
+        &self,
+        samples: &[[u8; N]],
+        channel: usize,
+        out: &mut [f32],
+        value: impl Fn([u8; N]) -> f32,
+    ) {
+        if self.channels == 1 {
+            for (&sample, out) in samples.iter().zip(out) {
+                *out = value(sample);
+            }
+        } else {
+            for (frame, out) in samples.chunks_exact(self.channels).zip(out) {
+                *out = value(frame[channel]);
+            }
+        }
+    }
+
+    fn range(&self, plane: usize) -> std::ops::Range<usize> {
+        let start = plane * self.plane + self.start;
+        start..start + self.count
+    }
+
+    fn check_finite(&self, path: &Path, out: &[f32]) -> Result<()> {
+        for plane in 0..out.len() / self.plane {
+            check_finite(path, &out[self.range(plane)], self.start, self.choice, plane)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuse NaN and infinity by position; `start` is the place of `samples` in the clip.
+pub(super) fn check_finite(
+    path: &Path,
+    samples: &[f32],
+    start: usize,
+    choice: Option<ChannelChoice>,
+    plane: usize,
+) -> Result<()> {
+    // Without a branch for each sample: the common case runs over many at once.
+    if samples.iter().fold(true, |good, x| good & x.is_finite()) {
+        return Ok(());
+    }
+    let at = samples.iter().position(|x| !x.is_finite()).unwrap_or(0);
+    let channel = match choice {
+        None => format!("channel {plane}"),
+        Some(ChannelChoice::One(channel)) => format!("channel {channel}"),
+        Some(ChannelChoice::Mean) => "the mean of all channels".to_owned(),
+    };
+    let reason = format!("sample {} of {channel} is {}; expected finite samples", start + at, samples[at]);
+    Err(Error::decode(path, reason))
+}
+
+/// ITU-T G.711 A-law to float32.
+static A_LAW: [f32; 256] = {
+    let mut table = [0.0; 256];
+    let mut code = 0;
+    while code < 256 {
+        let bits = (code as u8) ^ 0x55;
+        let mantissa = ((bits & 0x0f) as i32) << 4;
+        let level = match (bits & 0x70) >> 4 {
+            0 => mantissa + 8,
+            segment => (mantissa + 0x108) << (segment - 1),
+        };
+        table[code] = (if bits & 0x80 != 0 { level } else { -level }) as f32 / 32768.0;
+        code += 1;
+    }
+    table
+};
+
+/// ITU-T G.711 mu-law to float32.
+static MU_LAW: [f32; 256] = {
+    let mut table = [0.0; 256];
+    let mut code = 0;
+    while code < 256 {
+        let bits = !(code as u8);
+        let level = (((((bits & 0x0f) as i32) << 3) + 0x84) << ((bits & 0x70) >> 4)) - 0x84;
+        table[code] = (if bits & 0x80 != 0 { -level } else { level }) as f32 / 32768.0;
+        code += 1;
+    }
+    table
+};

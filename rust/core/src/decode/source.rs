@@ -1,0 +1,131 @@
+//! A file read in chunks through one buffer that the caller keeps from file to file.
+
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Bytes that are read at once: large enough to make system calls cheap, small enough to stay in the L2 cache.
+pub(super) const CHUNK_BYTES: usize = 128 * 1024;
+
+/// Memory that one thread reuses from file to file.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+}
+
+/// A regular file, its true length, and a window of its bytes.
+pub(super) struct Source<'a> {
+    pub(super) path: &'a Path,
+    pub(super) len: u64,
+    /// Offset in the file of the next byte to be taken.
+    pub(super) position: u64,
+    file: File,
+    buffer: &'a mut [u8],
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Source<'a> {
+    /// Open a regular file. Pipes and devices are refused before opening, which could wait for ever.
+    pub(super) fn open(path: &'a Path, scratch: &'a mut Scratch) -> Result<Self> {
+        let (file, len) = open_regular(path)?;
+        if scratch.bytes.is_empty() {
+            scratch.bytes.resize(CHUNK_BYTES, 0);
+        }
+        Ok(Self { path, len, position: 0, file, buffer: &mut scratch.bytes, start: 0, end: 0 })
+    }
+
+    /// Bytes between here and the end of the file, as long as it was when it was opened.
+    pub(super) fn left(&self) -> u64 {
+        self.len.saturating_sub(self.position)
+    }
+
+    /// The next bytes without taking them: at least `wanted` (at most a chunk) unless the file ends before.
+    pub(super) fn peek(&mut self, wanted: usize) -> Result<&[u8]> {
+        if self.end - self.start < wanted {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            while self.end < wanted.min(self.buffer.len()) {
+                match self.file.read(&mut self.buffer[self.end..]) {
+                    Ok(0) => break,
+                    Ok(count) => self.end += count,
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(Error::io(self.path, e)),
+                }
+            }
+        }
+        Ok(&self.buffer[self.start..self.end])
+    }
+
+    /// Take exactly `N` bytes, or say which part of the file is cut off.
+    pub(super) fn take<const N: usize>(&mut self, part: &str) -> Result<[u8; N]> {
+        let bytes = self.peek(N)?.first_chunk::<N>().copied();
+        let bytes = bytes
+            .ok_or_else(|| Error::decode(self.path, format!("truncated: the file ends inside {part}")))?;
+        self.advance(N);
+        Ok(bytes)
+    }
+
+    /// The next whole frames of `frame` bytes each, at most `limit` bytes; empty at the end of the file.
+    pub(super) fn frames(&mut self, frame: usize, limit: u64) -> Result<&[u8]> {
+        let held = self.peek(frame)?.len() as u64;
+        // Both are at most a chunk, so they fit; whole frames only.
+        let whole = held.min(limit) as usize / frame * frame;
+        let start = self.start;
+        self.advance(whole);
+        Ok(&self.buffer[start..start + whole])
+    }
+
+    /// Pass over bytes, of which the caller knows that the file has them.
+    pub(super) fn skip(&mut self, count: u64) -> Result<()> {
+        if count <= (self.end - self.start) as u64 {
+            self.advance(count as usize);
+            return Ok(());
+        }
+        self.seek(self.position.saturating_add(count))
+    }
+
+    /// Go to an offset from the beginning of the file; free where the reader stands there already.
+    pub(super) fn go_to(&mut self, offset: u64) -> Result<()> {
+        if self.position == offset { Ok(()) } else { self.seek(offset) }
+    }
+
+    /// The file itself, for a decoder that reads it in its own way from `offset` on.
+    pub(super) fn into_file(mut self, offset: u64) -> Result<File> {
+        self.seek(offset)?;
+        Ok(self.file)
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.start += count;
+        self.position += count as u64;
+    }
+
+    fn seek(&mut self, offset: u64) -> Result<()> {
+        (self.start, self.end, self.position) = (0, 0, offset);
+        self.file.seek(SeekFrom::Start(offset)).map(|_| ()).map_err(|e| Error::io(self.path, e))
+    }
+}
+
+fn open_regular(path: &Path) -> Result<(File, u64)> {
+    let io = |e| Error::io(path, e);
+    let kind = std::fs::metadata(path).map_err(io)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(Error::decode(
+            path,
+            "not a regular file but a pipe, socket or device; copy it to a file",
+        ));
+    }
+    let mut file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if metadata.is_dir() {
+        // The system's own words for "is a directory".
+        file.read(&mut [0]).map_err(io)?;
+    }
+    match metadata.len() {
+        0 => Err(Error::decode(path, "the file is empty (0 bytes)")),
+        len => Ok((file, len)),
+    }
+}

@@ -1,0 +1,68 @@
+//! Gaussian scoring: mean and (shrunk) covariance of each machine ID, Cholesky whitening, and batched quadratic
+//! forms `|W' (x - mean)|^2`, of which the squared Mahalanobis distance is one.
+//!
+//! Statistics and factors are always float64. Rows may be float32 or float64; see [`QuadraticForms`] for where
+//! float32 arithmetic gives way to float64.
+
+mod fit;
+mod forms;
+mod moments;
+mod panels;
+mod whitening;
+
+pub use fit::{Covariance, Fit, Plan, fit};
+pub use forms::QuadraticForms;
+pub use whitening::{Whitening, whitening};
+
+use crate::{Error, Result};
+
+/// A number of an input row: `f32` or `f64`.
+pub trait Sample: Copy + Send + Sync + Into<f64> {
+    /// Whether float32 arithmetic may be tried on rows of this type.
+    const NARROW: bool;
+    /// The value as float32, only used where [`Self::NARROW`] holds and nothing is lost.
+    fn narrow(self) -> f32;
+}
+
+impl Sample for f32 {
+    const NARROW: bool = true;
+    fn narrow(self) -> f32 {
+        self
+    }
+}
+
+impl Sample for f64 {
+    const NARROW: bool = false;
+    fn narrow(self) -> f32 {
+        self as f32
+    }
+}
+
+/// Number of rows of `x`, which must hold whole rows of `dim` numbers.
+fn rows_of<T>(x: &[T], dim: usize) -> Result<usize> {
+    if dim == 0 {
+        return Err(Error::array("x", "rows of 0 features", "at least one feature"));
+    }
+    if !x.len().is_multiple_of(dim) {
+        return Err(Error::array(
+            "x",
+            format!("{} numbers", x.len()),
+            format!("a multiple of the dimension {dim}"),
+        ));
+    }
+    Ok(x.len() / dim)
+}
+
+/// The error for row `row` of `x` whose statistics came out as infinite or NaN.
+fn not_finite<T: Sample>(x: &[T], dim: usize, row: usize) -> Error {
+    let values = &x[row * dim..][..dim];
+    let value = |column: usize| -> f64 { values[column].into() };
+    match (0..dim).find(|&column| !value(column).is_finite()) {
+        Some(column) => Error::array(
+            "x",
+            format!("row {row} holds {} in column {column}", value(column)),
+            "finite numbers only",
+        ),
+        None => Error::array("x", format!("row {row} is so large that float64 overflows"), "smaller numbers"),
+    }
+}

@@ -1,0 +1,128 @@
+//! Many clips at once, one clip for a thread at a time.
+
+use super::mask::{self, Mask};
+use super::{LogMel, Samples};
+use crate::par::{self, Cancel};
+use crate::statistics::{self, BandStatistics, ClipStatistics};
+use crate::{Error, Result};
+use std::num::NonZeroUsize;
+
+/// Put the clip's place in the batch into an error about its samples.
+fn at(index: usize) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::Array { given, expected, .. } => {
+            Error::Array { array: format!("batch[{index}]"), given, expected }
+        }
+        other => other,
+    }
+}
+
+/// Length of every clip of a batch that is not empty.
+fn common_length(clips: &[Samples<'_>]) -> Result<usize> {
+    let length = clips[0].len();
+    match clips.iter().position(|clip| clip.len() != length) {
+        None => Ok(length),
+        Some(other) => Err(Error::array(
+            format!("batch[{other}]"),
+            format!("{} samples", clips[other].len()),
+            format!("{length} as batch[0] has, or clips of any length in a call of `each`"),
+        )),
+    }
+}
+
+/// Log-Mel spectrograms of clips of equal length into `out`, `(clips, n_mels, frames)`; `masks` has a row for each
+/// clip, or is `None`.
+///
+/// # Errors
+/// [`Error::Array`] naming the clip if one is too short, of another length than the first or holds a sample that is
+/// not sound, naming the mask if one is no fraction; [`Error::Interrupted`].
+pub fn batch(
+    plan: &LogMel,
+    clips: &[Samples<'_>],
+    masks: Option<&[Mask]>,
+    out: &mut [f32],
+    threads: Option<NonZeroUsize>,
+    cancel: &Cancel,
+) -> Result<()> {
+    if let Some(masks) = masks {
+        mask::check(masks, clips.len())?;
+    }
+    if clips.is_empty() {
+        return Ok(());
+    }
+    let frames = plan.frames(common_length(clips)?).map_err(at(0))?;
+    let size = plan.n_mels() * frames;
+    if out.len() != clips.len() * size {
+        return Err(Error::array("out", format!("{} values", out.len()), format!("{}", clips.len() * size)));
+    }
+    let work = |scratch: &mut _, index: usize, out: &mut [f32]| {
+        plan.process_into(scratch, clips[index], out).map_err(at(index))?;
+        if let Some(masks) = masks {
+            mask::apply(out, frames, masks[index]).map_err(at(index))?;
+        }
+        Ok(())
+    };
+    let outputs = out.chunks_exact_mut(size).collect();
+    par::map(outputs, threads, cancel, || plan.scratch(), work)?;
+    Ok(())
+}
+
+/// Log-Mel spectrograms of clips of any length, each `(n_mels, frames)`.
+///
+/// # Errors
+/// As [`batch`].
+pub fn each(
+    plan: &LogMel,
+    clips: &[Samples<'_>],
+    threads: Option<NonZeroUsize>,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<f32>>> {
+    let work = |scratch: &mut _, index: usize, clip: &Samples<'_>| {
+        let frames = plan.frames(clip.len()).map_err(at(index))?;
+        let mut out = vec![0.0; plan.n_mels() * frames];
+        plan.process_into(scratch, *clip, &mut out).map_err(at(index))?;
+        Ok(out)
+    };
+    par::map(clips.iter().collect(), threads, cancel, || plan.scratch(), work)
+}
+
+/// The memory of a worker that keeps no spectrogram.
+#[derive(Debug)]
+pub(crate) struct StatisticsScratch {
+    scratch: super::Scratch,
+    logmel: Vec<f32>,
+    sorted: Vec<f32>,
+}
+
+impl StatisticsScratch {
+    pub(crate) fn new(plan: &LogMel) -> Self {
+        Self { scratch: plan.scratch(), logmel: Vec::new(), sorted: Vec::new() }
+    }
+
+    /// Statistics of each band of one clip.
+    pub(crate) fn of(&mut self, plan: &LogMel, clip: Samples<'_>) -> Result<Vec<BandStatistics>> {
+        let frames = plan.frames(clip.len())?;
+        self.logmel.resize(plan.n_mels() * frames, 0.0);
+        plan.process_into(&mut self.scratch, clip, &mut self.logmel)?;
+        statistics::clip(&self.logmel, plan.n_mels(), &mut self.sorted)
+    }
+}
+
+/// Statistics over time of the log-Mel spectrograms of clips of any length, `(clips, n_mels)` each.
+///
+/// # Errors
+/// As [`batch`].
+pub fn statistics(
+    plan: &LogMel,
+    clips: &[Samples<'_>],
+    threads: Option<NonZeroUsize>,
+    cancel: &Cancel,
+) -> Result<ClipStatistics> {
+    let work = |scratch: &mut StatisticsScratch, index: usize, clip: &Samples<'_>| {
+        scratch.of(plan, *clip).map_err(at(index))
+    };
+    let all = par::map(clips.iter().collect(), threads, cancel, || StatisticsScratch::new(plan), work)?;
+    let mut statistics = ClipStatistics::with_capacity(clips.len() * plan.n_mels());
+    all.iter().for_each(|bands| statistics.extend(bands));
+    Ok(statistics)
+}

@@ -1,0 +1,211 @@
+//! The whole kernel against its definition.
+
+use super::*;
+use crate::rng::Stream;
+use crate::simd::Level;
+use proptest::prelude::*;
+use std::f64::consts::TAU;
+
+fn plan(settings: &Settings, level: Level) -> LogMel {
+    LogMel::with_level(settings.clone(), level).unwrap()
+}
+
+fn logmel(plan: &LogMel, clip: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; plan.n_mels() * plan.frames(clip.len()).unwrap()];
+    plan.process_into(&mut plan.scratch(), Samples::F32(clip), &mut out).unwrap();
+    out
+}
+
+/// The definition in float64, nothing shared with the kernel but the filters.
+fn reference(plan: &LogMel, clip: &[f32]) -> Vec<f64> {
+    let s = plan.settings();
+    let pad = if s.pad_mode == PadMode::None { 0 } else { s.n_fft / 2 } as i64;
+    let count = clip.len() as i64;
+    let sample = |at: i64| match s.pad_mode {
+        _ if (0..count).contains(&at) => f64::from(clip[at as usize]),
+        PadMode::Reflect if at < 0 => f64::from(clip[-at as usize]),
+        PadMode::Reflect => f64::from(clip[(2 * count - 2 - at) as usize]),
+        _ => 0.0,
+    };
+    let (filters, bins) = (plan.filters(), s.n_fft / 2 + 1);
+    let frames = plan.frames(clip.len()).unwrap();
+    let mut out = vec![0.0; s.n_mels * frames];
+    for frame in 0..frames {
+        let start = (frame * s.hop_length) as i64 - pad;
+        let turn = |i: usize| TAU * (i % s.n_fft) as f64 / s.n_fft as f64;
+        let windowed = |i: usize| sample(start + i as i64) * (0.5 - 0.5 * turn(i).cos());
+        let windowed: Vec<f64> = (0..s.n_fft).map(windowed).collect();
+        let part = |k: usize, f: fn(f64) -> f64| -> f64 {
+            windowed.iter().enumerate().map(|(i, x)| x * f(turn(k * i))).sum()
+        };
+        let power: Vec<f64> =
+            (0..bins).map(|k| part(k, f64::cos).powi(2) + part(k, f64::sin).powi(2)).collect();
+        for mel in 0..s.n_mels {
+            let row = filters[mel * bins..][..bins].iter().map(|&w| f64::from(w)).zip(&power);
+            let (scale, sum) = match s.spectrum {
+                Spectrum::Power => (10.0, row.map(|(w, p)| w * p).sum::<f64>()),
+                Spectrum::Magnitude => (20.0, row.map(|(w, p)| w * p.sqrt()).sum()),
+            };
+            let value = match s.floor {
+                Floor::Max => sum.max(s.floor_value),
+                Floor::Add => sum + s.floor_value,
+            };
+            out[mel * frames + frame] = scale * value.log10();
+        }
+    }
+    out
+}
+
+/// The greatest error in dB down to 80 dB below the clip's maximum.
+fn worst(got: &[f32], expected: &[f64]) -> f64 {
+    let greatest = expected.iter().copied().fold(f64::MIN, f64::max);
+    let counts = got.iter().zip(expected).filter(|(_, e)| **e > greatest - 80.0);
+    counts.map(|(g, e)| (f64::from(*g) - e).abs()).fold(0.0, f64::max)
+}
+
+fn noise(key: u64, count: usize, scale: f64) -> Vec<f32> {
+    let mut stream = Stream::new(&[key]);
+    (0..count).map(|_| (scale * stream.uniform_in(-1.0, 1.0)) as f32).collect()
+}
+
+fn small() -> Settings {
+    Settings { n_fft: 128, hop_length: 40, n_mels: 20, ..Settings::default() }
+}
+
+#[test]
+fn every_number_of_frames_around_the_width_of_a_group() {
+    for level in Level::all() {
+        let plan = plan(&small(), level);
+        for frames in 1..=35 {
+            let clip = noise(frames as u64, (frames - 1) * 40 + 1, 0.5);
+            let error = worst(&logmel(&plan, &clip), &reference(&plan, &clip));
+            assert!(error < 1e-4, "{level:?}, {frames} frames: {error:e} dB");
+        }
+    }
+}
+
+#[test]
+fn loud_tones_beside_faint_noise_stay_within_the_tolerance() {
+    for (spectrum, n_fft) in [(Spectrum::Power, 1024), (Spectrum::Magnitude, 512)] {
+        for level in Level::all() {
+            let settings = Settings { n_fft, n_mels: 40, spectrum, ..Settings::default() };
+            let plan = plan(&settings, level);
+            for (key, faint) in [(1, 3e-6), (2, 1e-5), (3, 3e-5), (4, 1e-4), (5, 1e-3)] {
+                let mut clip = noise(key, 4000, faint);
+                for (i, x) in clip.iter_mut().enumerate() {
+                    let time = i as f64 / 16_000.0;
+                    *x += (0.5 * (TAU * 700.3 * time).sin() + 0.5 * (TAU * 3100.7 * time).sin()) as f32;
+                }
+                let error = worst(&logmel(&plan, &clip), &reference(&plan, &clip));
+                assert!(error < 1e-3, "{level:?}, {spectrum:?}, noise {faint}: {error:e} dB");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_frames_of_great_range_are_done_again() {
+    let plan = plan(&small(), Level::best());
+    logmel(&plan, &noise(1, 4000, 1.0));
+    assert!(plan.exact.get().is_none());
+    let tone: Vec<f32> = (0..4000).map(|i| (0.3 * f64::from(i)).sin() as f32).collect();
+    logmel(&plan, &tone);
+    assert!(plan.exact.get().is_some());
+}
+
+#[test]
+fn integers_are_their_floats() {
+    let integers: Vec<i16> = noise(3, 3000, 32_767.0).iter().map(|x| *x as i16).collect();
+    let floats: Vec<f32> = integers.iter().map(|&x| f32::from(x) / 32_768.0).collect();
+    let plan = plan(&small(), Level::best());
+    let mut out = vec![0.0; 20 * plan.frames(3000).unwrap()];
+    plan.process_into(&mut plan.scratch(), Samples::I16(&integers), &mut out).unwrap();
+    assert_eq!(out, logmel(&plan, &floats));
+}
+
+#[test]
+fn silence_and_full_scale() {
+    for level in Level::all() {
+        let plan = plan(&small(), level);
+        for quiet in [0.0, -0.0, 1e-45, f32::MIN_POSITIVE] {
+            assert!(logmel(&plan, &[quiet; 500]).iter().all(|&db| db == -100.0));
+        }
+        for scale in [1.0, f64::from(MAX_SAMPLE)] {
+            let clip = noise(9, 500, scale);
+            let error = worst(&logmel(&plan, &clip), &reference(&plan, &clip));
+            assert!(error < 1e-4, "{level:?}, scale {scale:e}: {error:e} dB");
+        }
+    }
+}
+
+#[test]
+fn bad_clips_are_refused() {
+    let plan = plan(&small(), Level::best());
+    let mut scratch = plan.scratch();
+    let mut of = |clip: &[f32], size| {
+        plan.process_into(&mut scratch, Samples::F32(clip), &mut vec![0.0; size]).unwrap_err().to_string()
+    };
+    assert_eq!(of(&[], 0), "samples: 0 samples; expected at least 1 samples");
+    assert_eq!(of(&[0.0; 10], 3), "out: 3 values; expected 20 values");
+    for at in [0, 1, 39, 63, 64, 499, 500, 511, 512, 998, 999] {
+        let mut clip = noise(1, 1000, 1.0);
+        clip[at] = f32::NAN;
+        assert!(of(&clip, 20 * 26).starts_with(&format!("samples: NaN at position {at};")));
+    }
+}
+
+#[test]
+fn a_bad_sample_between_frames_is_refused_too() {
+    let settings = Settings { hop_length: 300, pad_mode: PadMode::None, ..small() };
+    let plan = plan(&settings, Level::best());
+    for at in [200, 427, 428, 999] {
+        let mut clip = noise(1, 1000, 1.0);
+        clip[at] = f32::INFINITY;
+        let mut out = vec![0.0; 20 * 3];
+        let error = plan.process_into(&mut plan.scratch(), Samples::F32(&clip), &mut out).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("samples: inf at position {at};")), "{error}");
+    }
+}
+
+fn any_settings() -> impl Strategy<Value = Settings> {
+    let pads = prop_oneof![Just(PadMode::Constant), Just(PadMode::Reflect), Just(PadMode::None)];
+    let kinds = (
+        prop_oneof![Just(MelScale::Slaney), Just(MelScale::Htk)],
+        prop_oneof![Just(MelNorm::Slaney), Just(MelNorm::None)],
+        prop_oneof![Just(Spectrum::Power), Just(Spectrum::Magnitude)],
+        prop_oneof![Just(Floor::Max), Just(Floor::Add)],
+    );
+    (4_u32..8, 1_usize..200, 1_usize..24, 0.0..900.0, 1000.0..4000.0, pads, kinds).prop_map(
+        |(log_n, hop_length, n_mels, f_min_hz, f_max_hz, pad_mode, kinds)| Settings {
+            sample_rate: 8000,
+            n_fft: 1 << log_n,
+            hop_length,
+            n_mels,
+            f_min_hz,
+            f_max_hz,
+            mel_scale: kinds.0,
+            mel_norm: kinds.1,
+            pad_mode,
+            spectrum: kinds.2,
+            floor: kinds.3,
+            floor_value: 1e-10,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn any_settings_agree_with_the_definition(
+        settings in any_settings(), count in 129_usize..900, key: u64, log_scale in -6.0..1.0_f64,
+    ) {
+        // A band without any frequency is refused, which other tests show.
+        prop_assume!(LogMel::new(settings.clone()).is_ok());
+        let clip = noise(key, count, log_scale.exp());
+        for level in Level::all() {
+            let plan = plan(&settings, level);
+            let error = worst(&logmel(&plan, &clip), &reference(&plan, &clip));
+            prop_assert!(error < 5e-4, "{level:?}: {error:e} dB");
+        }
+    }
+}

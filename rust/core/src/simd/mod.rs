@@ -1,0 +1,231 @@
+//! The only unsafe code of the crate: vectors of `f32` lanes, chosen once at run time by what the processor has.
+//!
+//! A kernel is written once, generic over [`Vector`], as a [`Kernel`]; [`Level::run`] compiles it for each level
+//! (everything below it must be `#[inline(always)]`) and calls the one that was asked for. [`Portable`] is the
+//! twin without any intrinsic, which tests compare with the others. Lanes never mix but in [`Vector::columns`].
+
+#![allow(unsafe_code)]
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::ops::{Add, Mul, Sub};
+
+/// The bits of `sqrt(1/2)`: where [`Vector::split`] cuts between two exponents.
+const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
+
+/// Some `f32` side by side, one for each lane.
+///
+/// # Safety
+/// The type is `LANES` plain `f32` and nothing else: any bits are a value, its size divides that of [`Block`] and
+/// its alignment is at most that of [`Block`].
+pub(crate) unsafe trait Vector:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
+{
+    /// Number of lanes.
+    const LANES: usize;
+    /// `LANES` vectors.
+    type Square: AsRef<[Self]>;
+
+    /// The same value in every lane.
+    fn splat(value: f32) -> Self;
+    /// Write the lanes to the first `LANES` places of a slice.
+    fn store(self, to: &mut [f32]);
+    /// `self * factor + addend`, fused where the processor can.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `self * factor - subtrahend`, fused where the processor can.
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self;
+    /// The greater of the two in each lane.
+    fn max(self, other: Self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Mantissa in `[sqrt(1/2), sqrt(2))` and exponent of positive normal numbers: `self = mantissa * 2^exponent`.
+    fn split(self) -> (Self, Self);
+    /// Lane `i` of vector `j` is `from[i * stride + j]`: a transposed square of `LANES` rows.
+    fn columns(from: &[f32], stride: usize) -> Self::Square;
+}
+
+/// A piece of aligned memory that holds one vector of the widest level, or several of a narrower one.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Block([f32; 16]);
+
+impl Block {
+    /// Memory for `count` vectors of the given level, all zero.
+    pub(crate) fn zeros(level: Level, count: usize) -> Vec<Self> {
+        vec![Self([0.0; 16]); (count * level.lanes()).div_ceil(16)]
+    }
+}
+
+/// The same memory as vectors of a level's type.
+#[inline(always)]
+pub(crate) fn vectors<V: Vector>(blocks: &mut [Block]) -> &mut [V] {
+    const { assert!(align_of::<V>() <= align_of::<Block>() && size_of::<Block>().is_multiple_of(size_of::<V>())) };
+    let count = size_of_val(blocks) / size_of::<V>();
+    // SAFETY: the same bytes, exclusively borrowed; alignment and size fit (asserted above), and by the contract of
+    // `Vector` both types are plain `f32`.
+    unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), count) }
+}
+
+/// Work that is written for any kind of vector. `run` must be `#[inline(always)]`, and so must all that it calls.
+pub(crate) trait Kernel {
+    /// What the work returns.
+    type Output;
+    /// Do it with vectors of this kind.
+    fn run<V: Vector>(self) -> Self::Output;
+}
+
+/// A kind of vector that this processor has: the value is the proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// Every level that this processor has, the plainest first and the fastest last.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let mut levels = vec![Self(Kind::Portable)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+                levels.push(Self(Kind::Avx2));
+                if std::is_x86_feature_detected!("avx512f") {
+                    levels.push(Self(Kind::Avx512));
+                }
+            }
+        }
+        levels
+    }
+
+    /// The fastest level that this processor has.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::all().pop().unwrap_or(Self(Kind::Portable))
+    }
+
+    /// Number of lanes of its vectors.
+    #[must_use]
+    pub fn lanes(self) -> usize {
+        match self.0 {
+            Kind::Portable => portable::Portable::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => x86::Avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => x86::Avx512::LANES,
+        }
+    }
+
+    /// Run a kernel, compiled for this level.
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            Kind::Portable => kernel.run::<portable::Portable>(),
+            // SAFETY: this level exists only where AVX2 and FMA were detected.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { x86::run_avx2(kernel) },
+            // SAFETY: this level exists only where AVX-512F, AVX2 and FMA were detected.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { x86::run_avx512(kernel) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every operation on `LANES` values, written out one after another.
+    struct Everything<'a>(&'a [f32]);
+
+    impl Kernel for Everything<'_> {
+        type Output = Vec<Vec<f32>>;
+
+        #[inline(always)]
+        fn run<V: Vector>(self) -> Self::Output {
+            let square = V::columns(self.0, 16);
+            let x = square.as_ref();
+            assert_eq!(x.len(), V::LANES);
+            let (mantissa, exponent) = x[1].split();
+            let two = V::splat(2.0);
+            let results = [
+                x[0],
+                x[0] + x[1],
+                x[0] - x[1],
+                x[0] * x[1],
+                x[0].mul_add(x[1], two),
+                x[0].mul_sub(x[1], two),
+                x[0].max(x[1]),
+                x[0].sqrt(),
+                mantissa,
+                exponent,
+                x[V::LANES - 1],
+            ];
+            let written = results.map(|v| {
+                let mut out = vec![0.0; V::LANES];
+                v.store(&mut out);
+                out
+            });
+            written.to_vec()
+        }
+    }
+
+    #[test]
+    fn every_level_does_what_the_names_say() {
+        let square: Vec<f32> = (0..256).map(|i| 0.37 * i as f32 + 1e-3).collect();
+        for level in Level::all() {
+            let got = level.run(Everything(&square));
+            for lane in 0..level.lanes() {
+                let (a, b) = (square[lane * 16], square[lane * 16 + 1]);
+                let (m, e) = (got[8][lane], got[9][lane]);
+                assert!((0.707..1.415).contains(&m) && m * e.exp2() == b, "{b} = {m} * 2^{e}");
+                let close = |x: f32, y: f32| (x - y).abs() <= 1e-6 * y.abs().max(1.0);
+                let expected = [a, a + b, a - b, a * b, a * b + 2.0, a * b - 2.0, a.max(b), a.sqrt()];
+                for (i, want) in expected.into_iter().enumerate() {
+                    assert!(close(got[i][lane], want), "{level:?}, operation {i}, lane {lane}");
+                }
+                assert_eq!(got[10][lane], square[lane * 16 + level.lanes() - 1]);
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_hold_what_was_asked() {
+        struct Count(Vec<Block>);
+        impl Kernel for Count {
+            type Output = usize;
+            #[inline(always)]
+            fn run<V: Vector>(mut self) -> usize {
+                vectors::<V>(&mut self.0).len()
+            }
+        }
+        for level in Level::all() {
+            for count in [0, 1, 2, 3, 17] {
+                assert!(level.run(Count(Block::zeros(level, count))) >= count);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "range end index")]
+    fn a_square_out_of_bounds_is_no_silent_read() {
+        struct Outside;
+        impl Kernel for Outside {
+            type Output = f32;
+            #[inline(always)]
+            fn run<V: Vector>(self) -> f32 {
+                let mut out = [0.0; 16];
+                V::columns(&[0.0; 20], 8).as_ref()[0].store(&mut out);
+                out[0]
+            }
+        }
+        Level::best().run(Outside);
+    }
+}

@@ -1,0 +1,75 @@
+//! Eight lanes in plain Rust: the twin of the intrinsics, and what runs where there are none.
+
+use super::Vector;
+use std::array::from_fn;
+use std::ops::{Add, Mul, Sub};
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(32))]
+pub(crate) struct Portable([f32; 8]);
+
+macro_rules! operator {
+    ($operator:ident, $name:ident) => {
+        impl $operator for Portable {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                Self(from_fn(|i| self.0[i].$name(other.0[i])))
+            }
+        }
+    };
+}
+operator!(Add, add);
+operator!(Sub, sub);
+operator!(Mul, mul);
+
+// SAFETY: eight plain `f32`, 32 bytes, alignment 32.
+unsafe impl Vector for Portable {
+    const LANES: usize = 8;
+    type Square = [Self; 8];
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self([value; 8])
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f32]) {
+        to[..8].copy_from_slice(&self.0);
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        self * factor + addend
+    }
+
+    #[inline(always)]
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+        self * factor - subtrahend
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(from_fn(|i| if self.0[i] > other.0[i] { self.0[i] } else { other.0[i] }))
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(self.0.map(f32::sqrt))
+    }
+
+    #[inline(always)]
+    fn split(self) -> (Self, Self) {
+        let bits = self.0.map(|x| x.to_bits() as i32);
+        let exponent = bits.map(|b| b.wrapping_sub(super::SQRT_HALF_BITS) >> 23);
+        let mantissa = from_fn(|i| f32::from_bits(bits[i].wrapping_sub(exponent[i] << 23) as u32));
+        (Self(mantissa), Self(exponent.map(|e| e as f32)))
+    }
+
+    #[inline(always)]
+    fn columns(from: &[f32], stride: usize) -> [Self; 8] {
+        let rows: [&[f32]; 8] = from_fn(|i| &from[i * stride..i * stride + 8]);
+        from_fn(|j| Self(from_fn(|i| rows[i][j])))
+    }
+}

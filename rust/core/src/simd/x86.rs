@@ -1,0 +1,172 @@
+//! AVX2 with FMA (8 lanes) and AVX-512 (16 lanes).
+//!
+//! These vectors are made and used by kernels alone, and kernels come here only through `Level::run`, which has
+//! looked whether the processor has what they need: that is the safety of every intrinsic below.
+
+use super::{Kernel, SQRT_HALF_BITS, Vector};
+use std::arch::x86_64::*;
+use std::ops::{Add, Mul, Sub};
+
+/// A kernel compiled for AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx2>()
+}
+
+/// A kernel compiled for AVX-512F.
+#[target_feature(enable = "avx512f,avx2,fma")]
+pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx512>()
+}
+
+macro_rules! vector {
+    ($name:ident, $raw:ty, $integers:ty, $lanes:literal, $columns:ident,
+     $splat:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident $mul_sub:ident $max:ident $sqrt:ident
+     $to_bits:ident $from_bits:ident $convert:ident $isplat:ident $isub:ident $shift_right:ident $shift_left:ident) => {
+        #[derive(Clone, Copy, Debug)]
+        #[repr(transparent)]
+        pub(super) struct $name($raw);
+
+        vector!(@operator $name, Add, add, $add);
+        vector!(@operator $name, Sub, sub, $sub);
+        vector!(@operator $name, Mul, mul, $mul);
+
+        // SAFETY: plain `f32` lanes of 32 or 64 bytes, aligned to their size.
+        unsafe impl Vector for $name {
+            const LANES: usize = $lanes;
+            type Square = [Self; $lanes];
+
+            #[inline(always)]
+            fn splat(value: f32) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $splat(value) })
+            }
+
+            #[inline(always)]
+            fn store(self, to: &mut [f32]) {
+                let to = &mut to[..$lanes];
+                // SAFETY: see the module; the slice holds as many `f32` as are written.
+                unsafe { $store(to.as_mut_ptr(), self.0) }
+            }
+
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $mul_add(self.0, factor.0, addend.0) })
+            }
+
+            #[inline(always)]
+            fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $mul_sub(self.0, factor.0, subtrahend.0) })
+            }
+
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $max(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $sqrt(self.0) })
+            }
+
+            #[inline(always)]
+            fn split(self) -> (Self, Self) {
+                // SAFETY: see the module.
+                unsafe {
+                    let bits: $integers = $to_bits(self.0);
+                    let exponent = $shift_right::<23>($isub(bits, $isplat(SQRT_HALF_BITS)));
+                    let mantissa = $from_bits($isub(bits, $shift_left::<23>(exponent)));
+                    (Self(mantissa), Self($convert(exponent)))
+                }
+            }
+
+            #[inline(always)]
+            fn columns(from: &[f32], stride: usize) -> [Self; $lanes] {
+                let rows: [&[f32; $lanes]; $lanes] = std::array::from_fn(|i| {
+                    from[i * stride..i * stride + $lanes].first_chunk().expect("the slice has this length")
+                });
+                // SAFETY: see the module.
+                unsafe { $columns(rows) }.map(Self)
+            }
+        }
+    };
+    (@operator $name:ident, $operator:ident, $method:ident, $intrinsic:ident) => {
+        impl $operator for $name {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        }
+    };
+}
+
+vector!(Avx2, __m256, __m256i, 8, columns8,
+    _mm256_set1_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps _mm256_fmsub_ps
+    _mm256_max_ps _mm256_sqrt_ps
+    _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtepi32_ps _mm256_set1_epi32 _mm256_sub_epi32
+    _mm256_srai_epi32 _mm256_slli_epi32);
+
+vector!(Avx512, __m512, __m512i, 16, columns16,
+    _mm512_set1_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps _mm512_fmsub_ps
+    _mm512_max_ps _mm512_sqrt_ps
+    _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtepi32_ps _mm512_set1_epi32 _mm512_sub_epi32
+    _mm512_srai_epi32 _mm512_slli_epi32);
+
+/// Transpose 8 rows of 8: pairs, then fours, then halves.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn columns8(rows: [&[f32; 8]; 8]) -> [__m256; 8] {
+    // SAFETY: every row holds the 8 values that are read.
+    let r = rows.map(|row| unsafe { _mm256_loadu_ps(row.as_ptr()) });
+    let mut out = r;
+    for half in [0, 4] {
+        let low = [_mm256_unpacklo_ps(r[half], r[half + 1]), _mm256_unpacklo_ps(r[half + 2], r[half + 3])];
+        let high = [_mm256_unpackhi_ps(r[half], r[half + 1]), _mm256_unpackhi_ps(r[half + 2], r[half + 3])];
+        out[half] = _mm256_shuffle_ps::<0x44>(low[0], low[1]);
+        out[half + 1] = _mm256_shuffle_ps::<0xee>(low[0], low[1]);
+        out[half + 2] = _mm256_shuffle_ps::<0x44>(high[0], high[1]);
+        out[half + 3] = _mm256_shuffle_ps::<0xee>(high[0], high[1]);
+    }
+    std::array::from_fn(|j| {
+        let (top, bottom) = (out[j % 4], out[j % 4 + 4]);
+        if j < 4 {
+            _mm256_permute2f128_ps::<0x20>(top, bottom)
+        } else {
+            _mm256_permute2f128_ps::<0x31>(top, bottom)
+        }
+    })
+}
+
+/// Transpose 16 rows of 16: pairs, then fours, then the 4 x 4 square of quarters.
+#[inline]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn columns16(rows: [&[f32; 16]; 16]) -> [__m512; 16] {
+    // SAFETY: every row holds the 16 values that are read.
+    let r = rows.map(|row| unsafe { _mm512_loadu_ps(row.as_ptr()) });
+    let mut u = r;
+    for q in [0, 4, 8, 12] {
+        let low = [_mm512_unpacklo_ps(r[q], r[q + 1]), _mm512_unpacklo_ps(r[q + 2], r[q + 3])];
+        let high = [_mm512_unpackhi_ps(r[q], r[q + 1]), _mm512_unpackhi_ps(r[q + 2], r[q + 3])];
+        u[q] = _mm512_shuffle_ps::<0x44>(low[0], low[1]);
+        u[q + 1] = _mm512_shuffle_ps::<0xee>(low[0], low[1]);
+        u[q + 2] = _mm512_shuffle_ps::<0x44>(high[0], high[1]);
+        u[q + 3] = _mm512_shuffle_ps::<0xee>(high[0], high[1]);
+    }
+    let mut out = r;
+    for j in 0..4 {
+        let even = [0, 8].map(|q| _mm512_shuffle_f32x4::<0x88>(u[q + j], u[q + 4 + j]));
+        let odd = [0, 8].map(|q| _mm512_shuffle_f32x4::<0xdd>(u[q + j], u[q + 4 + j]));
+        out[j] = _mm512_shuffle_f32x4::<0x88>(even[0], even[1]);
+        out[j + 4] = _mm512_shuffle_f32x4::<0x88>(odd[0], odd[1]);
+        out[j + 8] = _mm512_shuffle_f32x4::<0xdd>(even[0], even[1]);
+        out[j + 12] = _mm512_shuffle_f32x4::<0xdd>(odd[0], odd[1]);
+    }
+    out
+}

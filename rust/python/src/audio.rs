@@ -1,0 +1,80 @@
+//! Sound files and resampling.
+
+use crate::call;
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use offkey_core::decode::{self, ChannelChoice, OnError, Scratch};
+use offkey_core::par::Cancel;
+use offkey_core::resample::Resampler;
+use pyo3::prelude::*;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// `(sample_rate, channels, frames or None, format, subtype)` of a file's header.
+#[pyfunction]
+fn audio_info(
+    py: Python<'_>,
+    path: PathBuf,
+) -> PyResult<(u32, usize, Option<u64>, &'static str, &'static str)> {
+    let info = call::short(py, || decode::info(&path, &mut Scratch::default()))?;
+    Ok((info.sample_rate, info.channels, info.frames, info.format.name(), info.subtype))
+}
+
+/// `(samples, channels, sample_rate)`: the channels one after the other.
+#[pyfunction]
+fn read_audio(
+    py: Python<'_>,
+    path: PathBuf,
+    sample_rate: Option<u32>,
+) -> PyResult<(Bound<'_, PyArray1<f32>>, usize, u32)> {
+    let clip = call::long(py, |cancel| decode::read(&path, sample_rate, &mut Scratch::default(), cancel))?;
+    Ok((clip.samples.into_pyarray(py), clip.channels, clip.sample_rate))
+}
+
+/// One file of a batch: `(samples, sample_rate)`, or the exception that it caused.
+type BatchItem<'py> = (Bound<'py, PyArray1<f32>>, u32, Option<Py<PyAny>>);
+
+/// `(samples, sample_rate, None)` of each file, or, with `collect`, `(no samples, 0, exception)`.
+#[pyfunction]
+fn read_audio_batch(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    channel: Option<usize>,
+    sample_rate: Option<u32>,
+    collect: bool,
+    num_threads: Option<NonZeroUsize>,
+) -> PyResult<Vec<BatchItem<'_>>> {
+    let choice = channel.map_or(ChannelChoice::Mean, ChannelChoice::One);
+    let on_error = if collect { OnError::Keep } else { OnError::Stop };
+    let clips = call::long(py, |cancel| {
+        decode::read_batch(paths, choice, sample_rate, on_error, num_threads, cancel)
+    })?;
+    let item = |clip: offkey_core::Result<decode::MonoClip>| match clip {
+        Ok(clip) => (clip.samples.into_pyarray(py), clip.sample_rate, None),
+        Err(error) => {
+            let exception = call::exception(error).into_value(py).into_any();
+            (Vec::new().into_pyarray(py), 0, Some(exception))
+        }
+    };
+    Ok(clips.into_iter().map(item).collect())
+}
+
+/// One channel at another rate.
+#[pyfunction]
+fn resample<'py>(
+    py: Python<'py>,
+    samples: PyReadonlyArray1<'py, f32>,
+    from_rate: u32,
+    to_rate: u32,
+) -> PyResult<Bound<'py, PyArray1<f32>>> {
+    let samples = samples.as_slice()?;
+    let out = call::long(py, |cancel: &Cancel| Resampler::new(from_rate, to_rate)?.process(samples, cancel))?;
+    Ok(out.into_pyarray(py))
+}
+
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(audio_info, module)?)?;
+    module.add_function(wrap_pyfunction!(read_audio, module)?)?;
+    module.add_function(wrap_pyfunction!(read_audio_batch, module)?)?;
+    module.add_function(wrap_pyfunction!(resample, module)?)?;
+    Ok(())
+}

@@ -1,0 +1,91 @@
+"""Combinations of scores, and how one is chosen."""
+
+import numpy as np
+import pytest
+
+from offkey.errors import ArrayError, ParameterError
+from offkey.scoring.combine import combine, oracle, select, subsets
+
+RNG = np.random.default_rng(0)
+
+
+def scores(n, shift, seed=0):
+    """Three standardised scores: one that tells, one that tells less, one that tells nothing."""
+    rng = np.random.default_rng(seed)
+    return {
+        "a_out": rng.normal(size=n) + 3 * shift,
+        "a_arc": rng.normal(size=n) + shift,
+        "a_maha": rng.normal(size=n) * 5,
+    }
+
+
+def test_there_are_seven_subsets_of_three():
+    found = subsets(["a_out", "a_arc", "a_maha"])
+    assert len(found) == len(set(found)) == 7
+    assert found[0] == ("a_out",)
+    assert found[-1] == ("a_out", "a_arc", "a_maha")
+
+
+def test_the_combination_is_the_mean():
+    z = {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 6.0]), "c": np.array([9.0, 9.0])}
+    assert combine(z, ["a", "b"]).tolist() == [2.0, 4.0]
+    assert combine(z, ["b"]).tolist() == [3.0, 6.0]
+    matrix = {name: np.stack([column, column]) for name, column in z.items()}
+    assert combine(matrix, ("a", "b", "c")).shape == (2, 2)
+
+
+def test_select_takes_what_separates_pseudo_anomalies():
+    found = select(scores(400, 0), scores(300, 1, seed=1))
+    assert found.kind == "select"
+    assert found.chosen == ("a_out", "a_arc") or found.chosen == ("a_out",)
+    assert found.criterion == max(found.criteria.values()) > 0.95
+    assert len(found.criteria) == 7
+
+
+def test_of_equals_the_subset_of_most_scores_is_taken():
+    normals = {name: RNG.uniform(-1, 1, 20) for name in ("a", "b", "c")}
+    pseudo = {name: RNG.uniform(9, 10, 20) for name in ("a", "b", "c")}
+    assert select(normals, pseudo).chosen == ("a", "b", "c")
+
+
+def test_the_criterion_is_a_mean_over_ids():
+    # Between the IDs the score differs more than between normals and pseudo-anomalies.
+    normals = {"a": np.array([0.0, 1.0, 100.0, 101.0])}
+    pseudo = {"a": np.array([2.0, 3.0, 102.0, 103.0])}
+    assert select(normals, pseudo).criterion == pytest.approx(0.75)
+    by_id = select(normals, pseudo, ids=["x", "x", "y", "y"], pseudo_ids=["x", "x", "y", "y"])
+    assert by_id.criterion == 1.0
+    one_sided = select(normals, pseudo, ids=["x", "x", "y", "y"], pseudo_ids=["x", "x", "x", "z"])
+    assert one_sided.criterion == 1.0
+
+
+def test_the_oracle_says_what_it_is():
+    labels = np.repeat([0, 1], 50)
+    found = oracle(scores(100, labels), labels)
+    assert found.kind == "oracle"
+    assert "a_out" in found.chosen
+    assert found.criterion >= max(found.criteria[(name,)] for name in ("a_out", "a_arc", "a_maha"))
+
+
+def test_bad_input_is_named():
+    z = {"a": np.zeros(3), "b": np.zeros(2)}
+    with pytest.raises(ParameterError, match="chosen = "):
+        combine(z, [])
+    with pytest.raises(ParameterError, match="expected one or more of a, b"):
+        combine(z, ["c"])
+    with pytest.raises(ArrayError, match=r"b: shape \(2,\); expected \(3,\) as a has"):
+        combine(z, ["a", "b"])
+    with pytest.raises(ArrayError, match="a: nan at position 1"):
+        combine({"a": [0.0, np.nan]}, ["a"])
+    with pytest.raises(ParameterError, match="expected those of normals: a"):
+        select({"a": [0.0]}, {"b": [1.0]})
+    with pytest.raises(ParameterError, match="pseudo_ids"):
+        select({"a": [0.0]}, {"a": [1.0]}, ids=["x"])
+    with pytest.raises(ArrayError, match="ids: 1 for 2 clips"):
+        select({"a": [0.0]}, {"a": [1.0]}, ids=["x"], pseudo_ids=[])
+    with pytest.raises(ArrayError, match="no machine ID has clips on both sides"):
+        select({"a": [0.0]}, {"a": [1.0]}, ids=["x"], pseudo_ids=["y"])
+    with pytest.raises(ArrayError, match="no machine ID has clips on both sides"):
+        select({"a": []}, {"a": []})
+    with pytest.raises(ArrayError, match="2 for 3 scores"):
+        oracle({"a": [0.0, 1.0, 2.0]}, [0, 1])

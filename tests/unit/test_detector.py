@@ -1,0 +1,198 @@
+"""The detector as a user meets it: fit, score, save, load, on recordings and on log-Mel arrays."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from machines import recording, write_tree
+
+import offkey
+from offkey import datasets
+from offkey.datasets import LogMelArrays
+from offkey.errors import DatasetError, MissingExtraError, ParameterError
+
+TINY = offkey.Recipe.named("small").replace(
+    name="tiny",
+    network__dim=16,
+    network__heads=2,
+    network__ffn_dim=32,
+    network__blocks=1,
+    network__subsampling_channels=4,
+    training__stage1_epochs=2,
+    training__stage2_epochs=1,
+    training__clip_seconds=1.0,
+)
+BOTH = TINY.replace(name="both", spectral=offkey.Recipe.named("spectral").spectral, training__stage1_epochs=1)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return write_tree(tmp_path_factory.mktemp("tree") / "dev_data")
+
+
+@pytest.fixture(scope="module")
+def data(tree):
+    return datasets.dcase2020(tree, machine="fan")
+
+
+@pytest.fixture(scope="module", params=["spectral", "tiny", "both"])
+def detector(request, data):
+    recipe = {"tiny": TINY, "both": BOTH}.get(request.param) or offkey.Recipe.named(request.param)
+    return offkey.Detector(recipe).fit(data, device="cpu")
+
+
+def test_every_recipe_scores_every_clip(detector, data):
+    table = detector.score(data.test)
+    assert len(table) == len(data.test)
+    assert set(table.score_names) == {*detector.recipe.score_names, "anomaly_score"}
+    assert not np.isnan(table.anomaly_score).any()
+    assert table.machine_id == data.test.machine_ids == table.scored_as
+    assert set(table.decision.tolist()) <= {0, 1}
+    assert table.label.tolist() == data.test.labels.tolist()
+    assert all(text is None for text in table.error)
+
+
+def test_a_saved_detector_gives_the_same_scores(detector, data, tmp_path):
+    detector.save(tmp_path / "fan.offkey")
+    again = offkey.load(tmp_path / "fan.offkey")
+    assert again.score(data.test) == detector.score(data.test)
+    assert again.describe() == detector.describe()
+
+
+def test_scores_do_not_depend_on_threads_or_company(detector, data):
+    whole = detector.score(data.test, num_threads=2)
+    alone = detector.score([data.test.paths[3]], num_threads=1)
+    for name in alone.score_names:
+        np.testing.assert_allclose(alone.scores(name)[0], whole.scores(name)[3], rtol=1e-4, atol=1e-5)
+    assert alone.machine_id == [whole.machine_id[3]]
+
+
+def test_spectral_finds_the_faults_and_few_healthy_clips_are_called_faulty(data):
+    table = offkey.Detector().fit(data).score(data.test)
+    labels = data.test.labels
+    assert table.decision[labels == 1].all()
+    assert {row.score: row.auc for row in offkey.evaluate(table).overall}["anomaly_score"] == 1.0
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another(data, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        offkey.Detector(TINY).fit(data, seed=seed, device="cpu", num_threads=1 + seed).save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()
+
+
+def test_test_labels_and_test_clips_change_nothing(data, tmp_path):
+    tests = [c for c in data.clips if c.split == "test"]
+    swapped = [dataclasses.replace(c, label=1 - c.label) for c in tests[1:-1]]
+    other = datasets.Dataset(machine="fan", clips=data.clips.where(split="train") + datasets.Clips(swapped))
+    offkey.Detector(BOTH).fit(data, device="cpu").save(tmp_path / "a")
+    offkey.Detector(BOTH).fit(other, device="cpu").save(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_an_unknown_id_is_scored_as_the_nearest_one(detector, data):
+    known = detector.score(data.test)
+    unknown = detector.score(data.test, machine_id="99")
+    assert unknown.machine_id == ["99"] * len(data.test)
+    assert set(unknown.scored_as) <= set(detector.machine_ids)
+    assert (unknown.anomaly_score <= known.anomaly_score + 1e-9).all()
+
+
+def test_recordings_without_an_id_in_their_name_are_unknown(detector, data, tmp_path):
+    target = tmp_path / "monday.wav"
+    target.write_bytes(data.test.paths[0].read_bytes())
+    table = detector.score(tmp_path)
+    assert (table.machine_id, table.path) == ([None], [target])
+    assert table.scored_as[0] in detector.machine_ids
+
+
+def test_log_mel_arrays_take_the_place_of_recordings(data):
+    logmel = offkey.LogMel.paper()
+    arrays = LogMelArrays(
+        logmels=logmel.from_files(data.train.paths),
+        machine_ids=data.train.machine_ids,
+        groups=data.train.groups,
+    )
+    own = offkey.Detector().fit(arrays)
+    test = LogMelArrays(logmels=logmel.from_files(data.test.paths), machine_ids=data.test.machine_ids)
+    expected = offkey.Detector().fit(data).score(data.test)
+    np.testing.assert_allclose(own.score(test).anomaly_score, expected.anomaly_score, rtol=1e-3, atol=1e-3)
+
+
+def test_one_machine_without_other_types_leaves_tasks_out_and_says_so(tmp_path):
+    root = write_tree(tmp_path / "fan_only", machines=("fan",), ids=("00",))
+    detector = offkey.Detector(TINY).fit(datasets.dcase2020(root, machine="fan"), device="cpu")
+    table = detector.score(root / "fan" / "test")
+    assert "a_maha" in table.score_names
+    assert not {"a_out", "a_arc"} & set(table.score_names)
+    assert len(detector.notes) >= 2
+
+
+def test_a_broken_training_file_is_named_and_left_out(tmp_path):
+    root = write_tree(tmp_path / "dev_data", machines=("fan",))
+    broken = sorted((root / "fan" / "train").iterdir())[5]
+    broken.write_bytes(broken.read_bytes()[:1000])
+    detector = offkey.Detector().fit(datasets.dcase2020(root, machine="fan"))
+    assert any(str(broken) in note for note in detector.notes)
+
+
+def test_nothing_readable_is_an_error_that_names_the_files(tmp_path):
+    root = write_tree(tmp_path / "dev_data", machines=("fan",), train=3)
+    for path in (root / "fan" / "train").iterdir():
+        path.write_bytes(b"not a sound")
+    with pytest.raises(
+        DatasetError, match=r"none of its 6 normal training clips.*normal_id_00_00000000\.wav"
+    ):
+        offkey.Detector().fit(datasets.dcase2020(root, machine="fan"))
+
+
+def test_broken_files_in_a_scored_folder_do_not_stop_the_rest(detector, data, tmp_path):
+    good = data.test.paths[0].read_bytes()
+    (tmp_path / "a_id_00.wav").write_bytes(good)
+    (tmp_path / "b_id_00.wav").write_bytes(good[:5000])
+    (tmp_path / "c_id_00.wav").write_bytes(b"")
+    (tmp_path / "d_id_00.wav").write_bytes(good)
+    table = detector.score(tmp_path)
+    assert [bool(text) for text in table.error] == [False, True, True, False]
+    assert "b_id_00.wav" in table.error[1]
+    assert np.isnan(table.anomaly_score[1])
+    assert table.decision.tolist()[1] == -1
+    assert table.anomaly_score[0] == pytest.approx(table.anomaly_score[3], rel=1e-4)
+
+
+def test_clips_of_any_length_and_rate_are_scored(detector, tmp_path):
+    import soundfile as sf
+
+    rng = np.random.default_rng(1)
+    sf.write(tmp_path / "long_id_00.wav", recording(rng, hum_hz=90, seconds=3.3), 16_000)
+    sf.write(tmp_path / "cd_id_00.wav", recording(rng, hum_hz=90, seconds=2), 44_100)
+    table = detector.score(tmp_path)
+    assert not np.isnan(table.anomaly_score).any()
+
+
+def test_what_is_not_fitted_cannot_score_or_be_saved(tmp_path):
+    for use in (lambda d: d.score(tmp_path), lambda d: d.save(tmp_path / "x"), lambda d: d.describe()):
+        with pytest.raises(ParameterError, match="not fitted"):
+            use(offkey.Detector())
+    assert repr(offkey.Detector()) == "Detector(recipe 'spectral', not fitted)"
+
+
+def test_spectral_has_no_embeddings_and_says_so(data):
+    with pytest.raises(ParameterError, match="no network"):
+        offkey.Detector().fit(data).embeddings(data.test)
+
+
+def test_a_network_without_torch_names_the_extra(data, monkeypatch):
+    import sys
+
+    for name in [n for n in sys.modules if n.startswith(("torch", "offkey.training", "offkey.nn"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"offkey\[train\]"):
+        offkey.Detector(TINY).fit(data)
+
+
+def test_log_mels_of_another_size_are_refused_with_the_remedy():
+    arrays = LogMelArrays(logmels=np.zeros((3, 64, 10), np.float32), machine_ids=["00"] * 3)
+    with pytest.raises(ValueError, match="features__n_mels=64"):
+        offkey.Detector().fit(arrays)

@@ -1,0 +1,65 @@
+"""Files that are there whole or not at all."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from offkey.files import atomic_path, write_text
+
+
+def test_the_old_file_stays_when_writing_fails(tmp_path):
+    path = tmp_path / "scores.csv"
+    write_text(path, "old\n")
+    with pytest.raises(RuntimeError, match="disk"), atomic_path(path) as scratch:
+        scratch.write_text("half")
+        raise RuntimeError("disk full")
+    assert path.read_text() == "old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_new_file_replaces_the_old(tmp_path):
+    path = tmp_path / "scores.csv"
+    write_text(path, "old")
+    write_text(path, "new\n")
+    assert path.read_bytes() == b"new\n"
+
+
+def test_a_killed_process_leaves_the_old_file(tmp_path):
+    path = tmp_path / "scores.csv"
+    write_text(path, "old")
+    code = f"""
+import os, signal
+from offkey.files import atomic_path
+with atomic_path({str(path)!r}) as scratch:
+    scratch.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert path.read_text() == "old"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
+def test_a_full_disk_is_an_os_error(tmp_path):
+    path = tmp_path / "scores.csv"
+    with pytest.raises(OSError, match="No space left"), atomic_path(path) as scratch:
+        scratch.symlink_to("/dev/full")
+        scratch.write_text("x" * 100_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_stays_a_link_to_the_new_content(tmp_path):
+    target, link = tmp_path / "target.csv", tmp_path / "link.csv"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_text(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder to write a\.csv in"):
+        write_text(tmp_path / "nowhere" / "a.csv", "")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        write_text(tmp_path, "")

@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from offkey.errors import DeviceError, ParameterError
+from offkey.training.device import resolve_device, seeded
+
+CPU = torch.device("cpu")
+
+
+def test_the_cpu_is_always_there():
+    assert resolve_device("cpu") == CPU
+
+
+def test_auto_takes_cuda_where_there_is_any():
+    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_cuda_without_cuda_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match=r"device 'cuda': .*use device 'cpu', or 'auto'"):
+        resolve_device("cuda")
+    assert resolve_device("auto") == CPU
+
+
+def test_another_name_is_refused():
+    with pytest.raises(ParameterError, match="device: given 'tpu'; expected 'auto', 'cpu' or 'cuda'"):
+        resolve_device("tpu")
+
+
+def test_seeded_blocks_repeat_and_leave_the_callers_generator_alone():
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    with seeded(3, CPU):
+        first = torch.rand(4)
+    with seeded(3, CPU):
+        assert torch.equal(torch.rand(4), first)
+    with seeded(4, CPU):
+        assert not torch.equal(torch.rand(4), first)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_seeded_blocks_repeat_on_cuda():
+    device = resolve_device("cuda")
+    before = torch.cuda.get_rng_state(device)
+    with seeded(3, device):
+        first = torch.rand(4, device=device)
+    with seeded(3, device):
+        assert torch.equal(torch.rand(4, device=device), first)
+    assert torch.equal(torch.cuda.get_rng_state(device), before)
