@@ -1,8 +1,9 @@
 //! The log-Mel spectrogram and the clip statistics.
 
+use crate::arrays::row_major;
 use crate::call::{self, ArrayError};
+use numpy::PyReadonlyArray3;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
-use numpy::{PyReadonlyArray3, PyUntypedArrayMethods};
 use offkey_core::decode::{ChannelChoice, OnError};
 use offkey_core::mel::{self, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum};
 use offkey_core::par::Cancel;
@@ -315,19 +316,14 @@ pub(crate) fn clip_statistics<'py>(
 ) -> PyResult<StatisticsArrays<'py>> {
     let dims = logmels.dims();
     let (clips, n_mels, frames) = (dims[0], dims[1], dims[2]);
-    let values = row_major("logmels", logmels.is_c_contiguous(), logmels.as_slice())?;
+    let values = row_major("logmels", &logmels)?;
     let statistics =
         run(py, values.len(), |cancel| statistics::given(values, n_mels, frames, num_threads, cancel))?;
     statistics_arrays(py, statistics, [clips, n_mels])
 }
 
-fn row_major<T, E>(name: &str, row_major: bool, slice: std::result::Result<T, E>) -> PyResult<T> {
-    let slice = slice.ok().filter(|_| row_major);
-    slice.ok_or_else(|| ArrayError::new_err(format!("{name}: expected an array in C order, aligned")))
-}
-
 fn mask_rows(masks: &PyReadonlyArray2<'_, f32>) -> PyResult<Vec<Mask>> {
-    let values = row_major("masks", masks.is_c_contiguous(), masks.as_slice())?;
+    let values = row_major("masks", masks)?;
     let (rows, columns) = (masks.dims()[0], masks.dims()[1]);
     if columns != 4 {
         return Err(ArrayError::new_err(format!("masks: shape ({rows}, {columns}); expected (clips, 4)")));
