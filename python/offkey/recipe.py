@@ -39,7 +39,8 @@ class Features(_Section, frozen=True):
     pad_mode: Literal["constant", "reflect", "none"] = "constant"
     spectrum: Literal["power", "magnitude"] = "power"
     floor: Literal["max", "add"] = "max"
-    """What keeps the logarithm finite: ``10 log10(max(x, floor_value))`` or ``10 log10(x + floor_value)``."""
+    """What keeps the logarithm finite: ``10 log10(max(x, floor_value))`` or ``10 log10(x + floor_value)``; 20 for
+    magnitudes."""
     floor_value: PositiveFloat = 1e-10
     channel: Annotated[int, msgspec.Meta(ge=0)] | Literal["mean"] = 0
     """Which channel of a recording is used, or the mean of all."""
