@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from offkey import datasets
 from offkey.detector import Detector
 from offkey.errors import DatasetError
 from offkey.evaluation.protocols import Evaluation, evaluate
+from offkey.features import LogMel
 from offkey.recipe import Recipe
 from offkey.report import Panel, overview
 from offkey.scoring.table import ScoreTable
@@ -106,12 +105,18 @@ def demo(
 
 def _panel(name: str, detector: Detector, data: datasets.Dataset, scores: ScoreTable) -> Panel:
     test = data.test
+    if detector.recipe.network:
+        points, of = detector.embeddings(test), "the network's embeddings"
+    else:
+        logmel = LogMel.from_recipe(detector.recipe.features)
+        points, of = logmel.statistics_from_files(test.paths).statistics.mean, "the mean log-Mel spectra"
     return Panel(
         title=f"{MACHINE}, recipe {name!r}",
-        scores=np.asarray(scores.anomaly_score, dtype=np.float64),
+        scores=scores.anomaly_score,
         labels=test.labels,
-        machine_ids=tuple(i or "?" for i in test.machine_ids),
-        embeddings=detector.embeddings(test) if detector.recipe.network else None,
+        machine_ids=tuple(machine_id or "?" for machine_id in test.machine_ids),
+        points=points,
+        points_of=of,
     )
 
 
