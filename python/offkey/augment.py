@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -148,9 +148,11 @@ def time_shift(clip: npt.NDArray[np.floating], *, samples: int) -> Float32:
     ------
     ArrayError
         If the clip is not a vector of finite floating-point samples.
+    ParameterError
+        If the shift is not an integer.
     """
     checked = _clip(clip)
-    shift = operator.index(samples) % max(len(checked), 1)
+    shift = _index("samples", samples) % max(len(checked), 1)
     return _native.time_shift(checked, shift=shift)
 
 
@@ -159,6 +161,7 @@ def time_stretch(clip: npt.NDArray[np.floating], *, rate: float, sample_rate: in
 
     A phase vocoder with an exact phase advance at spectral peaks, phase locking around them and a scaled
     phase gradient over frequency, which keeps steady partials pure, noise at its level and clicks short.
+    Partials less than 40 Hz apart beat, and clicks that follow each other within 0.1 s blur.
 
     Parameters
     ----------
@@ -303,10 +306,11 @@ class Augmenter:
         num_threads: int | None = None,
     ) -> None:
         self._augmentation = augmentation = Augmentation() if augmentation is None else augmentation
+        self._sample_rate = _rate(sample_rate)
         self._num_threads = _threads(num_threads)
         self._native = _native.Augmenter(
             augmentation.classes,
-            sample_rate=_rate(sample_rate),
+            sample_rate=self._sample_rate,
             snr_db=augmentation.snr_db,
             shift_s=augmentation.shift_s,
             stretch_rate=augmentation.stretch_rate,
@@ -318,6 +322,9 @@ class Augmenter:
     def paper(cls, *, sample_rate: int = 16_000, num_threads: int | None = None) -> Augmenter:
         """Return the augmenter of the paper: all eight classes, ranges of Hojjati and Armanfard (2022)."""
         return cls(Augmentation(), sample_rate=sample_rate, num_threads=num_threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self._augmentation, self._sample_rate, self._num_threads)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -368,6 +375,10 @@ class Augmenter:
             num_threads=self._num_threads,
         )
         return Augmented(samples, masks, classes)
+
+
+def _rebuild(augmentation: Augmentation, sample_rate: int, num_threads: int | None) -> Augmenter:
+    return Augmenter(augmentation, sample_rate=sample_rate, num_threads=num_threads)
 
 
 def logmel_classes(augmentation: Augmentation | None = None) -> tuple[str, ...]:
@@ -479,11 +490,15 @@ def _numbers(name: str, values: npt.ArrayLike | None, default: Int64) -> npt.NDA
     return np.ascontiguousarray(array, dtype=np.uint64)
 
 
-def _integer(name: str, value: int, low: int, high: int) -> int:
+def _index(name: str, value: int) -> int:
     try:
-        number = operator.index(value)
+        return operator.index(value)
     except TypeError:
         raise ParameterError(f"{name} = {value!r}: expected an integer") from None
+
+
+def _integer(name: str, value: int, low: int, high: int) -> int:
+    number = _index(name, value)
     if not low <= number <= high:
         raise ParameterError(f"{name} = {number}: expected an integer from {low} to {high}")
     return number

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offkey.errors import ArrayError
@@ -18,6 +18,7 @@ def sampler(class_sizes, per_step=28, seed=0):
     return BalancedSampler(classes, per_step=per_step, seed=seed), classes
 
 
+@settings(deadline=None)
 @given(sizes, st.integers(1, 40), st.integers(0, 1000), st.integers(1, 30))
 def test_any_run_of_steps_is_balanced_over_classes(class_sizes, per_step, first, steps):
     drawer, classes = sampler(class_sizes, per_step)
@@ -32,6 +33,7 @@ def test_any_run_of_steps_is_balanced_over_classes(class_sizes, per_step, first,
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
+@settings(deadline=None)
 @given(sizes, st.integers(1, 40), st.integers(1, 30), st.integers(0, 2**63))
 def test_each_class_cycles_through_all_its_clips_before_any_comes_again(class_sizes, per_step, steps, seed):
     drawer, classes = sampler(class_sizes, per_step, seed)
@@ -42,6 +44,7 @@ def test_each_class_cycles_through_all_its_clips_before_any_comes_again(class_si
             assert sorted(own[start : start + len(clips)].tolist()) == clips.tolist()
 
 
+@settings(deadline=None)
 @given(sizes, st.integers(1, 40), st.lists(st.integers(0, 200), min_size=1, max_size=8), st.integers(0, 99))
 def test_a_step_does_not_depend_on_what_was_drawn_before(class_sizes, per_step, steps, seed):
     used, _ = sampler(class_sizes, per_step, seed)
@@ -68,6 +71,7 @@ def test_refuses_to_draw_from_nothing():
         BalancedSampler({}, per_step=4, seed=0)
 
 
+@settings(deadline=None)
 @given(sizes, sizes, st.integers(0, 20))
 def test_occurrences_count_within_an_epoch(own, foreign, epoch):
     normals, _ = sampler(own)
@@ -86,6 +90,7 @@ def test_occurrences_count_within_an_epoch(own, foreign, epoch):
 recordings = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("rstuv")), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(recordings, st.floats(0.01, 0.99), st.integers(0, 2**32))
 def test_holdout_splits_no_recording_and_leaves_something_of_every_label(clips, fraction, seed):
     labels, groups = [c[0] for c in clips], [c[0] + c[1] for c in clips]
@@ -110,6 +115,7 @@ def test_holdout_keeps_the_wanted_part_where_each_clip_is_a_recording(fraction, 
     assert [int((held_out < 60).sum()), int((held_out >= 60).sum())] == [expected, expected]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**63), st.lists(st.integers(0, 2**40), max_size=4))
 def test_derived_seeds_are_repeatable_and_fit_torch(seed, key):
     assert derived_seed(seed, *key) == derived_seed(seed, *key)

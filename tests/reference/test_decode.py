@@ -1,7 +1,7 @@
 """Decoding against soundfile: every coding that it writes and offkey reads, and those that offkey refuses.
 
-PCM, float, G.711 and FLAC are equal to the bit. Vorbis and MP3 are sums of cosines that each decoder rounds in
-its own way: measured 3.6e-7 (Vorbis) and 1.2e-6 (MP3) at most, tested at 2e-6 and 5e-6 of full scale.
+PCM, float, G.711 and FLAC are equal to the bit. Vorbis and MP3 are sums of cosines that each decoder rounds
+in its own way: measured 3.6e-7 (Vorbis) and 1.2e-6 (MP3) at most, tested at 2e-6 and 5e-6 of full scale.
 """
 
 import struct
@@ -25,7 +25,7 @@ EXACT = [
 
 @pytest.fixture(scope="module")
 def samples():
-    """Eight channels of hum and noise, up to full scale; longer than one chunk of the reader, odd in length."""
+    """Eight channels up to full scale, odd in length, longer than one chunk of the reader."""
     rng = np.random.default_rng(0)
     hum = 0.4 * np.sin(np.arange(20_001)[:, None] * np.linspace(0.01, 0.3, 8))
     x = hum + 0.2 * rng.standard_normal((20_001, 8))

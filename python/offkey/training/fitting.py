@@ -90,9 +90,7 @@ def train(
             augmentation_classes=len(source.classes),
         )
     if network.normalisation == "standard":
-        heard = deviation >= _MIN_DEVIATION_DB
-        gain = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=heard)
-        model.set_normalisation(torch.from_numpy(mean), torch.from_numpy(gain))
+        _normalise(model, mean, deviation)
     steps = math.ceil(len(split.train) / recipe.training.batch_size)
     trainer = Trainer(
         model.to(device),
@@ -163,6 +161,13 @@ def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the positions in parts that are small enough to hold in memory."""
     for start in range(0, len(indices), _CHUNK):
         yield indices[start : start + _CHUNK]
+
+
+def _normalise(model: Model, mean: np.ndarray, deviation: np.ndarray) -> None:
+    """Let the model standardise its input, bins that never change becoming 0."""
+    heard = deviation >= _MIN_DEVIATION_DB
+    gain = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=heard)
+    model.set_normalisation(torch.from_numpy(mean), torch.from_numpy(gain))
 
 
 class _Batches:

@@ -24,6 +24,8 @@ const PASS_BAND: f64 = 0.913;
 const ATTENUATION_DB: f64 = 130.0;
 /// Kaiser's shape parameter for that attenuation.
 const BETA: f64 = 0.1102 * (ATTENUATION_DB - 8.7);
+/// Terms of the Bessel function's series: the next is below 1e-18 of the sum.
+const BESSEL_TERMS: u32 = 36;
 /// From this ratio on the rate is halved first.
 const HALVING_RATIO: f64 = 2.5;
 /// Taps are padded to a multiple of this, for inner products without a remainder.
@@ -240,34 +242,34 @@ struct Kernel {
 impl Kernel {
     /// The taps for an output that lies `offset` behind an input sample; their sum is 1.
     fn row(&self, offset: f64) -> Vec<f32> {
-        let taps = 2 * self.half as i64;
-        let at = |tap: i64| self.value(tap as f64 - (self.half - 1.0) - offset);
-        let row: Vec<f64> = (0..taps).map(at).collect();
+        let times: Vec<f64> =
+            (0..2 * self.half as i64).map(|tap| tap as f64 - (self.half - 1.0) - offset).collect();
+        let window = self.window(&times);
+        let sinc = |t: f64| {
+            let x = PI * self.cutoff * t;
+            if x == 0.0 { 1.0 } else { x.sin() / x }
+        };
+        let row: Vec<f64> = times.iter().zip(window).map(|(&t, window)| window * sinc(t)).collect();
         let sum: f64 = row.iter().sum();
         row.into_iter().map(|tap| (tap / sum) as f32).collect()
     }
 
-    fn value(&self, t: f64) -> f64 {
-        let edge = 1.0 - (t / self.half).powi(2);
-        if edge <= 0.0 {
-            return 0.0;
+    /// Kaiser's window but for a constant factor: the modified Bessel function of order 0, by its series.
+    fn window(&self, times: &[f64]) -> Vec<f64> {
+        let edges: Vec<f64> = times.iter().map(|t| 1.0 - (t / self.half).powi(2)).collect();
+        let mut values = vec![1.0; times.len()];
+        for k in (1..=BESSEL_TERMS).rev() {
+            // All times of a row at once, so that the compiler can put several in one register.
+            let factor = (0.5 * BETA / f64::from(k)).powi(2);
+            for (value, edge) in values.iter_mut().zip(&edges) {
+                *value = 1.0 + factor * edge * *value;
+            }
         }
-        let x = PI * self.cutoff * t;
-        let sinc = if x == 0.0 { 1.0 } else { x.sin() / x };
-        self.cutoff * sinc * bessel_i0(BETA * edge.sqrt()) / bessel_i0(BETA)
+        for (value, edge) in values.iter_mut().zip(&edges) {
+            *value = if *edge > 0.0 { *value } else { 0.0 };
+        }
+        values
     }
-}
-
-/// The modified Bessel function of the first kind and order 0, by its series.
-fn bessel_i0(x: f64) -> f64 {
-    let square = 0.25 * x * x;
-    let (mut sum, mut term, mut k) = (1.0, 1.0, 1.0);
-    while term > 1e-17 * sum {
-        term *= square / (k * k);
-        sum += term;
-        k += 1.0;
-    }
-    sum
 }
 
 /// Inner product in [`LANES`] separate sums, which the compiler keeps in vector registers.
@@ -280,14 +282,10 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
             sums[lane] += a[lane] * b[lane];
         }
     }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-        width /= 2;
-    }
-    sums[0]
+    // By arrays of fixed size: an index that varies would keep the sums out of registers.
+    let eight: [f32; 8] = std::array::from_fn(|lane| sums[lane] + sums[lane + 8]);
+    let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
 }
 
 fn gcd(a: u64, b: u64) -> u64 {

@@ -1,5 +1,6 @@
 //! Sound files and resampling.
 
+use crate::arrays::row_major;
 use crate::call;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use offkey_core::decode::{self, ChannelChoice, OnError, Scratch};
@@ -66,7 +67,7 @@ fn resample<'py>(
     from_rate: u32,
     to_rate: u32,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
-    let samples = samples.as_slice()?;
+    let samples = row_major("samples", &samples)?;
     let out = call::long(py, |cancel: &Cancel| Resampler::new(from_rate, to_rate)?.process(samples, cancel))?;
     Ok(out.into_pyarray(py))
 }

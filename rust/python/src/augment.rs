@@ -1,5 +1,6 @@
 //! Augmentations: single effects on one clip, and the augmenter of batches.
 
+use crate::arrays::row_major;
 use crate::call;
 use numpy::ndarray::{Array1, Array2};
 use numpy::{
@@ -23,7 +24,7 @@ fn white_noise<'py>(
     snr_db: f64,
     seed: u64,
 ) -> PyResult<Samples<'py>> {
-    let samples = samples.as_slice()?;
+    let samples = row_major("samples", &samples)?;
     let out = call::short(py, || augment::white_noise(samples, snr_db, &mut Stream::new(&[seed])))?;
     Ok(out.into_pyarray(py))
 }
@@ -37,7 +38,7 @@ fn fade<'py>(
     fade_out: usize,
     shape: &str,
 ) -> PyResult<Samples<'py>> {
-    let samples = samples.as_slice()?;
+    let samples = row_major("samples", &samples)?;
     let work = || augment::fade(samples, fade_in, fade_out, Shape::from_name(shape)?);
     Ok(call::short(py, work)?.into_pyarray(py))
 }
@@ -49,7 +50,7 @@ fn time_shift<'py>(
     samples: PyReadonlyArray1<'py, f32>,
     shift: i64,
 ) -> PyResult<Samples<'py>> {
-    let samples = samples.as_slice()?;
+    let samples = row_major("samples", &samples)?;
     Ok(call::short(py, || augment::time_shift(samples, shift))?.into_pyarray(py))
 }
 
@@ -61,7 +62,7 @@ fn time_stretch<'py>(
     rate: f64,
     sample_rate: u32,
 ) -> PyResult<Samples<'py>> {
-    let samples = samples.as_slice()?;
+    let samples = row_major("samples", &samples)?;
     let out = call::long(py, |cancel| augment::time_stretch(samples, rate, sample_rate, cancel))?;
     Ok(out.into_pyarray(py))
 }
@@ -74,7 +75,7 @@ fn pitch_shift<'py>(
     semitones: f64,
     sample_rate: u32,
 ) -> PyResult<Samples<'py>> {
-    let samples = samples.as_slice()?;
+    let samples = row_major("samples", &samples)?;
     let out = call::long(py, |cancel| augment::pitch_shift(samples, semitones, sample_rate, cancel))?;
     Ok(out.into_pyarray(py))
 }
@@ -88,7 +89,7 @@ fn time_mask<'py>(
     width: usize,
 ) -> PyResult<LogMel<'py>> {
     let shape = (logmel.dims()[0], logmel.dims()[1]);
-    let logmel = logmel.as_slice()?;
+    let logmel = row_major("logmel", &logmel)?;
     let work = || augment::time_mask(logmel, shape.1, start..start.saturating_add(width));
     matrix(py, call::short(py, work)?, shape)
 }
@@ -102,7 +103,7 @@ fn frequency_mask<'py>(
     width: usize,
 ) -> PyResult<LogMel<'py>> {
     let shape = (logmel.dims()[0], logmel.dims()[1]);
-    let logmel = logmel.as_slice()?;
+    let logmel = row_major("logmel", &logmel)?;
     let work = || augment::frequency_mask(logmel, shape.1, start..start.saturating_add(width));
     matrix(py, call::short(py, work)?, shape)
 }
@@ -146,8 +147,8 @@ impl Augmenter {
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<(Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<i64>>)> {
         let (rows, samples) = (batch.dims()[0], batch.dims()[1]);
-        let batch = batch.as_slice()?;
-        let keys = keys(seed, epoch, clips.as_slice()?, occurrences.as_slice()?)?;
+        let batch = row_major("batch", &batch)?;
+        let keys = keys(seed, epoch, row_major("clips", &clips)?, row_major("occurrences", &occurrences)?)?;
         let done = call::long(py, |cancel| self.0.apply_batch(batch, samples, &keys, num_threads, cancel))?;
         let row = |(time, frequency): (augment::Band, augment::Band)| {
             [time.start, time.width, frequency.start, frequency.width]
@@ -176,8 +177,8 @@ fn augment_logmels<'py>(
     num_threads: Option<NonZeroUsize>,
 ) -> PyResult<(Bound<'py, PyArray3<f32>>, Bound<'py, PyArray1<i64>>)> {
     let shape = [0, 1, 2].map(|axis| logmels.dims()[axis]);
-    let logmels = logmels.as_slice()?;
-    let keys = keys(seed, epoch, clips.as_slice()?, occurrences.as_slice()?)?;
+    let logmels = row_major("logmels", &logmels)?;
+    let keys = keys(seed, epoch, row_major("clips", &clips)?, row_major("occurrences", &occurrences)?)?;
     let (out, classes) = call::long(py, |cancel| {
         let classes = parse_classes(&classes)?;
         augment::augment_logmels(logmels, shape, &classes, mask_fraction, &keys, num_threads, cancel)

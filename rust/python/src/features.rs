@@ -1,8 +1,9 @@
 //! The log-Mel spectrogram and the clip statistics.
 
+use crate::arrays::row_major;
 use crate::call::{self, ArrayError};
+use numpy::PyReadonlyArray3;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
-use numpy::{PyReadonlyArray3, PyUntypedArrayMethods};
 use offkey_core::decode::{ChannelChoice, OnError};
 use offkey_core::mel::{self, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum};
 use offkey_core::par::Cancel;
@@ -188,10 +189,7 @@ impl LogMel {
     ) -> PyResult<Bound<'py, PyArray3<f32>>> {
         let batch = Batch::new(&clips)?;
         let clips = batch.samples();
-        let frames = match clips.first() {
-            Some(first) => self.plan.frames(first.len()).map_err(call::exception)?,
-            None => 0,
-        };
+        let frames = mel::common_frames(&self.plan, &clips).map_err(call::exception)?;
         let masks = masks.as_ref().map(mask_rows).transpose()?;
         let out = PyArray3::zeros(py, [clips.len(), self.plan.n_mels(), frames], false);
         let mut writable = out.try_readwrite()?;
@@ -231,6 +229,7 @@ impl LogMel {
     }
 
     /// Log-Mel spectrograms of files of equal length, `(files, n_mels, frames)`.
+    #[allow(clippy::wrong_self_convention)] // the name that Python users read
     fn from_files<'py>(
         &self,
         py: Python<'py>,
@@ -317,19 +316,14 @@ pub(crate) fn clip_statistics<'py>(
 ) -> PyResult<StatisticsArrays<'py>> {
     let dims = logmels.dims();
     let (clips, n_mels, frames) = (dims[0], dims[1], dims[2]);
-    let values = row_major("logmels", logmels.is_c_contiguous(), logmels.as_slice())?;
+    let values = row_major("logmels", &logmels)?;
     let statistics =
         run(py, values.len(), |cancel| statistics::given(values, n_mels, frames, num_threads, cancel))?;
     statistics_arrays(py, statistics, [clips, n_mels])
 }
 
-fn row_major<T, E>(name: &str, row_major: bool, slice: std::result::Result<T, E>) -> PyResult<T> {
-    let slice = slice.ok().filter(|_| row_major);
-    slice.ok_or_else(|| ArrayError::new_err(format!("{name}: expected an array in C order, aligned")))
-}
-
 fn mask_rows(masks: &PyReadonlyArray2<'_, f32>) -> PyResult<Vec<Mask>> {
-    let values = row_major("masks", masks.is_c_contiguous(), masks.as_slice())?;
+    let values = row_major("masks", masks)?;
     let (rows, columns) = (masks.dims()[0], masks.dims()[1]);
     if columns != 4 {
         return Err(ArrayError::new_err(format!("masks: shape ({rows}, {columns}); expected (clips, 4)")));

@@ -1,5 +1,6 @@
 //! Gaussian fits, whitening factors and batched quadratic forms.
 
+use crate::arrays::row_major;
 use crate::call::{self, ArrayError, ParameterError};
 use numpy::prelude::*;
 use numpy::{PyArray1, PyArray2, PyArray3, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3};
@@ -18,11 +19,11 @@ macro_rules! with_rows {
     ($rows:expr, $x:ident => $body:expr) => {
         match &$rows {
             Rows::Single(array) => {
-                let $x = array.as_slice().map_err(|_| not_contiguous("x"))?;
+                let $x = row_major("x", array)?;
                 $body
             }
             Rows::Double(array) => {
-                let $x = array.as_slice().map_err(|_| not_contiguous("x"))?;
+                let $x = row_major("x", array)?;
                 $body
             }
         }
@@ -68,17 +69,13 @@ fn describe(object: &Bound<'_, PyAny>) -> String {
     }
 }
 
-fn not_contiguous(name: &str) -> PyErr {
-    ArrayError::new_err(format!("{name}: not C-contiguous; expected numpy.ascontiguousarray({name})"))
-}
-
 fn positions(name: &str, index: &PyReadonlyArray1<'_, i64>) -> PyResult<Vec<usize>> {
     let convert = |(at, &v): (usize, &i64)| {
         usize::try_from(v).map_err(|_| {
             ArrayError::new_err(format!("{name}: {v} at position {at}; expected numbers from 0"))
         })
     };
-    index.as_slice().map_err(|_| not_contiguous(name))?.iter().enumerate().map(convert).collect()
+    row_major(name, index)?.iter().enumerate().map(convert).collect()
 }
 
 fn threads(num_threads: Option<i64>) -> PyResult<Option<NonZeroUsize>> {
@@ -140,7 +137,7 @@ fn fit_gaussians<'py>(
 #[pyfunction]
 fn whiten<'py>(py: Python<'py>, covariances: PyReadonlyArray3<'py, f64>) -> PyResult<WhitenArrays<'py>> {
     let [count, dim] = square("covariances", &covariances)?;
-    let values = covariances.as_slice().map_err(|_| not_contiguous("covariances"))?;
+    let values = row_major("covariances", &covariances)?;
     let whitened = call::short(py, || {
         values
             .chunks_exact(dim * dim)
@@ -181,8 +178,8 @@ impl QuadraticForms {
             let text = format!("means: shape ({forms}, {columns}); expected ({}, {dim})", which.len());
             return Err(ArrayError::new_err(text));
         }
-        let means = means.as_slice().map_err(|_| not_contiguous("means"))?;
-        let factors = factors.as_slice().map_err(|_| not_contiguous("factors"))?;
+        let means = row_major("means", &means)?;
+        let factors = row_major("factors", &factors)?;
         gaussian::QuadraticForms::new(dim, means, factors, &which).map(Self).map_err(call::exception)
     }
 

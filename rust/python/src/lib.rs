@@ -1,5 +1,6 @@
 //! `offkey._native`: parse, release the GIL, call the core, wrap. No arithmetic here.
 
+mod arrays;
 mod audio;
 mod augment;
 mod call;

@@ -93,7 +93,7 @@ class Fan:
             part = grid.spectrum(lookup(self.imbalance, turns)) * self.body
         elif fault.kind == "clogging":
             level = fault.level("clogging", plain_db=4.0, span_db=14.0)
-            surge = 1.0 + 0.5 * slow(fault.rng, grid, corner_hz=1.0)
+            surge = 1.0 + 0.35 * slow(fault.rng, grid, corner_hz=1.0)
             part = grid.spectrum(grid.noise(fault.rng) * ramp(surge, grid.samples)) * self.rumble
         else:
             level = fault.level("bearing", plain_db=-8.0, span_db=16.0)

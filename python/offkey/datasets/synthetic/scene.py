@@ -21,7 +21,7 @@ __all__ = ["FAULTS", "MACHINES", "check_clip_format", "grid", "mix", "render"]
 _ARRAY_RADIUS_M = 0.034
 _SOUND_IN_AIR = 343.0
 _BENDS = 10
-_LEVEL_DBFS = (-38.0, -28.0)
+_LEVEL_DBFS = (-42.0, -32.0)
 
 
 class Machine(Protocol):
@@ -73,7 +73,7 @@ def render(
     severity
         In [0, 1], from barely audible to plain.
     snr_db
-        Level of the machine against the factory noise; None: no noise.
+        Level of the machine against the factory noise in [-60, 60] dB; None: no noise.
     channels
         Microphones, evenly on a circle of 34 mm radius; 1 is the first of them.
     seconds, sample_rate
@@ -120,6 +120,9 @@ def mix(
 ) -> list[np.ndarray]:
     """Return the same clip at several signal-to-noise ratios (see `render`)."""
     _check(machine_type, machine_id, clip, fault, severity, channels, seed)
+    for snr_db in snrs_db:
+        if snr_db is not None and not -60.0 <= snr_db <= 60.0:
+            raise ParameterError(f"snr_db = {snr_db}: expected -60 to 60 dB, or None for no noise")
     machine = _machine(machine_type, machine_id, seed, grid)
     key = (machine_type, machine_id, clip)
     broken = None

@@ -193,10 +193,12 @@ def modes(grid: Grid, hz: np.ndarray, quality: np.ndarray, gain: np.ndarray) -> 
     response = np.zeros(len(grid.hz), dtype=np.complex64)
     f = grid.hz
     for centre, q, g in zip(hz.astype(np.float32), quality.astype(np.float32), gain, strict=True):
+        # g / (1 + jQ (f / centre - centre / f)), written so that f = 0 needs no care
+        width = f * (centre / q)
         shape = np.empty(len(f), dtype=np.complex64)
-        shape.real = centre * centre - f * f
-        shape.imag = f * (centre / q)
-        response += np.complex64(1j * g * centre * centre / q) / shape
+        shape.real = width
+        shape.imag = f * f - centre * centre
+        response += np.float32(g) * width / shape
     return response
 
 

@@ -45,9 +45,11 @@ class Valve:
         self.open_part = rng.uniform(0.3, 0.6)
         self.rush_level = decibel(rng.uniform(-12.0, -6.0))
         self.buzz_level = decibel(rng.uniform(-20.0, -12.0))
-        self.opening = random_modes(rng, grid, count=6, hz=(1200.0, 6500.0), quality=(10.0, 40.0))
-        self.closing = random_modes(rng, grid, count=6, hz=(500.0, 4000.0), quality=(8.0, 30.0))
-        self.seat = random_modes(rng, grid, count=4, hz=(250.0, 1500.0), quality=(4.0, 10.0))
+        self.opening = random_modes(rng, grid, count=6, hz=(1200.0, 6500.0), quality=(30.0, 120.0))
+        self.closing = random_modes(rng, grid, count=6, hz=(500.0, 4000.0), quality=(20.0, 80.0))
+        # the dirty seat takes as much of the blow as the clean one
+        dirty = random_modes(rng, grid, count=5, hz=(250.0, 1500.0), quality=(10.0, 30.0))
+        self.seat = grid.scaled(dirty, grid.rms(self.closing))
         self.closing_gain = rng.uniform(0.6, 1.0)
         self.buzz = table({m: m ** -rng.uniform(0.7, 1.3) for m in range(1, 16)}, rng)
         self.buzz /= rms(self.buzz)
@@ -65,8 +67,8 @@ class Valve:
         is_open = self._gate(opens, closes)
         bright = impacts(opens, np.exp(0.08 * rng.standard_normal(len(opens))), grid)
         dull = impacts(closes, self.closing_gain * np.exp(0.08 * rng.standard_normal(len(closes))), grid)
-        dirt = fault.level("contamination", plain_db=-1.0, span_db=18.0) if fault else 0.0
-        struck = (1.0 - 0.6 * dirt) * self.closing + dirt * self.seat
+        dirt = fault.level("contamination", plain_db=-1.0, span_db=16.0) if fault else 0.0
+        struck = float(np.sqrt(1.0 - dirt * dirt)) * self.closing + dirt * self.seat
         spectrum: np.ndarray = grid.spectrum(bright) * self.opening + grid.spectrum(dull) * struck
         reference = grid.rms(spectrum)
         rush = grid.noise(rng) * (0.05 + is_open)
@@ -103,7 +105,7 @@ class Valve:
         grid, rng = self.grid, fault.rng
         if fault.kind == "contamination":
             level = fault.level("contamination", plain_db=-4.0, span_db=16.0)
-            delays = rng.uniform(0.002, 0.05, (len(closes), 30))
+            delays = rng.uniform(0.002, 0.06, (len(closes), 300))
             scrape = impacts((closes[:, None] + delays).ravel(), rng.standard_normal(delays.size), grid)
             part = grid.spectrum(scrape) * self.grit
         elif fault.kind == "leak":

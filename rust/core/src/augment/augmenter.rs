@@ -1,5 +1,6 @@
 //! One augmentation of several, drawn for each clip.
 
+use super::class::Class;
 use super::fade::{Shape, fade_in_place};
 use super::mask::{Band, mask_in_place};
 use super::noise::white_noise_into;
@@ -11,72 +12,6 @@ use crate::par::{self, Cancel};
 use crate::rng::Stream;
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
-
-/// The classes of augmentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// The clip as it is.
-    None,
-    /// White noise at a signal-to-noise ratio.
-    WhiteNoise,
-    /// Fade in and out.
-    Fade,
-    /// Circular shift in time.
-    TimeShift,
-    /// Faster or slower at the same pitch.
-    TimeStretch,
-    /// Higher or lower at the same length.
-    PitchShift,
-    /// Some frames of the log-Mel masked.
-    TimeMask,
-    /// Some Mel bins of the log-Mel masked.
-    FrequencyMask,
-}
-
-impl Class {
-    /// All classes in their usual order.
-    pub const ALL: [Self; 8] = [
-        Self::None,
-        Self::WhiteNoise,
-        Self::Fade,
-        Self::TimeShift,
-        Self::TimeStretch,
-        Self::PitchShift,
-        Self::TimeMask,
-        Self::FrequencyMask,
-    ];
-
-    /// The class's name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::WhiteNoise => "white_noise",
-            Self::Fade => "fade",
-            Self::TimeShift => "time_shift",
-            Self::TimeStretch => "time_stretch",
-            Self::PitchShift => "pitch_shift",
-            Self::TimeMask => "time_mask",
-            Self::FrequencyMask => "frequency_mask",
-        }
-    }
-
-    /// The class of that name.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] if there is none.
-    pub fn from_name(name: &str) -> Result<Self> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        let found = Self::ALL.into_iter().find(|class| class.name() == name);
-        found.ok_or_else(|| Error::parameter("classes", format!("{name:?}"), format!("some of {}", names())))
-    }
-
-    /// Whether the class can be applied where only a log-Mel is given.
-    #[must_use]
-    pub fn acts_on_logmel(self) -> bool {
-        matches!(self, Self::None | Self::TimeMask | Self::FrequencyMask)
-    }
-}
 
 /// The ranges from which parameters are drawn uniformly, each as (low, high).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -375,5 +310,159 @@ fn draw_masks(class: Class, draw: &mut Stream, mask_fraction: f64) -> Masks {
         Class::TimeMask => (band, Band::default()),
         Class::FrequencyMask => (Band::default(), band),
         _ => Masks::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RANGES: Ranges = Ranges {
+        snr_db: (-6.0, 6.0),
+        shift_s: (0.0, 5.0),
+        stretch_rate: (0.5, 2.0),
+        pitch_semitones: (-10.0, 10.0),
+        mask_fraction: 0.1,
+    };
+
+    fn clip(length: usize) -> Vec<f32> {
+        (0..length).map(|i| (0.05 * i as f32).sin() * 0.3 + (0.9 * i as f32).cos() * 0.1).collect()
+    }
+
+    fn keys(seed: u64, clips: std::ops::Range<u64>) -> Vec<Key> {
+        clips.map(|clip| Key { seed, epoch: 0, clip, occurrence: 0 }).collect()
+    }
+
+    fn apply(classes: &[Class], batch: &[f32], keys: &[Key], threads: usize) -> Augmented {
+        let augmenter = Augmenter::new(classes.to_vec(), RANGES, 16_000).unwrap();
+        let threads = NonZeroUsize::new(threads);
+        augmenter.apply_batch(batch, batch.len() / keys.len(), keys, threads, &Cancel::default()).unwrap()
+    }
+
+    #[test]
+    fn threads_and_the_rest_of_the_batch_change_nothing() {
+        let batch = clip(3000).repeat(40);
+        let all = apply(&Class::ALL, &batch, &keys(7, 0..40), 1);
+        assert_eq!(all, apply(&Class::ALL, &batch, &keys(7, 0..40), 3));
+        let last = apply(&Class::ALL, &batch[..3000 * 10], &keys(7, 30..40), 2);
+        assert_eq!(last.samples, all.samples[3000 * 30..]);
+        assert_eq!((&last.classes[..], &last.masks[..]), (&all.classes[30..], &all.masks[30..]));
+    }
+
+    #[test]
+    fn every_part_of_the_key_counts() {
+        let key = keys(1, 1..2)[0];
+        let batch = clip(500);
+        let base = apply(&[Class::WhiteNoise], &batch, &[key], 1);
+        let (mut seed, mut epoch, mut number, mut occurrence) = (key, key, key, key);
+        seed.seed += 1;
+        epoch.epoch += 1;
+        number.clip += 1;
+        occurrence.occurrence += 1;
+        for other in [seed, epoch, number, occurrence] {
+            assert_ne!(base.samples, apply(&[Class::WhiteNoise], &batch, &[other], 1).samples);
+        }
+    }
+
+    #[test]
+    fn classes_are_drawn_evenly() {
+        let keys = keys(3, 0..8000);
+        let drawn = apply(&Class::ALL, &vec![0.5; 8000], &keys, 2).classes;
+        for class in 0..8 {
+            let count = drawn.iter().filter(|&&c| c == class).count();
+            assert!((880..=1120).contains(&count), "class {class}: {count}"); // four standard deviations
+        }
+    }
+
+    #[test]
+    fn masks_are_planned_within_the_ranges() {
+        let keys = keys(5, 0..2000);
+        let batch = vec![0.5; 2000];
+        for (class, other) in [(Class::TimeMask, 1), (Class::FrequencyMask, 0)] {
+            let plan = apply(&[class], &batch, &keys, 1);
+            assert_eq!(plan.samples, batch);
+            for &(time, frequency) in &plan.masks {
+                let both = [time, frequency];
+                let (drawn, none) = (both[1 - other], both[other]);
+                assert!((0.0..1.0).contains(&drawn.start) && drawn.width > 0.0 && drawn.width <= 0.1);
+                assert_eq!(none, Band::default());
+            }
+            let widths: Vec<usize> =
+                plan.masks.iter().map(|m| [m.0, m.1][1 - other].bins(313).len()).collect();
+            assert_eq!((widths.iter().min(), widths.iter().max()), (Some(&1), Some(&31)));
+        }
+    }
+
+    #[test]
+    fn a_fast_clip_is_repeated_from_its_start() {
+        let augmenter = Augmenter::new(vec![Class::TimeStretch], RANGES, 16_000).unwrap();
+        let (samples, mut out) = (clip(8000), vec![0.0; 8000]);
+        augmenter
+            .stretch_and_fit(&samples, 1.6, &mut out, &mut augmenter.scratch(), &Cancel::default())
+            .unwrap();
+        assert_eq!(out[..3000], out[5000..]);
+    }
+
+    #[test]
+    fn bad_settings_are_refused() {
+        let refused = |classes: &[Class], ranges| {
+            Augmenter::new(classes.to_vec(), ranges, 16_000).err().unwrap().to_string()
+        };
+        assert_eq!(refused(&[], RANGES), "classes = none at all: expected at least one class");
+        assert_eq!(refused(&[Class::Fade; 2], RANGES), "classes = fade: expected each class once");
+        let bad = Ranges { snr_db: (6.0, -6.0), ..RANGES };
+        assert_eq!(refused(&Class::ALL, bad), "snr_db = (6, -6): expected (low, high) with low <= high");
+        for bad in [
+            Ranges { stretch_rate: (0.0, 1.0), ..RANGES },
+            Ranges { pitch_semitones: (f64::NAN, 1.0), ..RANGES },
+            Ranges { shift_s: (0.0, f64::INFINITY), ..RANGES },
+            Ranges { mask_fraction: 1.1, ..RANGES },
+        ] {
+            assert!(refused(&Class::ALL, bad).contains("expected a number from"));
+        }
+    }
+
+    #[test]
+    fn a_bad_sample_is_named_with_its_clip() {
+        let augmenter = Augmenter::new(Class::ALL.to_vec(), RANGES, 16_000).unwrap();
+        let mut batch = vec![0.0; 30];
+        batch[25] = f32::NAN;
+        let got = augmenter.apply_batch(&batch, 10, &keys(0, 0..3), None, &Cancel::default());
+        assert!(got.unwrap_err().to_string().starts_with("samples of clip 2: NaN at position 5"));
+        assert!(augmenter.apply_batch(&batch, 10, &keys(0, 0..2), None, &Cancel::default()).is_err());
+    }
+
+    #[test]
+    fn logmels_are_masked_and_other_classes_refused() {
+        let logmels: Vec<f32> = (0..6 * 20 * 30).map(|i| (i % 97) as f32).collect();
+        let classes = [Class::None, Class::TimeMask, Class::FrequencyMask];
+        let run = |classes: &[Class]| {
+            augment_logmels(&logmels, [6, 20, 30], classes, 0.5, &keys(2, 0..6), None, &Cancel::default())
+        };
+        let (masked, drawn) = run(&classes).unwrap();
+        for (i, &class) in drawn.iter().enumerate() {
+            let clip = i * 600..(i + 1) * 600;
+            assert_eq!(masked[clip.clone()] == logmels[clip], classes[class] == Class::None);
+        }
+        assert!(run(&[Class::Fade]).unwrap_err().to_string().starts_with("classes = fade: expected only"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn any_clip_comes_back_finite_and_as_long(
+            samples in prop::collection::vec(-1.0_f32..=1.0, 0..2000),
+            seed in any::<u64>(),
+        ) {
+            for class in Class::ALL {
+                let augmenter = Augmenter::new(vec![class], RANGES, 16_000).unwrap();
+                let mut out = vec![f32::NAN; samples.len()];
+                let key = Key { seed, epoch: 0, clip: 0, occurrence: 0 };
+                let mut scratch = augmenter.scratch();
+                augmenter.apply(&samples, key, &mut out, &mut scratch, &Cancel::default()).unwrap();
+                prop_assert!(out.iter().all(|x| x.is_finite()));
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Each effect is a function of one clip; [`Augmenter`] draws one of them for each clip of a batch.
 
 mod augmenter;
+mod class;
 pub mod fade;
 pub mod mask;
 pub mod noise;
@@ -11,7 +12,8 @@ mod sinc;
 pub mod time_shift;
 pub mod time_stretch;
 
-pub use augmenter::{Augmented, Augmenter, Class, Key, Masks, Ranges, Scratch, augment_logmels};
+pub use augmenter::{Augmented, Augmenter, Key, Masks, Ranges, Scratch, augment_logmels};
+pub use class::Class;
 pub use fade::{Shape, fade};
 pub use mask::{Band, frequency_mask, time_mask};
 pub use noise::white_noise;

@@ -1,6 +1,6 @@
-//! Pitch shift that keeps the length: a resampling, then the time stretch that undoes its change of length.
+//! Pitch shift that keeps the length: a resampling, and the time stretch that undoes its change of length.
 
-use super::sinc::{Ratio, resample_into};
+use super::sinc::{MARGIN, Ratio, resample_into};
 use super::time_stretch::{StretchScratch, Stretcher};
 use super::{check_range, check_samples};
 use crate::Result;
@@ -12,13 +12,14 @@ pub(super) const SEMITONES: f64 = 24.0;
 /// The working memory of one thread.
 pub struct PitchScratch {
     stretch: StretchScratch,
-    resampled: Vec<f32>,
+    /// The clip after the first of the two steps.
+    between: Vec<f32>,
     padded: Vec<f32>,
 }
 
 impl PitchScratch {
     pub(super) fn new(stretcher: &Stretcher) -> Self {
-        Self { stretch: stretcher.scratch(), resampled: Vec::new(), padded: Vec::new() }
+        Self { stretch: stretcher.scratch(), between: Vec::new(), padded: Vec::new() }
     }
 
     pub(super) fn stretch(&mut self) -> &mut StretchScratch {
@@ -55,7 +56,87 @@ pub(super) fn pitch_shift_into(
         out.copy_from_slice(samples);
         return Ok(());
     }
-    // Resampling first keeps the number of frames that the stretch works on the same for every shift.
-    resample_into(samples, ratio, &mut scratch.resampled, &mut scratch.padded);
-    stretcher.stretch_into(&scratch.resampled, ratio.value().recip(), out, &mut scratch.stretch, cancel)
+    // The stretch works on whichever version of the clip has the higher pitch: its partials lie further
+    // apart, and no shift needs more frames than the clip has.
+    let PitchScratch { stretch, between, padded } = scratch;
+    let slower = ratio.value().recip();
+    if slower < 1.0 {
+        between.resize((samples.len() as f64 * slower).ceil() as usize, 0.0);
+        resample_into(samples, ratio, between, padded);
+        stretcher.stretch_into(between, slower, out, stretch, cancel)
+    } else {
+        between.resize((samples.len() as f64 / slower).ceil() as usize + MARGIN, 0.0);
+        stretcher.stretch_into(samples, slower, between, stretch, cancel)?;
+        resample_into(between, ratio, out, padded);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use proptest::prelude::*;
+
+    fn shift(samples: &[f32], semitones: f64) -> Vec<f32> {
+        pitch_shift(samples, semitones, 16_000, &Cancel::default()).unwrap()
+    }
+
+    /// Zero crossings of the middle half.
+    fn crossings(samples: &[f32]) -> usize {
+        let middle = &samples[samples.len() / 4..samples.len() * 3 / 4];
+        middle.windows(2).filter(|pair| (pair[0] < 0.0) != (pair[1] < 0.0)).count()
+    }
+
+    #[test]
+    fn an_octave_doubles_and_halves_the_frequency() {
+        let clip: Vec<f32> = (0..32_000).map(|i| (0.3 * i as f32).sin()).collect();
+        let before = crossings(&clip);
+        for (semitones, expected) in [(12.0, 2 * before), (-12.0, before / 2), (24.0, 4 * before)] {
+            let after = crossings(&shift(&clip, semitones));
+            assert!(after.abs_diff(expected) <= 2, "{semitones}: {after} for {expected}");
+        }
+    }
+
+    #[test]
+    fn no_shift_changes_nothing() {
+        let clip = [0.1, -0.2, 0.3];
+        assert_eq!(shift(&clip, 0.0), clip);
+        assert_eq!(shift(&clip, 1e-9), clip);
+        assert!(shift(&[], 3.0).is_empty());
+    }
+
+    #[test]
+    fn what_is_lost_above_nyquist_does_not_fold_back() {
+        // 7.4 kHz at 16 kHz
+        let clip: Vec<f32> = (0..32_000).map(|i| (2.9 * f64::from(i)).sin() as f32).collect();
+        let out = shift(&clip, 7.0);
+        let loudest = out[8_000..24_000].iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
+        assert!(loudest < 3e-5, "{loudest}");
+    }
+
+    #[test]
+    fn bad_parameters_and_samples_are_refused() {
+        let refused = |samples: &[f32], semitones| {
+            pitch_shift(samples, semitones, 16_000, &Cancel::default()).unwrap_err().to_string()
+        };
+        assert_eq!(refused(&[0.0], 25.0), "semitones = 25: expected a number from -24 to 24");
+        assert!(refused(&[0.0], f64::NEG_INFINITY).starts_with("semitones = -inf"));
+        assert!(refused(&[2e30], 1.0).starts_with("samples: 2"));
+        let got = pitch_shift(&[0.0; 9], 1.0, 999, &Cancel::default());
+        assert!(matches!(got, Err(Error::Parameter { parameter: "sample_rate", .. })));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn lengths_are_kept_and_values_bounded(
+            clip in prop::collection::vec(-1.0_f32..=1.0, 0..4000),
+            semitones in -24.0_f64..=24.0,
+        ) {
+            let out = shift(&clip, semitones);
+            prop_assert_eq!(out.len(), clip.len());
+            prop_assert!(out.iter().all(|x| x.abs() < 20.0));
+        }
+    }
 }

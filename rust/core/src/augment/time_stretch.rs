@@ -6,18 +6,18 @@
 //!
 //! - At a peak of the spectrum, by the phase that the previous output frame had, advanced by what the two
 //!   input frames measure. For a steady partial this is exact, whatever its frequency.
-//! - From a peak down to the valleys on both sides, by the peak's rotation: the bins of a partial stay in step
-//!   with each other.
+//! - From a peak down to the valleys on both sides, by the peak's rotation: the bins of a partial stay in
+//!   step with each other.
 //! - Where the group delay of a few neighbouring bins shows that their energy lies off the frame's centre (a
 //!   click), the rotation also changes from bin to bin, so that the energy's distance from the centre is
 //!   stretched as the time is. All frames that hold a click then put it at the same place.
-//! - A peak whose energy has just risen has no past worth keeping: there the rotation that the bins below reached
-//!   weighs more. So the bins of a click keep their relations over the whole spectrum.
+//! - A peak whose energy has just risen, and that no deep valley parts from the bins below, follows the
+//!   rotation that these have reached. So the bins of a click keep their relations over the whole spectrum.
 //!
 //! The first rule is the standard vocoder with an exact phase advance, the second is phase locking (Laroche
 //! and Dolson 1999); scaling the phase gradient over frequency is due to Prusa and Holighaus (2017).
 
-use super::{MAX_SAMPLE, check_range, check_samples};
+use super::{check_range, check_samples};
 use crate::par::Cancel;
 use crate::{Error, Result};
 use realfft::num_complex::Complex32;
@@ -25,14 +25,16 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::f32::consts::PI;
 use std::sync::Arc;
 
-/// Length of a frame: partials 30 Hz apart are resolved.
+/// Length of a frame. Partials 50 Hz apart stay 50 dB pure, those 25 Hz apart do not; a longer frame would tell
+/// these apart, but blur clicks that follow each other within 0.15 s.
 const FRAME_S: f64 = 0.128;
 /// Frames overlap threefold, the least at which the squares of the squared windows add up to a constant.
 const OVERLAP: usize = 3;
 /// Neighbouring bins whose group delay is measured together.
 const GROUP: usize = 8;
-/// Weight of the rotation that comes from the peak below against that from the previous frame.
-const VERTICAL_WEIGHT: f32 = 0.25;
+/// Weight of the rotation that comes from below, through the valley, against that from the previous frame.
+/// More keeps clicks in quick succession together, less the level of noise.
+const VERTICAL_WEIGHT: f32 = 2.0;
 /// A group delay beyond this part of the frame's half is the window's own edge, not a click.
 const DELAY_LIMIT: f32 = 0.8;
 /// Stretch rates that are accepted.
@@ -125,6 +127,9 @@ impl Stretcher {
         cancel: &Cancel,
     ) -> Result<()> {
         out.fill(0.0);
+        if samples.is_empty() || out.is_empty() {
+            return Ok(());
+        }
         let scale = safe_scale(samples);
         let (half, hop) = (self.window.len() as i64 / 2, self.hop as i64);
         let twist = 1.0 / rate as f32 - 1.0;
@@ -190,8 +195,8 @@ fn measure(scratch: &mut StretchScratch, twist: f32) {
     for (power, x) in power.iter_mut().zip(&*input) {
         *power = x.norm_sqr();
     }
-    // Energy-weighted sum of the phase steps between neighbours: its angle is the group delay. The frame starts
-    // half a length before its centre, which turns every step by pi: hence the minus.
+    // Energy-weighted sum of the phase steps between neighbours: its angle is the group delay. The frame
+    // starts half a length before its centre, which turns every step by pi: hence the minus.
     for (g, delay) in twists.iter_mut().enumerate() {
         let first = (g * GROUP).max(1);
         let last = ((g + 1) * GROUP).min(input.len());
@@ -222,7 +227,7 @@ fn rotate(scratch: &mut StretchScratch) {
         let mut vertical = Complex32::ZERO;
         if start > 0 {
             let through = (start..=peak).fold(reached, |rotation, b| rotation * twists[b / GROUP]);
-            vertical = through * (VERTICAL_WEIGHT * power[start]);
+            vertical = through * (VERTICAL_WEIGHT * power[start - 1]);
         }
         // The previous output's phase over the earlier input's is the rotation so far; the power its weight.
         let past = previous[peak] * earlier[peak].conj();
@@ -284,6 +289,137 @@ pub fn time_stretch(samples: &[f32], rate: f64, sample_rate: u32, cancel: &Cance
     }
     let mut out = vec![0.0; (samples.len() as f64 / rate).round_ties_even() as usize];
     stretcher.stretch_into(samples, rate, &mut out, &mut stretcher.scratch(), cancel)?;
-    debug_assert!(out.iter().all(|x| x.abs() <= 10.0 * MAX_SAMPLE));
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SAMPLE_RATE: u32 = 16_000;
+
+    fn stretch(samples: &[f32], rate: f64) -> Vec<f32> {
+        time_stretch(samples, rate, SAMPLE_RATE, &Cancel::default()).unwrap()
+    }
+
+    fn tone(hz: f64, length: usize) -> Vec<f32> {
+        let angle = |i: usize| std::f64::consts::TAU * hz * i as f64 / f64::from(SAMPLE_RATE);
+        (0..length).map(|i| angle(i).sin() as f32).collect()
+    }
+
+    /// Part of a signal that a sine of that frequency leaves over, in dB.
+    fn rest_db(samples: &[f32], hz: f64) -> f64 {
+        let angle = |i: usize| std::f64::consts::TAU * hz * i as f64 / f64::from(SAMPLE_RATE);
+        let part = |wave: fn(f64) -> f64| {
+            let products = samples.iter().enumerate().map(|(i, &x)| f64::from(x) * wave(angle(i)));
+            2.0 * products.sum::<f64>() / samples.len() as f64
+        };
+        let (sine, cosine) = (part(f64::sin), part(f64::cos));
+        let fitted = |i: usize| sine * angle(i).sin() + cosine * angle(i).cos();
+        let rest = samples.iter().enumerate().map(|(i, &x)| (f64::from(x) - fitted(i)).powi(2)).sum::<f64>();
+        10.0 * (rest / samples.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>()).log10()
+    }
+
+    #[test]
+    fn a_tone_stays_pure() {
+        // 500 Hz lies on a bin of the transform, whose spectrum holds but rounding errors further off.
+        for hz in [500.0, 505.0] {
+            let clip = tone(hz, 48_000);
+            for rate in [0.5, 0.8, 1.1, 2.0] {
+                let out = stretch(&clip, rate);
+                let middle = &out[out.len() / 2 - 6400..out.len() / 2 + 6400]; // whole periods
+                let rest = rest_db(middle, hz);
+                assert!(rest < -90.0, "{hz} Hz, rate {rate}: {rest} dB");
+            }
+        }
+    }
+
+    #[test]
+    fn overlapping_windows_add_up_to_one() {
+        for sample_rate in [1_000, 16_000, 44_100, 768_000] {
+            let plan = Stretcher::new(sample_rate).unwrap();
+            let length = plan.window.len();
+            assert!((0.09..0.19).contains(&(length as f64 / f64::from(sample_rate))));
+            for i in 0..plan.hop {
+                let places = (i..length).step_by(plan.hop);
+                let sum: f64 = places.map(|j| f64::from(plan.window[j] * plan.synthesis[j])).sum();
+                assert!((sum * length as f64 - 1.0).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_click_stays_where_it_belongs() {
+        let mut clip = vec![0.0; 32_000];
+        clip[12_345] = 0.9;
+        for rate in [0.5, 0.8, 1.1, 2.0] {
+            let out = stretch(&clip, rate);
+            let energy: f32 = out.iter().map(|x| x * x).sum();
+            let place = (12_345.0 / rate).round() as usize;
+            let near: f32 = out[place - 80..place + 80].iter().map(|x| x * x).sum();
+            assert!(near > 0.99 * energy, "rate {rate}: {}", near / energy);
+        }
+    }
+
+    #[test]
+    fn silence_stays_silent_and_nothing_stays_nothing() {
+        assert!(stretch(&[0.0; 5000], 1.3).iter().all(|&x| x == 0.0));
+        assert!(stretch(&[], 0.7).is_empty());
+        assert_eq!(stretch(&[0.5], 1.9).len(), 1);
+    }
+
+    #[test]
+    fn rate_1_changes_nothing() {
+        let clip = tone(440.0, 3000);
+        assert_eq!(stretch(&clip, 1.0), clip);
+    }
+
+    #[test]
+    fn the_level_does_not_matter() {
+        let clip = tone(440.0, 6000);
+        let expected = stretch(&clip, 1.2);
+        for level in [1e-38_f32, 1e-20, 1e-6, 1e29] {
+            let out = stretch(&clip.iter().map(|x| x * level).collect::<Vec<_>>(), 1.2);
+            for (a, b) in out.iter().zip(&expected) {
+                assert!((a / level - b).abs() < 1e-3, "level {level}: {} and {b}", a / level);
+            }
+        }
+        let least = f32::from_bits(1);
+        assert!(stretch(&[least; 5000], 0.9).iter().all(|x| x.is_finite()));
+    }
+
+    #[test]
+    fn bad_parameters_and_samples_are_refused() {
+        let refused = |samples: &[f32], rate, sample_rate| {
+            time_stretch(samples, rate, sample_rate, &Cancel::default()).unwrap_err().to_string()
+        };
+        assert_eq!(refused(&[0.0], 5.0, 16_000), "rate = 5: expected a number from 0.25 to 4");
+        assert!(refused(&[0.0], f64::NAN, 16_000).starts_with("rate = NaN"));
+        assert!(refused(&[0.0], 1.0, 0).starts_with("sample_rate = 0: expected"));
+        assert!(refused(&[0.0, f32::NAN], 1.0, 16_000).starts_with("samples: NaN at position 1"));
+        assert!(refused(&[f32::INFINITY], 1.0, 16_000).starts_with("samples: inf at position 0"));
+    }
+
+    #[test]
+    fn a_raised_flag_stops_it() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let got = time_stretch(&[0.0; 100], 1.5, SAMPLE_RATE, &cancel);
+        assert!(matches!(got, Err(Error::Interrupted)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn lengths_are_exact_and_values_bounded(
+            clip in prop::collection::vec(-1.0_f32..=1.0, 0..4000),
+            rate in 0.25_f64..=4.0,
+            sample_rate in 1_000_u32..50_000,
+        ) {
+            let out = time_stretch(&clip, rate, sample_rate, &Cancel::default()).unwrap();
+            prop_assert_eq!(out.len(), (clip.len() as f64 / rate).round_ties_even() as usize);
+            prop_assert!(out.iter().all(|x| x.abs() < 20.0));
+        }
+    }
 }

@@ -17,17 +17,20 @@ fn at(index: usize) -> impl Fn(Error) -> Error {
     }
 }
 
-/// Length of every clip of a batch that is not empty.
-fn common_length(clips: &[Samples<'_>]) -> Result<usize> {
-    let length = clips[0].len();
-    match clips.iter().position(|clip| clip.len() != length) {
-        None => Ok(length),
-        Some(other) => Err(Error::array(
+/// Number of frames of every clip of a batch; 0 without any clip.
+///
+/// # Errors
+/// [`Error::Array`] naming the clip if one is too short or of another length than the first.
+pub fn common_frames(plan: &LogMel, clips: &[Samples<'_>]) -> Result<usize> {
+    let Some(length) = clips.first().map(Samples::len) else { return Ok(0) };
+    if let Some(other) = clips.iter().position(|clip| clip.len() != length) {
+        return Err(Error::array(
             format!("batch[{other}]"),
             format!("{} samples", clips[other].len()),
             format!("{length} as batch[0] has, or clips of any length in a call of `each`"),
-        )),
+        ));
     }
+    plan.frames(length).map_err(at(0))
 }
 
 /// Log-Mel spectrograms of clips of equal length into `out`, `(clips, n_mels, frames)`; `masks` has a row for each
@@ -47,10 +50,7 @@ pub fn batch(
     if let Some(masks) = masks {
         mask::check(masks, clips.len())?;
     }
-    if clips.is_empty() {
-        return Ok(());
-    }
-    let frames = plan.frames(common_length(clips)?).map_err(at(0))?;
+    let frames = common_frames(plan, clips)?;
     let size = plan.n_mels() * frames;
     if out.len() != clips.len() * size {
         return Err(Error::array("out", format!("{} values", out.len()), format!("{}", clips.len() * size)));
@@ -62,7 +62,7 @@ pub fn batch(
         }
         Ok(())
     };
-    let outputs = out.chunks_exact_mut(size).collect();
+    let outputs = out.chunks_exact_mut(size.max(1)).collect();
     par::map(outputs, threads, cancel, || plan.scratch(), work)?;
     Ok(())
 }

@@ -11,7 +11,7 @@ mod stft;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{batch, each, statistics};
+pub use batch::{batch, common_frames, each, statistics};
 pub use files::{FileLogMels, each_from_files, from_files, statistics_from_files};
 pub use filterbank::{MelNorm, MelScale};
 pub use input::Samples;

@@ -1,0 +1,76 @@
+"""Kernels with threads work in a forked child after the parent used them; Ctrl-C ends a long call."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+import offkey
+
+
+@pytest.fixture
+def files(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{i}.wav" for i in range(12)]
+    for path in paths:
+        soundfile.write(path, rng.uniform(-1, 1, 4000), 16_000)
+    return paths
+
+
+def digest(paths):
+    batch = offkey.read_batch(paths, sample_rate=11_025, num_threads=4)
+    return hashlib.sha256(b"".join(batch)).hexdigest()  # small: a pipe that is full would block the child
+
+
+def child(paths, queue):
+    queue.put(digest(paths))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_batches_are_read_in_a_forked_child(files):
+    expected = digest(files)  # the parent has used its threads
+    context = multiprocessing.get_context("fork")
+    for _ in range(2):
+        queue = context.SimpleQueue()
+        process = context.Process(target=child, args=(files, queue))
+        process.start()
+        process.join(60)
+        assert process.exitcode == 0, "the forked child hangs or died"
+        assert queue.get() == expected
+    assert digest(files) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+def test_ctrl_c_ends_a_long_batch(files):
+    """The batch would take minutes; the process must end by KeyboardInterrupt soon after the signal."""
+    code = """
+import sys
+import offkey
+paths = sys.argv[1:] * 200_000
+print("begin", flush=True)
+try:
+    offkey.read_batch(paths, sample_rate=44_100, num_threads=2)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, files[:1])], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "begin\n"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert out == "interrupted\n"
+    assert process.returncode == 0
