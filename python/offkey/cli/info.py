@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from offkey import audio, datasets
+from offkey import audio, datasets, detector_file
 from offkey.cli import console
 from offkey.detector import load
 
@@ -33,7 +33,7 @@ def info(path: Path, /, *, json: bool = False) -> None:
 def _facts(path: Path) -> dict[str, Any]:
     if path.is_dir():
         return _folder(path)
-    if path.suffix == ".offkey":
+    if detector_file.is_one(path):
         return {"kind": "detector", "path": str(path), **load(path).describe()}
     return {"kind": "sound file", "path": str(path), **dataclasses.asdict(audio.info(path))}
 
