@@ -238,7 +238,7 @@ class Detector:
                 fused = fusion.apply(raw, [rows.machine_ids[i] for i in part.positions])
                 rows.fill(part.positions, raw, fused, fusion.machine_ids)
         advice = ", so the detector hears silence there, unless it was trained on such recordings"
-        for note in (*rates.notes("recordings", advice=advice), *rows.unknown_ids(fusion.machine_ids)):
+        for note in (*rates.notes("recording", advice=advice), *rows.unknown_ids(fusion.machine_ids)):
             warnings.warn(note, OffkeyWarning, stacklevel=2)
         return rows.table()
 

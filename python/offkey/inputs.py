@@ -43,19 +43,23 @@ class SourceRates:
 
     def __init__(self, wanted: int) -> None:
         self._wanted = wanted
-        self._found: dict[int, list[object]] = {}
+        self._found: dict[int, tuple[int, object]] = {}  # rate -> how many, and the first
 
     def add(self, paths: Iterable[object], rates: Iterable[int]) -> None:
         """Enter some recordings."""
         for path, rate in zip(paths, rates, strict=True):
             if rate != self._wanted:
-                self._found.setdefault(rate, []).append(path)
+                count, first = self._found.get(int(rate), (0, path))
+                self._found[int(rate)] = count + 1, first
 
     def notes(self, what: str, *, advice: str) -> tuple[str, ...]:
-        """Return a sentence for each other rate; `advice` is for rates that lack the upper bands."""
+        """Return a sentence for each other rate; `what` is a noun, `advice` for rates that lack the upper bands."""
         notes = []
-        for rate, paths in sorted(self._found.items()):
-            text = f"{len(paths)} {what}: resampled from {rate} to {self._wanted} Hz, the first of them {paths[0]}"
+        for rate, (count, first) in sorted(self._found.items()):
+            text = (
+                f"resampled from {rate} to {self._wanted} Hz: {count} {what}{'s' * (count > 1)}, "
+                f"the first of them {first}"
+            )
             if rate < self._wanted:
                 text += f"; they hold nothing above {rate // 2} Hz{advice}"
             notes.append(text)
@@ -159,7 +163,7 @@ class AudioTraining:
             paths, (info(path).sample_rate for path in paths)
         )  # the headers alone: the kernel keeps no rates
         return rates.notes(
-            "training clips",
+            "training clip",
             advice=", so their upper Mel bins are empty; where all recordings are like that, give the recipe "
             "their rate as features.sample_rate",
         )

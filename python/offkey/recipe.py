@@ -236,7 +236,8 @@ class Recipe(_Section, frozen=True):
         try:
             return msgspec.convert(tree, cls)
         except msgspec.ValidationError as error:
-            raise RecipeError(f"recipe: {error}") from None
+            text = str(error)
+            raise RecipeError(text if text.startswith("recipe ") else f"recipe: {text}") from None
 
 
 _SMALL_NETWORK = Network(subsampling="separable4", subsampling_channels=32, blocks=2, dim=64, ffn_dim=256)

@@ -95,8 +95,8 @@ class Rows:
         """Say which of the IDs are not known."""
         unknown = Counter(i for i in self.machine_ids if i is not None and i not in known)
         return [
-            f"{count} recordings of ID {machine_id!r}: the detector knows only {', '.join(known)}, and scores each "
-            "as the one that it is nearest to (column scored_as)"
+            f"ID {machine_id!r} is not known to the detector, which knows {', '.join(known)}: {count} "
+            f"recording{'s' * (count > 1)} scored as the ID that each is nearest to (column scored_as)"
             for machine_id, count in sorted(unknown.items())
         ]
 

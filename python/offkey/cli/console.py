@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 __all__ = ["Bars", "bars", "error", "note", "print_json", "result", "stderr", "warn"]
@@ -91,9 +91,8 @@ def bars() -> Iterator[Bars]:
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[state]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
         yield Bars(progress)

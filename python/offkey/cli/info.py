@@ -12,6 +12,8 @@ from offkey.detector import load
 
 __all__ = ["info"]
 
+_LONG = 30  # letters of a text that stands on a line of its own
+
 
 def info(path: Path, /, *, json: bool = False) -> None:
     """Say what a file or a folder is: a trained detector, a sound file, or a folder of recordings.
@@ -50,5 +52,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return "".join(f"\n  {name + ':':<14} {_plain(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value))
+        texts = [_plain(item) for item in value]
+        return ", ".join(texts) if all(len(text) < _LONG for text in texts) else "\n  - ".join(["", *texts])
     return str(value)

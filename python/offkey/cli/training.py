@@ -27,13 +27,13 @@ class TrainingDisplay:
         match event:
             case events.StageStarted():
                 self._steps_per_epoch = event.steps_per_epoch
-                self._name = f"stage {event.stage}, {' + '.join(event.tasks)}"
-                self._task = self._bars.add(self._name, event.epochs * event.steps_per_epoch)
+                self._name = f"stage {event.stage} ({', '.join(event.tasks)})"
+                self._task = self._bars.add(f"stage {event.stage}", event.epochs * event.steps_per_epoch)
             case events.StepEnded() if self._task is not None:
                 self._bars.update(self._task, (event.epoch - 1) * self._steps_per_epoch + event.step)
             case events.EpochEnded() if self._task is not None:
-                shown = f"epoch {event.epoch}/{event.epochs}, {_shown(event.losses)}"
-                self._bars.update(self._task, event.epoch * self._steps_per_epoch, state=shown)
+                state = f"epoch {event.epoch}/{event.epochs}, loss {event.losses['total']:.3f}"
+                self._bars.update(self._task, event.epoch * self._steps_per_epoch, state=state)
                 if event.epoch == event.epochs:
                     self._bars.remove(self._task)
                     self._task = None
