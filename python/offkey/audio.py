@@ -79,6 +79,8 @@ class AudioBatch(Sequence[NDArray[np.float32]]):
         Samples a second of every clip; 0 if no file could be read and no rate was asked for.
     paths : list of Path
         The files, in order.
+    source_rates : (clips,) int64
+        Samples a second of each file before it was resampled; 0 where it could not be read.
     lengths : (clips,) int64
         Samples of each clip.
     errors : dict of int to Exception
@@ -91,13 +93,18 @@ class AudioBatch(Sequence[NDArray[np.float32]]):
         *,
         sample_rate: int,
         paths: Sequence[Path],
+        source_rates: Sequence[int] | None = None,
         errors: dict[int, OffkeyError | OSError] | None = None,
     ) -> None:
         if len(clips) != len(paths):
             raise ArrayError(f"clips: {len(clips)} arrays for {len(paths)} paths; expected one for each")
+        rates = [sample_rate] * len(paths) if source_rates is None else source_rates
+        if len(rates) != len(paths):
+            raise ArrayError(f"source_rates: {len(rates)} for {len(paths)} paths; expected one for each")
         self._clips = list(clips)
         self.sample_rate = sample_rate
         self.paths = list(paths)
+        self.source_rates: NDArray[np.int64] = np.array(rates, dtype=np.int64)
         self.errors = dict(errors or {})
 
     def __len__(self) -> int:
@@ -225,8 +232,8 @@ def read_batch(
         on_error == "collect",
         _threads(num_threads),
     )
-    errors = {index: error for index, (_, _, error) in enumerate(items) if error is not None}
-    rates = {rate: index for index, (_, rate, error) in reversed(list(enumerate(items))) if error is None}
+    errors = {index: error for index, (*_, error) in enumerate(items) if error is not None}
+    rates = {rate: index for index, (_, rate, _, error) in reversed(list(enumerate(items))) if error is None}
     if len(rates) > 1:
         (rate_a, first), (rate_b, second) = sorted(rates.items(), key=operator.itemgetter(1))[:2]
         raise AudioError(
@@ -234,9 +241,10 @@ def read_batch(
             "give sample_rate to resample all files to one rate"
         )
     return AudioBatch(
-        [samples for samples, _, _ in items],
+        [samples for samples, *_ in items],
         sample_rate=next(iter(rates), sample_rate or 0),
         paths=[Path(file) for file in files],
+        source_rates=[source_rate for _, _, source_rate, _ in items],
         errors=errors,
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from offkey import datasets
 from offkey.detector import Detector
-from offkey.errors import DatasetError
+from offkey.errors import MissingExtraError
 from offkey.evaluation.protocols import Evaluation, evaluate
 from offkey.features import LogMel
 from offkey.recipe import Recipe
@@ -48,7 +49,8 @@ def demo(
     Parameters
     ----------
     out
-        A folder, made if it does not exist: recordings, detectors, scores and the picture go there.
+        A folder, made if it does not exist: recordings, detectors, scores and the picture go there. Recordings of
+        an earlier demonstration with the same seed are used again.
     seed
         Every random choice follows from it.
     on_step
@@ -61,13 +63,12 @@ def demo(
     Raises
     ------
     DatasetError
-        If the folder holds something already.
+        If the folder holds recordings of another seed, or something else.
     MissingExtraError
         If torch or matplotlib is not installed.
     """
     out = Path(out)
-    if out.exists() and any(out.iterdir()):
-        raise DatasetError(f"{out}: not empty; give the demonstration a new folder with --out, or remove it")
+    _check_extras()
     say = on_step or (lambda _text: None)
     clock = _Clock()
     say("1/4  Synthesising fans, pumps, sliders and valves in a noisy factory")
@@ -78,6 +79,7 @@ def demo(
         clips_test_normal=20,
         clips_test_anomaly=20,
         seed=seed,
+        resume=True,
         progress=on_progress,
     )
     clock.lap("synthesis")
@@ -101,6 +103,15 @@ def demo(
     return DemoResult(
         evaluations=evaluations, picture=out / "overview.png", detectors=detectors, seconds=clock.laps
     )
+
+
+def _check_extras() -> None:
+    """Refuse at the start what would fail at the end."""
+    missing = [name for name in ("torch", "matplotlib", "sklearn") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"the demonstration needs {', '.join(missing)}: pip install 'offkey[train,report]'"
+        )
 
 
 def _panel(name: str, detector: Detector, data: datasets.Dataset, scores: ScoreTable) -> Panel:

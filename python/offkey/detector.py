@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from offkey import detector_file, inputs
-from offkey.datasets import Clips, Dataset, LogMelArrays, find_audio, parse_machine_id
-from offkey.errors import DatasetError, DetectorFileError, MissingExtraError, ParameterError
+from offkey.datasets import Clips, Dataset, LogMelArrays
+from offkey.errors import (
+    ArrayError,
+    DatasetError,
+    DetectorFileError,
+    DeviceError,
+    MissingExtraError,
+    OffkeyError,
+    OffkeyWarning,
+    ParameterError,
+)
+from offkey.features import LogMel
 from offkey.inlier import InlierModel
 from offkey.recipe import Recipe
-from offkey.scoring.fusion import Fused, Fusion
+from offkey.rows import Recordings, Rows
+from offkey.scoring.fusion import Fusion
 from offkey.scoring.table import ScoreTable
 
 __all__ = ["Detector", "Recordings", "load"]
 
-Recordings: TypeAlias = (
-    str | os.PathLike[str] | Sequence[str] | Sequence[os.PathLike[str]] | Clips | LogMelArrays
-)
-"""A folder, a file, several of them, a table of clips, or log-Mel arrays."""
 
 _MODELS = {
     "spectral": "offkey.spectral.model:SpectralModel",
@@ -54,6 +62,8 @@ class Detector:
         """The machine type that the detector was fitted to."""
         self.notes: tuple[str, ...] = ()
         """What a user should know of the fit."""
+        self.unread: tuple[str, ...] = ()
+        """Which training recordings could not be read, and why; not saved."""
         self._models: dict[str, InlierModel] = {}
         self._fusion: Fusion | None = None
 
@@ -74,6 +84,7 @@ class Detector:
         device: str = "auto",
         num_threads: int | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
         on_event: Callable[[Any], None] | None = None,
     ) -> Self:
         """Learn from the normal training clips of `data`; its test clips and their labels are never looked at.
@@ -90,6 +101,8 @@ class Detector:
             Threads of the kernels; all cores if None. The result does not depend on it.
         checkpoint
             A file that the network writes after each epoch; a fit that was interrupted goes on from it.
+        on_progress
+            Called with (done, total) recordings while they are read.
         on_event
             Called with the events of `offkey.training.events` while the network trains.
 
@@ -106,9 +119,13 @@ class Detector:
             If the device is not there.
         MissingExtraError
             If the recipe has a network and torch is not installed.
+        ParameterError
+            If a parameter, or a size in the recipe, is outside its range.
+        TrainingError
+            If the checkpoint is of another training, or there is nothing for the network to learn.
         """
-        network = _model_class("network") if self.recipe.network else None  # a missing torch is said at once
-        clips = inputs.training(self.recipe, data, num_threads=num_threads)
+        network = self._check(data, seed=seed, device=device, checkpoint=checkpoint)
+        clips = inputs.training(self.recipe, data, num_threads=num_threads, on_progress=on_progress)
         models: dict[str, InlierModel] = {}
         if self.recipe.spectral:
             # Its matrices are small: the threads of a BLAS would wait for each other longer than they compute,
@@ -136,10 +153,34 @@ class Detector:
                 on_event=on_event or ignore,
             )
         data_notes = data.notes if isinstance(data, Dataset) else ()
+        fusion = Fusion.fit(list(models.values()), self.recipe.scoring)
         self.machine = data.machine if isinstance(data, Dataset) else None
-        self.notes = (*data_notes, *clips.notes, *(note for model in models.values() for note in model.notes))
-        self._models, self._fusion = models, Fusion.fit(list(models.values()), self.recipe.scoring)
+        model_notes = (note for model in models.values() for note in model.notes)
+        self.notes = (*data_notes, *clips.notes, *model_notes, *fusion.notes)
+        self.unread = clips.unread
+        self._models, self._fusion = models, fusion
         return self
+
+    def _check(
+        self, data: object, *, seed: int, device: str, checkpoint: str | os.PathLike[str] | None
+    ) -> Any | None:
+        """Refuse before any decoding what cannot end well; return the network's class if there is one."""
+        if not isinstance(data, Dataset | LogMelArrays):
+            raise ParameterError(
+                f"data: given {type(data).__name__}; expected what offkey.datasets.load gives, or LogMelArrays"
+            )
+        if seed < 0:
+            raise ParameterError(f"seed = {seed}: expected a whole number from 0")
+        if self.recipe.network is None:
+            _check_device(device)
+            if checkpoint is not None:
+                raise ParameterError(
+                    f"checkpoint: recipe {self.recipe.name!r} has no network whose training could be interrupted"
+                )
+            return None
+        network = _model_class("network")  # a missing torch is said at once
+        network.check(self.recipe, device=device, checkpoint=Path(checkpoint) if checkpoint else None)
+        return network
 
     def score(
         self,
@@ -177,18 +218,85 @@ class Detector:
             If a folder or file does not exist.
         DatasetError
             If there is no recording.
+        DeviceError
+            If the device is not there.
+
+        Warns
+        -----
+        OffkeyWarning
+            If recordings were resampled, or an ID is not known.
         """
         fusion = self._fitted()
+        _check_device(device)
         if "network" in self._models:
             cast(Any, self._models["network"]).use_device(device)
-        rows = _Rows.of(recordings, self.machine, machine_id)
+        rows = Rows.of(recordings, self.machine, machine_id, self.machine_ids)
+        rates = inputs.SourceRates(self.recipe.features.sample_rate)
         for chunk in rows.chunks(self.recipe, num_threads, on_progress):
             rows.errors |= chunk.errors
-            if len(chunk.positions):
-                raw = self._raw(chunk)
-                fused = fusion.apply(raw, [rows.machine_ids[i] for i in chunk.positions])
-                rows.fill(chunk.positions, raw, fused, fusion.machine_ids)
+            rates.add((rows.paths[i] for i in chunk.positions[: len(chunk.source_rates)]), chunk.source_rates)
+            for part, raw in self._raw_parts(chunk, rows):
+                fused = fusion.apply(raw, [rows.machine_ids[i] for i in part.positions])
+                rows.fill(part.positions, raw, fused, fusion.machine_ids)
+        advice = ", so the detector hears silence there, unless it was trained on such recordings"
+        for note in (*rates.notes("recording", advice=advice), *rows.unknown_ids(fusion.machine_ids)):
+            warnings.warn(note, OffkeyWarning, stacklevel=2)
         return rows.table()
+
+    def _raw_parts(
+        self, chunk: inputs.Chunk, rows: Rows
+    ) -> Iterator[tuple[inputs.Chunk, dict[str, np.ndarray]]]:
+        """Yield the scores of a chunk; clip by clip where one cannot be scored, which then has an error."""
+        if not len(chunk.positions):
+            return
+        try:
+            yield chunk, self._raw(chunk)
+        except ArrayError as error:
+            if len(chunk.positions) > 1:
+                for part in chunk.split():
+                    yield from self._raw_parts(part, rows)
+            else:
+                position = int(chunk.positions[0])
+                rows.errors[position] = ArrayError(f"{rows.paths[position]}: {error}")
+
+    def score_oracle(
+        self, test: Clips, *, device: str = "auto", num_threads: int | None = None
+    ) -> ScoreTable:
+        """Score labelled test clips by the combination of scores that their own labels rank best.
+
+        It peeks, and so is no result: for comparison with tables of papers that chose by test data.
+
+        Parameters
+        ----------
+        test
+            Clips of known IDs with labels of both classes.
+        device, num_threads
+            As for `score`.
+
+        Returns
+        -------
+        ScoreTable
+            As `score` gives it, but for `anomaly_score`; without decisions.
+
+        Raises
+        ------
+        DatasetError
+            If a clip cannot be read, or its ID or its label is not known.
+        """
+        table = self.score(test, device=device, num_threads=num_threads)
+        for row in table.rows():
+            if row["error"] or row["label"] is None or row["machine_id"] not in self.machine_ids:
+                reason = row["error"] or "its label or its ID is not known"
+                raise DatasetError(f"oracle: {row['path']}: {reason}; expected labelled clips of known IDs")
+        fusion = self._fitted()
+        raw = {name: table.scores(name) for name in fusion.score_names}
+        ids = [str(machine_id) for machine_id in table.machine_id]
+        _, scores = fusion.oracle(raw, ids, table.label)
+        rows = [
+            row | {"anomaly_score": score, "decision": None}
+            for row, score in zip(table.rows(), scores.tolist(), strict=True)
+        ]
+        return ScoreTable.from_rows(rows)
 
     def embeddings(self, recordings: Recordings, *, num_threads: int | None = None) -> np.ndarray:
         """Return the network's embeddings ``(clips, embedding_dim)`` float64 of recordings as `score` takes them.
@@ -204,7 +312,9 @@ class Detector:
         if "network" not in self._models:
             raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
         parts = []
-        for chunk in _Rows.of(recordings, self.machine, None).chunks(self.recipe, num_threads, None):
+        for chunk in Rows.of(recordings, self.machine, None, self.machine_ids).chunks(
+            self.recipe, num_threads, None
+        ):
             for error in chunk.errors.values():
                 raise error
             parts.append(cast(Any, self._models["network"]).embeddings(chunk.logmels))
@@ -248,16 +358,60 @@ class Detector:
         """
         arrays, metadata = detector_file.read(Path(path))
         try:
-            detector = cls(Recipe.from_json(metadata["recipe"]))
-            detector.machine, detector.notes = metadata["machine"], tuple(metadata["notes"])
-            for name, state in metadata["models"].items():
-                detector._models[name] = _model_class(name).from_state(
-                    detector.recipe, _part(arrays, name), state
-                )
-            detector._fusion = Fusion.from_state(metadata["fusion"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DetectorFileError(f"{path}: its contents contradict each other: {error!r}") from error
+            return cls._restored(arrays, metadata)
+        except (MissingExtraError, DeviceError):
+            raise
+        except OffkeyError as error:
+            raise DetectorFileError(f"{path}: {_in_one_line(error)}") from None
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            MemoryError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as e:
+            # Arrays of other shapes and metadata of other kinds than `save` writes: whatever stumbles over them
+            # first, to the user it is the file.
+            raise DetectorFileError(
+                f"{path}: its contents contradict each other: {type(e).__name__}: {_in_one_line(e)}"
+            ) from e
+
+    @classmethod
+    def _restored(cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
+        detector = cls(Recipe.from_json(metadata["recipe"]))
+        detector.machine, detector.notes = metadata["machine"], tuple(metadata["notes"])
+        if not all(isinstance(text, str) for text in (detector.machine or "", *detector.notes)):
+            raise DetectorFileError("machine or notes: expected texts")
+        expected = {name for name in _MODELS if getattr(detector.recipe, name)}
+        if set(metadata["models"]) != expected:
+            raise DetectorFileError(
+                f"models: has {', '.join(metadata['models'])}; its recipe asks for {', '.join(expected)}"
+            )
+        for name, state in metadata["models"].items():
+            model = _model_class(name).from_state(detector.recipe, _part(arrays, name), state)
+            detector._models[name] = model
+        detector._fusion = Fusion.from_state(metadata["fusion"])
+        detector._check_on_silence()
         return detector
+
+    def _check_on_silence(self) -> None:
+        """Score a made-up clip: parts of a file that do not fit each other show here, not at the first recording."""
+        fusion = self._fitted()
+        features = self.recipe.features
+        LogMel.from_recipe(features)
+        silence = LogMelArrays(logmels=np.zeros((1, features.n_mels, 8), np.float32), machine_ids=("?",))
+        raw = self._raw(next(inputs.chunks_of_arrays(features, silence)))
+        shapes = {name: matrix.shape for name, matrix in raw.items()}
+        expected = {name: (1, len(fusion.machine_ids)) for name in fusion.score_names}
+        own = {model.machine_ids for model in self._models.values()}
+        if shapes != expected or own != {fusion.machine_ids}:
+            raise DetectorFileError(
+                f"its models give {shapes} for the IDs {own}; expected {expected} for {fusion.machine_ids}"
+            )
+        if not all(np.isfinite(matrix).all() for matrix in raw.values()):
+            raise DetectorFileError("its models give scores that are not finite")
 
     def describe(self) -> dict[str, Any]:
         """Return what the detector is, as plain data: recipe, machine, IDs, scores, thresholds, notes."""
@@ -303,87 +457,22 @@ def _model_class(name: str) -> Any:
         ) from None
 
 
+def _check_device(device: str) -> None:
+    """Refuse an unknown device, and CUDA where there is none, whether or not there is a network to use it."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ParameterError(f"device = {device!r}: expected auto, cpu or cuda")
+    if device == "cuda":
+        _model_class("network")  # a missing torch is said
+        from offkey.training.device import resolve_device
+
+        resolve_device("cuda")
+
+
+def _in_one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) < 400 else text[:400] + " ..."
+
+
 def _part(arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
     prefix = f"{name}."
     return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-
-
-class _Rows:
-    """The columns of a score table while they are filled, chunk by chunk."""
-
-    def __init__(
-        self,
-        source: Sequence[Path] | LogMelArrays,
-        *,
-        machine: str | None,
-        machine_ids: Sequence[str | None],
-        labels: Sequence[int | None],
-        paths: Sequence[str],
-    ) -> None:
-        self.machine_ids = list(machine_ids)
-        self.errors: dict[int, Exception] = {}
-        self._source = source
-        self._machine = machine
-        self._labels = list(labels)
-        self._paths = list(paths)
-        self._scores: dict[str, np.ndarray] = {}
-        self._scored_as: list[str | None] = [None] * len(paths)
-        self._decision: list[int | None] = [None] * len(paths)
-
-    @classmethod
-    def of(cls, recordings: Recordings, machine: str | None, machine_id: str | None) -> _Rows:
-        """Return a row for each recording; `machine_id` is that of all of them, or None."""
-        if isinstance(recordings, LogMelArrays):
-            ids: list[str | None] = [machine_id or own for own in recordings.machine_ids]
-            names = [f"clip {i}" for i in range(len(ids))]
-            return cls(recordings, machine=machine, machine_ids=ids, labels=[None] * len(ids), paths=names)
-        if isinstance(recordings, Clips):
-            if not len(recordings):
-                raise DatasetError(
-                    "recordings: the table of clips is empty; expected at least one clip to score"
-                )
-            ids = [machine_id or own for own in recordings.machine_ids]
-            paths, labels = recordings.paths, [clip.label for clip in recordings]
-        else:
-            paths = find_audio(recordings)
-            ids = [machine_id or parse_machine_id(path) for path in paths]
-            labels = [None] * len(paths)
-        names = [str(path) for path in paths]
-        return cls(paths, machine=machine, machine_ids=ids, labels=labels, paths=names)
-
-    def chunks(
-        self, recipe: Recipe, num_threads: int | None, on_progress: inputs.Progress | None
-    ) -> Iterator[inputs.Chunk]:
-        """Decode chunk by chunk."""
-        if isinstance(self._source, LogMelArrays):
-            return inputs.chunks_of_arrays(recipe.features, self._source)
-        return inputs.chunks_of_files(
-            recipe.features, self._source, num_threads=num_threads, on_progress=on_progress
-        )
-
-    def fill(
-        self, positions: np.ndarray, raw: dict[str, np.ndarray], fused: Fused, known: Sequence[str]
-    ) -> None:
-        """Enter the scores of some clips: of each clip the column of the ID that it was scored as."""
-        rows = np.arange(len(positions))
-        own = {name: matrix[rows, fused.column] for name, matrix in raw.items()}
-        for name, values in (own | {"anomaly_score": fused.anomaly_score}).items():
-            column = self._scores.setdefault(name, np.full(len(self._paths), np.nan))
-            column[positions] = values
-        for position, column_index, decision in zip(positions, fused.column, fused.decision, strict=True):
-            self._scored_as[position] = known[column_index]
-            self._decision[position] = int(decision)
-
-    def table(self) -> ScoreTable:
-        """Return the finished table."""
-        scores: dict[str, Any] = dict(self._scores)
-        return ScoreTable(
-            path=self._paths,
-            machine_type=[self._machine] * len(self._paths),
-            machine_id=self.machine_ids,
-            scored_as=self._scored_as,
-            **scores,
-            decision=self._decision,
-            label=self._labels,
-            error=[str(self.errors[i]) if i in self.errors else None for i in range(len(self._paths))],
-        )

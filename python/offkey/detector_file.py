@@ -13,7 +13,7 @@ from offkey import __version__
 from offkey.errors import DetectorFileError
 from offkey.files import atomic_path
 
-__all__ = ["FORMAT_VERSION", "read", "write"]
+__all__ = ["FORMAT_VERSION", "is_one", "read", "write"]
 
 FORMAT_VERSION = 1
 """Raised by one whenever older versions of offkey could no longer read what this one writes."""
@@ -38,6 +38,20 @@ def write(path: Path | str, arrays: dict[str, np.ndarray], metadata: dict[str, A
     content = save(arrays, metadata={_LABEL: json.dumps(label, sort_keys=True, allow_nan=False)})
     with atomic_path(path) as scratch:
         scratch.write_bytes(content)
+
+
+def is_one(path: Path | str) -> bool:
+    """Say whether a file is meant to be a detector, whole or damaged: by its name or its first bytes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        # The length of a JSON object in 8 bytes, and its first byte: no sound file begins so.
+        return path.suffix == ".offkey" or ((head := file.read(9))[8:] == b"{" and head[6:8] == b"\0\0")
 
 
 def read(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -10,6 +10,7 @@ __all__ = [
     "DeviceError",
     "MissingExtraError",
     "OffkeyError",
+    "OffkeyWarning",
     "ParameterError",
     "RecipeError",
     "TrainingError",
@@ -19,6 +20,10 @@ __all__ = [
 
 class OffkeyError(Exception):
     """Base class of every exception that offkey itself raises."""
+
+
+class OffkeyWarning(UserWarning):
+    """What a user should know of a call that goes on: recordings of another rate, IDs that are not known."""
 
 
 class AudioError(OffkeyError, ValueError):

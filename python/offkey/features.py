@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offkey import _native
-from offkey.errors import ArrayError, OffkeyError, ParameterError
+from offkey.errors import ArrayError, OffkeyError, OffkeyWarning, ParameterError
 
 if TYPE_CHECKING:
     from offkey.recipe import Features
@@ -135,7 +135,7 @@ class LogMel:
             warnings.warn(
                 f"LogMel: {len(empty)} of {self.n_mels} Mel filters hold no frequency of the spectrum and "
                 f"stay at the floor ({named}); take a larger n_fft than {self.n_fft} or fewer n_mels",
-                UserWarning,
+                OffkeyWarning,
                 stacklevel=3,
             )
 

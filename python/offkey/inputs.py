@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from offkey.audio import read_batch
+from offkey.audio import info, read_batch
 from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.errors import ArrayError, DatasetError
 from offkey.features import ClipStatistics, LogMel, clip_statistics
@@ -24,6 +24,8 @@ __all__ = [
     "ArrayTraining",
     "AudioTraining",
     "Chunk",
+    "Progress",
+    "SourceRates",
     "Training",
     "chunks_of_arrays",
     "chunks_of_files",
@@ -31,8 +33,38 @@ __all__ = [
 ]
 
 _CHUNK = 64  # clips decoded at a time: 40 MB of 10 s clips at 16 kHz
+_CHUNK_BYTES = 100_000_000  # of files, whatever their number: hour-long recordings are decoded one by one
+_MOST_NAMED = 20  # unreadable files that notes name one by one
 
 Progress = Callable[[int, int], None]
+
+
+class SourceRates:
+    """Keeps count of recordings whose rate is not the one that the features are computed at."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._found: dict[int, tuple[int, object]] = {}  # rate -> how many, and the first
+
+    def add(self, paths: Iterable[object], rates: Iterable[int]) -> None:
+        """Enter some recordings."""
+        for path, rate in zip(paths, rates, strict=True):
+            if rate != self._wanted:
+                count, first = self._found.get(int(rate), (0, path))
+                self._found[int(rate)] = count + 1, first
+
+    def notes(self, what: str, *, advice: str) -> tuple[str, ...]:
+        """Return a sentence for each other rate; `what` is a noun, `advice` for rates that lack the upper bands."""
+        notes = []
+        for rate, (count, first) in sorted(self._found.items()):
+            text = (
+                f"resampled from {rate} to {self._wanted} Hz: {count} {what}{'s' * (count > 1)}, "
+                f"the first of them {first}"
+            )
+            if rate < self._wanted:
+                text += f"; they hold nothing above {rate // 2} Hz{advice}"
+            notes.append(text)
+        return tuple(notes)
 
 
 class Training(Protocol):
@@ -41,6 +73,8 @@ class Training(Protocol):
     machine_ids: tuple[str, ...]
     groups: tuple[str, ...]
     notes: tuple[str, ...]
+    unread: tuple[str, ...]
+    """Which recordings could not be read, and why."""
 
     def statistics(self) -> ClipStatistics:
         """Clip statistics of the target type's clips."""
@@ -52,7 +86,13 @@ class Training(Protocol):
 # ---------------------------------------------------------------------------------------------- training
 
 
-def training(recipe: Recipe, data: Dataset | LogMelArrays, *, num_threads: int | None = None) -> Training:
+def training(
+    recipe: Recipe,
+    data: Dataset | LogMelArrays,
+    *,
+    num_threads: int | None = None,
+    on_progress: Progress | None = None,
+) -> Training:
     """Return the training clips of a dataset, those left out that cannot be read.
 
     Raises
@@ -62,26 +102,56 @@ def training(recipe: Recipe, data: Dataset | LogMelArrays, *, num_threads: int |
     """
     if isinstance(data, LogMelArrays):
         return ArrayTraining(recipe.features, data)
-    return AudioTraining(recipe.features, data, num_threads=num_threads)
+    return AudioTraining(
+        recipe.features,
+        data,
+        needs_others=recipe.network is not None,
+        num_threads=num_threads,
+        on_progress=on_progress,
+    )
 
 
 class AudioTraining:
     """Recordings, decoded when they are needed: a set of any size fits in memory."""
 
-    def __init__(self, features: Features, data: Dataset, *, num_threads: int | None) -> None:
+    def __init__(
+        self,
+        features: Features,
+        data: Dataset,
+        *,
+        needs_others: bool,
+        num_threads: int | None,
+        on_progress: Progress | None,
+    ) -> None:
         self._features = features
-        self._num_threads = num_threads
-        own, self._statistics, own_notes = self._readable(data.train, f"training clips of {data.machine}")
-        others, _, other_notes = self._readable(data.others, "clips of other types")
-        if not own:
-            raise DatasetError(
-                f"machine type {data.machine!r}: none of its {len(data.train)} normal training clips can be read; "
-                + "; ".join(own_notes)
+        logmel = LogMel.from_recipe(features, num_threads=num_threads)
+        own, others = data.train, data.others if needs_others else Clips()
+        every = own + others
+        parts: list[ClipStatistics] = []
+        errors: dict[int, str] = {}
+        for start in range(0, len(every), _CHUNK):
+            part, failed = logmel.statistics_from_files(
+                every.paths[start : start + _CHUNK], channel=features.channel, on_error="collect"
             )
-        self._own, self._others = own, others
-        self.machine_ids = tuple(c.machine_id or "?" for c in own)
-        self.groups = tuple(own.groups)
-        self.notes = (*own_notes, *other_notes)
+            parts.append(part)
+            errors |= {start + i: str(error) for i, error in failed.items()}
+            if on_progress:
+                on_progress(min(start + _CHUNK, len(every)), len(every))
+        kept = [i for i in range(len(own)) if i not in errors]
+        if not kept:
+            raise DatasetError(
+                f"machine type {data.machine!r}: none of its {len(own)} normal training clips can be read: "
+                + "; ".join(list(errors.values())[:3] + ["..."] * (len(own) > 3))
+            )
+        self._statistics = ClipStatistics(
+            *(np.concatenate(columns)[kept] for columns in zip(*parts, strict=True))
+        )
+        self._own = own.take(kept)
+        self._others = others.take([i for i in range(len(others)) if len(own) + i not in errors])
+        self.machine_ids = tuple(c.machine_id or "?" for c in self._own)
+        self.groups = tuple(self._own.groups)
+        self.unread = tuple(errors.values())
+        self.notes = (*_unread_notes(self.unread), *self._rate_notes())
 
     def statistics(self) -> ClipStatistics:
         """Clip statistics ``(clips, n_mels)`` of the target type's clips."""
@@ -99,20 +169,30 @@ class AudioTraining:
             "other_groups": tuple(self._others.groups),
         }
 
-    def _readable(self, clips: Clips, what: str) -> tuple[Clips, ClipStatistics, tuple[str, ...]]:
-        logmel = LogMel.from_recipe(self._features, num_threads=self._num_threads)
-        statistics, errors = logmel.statistics_from_files(
-            clips.paths, channel=self._features.channel, on_error="collect"
+    def _rate_notes(self) -> tuple[str, ...]:
+        rates = SourceRates(self._features.sample_rate)
+        paths = [*self._own.paths, *self._others.paths]
+        rates.add(
+            paths, (info(path).sample_rate for path in paths)
+        )  # the headers alone: the kernel keeps no rates
+        return rates.notes(
+            "training clip",
+            advice=", so their upper Mel bins are empty; where all recordings are like that, give the recipe "
+            "their rate as features.sample_rate",
         )
-        kept = [i for i in range(len(clips)) if i not in errors]
-        notes = tuple(f"left out of the {what}: {error}" for error in errors.values())
-        return clips.take(kept), ClipStatistics(*(part[kept] for part in statistics)), notes
+
+
+def _unread_notes(unread: Sequence[str]) -> tuple[str, ...]:
+    notes = tuple(f"left out of training: {text}" for text in unread[:_MOST_NAMED])
+    rest = len(unread) - len(notes)
+    return (*notes, f"left out of training: {rest} more files that cannot be read") if rest else notes
 
 
 class ArrayTraining:
     """Log-Mel arrays made elsewhere."""
 
     notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def __init__(self, features: Features, data: LogMelArrays) -> None:
         _check_mels(features, data)
@@ -168,8 +248,12 @@ class Chunk:
     """Where these clips stand among all that are scored, ``(clips,)``; those that could not be read are missing."""
     errors: dict[int, Exception]
     """Position -> why the clip could not be read."""
+    source_rates: np.ndarray
+    """``(clips,)`` the rate that each was recorded at in Hz, or no element if the clips are no recordings."""
     make_logmels: Callable[[], Sequence[np.ndarray]]
     make_statistics: Callable[[], ClipStatistics]
+    split: Callable[[], Iterator[Chunk]]
+    """Yields each clip as a chunk of its own, to find the one that cannot be scored."""
 
     @functools.cached_property
     def logmels(self) -> Sequence[np.ndarray]:
@@ -187,8 +271,8 @@ def chunks_of_files(
 ) -> Iterator[Chunk]:
     """Decode files chunk by chunk; what cannot be read is reported in the chunk, the rest goes on."""
     logmel = LogMel.from_recipe(features, num_threads=num_threads)
-    for start in range(0, len(paths), _CHUNK):
-        part = paths[start : start + _CHUNK]
+    start = 0
+    for part in _portions(paths):
         batch = read_batch(
             part,
             sample_rate=features.sample_rate,
@@ -196,28 +280,78 @@ def chunks_of_files(
             on_error="collect",
             num_threads=num_threads,
         )
-        kept = [i for i in range(len(part)) if i not in batch.errors]
-        samples = [batch[i] for i in kept]
-        yield Chunk(
-            positions=start + np.array(kept, dtype=np.int64),
+        kept = np.array([i for i in range(len(part)) if i not in batch.errors], dtype=np.int64)
+        yield _chunk_of_samples(
+            logmel,
+            [batch[i] for i in kept],
+            positions=start + kept,
+            source_rates=batch.source_rates[kept],
             errors={start + i: error for i, error in batch.errors.items()},
-            make_logmels=functools.partial(logmel.each, samples),
-            make_statistics=functools.partial(logmel.statistics, samples),
         )
+        start += len(part)
         if on_progress:
-            on_progress(min(start + _CHUNK, len(paths)), len(paths))
+            on_progress(start, len(paths))
+
+
+def _portions(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield the files in portions that fit in memory once they are decoded; at least one file each."""
+    portion: list[Path] = []
+    size = 0
+    for path in paths:
+        own = path.stat().st_size if path.is_file() else 0
+        if portion and (len(portion) == _CHUNK or size + own > _CHUNK_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(path)
+        size += own
+    if portion:
+        yield portion
+
+
+def _chunk_of_samples(
+    logmel: LogMel,
+    samples: Sequence[np.ndarray],
+    *,
+    positions: np.ndarray,
+    source_rates: np.ndarray,
+    errors: dict[int, Exception],
+) -> Chunk:
+    def split() -> Iterator[Chunk]:
+        for i, clip in enumerate(samples):
+            yield _chunk_of_samples(
+                logmel,
+                [clip],
+                positions=positions[i : i + 1],
+                source_rates=source_rates[i : i + 1],
+                errors={},
+            )
+
+    return Chunk(
+        positions=positions,
+        errors=errors,
+        source_rates=source_rates,
+        make_logmels=functools.partial(logmel.each, samples),
+        make_statistics=functools.partial(logmel.statistics, samples),
+        split=split,
+    )
 
 
 def chunks_of_arrays(features: Features, data: LogMelArrays) -> Iterator[Chunk]:
     """Return log-Mel arrays chunk by chunk."""
     _check_mels(features, data)
-    for start in range(0, len(data), _CHUNK):
-        part = data.logmels[start : start + _CHUNK]
+    return _chunks_of_logmels(data.logmels, size=_CHUNK)
+
+
+def _chunks_of_logmels(logmels: np.ndarray, *, size: int, first: int = 0) -> Iterator[Chunk]:
+    for start in range(0, len(logmels), size):
+        part = logmels[start : start + size]
         yield Chunk(
-            positions=np.arange(start, start + len(part)),
+            positions=first + np.arange(start, start + len(part)),
             errors={},
+            source_rates=np.empty(0, dtype=np.int64),
             make_logmels=functools.partial(list, part),
             make_statistics=functools.partial(clip_statistics, part),
+            split=functools.partial(_chunks_of_logmels, part, size=1, first=first + start),
         )
 
 

@@ -11,7 +11,7 @@ from machines import recording, write_tree
 import offkey
 from offkey import datasets
 from offkey.datasets import LogMelArrays
-from offkey.errors import DatasetError, ParameterError
+from offkey.errors import DatasetError, OffkeyWarning, ParameterError
 
 TINY = offkey.Recipe.named("small").replace(
     name="tiny",
@@ -94,7 +94,8 @@ def test_test_labels_and_test_clips_change_nothing(data, tmp_path):
 
 def test_an_unknown_id_is_scored_as_the_nearest_one(detector, data):
     known = detector.score(data.test)
-    unknown = detector.score(data.test, machine_id="99")
+    with pytest.warns(OffkeyWarning, match=r"ID '99' is not known .* 00, 02: 16 recordings"):
+        unknown = detector.score(data.test, machine_id="99")
     assert unknown.machine_id == ["99"] * len(data.test)
     assert set(unknown.scored_as) <= set(detector.machine_ids)
     assert (unknown.anomaly_score <= known.anomaly_score + 1e-9).all()
@@ -168,7 +169,8 @@ def test_clips_of_any_length_and_rate_are_scored(detector, tmp_path):
     rng = np.random.default_rng(1)
     sf.write(tmp_path / "long_id_00.wav", recording(rng, hum_hz=90, seconds=3.3), 16_000)
     sf.write(tmp_path / "cd_id_00.wav", recording(rng, hum_hz=90, seconds=2), 44_100)
-    table = detector.score(tmp_path)
+    with pytest.warns(OffkeyWarning, match=r"from 44100 to 16000 Hz: 1 recording, .*cd_id_00\.wav$"):
+        table = detector.score(tmp_path)
     assert not np.isnan(table.anomaly_score).any()
 
 

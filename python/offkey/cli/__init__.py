@@ -1,47 +1,119 @@
 """The command line: each command is a thin call of a public function.
 
 Exit codes: 0 done; 1 a fault in offkey itself; 2 wrong usage or bad input; 3 done in part (some files could not
-be read; the output says which); 130 stopped by Ctrl-C.
+be read; the output says which); 130 stopped by Ctrl-C; 141 the reader of a pipe has gone.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 
 import cyclopts
 
 import offkey
 from offkey.cli import console
-from offkey.errors import OffkeyError
+from offkey.errors import OffkeyError, OffkeyWarning
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
+
+# What the list of commands says of each. It stands here so that the list loads none of them.
+_COMMANDS = {
+    "demo": "Synthesise machines, train two detectors, find the faults, draw a picture. Needs no data and no GPU.",
+    "train": "Learn how a type of machine sounds when it works, from normal recordings.",
+    "score": "Score recordings with a trained detector and decide which sound wrong.",
+    "evaluate": "Compare scores with what is known: AUC and pAUC for each machine ID, their means, the worst ID.",
+    "info": "Say what a file or a folder is: a trained detector, a sound file, or a folder of recordings.",
+    "synth": "Make recordings of machines that do not exist: fans, pumps, sliders and valves, healthy and faulty.",
+}
+_EXAMPLES = {
+    "train": (
+        "offkey train recordings --out fan.offkey",
+        "offkey train dev_data --machine fan --recipe paper --out fan.offkey",
+        "offkey train recordings --manifest clips.csv --out motor.offkey",
+    ),
+    "score": (
+        "offkey score fan.offkey monday.wav",
+        "offkey score fan.offkey incoming --out scores.csv",
+        "offkey score fan.offkey incoming --json | jq .rows[0].anomaly_score",
+    ),
+    "evaluate": (
+        "offkey evaluate scores.csv --data dev_data --machine fan",
+        "offkey evaluate scores.csv --data recordings --manifest clips.csv --out figures.md",
+    ),
+    "info": ("offkey info fan.offkey", "offkey info recordings --json"),
+    "synth": (
+        "offkey synth machines",
+        "offkey synth machines --layout mimii --machines fan --snr-db 6",
+    ),
+    "demo": ("offkey demo", "offkey demo --out /tmp/demo --seed 1"),
+}
+_EXIT_CODES = (
+    "Exit codes: 0 done, 2 wrong usage or bad input, 3 some recordings could not be read, 130 stopped."
+)
 
 app = cyclopts.App(
     name="offkey",
     help="Listen to machines and say when one sounds wrong. Learns from normal recordings alone.",
-    help_epilogue="Start with `offkey demo`: it needs no data. `offkey COMMAND --help` says more.",
+    help_epilogue=f"Start with `offkey demo`: it needs no data. `offkey COMMAND --help` says more. {_EXIT_CODES}",
     version=offkey.__version__,
     help_format="markdown",
+    default_parameter=cyclopts.Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
 )
-for command in ("demo", "synth", "train", "score", "evaluate", "info"):
-    app.command(f"offkey.cli.{command}:{command}", name=command)
+for place, (command, text) in enumerate(_COMMANDS.items()):
+    app.command(
+        f"offkey.cli.{command}:{command}",
+        name=command,
+        help=text,
+        help_epilogue="Examples:\n\n" + "\n".join(f"    {line}" for line in _EXAMPLES[command]),
+        sort_key=place,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a file name that is not UTF-8 keeps its bytes
     sys.exit(run(arguments))
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors that a user can mend are one line on stderr."""
     try:
-        # The answer of a command is its exit code; None is 0.
-        return int(app(arguments, exit_on_error=False, result_action="return_value") or 0)
+        with warnings.catch_warnings():
+            # What other libraries have to say to programmers is of no use here.
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("default", OffkeyWarning)
+            warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
+            # The answer of a command is its exit code; None is 0.
+            code = int(app(arguments, exit_on_error=False, result_action="return_value") or 0)
+            sys.stdout.flush()
     except cyclopts.CycloptsError:
         return 2  # cyclopts has printed what is wrong
     except KeyboardInterrupt:
         console.error("stopped")
         return 130
-    except (OffkeyError, OSError) as error:
+    except BrokenPipeError:
+        # `head` and its like stop reading early. Python would complain when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        console.error(_worded(error))
+        return 2
+    except OffkeyError as error:
         console.error(str(error))
         return 2
+    return code
+
+
+def _worded(error: OSError) -> str:
+    if error.filename is None or not error.strerror:
+        return str(error)
+    name = (
+        error.filename.decode(errors="surrogateescape")
+        if isinstance(error.filename, bytes)
+        else error.filename
+    )
+    return f"{name}: {error.strerror}"

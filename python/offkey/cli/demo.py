@@ -24,8 +24,14 @@ def demo(*, out: Path = Path("demo"), seed: int = 0, json: bool = False) -> None
     """
     from offkey.demo import demo as run
 
-    with console.show_warnings(), console.progress("synthesising") as advance, TrainingDisplay() as display:
-        found = run(out, seed=seed, on_step=console.note, on_progress=advance, on_event=display)
+    with console.bars() as bars:
+        found = run(
+            out,
+            seed=seed,
+            on_step=console.note,
+            on_progress=bars.counter("synthesising"),
+            on_event=TrainingDisplay(bars),
+        )
     if json:
         console.print_json({name: result.to_dict() for name, result in found.evaluations.items()})
         return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
 import offkey
 from offkey import datasets
 from offkey.cli import console
+from offkey.evaluation import result as result_forms
 from offkey.evaluation import submission
 from offkey.scoring.table import ScoreTable
 
@@ -21,9 +23,11 @@ def evaluate(
     data: Path | None = None,
     layout: Literal["auto", "dcase2020", "mimii", "folder"] = "auto",
     machine: str | None = None,
+    pattern: str | None = None,
     manifest: Path | None = None,
     snr_db: float | None = None,
     split: Literal["hitachi", "random75"] = "hitachi",
+    seed: int = 0,
     protocol: Literal["dcase2020", "mimii"] = "dcase2020",
     submit: Path | None = None,
     out: Path | None = None,
@@ -41,27 +45,42 @@ def evaluate(
         How that dataset is laid out; recognised if not given.
     machine
         The machine type; may be left out where there is only one.
+    pattern
+        Own folders: how paths are made up, as for `offkey train`.
     manifest
-        A CSV manifest of that dataset.
+        Own folders: a CSV manifest, as for `offkey train`.
     snr_db
         MIMII: which of the signal-to-noise ratios.
     split
         MIMII: which normals were kept for testing.
+    seed
+        The seed that `offkey train` was given: MIMII's random split follows from it.
     protocol
         Whose rules to follow.
     submit
         Write the submission files of the DCASE challenge into this folder.
     out
-        Write the figures here: Markdown, CSV or JSON by the file's ending.
+        Write the figures here, as Markdown, CSV, JSON or plain text by the file's ending (`.md`, `.csv`, `.json`,
+        `.txt`).
     json
         Print them as JSON.
     """
+    if out is not None:
+        result_forms.check_target(out)
     table = ScoreTable.read(scores)
     test = None
     if data is not None:
-        test = datasets.load(
-            data, layout=layout, machine=machine, manifest=manifest, snr_db=snr_db, split=split
-        ).test
+        dataset = datasets.load(
+            data,
+            layout=layout,
+            machine=machine,
+            snr_db=snr_db,
+            split=split,
+            pattern=pattern,
+            manifest=manifest,
+            seed=seed,
+        )
+        table, test = _without_training_clips(table, dataset), dataset.test
     result = offkey.evaluate(table, test, protocol=protocol)
     if submit is not None:
         for path in submission.write(table, submit, test=test):
@@ -70,3 +89,13 @@ def evaluate(
         result.write(out)
         console.note(f"figures written to {out}")
     console.result(result.to_json() if json else result.to_text())
+
+
+def _without_training_clips(table: ScoreTable, dataset: datasets.Dataset) -> ScoreTable:
+    """Leave out the rows of training clips: whoever scores a whole folder has them, and they say nothing."""
+    trained_on = {os.path.realpath(clip.path) for clip in dataset.clips if clip.split == "train"}
+    rows = [row for row in table.rows() if os.path.realpath(str(row["path"])) not in trained_on]
+    if len(rows) == len(table):
+        return table
+    console.note(f"{len(table) - len(rows)} of the scored recordings are training clips, and left out")
+    return ScoreTable.from_rows(rows)

@@ -6,11 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from offkey import audio, datasets
+from offkey import audio, datasets, detector_file
 from offkey.cli import console
 from offkey.detector import load
 
 __all__ = ["info"]
+
+_LONG = 30  # letters of a text that stands on a line of its own
 
 
 def info(path: Path, /, *, json: bool = False) -> None:
@@ -33,7 +35,7 @@ def info(path: Path, /, *, json: bool = False) -> None:
 def _facts(path: Path) -> dict[str, Any]:
     if path.is_dir():
         return _folder(path)
-    if path.suffix == ".offkey":
+    if detector_file.is_one(path):
         return {"kind": "detector", "path": str(path), **load(path).describe()}
     return {"kind": "sound file", "path": str(path), **dataclasses.asdict(audio.info(path))}
 
@@ -50,5 +52,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return "".join(f"\n  {name + ':':<14} {_plain(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value))
+        texts = [_plain(item) for item in value]
+        return ", ".join(texts) if all(len(text) < _LONG for text in texts) else "\n  - ".join(["", *texts])
     return str(value)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
+import numpy as np
 from cyclopts import Parameter
 
 from offkey.cli import console
 from offkey.detector import load
+from offkey.scoring import table_io
 from offkey.scoring.table import ScoreTable
 
 __all__ = ["score"]
@@ -22,7 +24,7 @@ def score(
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     machine_id: str | None = None,
-    device: str = "auto",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
     threads: int | None = None,
     json: bool = False,
 ) -> int:
@@ -35,8 +37,8 @@ def score(
     recordings
         Sound files, or folders that are searched for them.
     out
-        Write the scores here, as CSV, JSON or Parquet by the file's ending. Without it they go to stdout: as a
-        table on a terminal, as CSV into a pipe.
+        Write the scores here, as CSV, JSON or Parquet by the file's ending (`.csv`, `.json`, `.parquet`). Without
+        it they go to stdout: as a table on a terminal, as CSV into a pipe.
     machine_id
         The ID of the machine that was recorded. Without it, `id_XX` is read from each file's path; where there is
         none, the recording is compared with every machine that the detector knows, and the nearest is named.
@@ -47,9 +49,16 @@ def score(
     json
         Print the scores as JSON.
     """
-    with console.show_warnings(), console.progress("scoring") as advance:
-        table = load(detector).score(
-            recordings, machine_id=machine_id, device=device, num_threads=threads, on_progress=advance
+    if out is not None:
+        table_io.check_target(out)
+    trained = load(detector)
+    with console.bars() as bars:
+        table = trained.score(
+            recordings,
+            machine_id=machine_id,
+            device=device,
+            num_threads=threads,
+            on_progress=bars.counter("scoring"),
         )
     if out is not None:
         table.write(out)
@@ -62,9 +71,11 @@ def score(
 
 
 def _report(table: ScoreTable) -> int:
-    failed = [(path, text) for path, text in zip(table.path, table.error, strict=True) if text]
-    anomalous = sum(1 for decision in table.decision if decision == 1)
-    console.note(f"{len(table) - len(failed)} recordings scored, {anomalous} sound wrong")
-    for _, text in failed:
+    """Say how it went; return the exit code."""
+    failed = [text for text in table.error if text]
+    for text in failed:
         console.error(text)
-    return 3 if failed else 0
+    scored = len(table) - len(failed)
+    missed = f"; {len(failed)} could not be scored" if failed else ""
+    console.note(f"{scored} recordings scored, {np.count_nonzero(table.decision == 1)} sound wrong{missed}")
+    return 0 if not failed else 3 if scored else 2

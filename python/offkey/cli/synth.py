@@ -63,7 +63,7 @@ def synth(
     json
         Print what was made as JSON.
     """
-    with console.progress("synthesising") as advance:
+    with console.bars() as bars:
         summary = synthetic.write(
             out,
             layout=layout,
@@ -78,7 +78,7 @@ def synth(
             seed=seed,
             resume=resume,
             num_workers=workers,
-            progress=advance,
+            progress=bars.counter("synthesising"),
         )
     console.note(f"{summary.files} recordings are in {out}; their faults are listed in {summary.manifest}")
     if json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +14,7 @@ from offkey.cli import console
 from offkey.cli.training import TrainingDisplay
 from offkey.detector import Detector
 from offkey.errors import RecipeError
+from offkey.files import check_writable
 from offkey.recipe import RECIPES, Recipe
 
 __all__ = ["train"]
@@ -35,7 +38,7 @@ def train(
     threads: int | None = None,
     checkpoint: Path | None = None,
     json: bool = False,
-) -> None:
+) -> int:
     """Learn how a type of machine sounds when it works, from normal recordings.
 
     Parameters
@@ -59,7 +62,7 @@ def train(
     split
         MIMII: which normals are kept for testing.
     pattern
-        Own folders: how paths are made up, such as `{machine_type}/{machine_id}/{label}_*.wav`.
+        Own folders: how paths are made up, such as `{machine_type}/{split}/{label}_id_{machine_id}_*.wav`.
     manifest
         Own folders: a CSV file with the columns file, label and, where known, machine_type, machine_id, split, group.
     seed
@@ -69,37 +72,51 @@ def train(
     threads
         How many threads the kernels use; all cores if not given.
     checkpoint
-        A folder for the network's checkpoints: an interrupted training goes on from there.
+        A file that keeps the state of the network's training: the same command goes on from it after an
+        interruption.
     json
         Print a description of the detector as JSON.
     """
-    with console.show_warnings():
-        dataset = datasets.load(
-            data,
-            layout=layout,
-            machine=machine,
-            also=also or (),
-            snr_db=snr_db,
-            split=split,
-            pattern=pattern,
-            manifest=manifest,
+    check_writable(out)
+    detector = Detector(read_recipe(recipe))
+    dataset = datasets.load(
+        data,
+        layout=layout,
+        machine=machine,
+        also=also or (),
+        snr_db=snr_db,
+        split=split,
+        pattern=pattern,
+        manifest=manifest,
+        seed=seed,
+    )
+    with console.bars() as bars, _advice_when_stopped(checkpoint):
+        detector.fit(
+            dataset,
             seed=seed,
+            device=device,
+            num_threads=threads,
+            checkpoint=checkpoint,
+            on_progress=bars.counter("reading"),
+            on_event=TrainingDisplay(bars),
         )
-        with TrainingDisplay() as display:
-            detector = Detector(read_recipe(recipe)).fit(
-                dataset,
-                seed=seed,
-                device=device,
-                num_threads=threads,
-                checkpoint=checkpoint,
-                on_event=display,
-            )
     detector.save(out)
     for text in detector.notes:
         console.warn(text)
     console.note(f"detector of {detector.machine} written to {out}; next: offkey score {out} RECORDINGS")
     if json:
         console.print_json(detector.describe())
+    return 3 if detector.unread else 0
+
+
+@contextmanager
+def _advice_when_stopped(checkpoint: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint is not None and checkpoint.exists():
+            console.note(f"the same command goes on from {checkpoint}")
+        raise
 
 
 def read_recipe(name: str) -> Recipe:
@@ -107,5 +124,8 @@ def read_recipe(name: str) -> Recipe:
     if name in RECIPES:
         return RECIPES[name]
     if Path(name).is_file():
-        return Recipe.from_json(Path(name).read_bytes())
+        try:
+            return Recipe.from_json(Path(name).read_bytes())
+        except RecipeError as error:
+            raise RecipeError(f"{name}: {error}") from None
     raise RecipeError(f"recipe {name!r}: expected one of {', '.join(RECIPES)}, or a JSON file that exists")

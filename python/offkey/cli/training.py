@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TaskID
 
 from offkey.cli import console
 
@@ -13,26 +12,13 @@ __all__ = ["TrainingDisplay"]
 
 
 class TrainingDisplay:
-    """Draws a bar for each stage on a terminal, with the losses of the last epoch; silent when piped."""
+    """Draws a bar for each stage on a terminal, with the losses of the last epoch; a line for each that is done."""
 
-    def __init__(self) -> None:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[state]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self._bars = Progress(*columns, console=console.stderr, disable=not console.stderr.is_terminal)
+    def __init__(self, bars: console.Bars) -> None:
+        self._bars = bars
         self._task: TaskID | None = None
+        self._name = ""
         self._steps_per_epoch = 1
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._bars.stop()
 
     def __call__(self, event: object) -> None:
         """Show one event of `offkey.training.events`."""
@@ -41,14 +27,21 @@ class TrainingDisplay:
         match event:
             case events.StageStarted():
                 self._steps_per_epoch = event.steps_per_epoch
-                tasks = " + ".join(event.tasks)
-                total = event.epochs * event.steps_per_epoch
-                self._task = self._bars.add_task(f"stage {event.stage}: {tasks}", total=total, state="")
+                self._name = f"stage {event.stage} ({', '.join(event.tasks)})"
+                self._task = self._bars.add(f"stage {event.stage}", event.epochs * event.steps_per_epoch)
             case events.StepEnded() if self._task is not None:
-                done = (event.epoch - 1) * self._steps_per_epoch + event.step
-                self._bars.update(self._task, completed=done)
+                self._bars.update(self._task, (event.epoch - 1) * self._steps_per_epoch + event.step)
             case events.EpochEnded() if self._task is not None:
-                losses = ", ".join(f"{name} {value:.3f}" for name, value in event.losses.items())
-                self._bars.update(self._task, state=f"{losses}, {event.steps_per_s:.1f} steps/s")
+                state = f"epoch {event.epoch}/{event.epochs}, loss {event.losses['total']:.3f}"
+                self._bars.update(self._task, event.epoch * self._steps_per_epoch, state=state)
+                if event.epoch == event.epochs:
+                    self._bars.remove(self._task)
+                    self._task = None
+                    console.note(f"{self._name}: {event.epochs} epochs, {_shown(event.losses)}")
             case events.Resumed():
                 console.note(f"going on from {event.path}, after {event.epochs_done} epochs")
+
+
+def _shown(losses: Mapping[str, float]) -> str:
+    parts = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if name != "total")
+    return f"loss {losses['total']:.3f} ({parts})"

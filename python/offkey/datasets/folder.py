@@ -11,7 +11,7 @@ from offkey.datasets import manifest as manifests
 from offkey.datasets.base import Clip, Dataset
 from offkey.datasets.checks import checked, shortlist, unique_type
 from offkey.datasets.paths import ID, PathLike, existing_folder, folder_name, rank, sound_files
-from offkey.datasets.rows import LABELS, Row, read_label, read_split
+from offkey.datasets.rows import LABEL_NAMES, LABELS, Row, read_label, read_split
 from offkey.errors import DatasetError, ParameterError
 
 __all__ = ["folder", "understood"]
@@ -172,13 +172,13 @@ def _understand(base: Path, path: Path) -> Row:
         match = ID.fullmatch(part)
         if part.lower() in ("train", "test"):
             split = read_split(part, path)
-        elif part.lower() in LABELS:
+        elif part.lower() in LABEL_NAMES:
             label = read_label(part, path)
         elif match:
             machine_id = match[1]
         else:
             remaining.append(part)
-    said = {LABELS[word] for word in _WORD.findall(path.stem.lower()) if word in LABELS}
+    said = {LABELS[word] for word in _WORD.findall(path.stem.lower()) if word in LABEL_NAMES}
     if len(said) == 1:
         label = said.pop()
     if in_name := ID.search(path.name):

@@ -78,7 +78,5 @@ def _refuse(layout: Layout, owner: Layout, **options: object) -> None:
 def _only_machine(root: PathLike, layout: Layout) -> str:
     machines = list_machines(root, layout=layout)
     if len(machines) != 1:
-        raise DatasetError(
-            f"{root}: several machine types, {', '.join(machines)}: say which one with machine="
-        )
+        raise DatasetError(f"{root}: several machine types, {', '.join(machines)}: name one with `machine`")
     return next(iter(machines))

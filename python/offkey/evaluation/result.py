@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from offkey.errors import ParameterError
+from offkey.files import check_writable, write_text
 
-__all__ = ["Evaluation", "IdResult", "MeanResult", "Protocol"]
+__all__ = ["Evaluation", "IdResult", "MeanResult", "Protocol", "check_target"]
+
+_ENDINGS = (".md", ".csv", ".json", ".txt")
 
 Interval = tuple[float, float]
 
@@ -131,10 +134,24 @@ class Evaluation:
         OSError
             If the file cannot be written.
         """
-        from offkey.files import write_text
-
         forms = {".md": self.to_markdown, ".csv": self.to_csv, ".json": self.to_json, ".txt": self.to_text}
-        path = Path(path)
-        if path.suffix.lower() not in forms:
-            raise ParameterError(f"{path}: ending {path.suffix!r}; expected one of {', '.join(forms)}")
-        write_text(path, forms[path.suffix.lower()]())
+        write_text(Path(path), forms[_kind(Path(path))]())
+
+
+def check_target(path: Path) -> None:
+    """Find out whether an evaluation could be written to `path`.
+
+    Raises
+    ------
+    ParameterError, OSError
+        As `Evaluation.write`.
+    """
+    _kind(path)
+    check_writable(path)
+
+
+def _kind(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind not in _ENDINGS:
+        raise ParameterError(f"{path}: ending {path.suffix!r}; expected one of {', '.join(_ENDINGS)}")
+    return kind

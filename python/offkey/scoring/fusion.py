@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
-from offkey.inlier import Calibration, InlierModel
+from offkey.errors import DatasetError, DetectorFileError
+from offkey.inlier import InlierModel
 from offkey.recipe import Scoring
-from offkey.scoring.combine import combine, select
+from offkey.scoring.combine import Selection, combine, oracle, select
 from offkey.scoring.standardize import Standardizer
 from offkey.scoring.threshold import Thresholds
 
@@ -26,14 +28,15 @@ class Fused:
     column: np.ndarray
     """``(clips,)`` int64: the ID that the clip was scored against; of an unknown ID the one that it is nearest to."""
     decision: np.ndarray
-    """``(clips,)`` int8: 1 where the score is above that ID's threshold."""
+    """``(clips,)`` int8: 1 where the score is above the ID's threshold, for unknown IDs that of all IDs together."""
 
 
 class Fusion:
     """Standardises each score for each machine ID, averages the chosen ones and compares with a threshold.
 
     Zhang et al. (2023), section 2.3; the statistics and thresholds come from clips that the models had not seen,
-    unless the recipe asks for training clips.
+    unless the recipe asks for training clips. An ID without such clips, because it has a single recording, takes
+    the statistics and the threshold of all IDs together.
     """
 
     def __init__(
@@ -42,31 +45,45 @@ class Fusion:
         standardizers: Mapping[str, Standardizer],
         chosen: Sequence[str],
         thresholds: Thresholds,
+        notes: Sequence[str] = (),
     ) -> None:
         self.machine_ids = tuple(machine_ids)
         self.chosen = tuple(chosen)
         """The scores that are averaged."""
         self.thresholds = thresholds
+        self.notes = tuple(notes)
+        """What a user should know of the thresholds; not saved."""
         self._standardizers = dict(standardizers)
 
     @classmethod
     def fit(cls, models: Sequence[InlierModel], scoring: Scoring) -> Self:
-        """Learn the statistics of each ID, choose the scores to combine, and set the thresholds."""
+        """Learn the statistics of each ID, choose the scores to combine, and set the thresholds.
+
+        Several models may have held out different clips. The thresholds are quantiles of the combined score of
+        the clips that all of them have held out; if there are none, the mean of the quantiles of each score
+        alone, which is what the combined one has if the scores rise and fall together.
+
+        Raises
+        ------
+        DatasetError
+            If a model has no clip to standardise its scores on, or none to take thresholds from.
+        """
         machine_ids = models[0].machine_ids
-        standardizers = {
-            name: Standardizer.fit(
-                model.standardise_on.scores[name], model.standardise_on.machine_ids, machine_ids=machine_ids
-            )
-            for model in models
-            for name in model.score_names
-        }
-        held_ids, held_out = _common([model.held_out for model in models])
-        z = {name: standardizers[name].transform_own(scores, held_ids) for name, scores in held_out.items()}
-        chosen = _choose(models, scoring, standardizers, held_ids, z)
-        thresholds = Thresholds.fit(
-            combine(z, chosen), held_ids, quantile=scoring.quantile, machine_ids=machine_ids
+        standardizers, held_out = {}, {}
+        for model in models:
+            for name in model.score_names:
+                on = model.standardise_on
+                _refuse_none(name, on.machine_ids, "standardise it on")
+                _refuse_none(name, model.held_out.machine_ids, "take a threshold from")
+                standardizers[name] = Standardizer.fit(
+                    on.scores[name], on.machine_ids, machine_ids=machine_ids
+                )
+                held_out[name] = _HeldOut.of(model, name, standardizers[name])
+        chosen = _choose(models, scoring, standardizers, held_out)
+        thresholds, notes = _thresholds(
+            {name: held_out[name] for name in chosen}, scoring.quantile, machine_ids
         )
-        return cls(machine_ids, standardizers, chosen, thresholds)
+        return cls(machine_ids, standardizers, chosen, thresholds, (*_choice_notes(scoring, chosen), *notes))
 
     def apply(self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str | None]) -> Fused:
         """Combine raw scores.
@@ -82,15 +99,35 @@ class Fusion:
         known = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
         nearest = combined.argmin(axis=1)
         column = np.array(
-            [known.get(own or "", near) for own, near in zip(machine_ids, nearest, strict=True)],
+            [known.get(own or "?", near) for own, near in zip(machine_ids, nearest, strict=True)],
             dtype=np.int64,
         )
         score = combined[np.arange(len(column)), column]
         return Fused(
             anomaly_score=score,
             column=column,
-            decision=(score > self.thresholds.values[column]).astype(np.int8),
+            decision=self.thresholds.decide(score, machine_ids),
         )
+
+    def oracle(
+        self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str], labels: np.ndarray
+    ) -> tuple[Selection, np.ndarray]:
+        """Return the combination that labelled test clips rank best by, and its score: for comparison only.
+
+        Parameters
+        ----------
+        raw
+            For each score name ``(clips,)``, each clip against its own ID.
+        machine_ids
+            The clips' IDs, all of them known.
+        labels
+            ``(clips,)``: 1 = anomaly, 0 = normal.
+        """
+        z = {
+            name: self._standardizers[name].transform_own(raw[name], machine_ids) for name in self.score_names
+        }
+        selection = oracle(z, labels, ids=machine_ids)
+        return selection, combine(z, selection.chosen)
 
     def state(self) -> dict[str, Any]:
         """Return plain data for JSON: all that `from_state` needs."""
@@ -103,47 +140,141 @@ class Fusion:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild a fusion that gives the same scores."""
-        standardizers = {name: Standardizer.from_state(s) for name, s in state["standardizers"].items()}
+        """Rebuild a fusion that gives the same scores.
+
+        Raises
+        ------
+        DetectorFileError
+            If a part is missing or contradicts another.
+        """
+        try:
+            machine_ids, chosen = tuple(state["machine_ids"]), tuple(state["chosen"])
+            standardizers = {name: Standardizer.from_state(s) for name, s in state["standardizers"].items()}
+            thresholds = Thresholds.from_state(state["thresholds"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DetectorFileError(f"fusion: a part is missing or of another kind: {error!r}") from None
+        for owner, ids in (
+            ("thresholds", thresholds.ids),
+            *((name, standardizer.ids) for name, standardizer in standardizers.items()),
+        ):
+            if ids != machine_ids:
+                raise DetectorFileError(f"fusion: {owner} has the IDs {ids}; expected {machine_ids}")
+        if not chosen or not set(chosen) <= set(standardizers):
+            raise DetectorFileError(
+                f"fusion: chosen = {chosen}; expected some of {', '.join(standardizers) or 'the scores'}"
+            )
+        return cls(machine_ids, standardizers, chosen, thresholds)
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The raw scores that `apply` needs."""
+        return tuple(self._standardizers)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _HeldOut:
+    """One standardised score of the clips that its model has held out, in the order of the training table."""
+
+    indices: np.ndarray
+    machine_ids: tuple[str, ...]
+    z: np.ndarray
+
+    @classmethod
+    def of(cls, model: InlierModel, name: str, standardizer: Standardizer) -> Self:
+        part = model.held_out
+        order = np.argsort(part.indices, kind="stable")
+        z = standardizer.transform_own(part.scores[name], part.machine_ids)
         return cls(
-            state["machine_ids"], standardizers, state["chosen"], Thresholds.from_state(state["thresholds"])
+            indices=part.indices[order], machine_ids=tuple(part.machine_ids[i] for i in order), z=z[order]
+        )
+
+    def only(self, indices: np.ndarray) -> _HeldOut:
+        rows = np.flatnonzero(np.isin(self.indices, indices))
+        return _HeldOut(
+            indices=self.indices[rows], machine_ids=tuple(self.machine_ids[i] for i in rows), z=self.z[rows]
         )
 
 
-def _common(parts: Sequence[Calibration]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Return IDs and scores of the clips that every model has held out."""
+def _refuse_none(name: str, machine_ids: Sequence[str], purpose: str) -> None:
+    if not machine_ids:
+        raise DatasetError(
+            f"{name}: no normal clip is left to {purpose}; expected IDs with at least two recordings"
+        )
+
+
+def _thresholds(
+    held_out: Mapping[str, _HeldOut], quantile: float, machine_ids: Sequence[str]
+) -> tuple[Thresholds, tuple[str, ...]]:
+    """Return the thresholds of the mean of some scores, and what a user should know of them."""
+    parts = list(held_out.values())
     common = parts[0].indices
     for part in parts[1:]:
         common = np.intersect1d(common, part.indices)
-    scores: dict[str, np.ndarray] = {}
-    ids: tuple[str, ...] = ()
-    for part in parts:
-        rows = np.flatnonzero(np.isin(part.indices, common))
-        rows = rows[np.argsort(part.indices[rows])]
-        ids = tuple(part.machine_ids[row] for row in rows)
-        scores |= {name: values[rows] for name, values in part.scores.items()}
-    return ids, scores
+    if not len(common):
+        alone = [
+            Thresholds.fit(part.z, part.machine_ids, quantile=quantile, machine_ids=machine_ids)
+            for part in parts
+        ]
+        mean = Thresholds(
+            alone[0].ids,
+            np.mean([one.values for one in alone], axis=0),
+            float(np.mean([one.fallback for one in alone])),
+        )
+        note = "the models have held out different clips: each threshold is the mean of those of the scores"
+        return mean, (note,)
+    shared = {name: part.only(common) for name, part in held_out.items()}
+    combined = combine({name: part.z for name, part in shared.items()}, tuple(shared))
+    ids = next(iter(shared.values())).machine_ids
+    made = Thresholds.fit(combined, ids, quantile=quantile, machine_ids=machine_ids)
+    needed = math.ceil(1 / (1 - quantile))
+    if len(common) >= needed:
+        return made, ()
+    note = (
+        f"thresholds come from {len(common)} held-out normal clips, too few for the quantile {quantile:g} "
+        f"(at least {needed}): expect more false alarms than {1 - quantile:.0%}"
+    )
+    return made, (note,)
+
+
+def _choice_notes(scoring: Scoring, chosen: Sequence[str]) -> tuple[str, ...]:
+    """Say which scores make up the anomaly score where the recipe's words alone do not."""
+    wanted = scoring.combine
+    if wanted == "mean" or chosen == (wanted,):
+        return ()
+    names = ", ".join(chosen)
+    if wanted == "select":
+        return (f"the anomaly score is made of {names}: chosen by held-out normals and pseudo-anomalies",)
+    return (
+        f"scoring.combine = {wanted!r}: no such score could be trained; the anomaly score is made of {names}",
+    )
 
 
 def _choose(
     models: Sequence[InlierModel],
     scoring: Scoring,
     standardizers: Mapping[str, Standardizer],
-    held_ids: Sequence[str],
-    z: Mapping[str, np.ndarray],
+    held_out: Mapping[str, _HeldOut],
 ) -> tuple[str, ...]:
-    """Return the names of the scores to combine: as the recipe says, as far as the models have them."""
-    if scoring.combine in z:
+    """Return the names of the scores to combine: as the recipe says, as far as the models have them.
+
+    `select` judges scores by pseudo-anomalies; those of a model that has none cannot be judged, and stay in.
+    """
+    every = tuple(standardizers)
+    if scoring.combine in standardizers:
         return (scoring.combine,)
     if scoring.combine != "select":
-        return tuple(z)
+        return every
     parts = [model.pseudo_anomalies for model in models if model.pseudo_anomalies is not None]
     if len(parts) != 1:
-        return tuple(z)  # nothing to choose by
+        return every  # nothing to choose by
     ids, pseudo = parts[0].machine_ids, parts[0].scores
-    return select(
-        {name: z[name] for name in pseudo},
+    normal_ids = held_out[next(iter(pseudo))].machine_ids
+    if not set(ids) & set(normal_ids):
+        return every  # the IDs that normals were held out of have no pseudo-anomalies
+    chosen = select(
+        {name: held_out[name].z for name in pseudo},
         {name: standardizers[name].transform_own(scores, ids) for name, scores in pseudo.items()},
-        ids=held_ids,
+        ids=normal_ids,
         pseudo_ids=ids,
     ).chosen
+    return tuple(name for name in every if name in chosen or name not in pseudo)

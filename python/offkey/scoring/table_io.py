@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from offkey.errors import DatasetError, MissingExtraError, ParameterError
-from offkey.files import atomic_path
+from offkey.files import atomic_path, check_writable
 from offkey.scoring.table import COLUMNS, MARK_COLUMNS, SCORE_COLUMNS, ScoreTable
 
-__all__ = ["from_csv", "from_json", "read", "to_csv", "to_json", "write"]
+__all__ = ["check_target", "from_csv", "from_json", "read", "to_csv", "to_json", "write"]
 
 
 def to_csv(table: ScoreTable) -> str:
@@ -34,6 +34,19 @@ def to_json(table: ScoreTable) -> str:
     """Return the table as JSON text."""
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in table.rows())
     return f'{{"rows": [\n{lines}\n]}}\n'
+
+
+def check_target(path: Path) -> None:
+    """Find out before recordings are scored whether the table could be written to `path`.
+
+    Raises
+    ------
+    ParameterError, MissingExtraError, OSError
+        As `ScoreTable.write`.
+    """
+    if _kind(path) == ".parquet":
+        _pyarrow(path)
+    check_writable(path)
 
 
 def write(table: ScoreTable, path: Path) -> None:

@@ -87,6 +87,17 @@ class Checkpoint:
         with atomic_path(self.path) as scratch:
             save_file(plain, scratch, {_KEY: msgspec.json.encode(header).decode()})
 
+    def check_readable(self) -> None:
+        """Refuse a file that is no checkpoint at all.
+
+        Raises
+        ------
+        TrainingError
+            If there is a file, and it is damaged or no checkpoint.
+        """
+        if self.path.exists():
+            self._read()
+
     def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
         """Put the saved state into model and optimiser; return the progress, or None if there is no file.
 

@@ -24,7 +24,7 @@ from offkey.training.loop import Trainer
 from offkey.training.sampling import BalancedSampler, by_label, derived_seed, epoch_steps, holdout
 from offkey.training.stages import NO_ID, Batch, Stage, plan_stages
 
-__all__ = ["Split", "Trained", "chunks", "train"]
+__all__ = ["Split", "Trained", "checked", "chunks", "train"]
 
 _WEIGHTS, _NORMALS, _OTHERS, _OTHERS_HELD_OUT = 5, 6, 7, 8  # first parts of keys of random streams
 _CHUNK = 64  # clips whose log-Mels are in memory at a time: 10 MB of 10 s clips
@@ -67,7 +67,7 @@ def train(
     observer: Observer,
 ) -> Trained:
     """Train a network from its first weights or a checkpoint to its last epoch (see `NetworkModel.fit`)."""
-    network = _checked(recipe, seed)
+    network = checked(recipe, seed)
     machine_ids = tuple(sorted(set(clips.machine_ids)))
     source = source_of(clips, recipe, seed=seed, num_threads=num_threads)
     split = split_clips(clips, recipe, seed=seed)
@@ -216,7 +216,8 @@ class _Batches:
             )
 
 
-def _checked(recipe: Recipe, seed: int) -> Network:
+def checked(recipe: Recipe, seed: int) -> Network:
+    """Return the recipe's network, once recipe and seed are known to suit a training."""
     if recipe.network is None:
         raise RecipeError(f"recipe {recipe.name!r}: has no network to train; expected a section `network`")
     if recipe.training.batch_size < 2:

@@ -9,16 +9,19 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from offkey.augment import Augmenter
 from offkey.errors import DetectorFileError, OffkeyError, RecipeError
+from offkey.files import check_writable
 from offkey.inlier import Calibration, PseudoAnomalies
 from offkey.nn.model import Model
 from offkey.recipe import Recipe
 from offkey.scoring.gaussian import Gaussian
 from offkey.training import calibration
+from offkey.training.checkpoint import Checkpoint
 from offkey.training.data import TrainingClips
 from offkey.training.device import Device, resolve_device, seeded
 from offkey.training.events import Note, Observer, ignore
-from offkey.training.fitting import train
+from offkey.training.fitting import checked, train
 from offkey.training.inference import ClipOutputs, infer, window_frames
 
 __all__ = ["NetworkModel"]
@@ -60,6 +63,35 @@ class NetworkModel:
     def score_names(self) -> tuple[str, ...]:
         """Those of `a_out`, `a_arc` and `a_maha` whose task could be trained."""
         return calibration.score_names(self._model)
+
+    @staticmethod
+    def check(recipe: Recipe, *, device: Device = "auto", checkpoint: Path | None = None) -> None:
+        """Refuse at once what `fit` would refuse after reading all clips.
+
+        Raises
+        ------
+        RecipeError, ParameterError
+            If the recipe has no network, sizes that do not fit each other, or an impossible augmentation.
+        DeviceError
+            If the device is not there.
+        OSError, TrainingError
+            If the checkpoint cannot be written, or what stands there is none.
+        """
+        resolve_device(device)
+        network = checked(recipe, 0)
+        Augmenter(recipe.training.augmentation, sample_rate=recipe.features.sample_rate)
+        with torch.device("meta"):  # no memory, no random numbers
+            Model(
+                network,
+                n_mels=recipe.features.n_mels,
+                machine_ids=2,
+                type_task=True,
+                augmentation_classes=2,
+            )
+        if checkpoint is not None:
+            checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            check_writable(checkpoint)
+            Checkpoint(checkpoint, {}, levels=torch.empty(0)).check_readable()
 
     @classmethod
     def fit(

@@ -31,10 +31,10 @@ fn read_audio(
     Ok((clip.samples.into_pyarray(py), clip.channels, clip.sample_rate))
 }
 
-/// One file of a batch: `(samples, sample_rate)`, or the exception that it caused.
-type BatchItem<'py> = (Bound<'py, PyArray1<f32>>, u32, Option<Py<PyAny>>);
+/// One file of a batch: `(samples, sample_rate, source_rate)`, or the exception that it caused.
+type BatchItem<'py> = (Bound<'py, PyArray1<f32>>, u32, u32, Option<Py<PyAny>>);
 
-/// `(samples, sample_rate, None)` of each file, or, with `collect`, `(no samples, 0, exception)`.
+/// `(samples, sample_rate, source_rate, None)` of each file, or, with `collect`, `(no samples, 0, 0, exception)`.
 #[pyfunction]
 fn read_audio_batch(
     py: Python<'_>,
@@ -50,10 +50,10 @@ fn read_audio_batch(
         decode::read_batch(paths, choice, sample_rate, on_error, num_threads, cancel)
     })?;
     let item = |clip: offkey_core::Result<decode::MonoClip>| match clip {
-        Ok(clip) => (clip.samples.into_pyarray(py), clip.sample_rate, None),
+        Ok(clip) => (clip.samples.into_pyarray(py), clip.sample_rate, clip.source_rate, None),
         Err(error) => {
             let exception = call::exception(error).into_value(py).into_any();
-            (Vec::new().into_pyarray(py), 0, Some(exception))
+            (Vec::new().into_pyarray(py), 0, 0, Some(exception))
         }
     };
     Ok(clips.into_iter().map(item).collect())

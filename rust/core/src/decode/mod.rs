@@ -106,6 +106,8 @@ pub struct Clip {
 pub struct MonoClip {
     /// Samples a second.
     pub sample_rate: u32,
+    /// Samples a second of the file itself, before any resampling.
+    pub source_rate: u32,
     /// The samples.
     pub samples: Vec<f32>,
 }
@@ -164,10 +166,10 @@ impl MonoReader {
     pub fn read(&self, path: &Path, scratch: &mut Scratch, cancel: &Cancel) -> Result<MonoClip> {
         let Clip { sample_rate, samples, .. } = decode(path, Some(self.choice), scratch, cancel)?;
         let Some(resamplers) = &self.resamplers else {
-            return Ok(MonoClip { sample_rate, samples });
+            return Ok(MonoClip { sample_rate, source_rate: sample_rate, samples });
         };
         let samples = resamplers.process(path, sample_rate, samples, cancel)?;
-        Ok(MonoClip { sample_rate: resamplers.to, samples })
+        Ok(MonoClip { sample_rate: resamplers.to, source_rate: sample_rate, samples })
     }
 }
 
