@@ -27,7 +27,7 @@ def test_a_recipe_comes_back_from_json(name):
         (lambda: Augmentation(stretch_rate=(2, 0.5)), "two ascending numbers"),
         (lambda: Augmentation(classes=("none", "none")), "each once"),
         (lambda: Spectral(ridge=0), "ridge = 0"),
-        (lambda: Recipe(name="empty"), "expected one or both"),
+        (lambda: Recipe(name="empty"), "network, a spectral model or both"),
         (lambda: Recipe.named("nameless"), "expected one of paper, small, spectral"),
         (lambda: Recipe.named("small").replace(training__stage1_epochs=-1), "stage1_epochs"),
         (lambda: Recipe.named("small").replace(training__epochs=1), "unknown field `epochs`"),

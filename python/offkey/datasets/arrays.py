@@ -35,8 +35,8 @@ class LogMelArrays:
         The recording that each clip was cut from: clips of one group are never split between folds. By
         default each clip is a recording of its own.
     others
-        The same for normal clips of other machine types (their IDs count as types: each is drawn equally often), the pseudo-anomalies, with as many Mel bins; or
-        None.
+        The same for normal clips of other machine types, the pseudo-anomalies, with as many Mel bins; or
+        None. Their IDs count as types: each is drawn equally often.
 
     Raises
     ------
