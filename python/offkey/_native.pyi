@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from offkey.errors import OffkeyError
 
 __all__ = [
+    "DEBUG_BUILD",
     "Augmenter",
     "LogMel",
     "QuadraticForms",
@@ -34,6 +35,7 @@ __all__ = [
     "whiten",
 ]
 __version__: str
+DEBUG_BUILD: bool
 
 def fit_gaussians(
     x: NDArray[np.float32] | NDArray[np.float64],

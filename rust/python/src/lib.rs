@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("DEBUG_BUILD", cfg!(debug_assertions))?; // benchmarks refuse such a build
     gaussian::register(module)?;
     module.add_class::<features::LogMel>()?;
     module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
