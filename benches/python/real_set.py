@@ -1,82 +1,116 @@
-"""AUC and pAUC of recipe `spectral` on trees that ``build_uav.py`` of the real recordings has built.
+"""AUC and pAUC of recipes on the drone recordings: trees that ``build_uav.py`` of the real recordings has built.
 
-    python benches/python/real_set.py TREE [TREE ...] [--seeds 3]
+    python benches/python/real_set.py --real ../shared/real --out FOLDER TREE [TREE ...]
+        [--recipes spectral,small] [--seeds 3]
 
-TREE holds ``manifest.csv``: a row for each clip with file, split, label, id and source, the recording that it was
-cut from. Labels are read after the fit and choose nothing.
+TREE holds ``manifest.csv``: a row for each clip with file, split, label, id and source (the recording that it was
+cut from). It is one machine type with four IDs; the motors and the DCASE clips of the real recordings are the other
+types. Labels are read after the fit and choose nothing. What is in FOLDER already is not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import json
 import time
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from offkey.evaluation.roc import auc, pauc
-from offkey.features import ClipStatistics, LogMel
-from offkey.recipe import Recipe
-from offkey.spectral import SpectralModel
+import offkey
+from offkey.datasets import Dataset, folder
+from offkey.files import write_text
 
-
-def read(tree: Path, logmel: LogMel, split: str) -> tuple[ClipStatistics, list[dict[str, str]]]:
-    """Statistics and manifest rows of the clips of a split; of `train` the normals alone."""
-    with (tree / "manifest.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == split]
-    rows = [row for row in rows if split == "test" or row["label"] == "normal"]
-    clips = [soundfile.read(tree / row["file"], dtype="float32")[0] for row in rows]
-    return logmel.statistics(clips), rows
+MACHINE = "uav"
 
 
-def per_id(scores: np.ndarray, rows: list[dict[str, str]], machine_ids: tuple[str, ...]) -> np.ndarray:
-    """``(ids, 2)``: AUC and pAUC of each ID, its clips scored against it."""
-    ids = np.array([row["id"] for row in rows])
-    labels = np.array([row["label"] != "normal" for row in rows], dtype=int)
-    figures = []
-    for column, name in enumerate(machine_ids):
-        own = ids == name
-        figures.append([f(labels[own], scores[own, column]) for f in (auc, pauc)])
-    return np.array(figures)
+def load(tree: Path, real: Path) -> Dataset:
+    """The drone as target type, motors and a stationary DCASE machine as other types."""
+    uav = folder(tree, manifest="manifest.csv", machine=MACHINE)
+    bldc = folder(real / "bldc", manifest="manifest.csv", machine="bldc")
+    dcase = folder(real / "dcase2020_id_00", machine="dcase")
+    others = bldc.clips.where(split="train") + dcase.clips.where(split="train")
+    return Dataset(machine=MACHINE, clips=uav.clips + others)
 
 
-def run(tree: Path, seeds: int) -> None:
-    """Fit and score with each seed, and print the figures."""
-    recipe = Recipe.named("spectral")
-    logmel = LogMel.from_recipe(recipe.features)
-    train, train_rows = read(tree, logmel, "train")
-    test, test_rows = read(tree, logmel, "test")
-    ids = [row["id"] for row in train_rows]
-    groups = [row["source"] for row in train_rows]
-    print(f"{tree}: {len(train_rows)} normal clips to train on, {len(test_rows)} clips to test")
-    figures, machine_ids = [], ()
-    for seed in range(seeds):
-        started = time.perf_counter()
-        model = SpectralModel.fit(train, ids, groups, recipe=recipe, seed=seed)
-        seconds = time.perf_counter() - started
-        machine_ids = model.machine_ids
-        figures.append(per_id(model.scores(test)["a_spectral"], test_rows, machine_ids))
-        print(f"  seed {seed}: {seconds:.2f} s; " + "; ".join(model.notes))
-    table = np.array(figures)  # (seeds, ids, figures)
-    for column, name in enumerate(machine_ids):
-        print_row(f"ID {name}", table[:, column])
-    print_row("mean over IDs", table.mean(axis=1))
+def run(tree: Path, real: Path, recipe: str, seed: int) -> dict[str, object]:
+    """Fit, score, evaluate: a row for each score and ID."""
+    data = load(tree, real)
+    started = time.perf_counter()
+    detector = offkey.Detector(offkey.Recipe.named(recipe)).fit(data, seed=seed)
+    fitted = time.perf_counter()
+    scores = detector.score(data.test)
+    scored = time.perf_counter()
+    result = offkey.evaluate(scores, data.test, resamples=0)
+    rows = [
+        {"id": row.machine_id, "score": row.score, "auc": row.auc, "pauc": row.pauc} for row in result.ids
+    ]
+    anomaly_rows = [row for row in result.ids if row.score == "anomaly_score"]
+    return {
+        "rows": rows,
+        "false_alarms": float(np.mean([row.false_alarm_rate for row in anomaly_rows])),
+        "fit_s": fitted - started,
+        "score_s": scored - fitted,
+        "notes": list(detector.notes),
+        "combined": detector.describe()["combined"],
+    }
 
 
-def print_row(name: str, figures: np.ndarray) -> None:
-    """Print mean and standard deviation over seeds of ``(seeds, 2)`` figures."""
-    (a, p), (a_deviation, p_deviation) = figures.mean(axis=0), figures.std(axis=0)
-    print(f"  {name:14} AUC {a:.4f} ± {a_deviation:.4f}  pAUC {p:.4f} ± {p_deviation:.4f}")
+def table(results: list[dict[str, object]]) -> str:
+    """Mean and deviation over seeds, as Markdown: a row for each score, a column for each ID and their mean."""
+    rows = [row for result in results for row in result["rows"]]
+    ids = sorted({row["id"] for row in rows})
+    lines = [
+        "| score | " + " | ".join(f"ID {name}" for name in ids) + " | mean over IDs |",
+        "|---" * (len(ids) + 2) + "|",
+    ]
+    for score in dict.fromkeys(row["score"] for row in rows):
+        figures = np.array(
+            [
+                [[row["auc"], row["pauc"]] for row in result["rows"] if row["score"] == score]
+                for result in results
+            ]
+        )  # (seeds, ids, 2)
+        columns = [figures[:, i] for i in range(len(ids))] + [figures.mean(axis=1)]
+        lines.append(f"| {score} | " + " | ".join(map(cell, columns)) + " |")
+    return "\n".join(lines)
 
 
-if __name__ == "__main__":
+def cell(figures: np.ndarray) -> str:
+    """``(seeds, 2)`` as "AUC ± deviation, pAUC ± deviation"."""
+    (auc, pauc), (auc_deviation, pauc_deviation) = figures.mean(axis=0), figures.std(axis=0)
+    return f"{auc:.3f} ± {auc_deviation:.3f}, {pauc:.3f} ± {pauc_deviation:.3f}"
+
+
+def main() -> None:
+    """Run what has not been run, and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("trees", nargs="+", type=Path, metavar="TREE")
+    parser.add_argument("--real", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--recipes", default="spectral,small")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    for folder in arguments.trees:
-        run(folder, arguments.seeds)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for recipe in arguments.recipes.split(","):
+        for tree in arguments.trees:
+            results = []
+            for seed in range(arguments.seeds):
+                path = arguments.out / f"{tree.name}-{recipe}-{seed}.json"
+                if not path.exists():
+                    write_text(path, json.dumps(run(tree, arguments.real, recipe, seed), indent=1))
+                results.append(json.loads(path.read_text()))
+            print(f"\n{tree.name}, recipe {recipe!r}, {len(results)} seeds: AUC, pAUC\n\n{table(results)}\n")
+            for name, unit in (
+                ("fit_s", "s to fit"),
+                ("score_s", "s to score"),
+                ("false_alarms", "false alarms"),
+            ):
+                print(f"{unit}: {', '.join(f'{result[name]:.3g}' for result in results)}")
+            print(f"combined: {[result['combined'] for result in results]}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from offkey import datasets
 from offkey.detector import Detector
-from offkey.errors import DatasetError
+from offkey.errors import MissingExtraError
 from offkey.evaluation.protocols import Evaluation, evaluate
+from offkey.features import LogMel
 from offkey.recipe import Recipe
 from offkey.report import Panel, overview
 from offkey.scoring.table import ScoreTable
@@ -49,7 +49,8 @@ def demo(
     Parameters
     ----------
     out
-        A folder, made if it does not exist: recordings, detectors, scores and the picture go there.
+        A folder, made if it does not exist: recordings, detectors, scores and the picture go there. Recordings of
+        an earlier demonstration with the same seed are used again.
     seed
         Every random choice follows from it.
     on_step
@@ -62,13 +63,12 @@ def demo(
     Raises
     ------
     DatasetError
-        If the folder holds something already.
+        If the folder holds recordings of another seed, or something else.
     MissingExtraError
         If torch or matplotlib is not installed.
     """
     out = Path(out)
-    if out.exists() and any(out.iterdir()):
-        raise DatasetError(f"{out}: not empty; give the demonstration a new folder with --out, or remove it")
+    _check_extras()
     say = on_step or (lambda _text: None)
     clock = _Clock()
     say("1/4  Synthesising fans, pumps, sliders and valves in a noisy factory")
@@ -79,6 +79,7 @@ def demo(
         clips_test_normal=20,
         clips_test_anomaly=20,
         seed=seed,
+        resume=True,
         progress=on_progress,
     )
     clock.lap("synthesis")
@@ -104,14 +105,29 @@ def demo(
     )
 
 
+def _check_extras() -> None:
+    """Refuse at the start what would fail at the end."""
+    missing = [name for name in ("torch", "matplotlib", "sklearn") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"the demonstration needs {', '.join(missing)}: pip install 'offkey[train,report]'"
+        )
+
+
 def _panel(name: str, detector: Detector, data: datasets.Dataset, scores: ScoreTable) -> Panel:
     test = data.test
+    if detector.recipe.network:
+        points, of = detector.embeddings(test), "the network's embeddings"
+    else:
+        logmel = LogMel.from_recipe(detector.recipe.features)
+        points, of = logmel.statistics_from_files(test.paths).statistics.mean, "the mean log-Mel spectra"
     return Panel(
         title=f"{MACHINE}, recipe {name!r}",
-        scores=np.asarray(scores.anomaly_score, dtype=np.float64),
+        scores=scores.anomaly_score,
         labels=test.labels,
-        machine_ids=tuple(i or "?" for i in test.machine_ids),
-        embeddings=detector.embeddings(test) if detector.recipe.network else None,
+        machine_ids=tuple(machine_id or "?" for machine_id in test.machine_ids),
+        points=points,
+        points_of=of,
     )
 
 

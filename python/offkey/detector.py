@@ -13,9 +13,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from offkey import detector_file, inputs
-from offkey.datasets import Dataset, LogMelArrays
+from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.errors import (
     ArrayError,
+    DatasetError,
     DetectorFileError,
     DeviceError,
     MissingExtraError,
@@ -229,7 +230,7 @@ class Detector:
         _check_device(device)
         if "network" in self._models:
             cast(Any, self._models["network"]).use_device(device)
-        rows = Rows.of(recordings, self.machine, machine_id)
+        rows = Rows.of(recordings, self.machine, machine_id, self.machine_ids)
         rates = inputs.SourceRates(self.recipe.features.sample_rate)
         for chunk in rows.chunks(self.recipe, num_threads, on_progress):
             rows.errors |= chunk.errors
@@ -258,6 +259,45 @@ class Detector:
                 position = int(chunk.positions[0])
                 rows.errors[position] = ArrayError(f"{rows.paths[position]}: {error}")
 
+    def score_oracle(
+        self, test: Clips, *, device: str = "auto", num_threads: int | None = None
+    ) -> ScoreTable:
+        """Score labelled test clips by the combination of scores that their own labels rank best.
+
+        It peeks, and so is no result: for comparison with tables of papers that chose by test data.
+
+        Parameters
+        ----------
+        test
+            Clips of known IDs with labels of both classes.
+        device, num_threads
+            As for `score`.
+
+        Returns
+        -------
+        ScoreTable
+            As `score` gives it, but for `anomaly_score`; without decisions.
+
+        Raises
+        ------
+        DatasetError
+            If a clip cannot be read, or its ID or its label is not known.
+        """
+        table = self.score(test, device=device, num_threads=num_threads)
+        for row in table.rows():
+            if row["error"] or row["label"] is None or row["machine_id"] not in self.machine_ids:
+                reason = row["error"] or "its label or its ID is not known"
+                raise DatasetError(f"oracle: {row['path']}: {reason}; expected labelled clips of known IDs")
+        fusion = self._fitted()
+        raw = {name: table.scores(name) for name in fusion.score_names}
+        ids = [str(machine_id) for machine_id in table.machine_id]
+        _, scores = fusion.oracle(raw, ids, table.label)
+        rows = [
+            row | {"anomaly_score": score, "decision": None}
+            for row, score in zip(table.rows(), scores.tolist(), strict=True)
+        ]
+        return ScoreTable.from_rows(rows)
+
     def embeddings(self, recordings: Recordings, *, num_threads: int | None = None) -> np.ndarray:
         """Return the network's embeddings ``(clips, embedding_dim)`` float64 of recordings as `score` takes them.
 
@@ -272,7 +312,9 @@ class Detector:
         if "network" not in self._models:
             raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
         parts = []
-        for chunk in Rows.of(recordings, self.machine, None).chunks(self.recipe, num_threads, None):
+        for chunk in Rows.of(recordings, self.machine, None, self.machine_ids).chunks(
+            self.recipe, num_threads, None
+        ):
             for error in chunk.errors.values():
                 raise error
             parts.append(cast(Any, self._models["network"]).embeddings(chunk.logmels))

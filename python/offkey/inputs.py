@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from offkey.audio import info, read_batch
-from offkey.datasets import Dataset, LogMelArrays
+from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.errors import ArrayError, DatasetError
 from offkey.features import ClipStatistics, LogMel, clip_statistics
 from offkey.recipe import Features, Recipe
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _CHUNK = 64  # clips decoded at a time: 40 MB of 10 s clips at 16 kHz
+_CHUNK_BYTES = 100_000_000  # of files, whatever their number: hour-long recordings are decoded one by one
 _MOST_NAMED = 20  # unreadable files that notes name one by one
 
 Progress = Callable[[int, int], None]
@@ -101,18 +102,30 @@ def training(
     """
     if isinstance(data, LogMelArrays):
         return ArrayTraining(recipe.features, data)
-    return AudioTraining(recipe.features, data, num_threads=num_threads, on_progress=on_progress)
+    return AudioTraining(
+        recipe.features,
+        data,
+        needs_others=recipe.network is not None,
+        num_threads=num_threads,
+        on_progress=on_progress,
+    )
 
 
 class AudioTraining:
     """Recordings, decoded when they are needed: a set of any size fits in memory."""
 
     def __init__(
-        self, features: Features, data: Dataset, *, num_threads: int | None, on_progress: Progress | None
+        self,
+        features: Features,
+        data: Dataset,
+        *,
+        needs_others: bool,
+        num_threads: int | None,
+        on_progress: Progress | None,
     ) -> None:
         self._features = features
         logmel = LogMel.from_recipe(features, num_threads=num_threads)
-        own, others = data.train, data.others
+        own, others = data.train, data.others if needs_others else Clips()
         every = own + others
         parts: list[ClipStatistics] = []
         errors: dict[int, str] = {}
@@ -258,8 +271,8 @@ def chunks_of_files(
 ) -> Iterator[Chunk]:
     """Decode files chunk by chunk; what cannot be read is reported in the chunk, the rest goes on."""
     logmel = LogMel.from_recipe(features, num_threads=num_threads)
-    for start in range(0, len(paths), _CHUNK):
-        part = paths[start : start + _CHUNK]
+    start = 0
+    for part in _portions(paths):
         batch = read_batch(
             part,
             sample_rate=features.sample_rate,
@@ -275,8 +288,24 @@ def chunks_of_files(
             source_rates=batch.source_rates[kept],
             errors={start + i: error for i, error in batch.errors.items()},
         )
+        start += len(part)
         if on_progress:
-            on_progress(min(start + _CHUNK, len(paths)), len(paths))
+            on_progress(start, len(paths))
+
+
+def _portions(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield the files in portions that fit in memory once they are decoded; at least one file each."""
+    portion: list[Path] = []
+    size = 0
+    for path in paths:
+        own = path.stat().st_size if path.is_file() else 0
+        if portion and (len(portion) == _CHUNK or size + own > _CHUNK_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(path)
+        size += own
+    if portion:
+        yield portion
 
 
 def _chunk_of_samples(

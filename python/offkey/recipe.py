@@ -21,7 +21,23 @@ Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
+    def __post_init__(self) -> None:
+        """Check values whichever way they came in: msgspec itself checks only what it decodes."""
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, msgspec.Struct):
+                try:
+                    msgspec.convert(msgspec.to_builtins(value), field.type)
+                except msgspec.ValidationError as error:
+                    raise RecipeError(f"{type(self).__name__}.{field.name} = {value!r}: {error}") from None
+
+
+def _ascending(owner: object, name: str, *, low: float = float("-inf"), high: float = float("inf")) -> None:
+    first, second = getattr(owner, name)
+    if not low <= first <= second <= high:
+        raise RecipeError(
+            f"{type(owner).__name__}.{name} = ({first}, {second}): expected two ascending numbers in [{low}, {high}]"
+        )
 
 
 class Features(_Section, frozen=True):
@@ -39,10 +55,22 @@ class Features(_Section, frozen=True):
     pad_mode: Literal["constant", "reflect", "none"] = "constant"
     spectrum: Literal["power", "magnitude"] = "power"
     floor: Literal["max", "add"] = "max"
-    """What keeps the logarithm finite: ``10 log10(max(x, floor_value))`` or ``10 log10(x + floor_value)``."""
+    """What keeps the logarithm finite: ``10 log10(max(x, floor_value))`` or ``10 log10(x + floor_value)``; 20 for
+    magnitudes."""
     floor_value: PositiveFloat = 1e-10
     channel: Annotated[int, msgspec.Meta(ge=0)] | Literal["mean"] = 0
     """Which channel of a recording is used, or the mean of all."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_fft & (self.n_fft - 1):
+            raise RecipeError(f"Features.n_fft = {self.n_fft}: expected a power of two")
+        top = self.f_max_hz if self.f_max_hz is not None else self.sample_rate / 2
+        if not self.f_min_hz < top <= self.sample_rate / 2:
+            raise RecipeError(
+                f"Features: f_min_hz = {self.f_min_hz}, f_max_hz = {self.f_max_hz}: expected f_min_hz below f_max_hz, "
+                f"and that at most half of sample_rate = {self.sample_rate}"
+            )
 
 
 class Augmentation(_Section, frozen=True):
@@ -74,7 +102,16 @@ class Augmentation(_Section, frozen=True):
     shift_s: tuple[float, float] = (0.0, 5.0)
     stretch_rate: tuple[float, float] = (0.5, 2.0)
     pitch_semitones: tuple[float, float] = (-10.0, 10.0)
-    mask_fraction: float = 0.1
+    mask_fraction: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ascending(self, "snr_db")
+        _ascending(self, "shift_s", low=0)
+        _ascending(self, "stretch_rate", low=0.25, high=4)
+        _ascending(self, "pitch_semitones", low=-24, high=24)
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise RecipeError(f"Augmentation.classes = {self.classes}: expected one or more, each once")
 
 
 class Network(_Section, frozen=True):
@@ -93,9 +130,16 @@ class Network(_Section, frozen=True):
     pooling_channels: Positive = 128
     embedding_dim: Positive = 64
     arcface_scale: PositiveFloat = 16.0
-    arcface_margin_rad: NonNegative = 1.28
+    arcface_margin_rad: Annotated[float, msgspec.Meta(ge=0, le=1.5707963267948966)] = 1.28
     normalisation: Literal["standard", "none"] = "standard"
     """`standard`: per-Mel-bin mean and deviation over the type's training clips."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel_size % 2 == 0:
+            raise RecipeError(f"Network.kernel_size = {self.kernel_size}: expected an odd number")
+        if self.dim % self.heads:
+            raise RecipeError(f"Network.dim = {self.dim}: expected a multiple of heads = {self.heads}")
 
 
 class Training(_Section, frozen=True):
@@ -158,6 +202,7 @@ class Recipe(_Section, frozen=True):
     scoring: Scoring = Scoring()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.network is None and self.spectral is None:
             raise RecipeError(
                 f"recipe {self.name!r}: expected a network, a spectral model or both, given neither"

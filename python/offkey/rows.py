@@ -48,8 +48,13 @@ class Rows:
         self._decision: list[int | None] = [None] * len(paths)
 
     @classmethod
-    def of(cls, recordings: Recordings, machine: str | None, machine_id: str | None) -> Rows:
-        """Return a row for each recording; `machine_id` is that of all of them, or None."""
+    def of(
+        cls, recordings: Recordings, machine: str | None, machine_id: str | None, known: Sequence[str]
+    ) -> Rows:
+        """Return a row for each recording; `machine_id` is that of all of them, or None.
+
+        `known` IDs are also recognised in the names of folders, where a layout has no ``id_XX``.
+        """
         if isinstance(recordings, LogMelArrays):
             ids: list[str | None] = [machine_id or own for own in recordings.machine_ids]
             names = [f"clip {i}" for i in range(len(ids))]
@@ -63,7 +68,7 @@ class Rows:
             paths, labels = recordings.paths, [clip.label for clip in recordings]
         else:
             paths = find_audio(recordings)
-            ids = [machine_id or parse_machine_id(path) for path in paths]
+            ids = [machine_id or parse_machine_id(path) or _folder_id(path, known) for path in paths]
             labels = [None] * len(paths)
         names = [str(path) for path in paths]
         return cls(paths, machine=machine, machine_ids=ids, labels=labels, paths=names)
@@ -113,3 +118,14 @@ class Rows:
             label=self._labels,
             error=[str(self.errors[i]) if i in self.errors else None for i in range(len(self.paths))],
         )
+
+
+def _folder_id(path: Path, known: Sequence[str]) -> str | None:
+    """Return the known ID that the folders of a path name: ``press-a``, or ``line-1/press-a``, the nearest first."""
+    folders = path.parent.parts
+    for end in range(len(folders), 0, -1):
+        for start in range(end):
+            name = "/".join(folders[start:end])
+            if name in known:
+                return name
+    return None

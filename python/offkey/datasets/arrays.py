@@ -36,7 +36,7 @@ class LogMelArrays:
         default each clip is a recording of its own.
     others
         The same for normal clips of other machine types, the pseudo-anomalies, with as many Mel bins; or
-        None.
+        None. Their IDs count as types: each is drawn equally often.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from typing import Literal
 
 from offkey.datasets.base import Clip, Dataset
 from offkey.datasets.checks import checked, shortlist, unique_type
-from offkey.datasets.paths import PathLike, existing_folder, sound_files, subfolders
+from offkey.datasets.paths import PathLike, existing_folder, folder_name, sound_files, subfolders
 from offkey.errors import DatasetError
 
 __all__ = ["EVAL_LIST", "dcase2020", "parts_of", "read_eval_list", "type_folders"]
@@ -66,19 +66,19 @@ def dcase2020(
     parts = [part for given in (root, *further) for part in parts_of(existing_folder(given))]
     _refuse_same(parts)
     types = [(part, kind) for part in parts for kind in type_folders(part)]
-    machine = unique_type((kind.name for _, kind in types), machine, where=root)
+    machine = unique_type((folder_name(kind) for _, kind in types), machine, where=root)
     labels = _Labels(None if eval_list is None else Path(eval_list))
     clips: list[Clip] = []
     notes: list[str] = []
     toys = set()
     for part, kind in types:
-        if kind.name == machine:
+        if folder_name(kind) == machine:
             for split in _SPLITS:
                 clips += _read(kind, split, labels.near(part))
-        elif kind.name.startswith("Toy") == machine.startswith("Toy"):
+        elif folder_name(kind).startswith("Toy") == machine.startswith("Toy"):
             clips += _read(kind, "train", {})
         else:
-            toys.add(kind.name)
+            toys.add(folder_name(kind))
     notes += [f"{part}: {machine!r} is not in this part" for part in parts if not _has(part, machine)]
     notes += labels.notes()
     if toys:
@@ -132,7 +132,7 @@ class _Labels:
         self._tables: dict[Path, dict[str, dict[str, Literal[0, 1]]]] = {}
 
     def near(self, part: Path) -> dict[str, dict[str, Literal[0, 1]]]:
-        candidates = [self._given] if self._given else [part / EVAL_LIST, part.absolute().parent / EVAL_LIST]
+        candidates = [self._given] if self._given else [part / EVAL_LIST, part.resolve().parent / EVAL_LIST]
         for path in candidates:
             if path.is_file():
                 if path not in self._tables:
@@ -173,7 +173,7 @@ def _is_type(folder: Path) -> bool:
 
 
 def _has(part: Path, machine: str) -> bool:
-    return any(kind.name == machine for kind in type_folders(part))
+    return any(folder_name(kind) == machine for kind in type_folders(part))
 
 
 def _refuse_same(parts: Iterable[Path]) -> None:
@@ -202,7 +202,7 @@ def _read(
     return [
         Clip(
             path=path,
-            machine_type=kind.name,
+            machine_type=folder_name(kind),
             machine_id=match["id"],
             split=split,
             label=labels.get(path.name) if not match["label"] else 1 if match["label"] == "anomaly" else 0,
@@ -219,11 +219,11 @@ def _match_labels(
     """Return the labels of exactly these files; a missing list is tolerated, a wrong one is not."""
     if not tables:
         return {}
-    labels = tables.get(kind.name, {})
+    labels = tables.get(folder_name(kind), {})
     unlisted, missing = sorted(names - labels.keys()), sorted(labels.keys() - names)
     if unlisted or missing:
         raise DatasetError(
-            f"{kind / 'test'}: the label list does not match the files of {kind.name!r}: "
+            f"{kind / 'test'}: the label list does not match the files of {folder_name(kind)!r}: "
             f"{len(unlisted)} files not in the list ({shortlist(unlisted, most=3) or 'none'}), "
             f"{len(missing)} listed files not in the folder ({shortlist(missing, most=3) or 'none'})"
         )

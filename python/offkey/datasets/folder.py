@@ -10,8 +10,8 @@ from typing import Literal
 from offkey.datasets import manifest as manifests
 from offkey.datasets.base import Clip, Dataset
 from offkey.datasets.checks import checked, shortlist, unique_type
-from offkey.datasets.paths import ID, PathLike, existing_folder, rank, sound_files
-from offkey.datasets.rows import LABELS, Row, read_label, read_split
+from offkey.datasets.paths import ID, PathLike, existing_folder, folder_name, rank, sound_files
+from offkey.datasets.rows import LABEL_NAMES, LABELS, Row, read_label, read_split
 from offkey.errors import DatasetError, ParameterError
 
 __all__ = ["folder", "understood"]
@@ -88,7 +88,7 @@ def folder(
         rows = _match(base, pattern, notes)
     else:
         rows = understood(base)
-    unnamed = machine if machine is not None else base.resolve().name
+    unnamed = machine if machine is not None else folder_name(base)
     rows = [dataclasses.replace(row, machine_type=row.machine_type or unnamed) for row in rows]
     target = unique_type([str(row.machine_type) for row in rows], machine, where=base)
     return checked(target, _assign_splits(rows, test_fraction, seed), where=base, notes=notes)
@@ -172,13 +172,13 @@ def _understand(base: Path, path: Path) -> Row:
         match = ID.fullmatch(part)
         if part.lower() in ("train", "test"):
             split = read_split(part, path)
-        elif part.lower() in LABELS:
+        elif part.lower() in LABEL_NAMES:
             label = read_label(part, path)
         elif match:
             machine_id = match[1]
         else:
             remaining.append(part)
-    said = {LABELS[word] for word in _WORD.findall(path.stem.lower()) if word in LABELS}
+    said = {LABELS[word] for word in _WORD.findall(path.stem.lower()) if word in LABEL_NAMES}
     if len(said) == 1:
         label = said.pop()
     if in_name := ID.search(path.name):

@@ -7,7 +7,7 @@ from typing import Literal
 from offkey.datasets.dcase import parts_of, type_folders
 from offkey.datasets.folder import understood
 from offkey.datasets.mimii import id_folders, snr_folders, types_at
-from offkey.datasets.paths import PathLike, existing_folder, parse_machine_id, sound_files
+from offkey.datasets.paths import PathLike, existing_folder, folder_name, parse_machine_id, sound_files
 from offkey.errors import DatasetError
 
 __all__ = ["Layout", "detect_layout", "list_machines"]
@@ -57,7 +57,7 @@ def list_machines(root: PathLike, *, layout: Layout | None = None) -> dict[str, 
     found: dict[str, set[str]] = {}
     if layout == "dcase2020":
         for kind in (kind for part in parts_of(base) for kind in type_folders(part)):
-            found.setdefault(kind.name, set()).update(
+            found.setdefault(folder_name(kind), set()).update(
                 parse_machine_id(p.name) or "?" for p in sound_files(kind)
             )
     elif layout == "mimii":
@@ -66,5 +66,5 @@ def list_machines(root: PathLike, *, layout: Layout | None = None) -> dict[str, 
                 found.setdefault(name, set()).update(machine_id for _, machine_id in id_folders(path))
     else:
         for row in understood(base):
-            found.setdefault(row.machine_type or base.resolve().name, set()).add(row.machine_id or "?")
+            found.setdefault(row.machine_type or folder_name(base), set()).add(row.machine_id or "?")
     return {kind: sorted(ids) for kind, ids in sorted(found.items())}

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from offkey.datasets.base import Clip, Dataset
 from offkey.datasets.checks import checked, shortlist, unique_type
-from offkey.datasets.paths import PathLike, existing_folder, rank, sound_files, subfolders
+from offkey.datasets.paths import PathLike, existing_folder, folder_name, rank, sound_files, subfolders
 from offkey.errors import DatasetError, ParameterError
 
 __all__ = ["Split", "id_folders", "mimii", "snr_folders", "types_at"]
@@ -98,7 +98,7 @@ def snr_folders(root: Path) -> list[tuple[Path, float, str | None]]:
     return [
         (folder, _db(match), match["type"])
         for folder in (root, *subfolders(root))
-        if (match := _SNR.fullmatch(folder.resolve().name))
+        if (match := _SNR.fullmatch(folder_name(folder)))
     ]
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "existing_folder",
     "find_audio",
+    "folder_name",
     "parse_machine_id",
     "rank",
     "sound_files",
@@ -87,6 +88,11 @@ def sound_files(folder: Path) -> list[Path]:
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders directly inside a folder, sorted, without hidden ones."""
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def folder_name(folder: Path) -> str:
+    """Return the name of a folder, of ``.`` and ``..`` too."""
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
 def existing_folder(root: PathLike) -> Path:

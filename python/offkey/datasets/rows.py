@@ -8,10 +8,13 @@ from typing import Literal
 
 from offkey.errors import DatasetError
 
-__all__ = ["LABELS", "Row", "read_label", "read_split"]
+__all__ = ["LABELS", "LABEL_NAMES", "Row", "read_label", "read_split"]
 
 LABELS: dict[str, Literal[0, 1]] = {"normal": 0, "0": 0, "anomaly": 1, "abnormal": 1, "anomalous": 1, "1": 1}
-"""The words for a label, in small letters."""
+"""The words for a label, in small letters, in manifests and patterns."""
+
+LABEL_NAMES = frozenset(word for word in LABELS if word.isalpha())
+"""Those that count in the names of folders and files, where a number is a number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +23,7 @@ class Row:
 
     path: Path
     name: str
-    """The path as the layout gives it: random choices depend on it, so that a moved folder keeps its "
-    "split."""
+    """The path as the layout gives it: random choices depend on it, so a moved folder keeps its split."""
     machine_type: str | None = None
     machine_id: str | None = None
     split: Literal["train", "test"] | None = None

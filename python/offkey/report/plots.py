@@ -1,4 +1,4 @@
-"""ROC curves, score histograms and a map of the embeddings, drawn into one picture."""
+"""ROC curves, score histograms and t-SNE maps, drawn into one picture."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ class Panel:
     """``(clips,)``, 1 = anomaly."""
     machine_ids: tuple[str, ...]
     """The clips' IDs."""
-    embeddings: np.ndarray | None = None
-    """``(clips, dim)`` to be drawn as a t-SNE map, or None."""
+    points: np.ndarray
+    """``(clips, dim)`` to be drawn as a t-SNE map."""
+    points_of: str
+    """What the points are."""
 
 
 def overview(panels: list[Panel], path: str | Path) -> None:
-    """Draw a row for each panel: ROC curve of each ID, histogram of the scores, t-SNE map of the embeddings.
+    """Draw a row for each panel: ROC curve of each ID, histogram of the scores, t-SNE map.
 
     Parameters
     ----------
@@ -107,12 +109,7 @@ def _histogram(axes: Axes, panel: Panel) -> None:
 
 
 def _map(axes: Axes, panel: Panel) -> None:
-    axes.set(xticks=[], yticks=[])
-    if panel.embeddings is None:
-        axes.text(0.5, 0.5, "this detector has no embedding", ha="center", va="center", color="0.5")
-        axes.set_axis_off()
-        return
-    points = _tsne(panel.embeddings)
+    points = _tsne(panel.points)
     ids = np.array(panel.machine_ids)
     for colour, machine_id in zip(_cycle(), sorted(set(panel.machine_ids)), strict=False):
         for label, marker, name in ((0, "o", "normal"), (1, "x", "anomalous")):
@@ -126,18 +123,18 @@ def _map(axes: Axes, panel: Panel) -> None:
                 lw=1,
                 label=f"{machine_id} {name}",
             )
-    axes.set_xlabel("t-SNE of the embeddings")
+    axes.set(xticks=[], yticks=[], xlabel=f"t-SNE of {panel.points_of}")
     axes.legend(fontsize=7, frameon=False, ncols=2, loc="best")
     _plain(axes)
 
 
-def _tsne(embeddings: np.ndarray) -> np.ndarray:
+def _tsne(vectors: np.ndarray) -> np.ndarray:
     try:
         from sklearn.manifold import TSNE
     except ImportError as error:
         raise MissingExtraError(f"{error}: the map needs the extra: pip install 'offkey[report]'") from None
-    perplexity = min(30.0, max(1.0, (len(embeddings) - 1) / 3))
-    points: np.ndarray = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(embeddings)
+    perplexity = min(30.0, max(1.0, (len(vectors) - 1) / 3))
+    points: np.ndarray = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
     return points
 
 

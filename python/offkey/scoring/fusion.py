@@ -12,7 +12,7 @@ import numpy as np
 from offkey.errors import DatasetError, DetectorFileError
 from offkey.inlier import InlierModel
 from offkey.recipe import Scoring
-from offkey.scoring.combine import combine, select
+from offkey.scoring.combine import Selection, combine, oracle, select
 from offkey.scoring.standardize import Standardizer
 from offkey.scoring.threshold import Thresholds
 
@@ -28,7 +28,7 @@ class Fused:
     column: np.ndarray
     """``(clips,)`` int64: the ID that the clip was scored against; of an unknown ID the one that it is nearest to."""
     decision: np.ndarray
-    """``(clips,)`` int8: 1 where the score is above that ID's threshold."""
+    """``(clips,)`` int8: 1 where the score is above the ID's threshold, for unknown IDs that of all IDs together."""
 
 
 class Fusion:
@@ -83,7 +83,7 @@ class Fusion:
         thresholds, notes = _thresholds(
             {name: held_out[name] for name in chosen}, scoring.quantile, machine_ids
         )
-        return cls(machine_ids, standardizers, chosen, thresholds, notes)
+        return cls(machine_ids, standardizers, chosen, thresholds, (*_choice_notes(scoring, chosen), *notes))
 
     def apply(self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str | None]) -> Fused:
         """Combine raw scores.
@@ -99,15 +99,35 @@ class Fusion:
         known = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
         nearest = combined.argmin(axis=1)
         column = np.array(
-            [known.get(own or "", near) for own, near in zip(machine_ids, nearest, strict=True)],
+            [known.get(own or "?", near) for own, near in zip(machine_ids, nearest, strict=True)],
             dtype=np.int64,
         )
         score = combined[np.arange(len(column)), column]
         return Fused(
             anomaly_score=score,
             column=column,
-            decision=(score > self.thresholds.values[column]).astype(np.int8),
+            decision=self.thresholds.decide(score, machine_ids),
         )
+
+    def oracle(
+        self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str], labels: np.ndarray
+    ) -> tuple[Selection, np.ndarray]:
+        """Return the combination that labelled test clips rank best by, and its score: for comparison only.
+
+        Parameters
+        ----------
+        raw
+            For each score name ``(clips,)``, each clip against its own ID.
+        machine_ids
+            The clips' IDs, all of them known.
+        labels
+            ``(clips,)``: 1 = anomaly, 0 = normal.
+        """
+        z = {
+            name: self._standardizers[name].transform_own(raw[name], machine_ids) for name in self.score_names
+        }
+        selection = oracle(z, labels, ids=machine_ids)
+        return selection, combine(z, selection.chosen)
 
     def state(self) -> dict[str, Any]:
         """Return plain data for JSON: all that `from_state` needs."""
@@ -214,6 +234,19 @@ def _thresholds(
         f"(at least {needed}): expect more false alarms than {1 - quantile:.0%}"
     )
     return made, (note,)
+
+
+def _choice_notes(scoring: Scoring, chosen: Sequence[str]) -> tuple[str, ...]:
+    """Say which scores make up the anomaly score where the recipe's words alone do not."""
+    wanted = scoring.combine
+    if wanted == "mean" or chosen == (wanted,):
+        return ()
+    names = ", ".join(chosen)
+    if wanted == "select":
+        return (f"the anomaly score is made of {names}: chosen by held-out normals and pseudo-anomalies",)
+    return (
+        f"scoring.combine = {wanted!r}: no such score could be trained; the anomaly score is made of {names}",
+    )
 
 
 def _choose(

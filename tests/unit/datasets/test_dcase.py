@@ -114,3 +114,10 @@ def test_a_part_without_the_type_is_noted(dev, tmp_path):
     data = dcase2020(dev, machine="fan", also=other)
     assert any("'fan' is not in this part" in note for note in data.notes)
     assert {c.machine_type for c in data.others} == {"pump", "valve"}
+
+
+def test_the_working_folder_has_a_name(dev, monkeypatch):
+    monkeypatch.chdir(dev / "fan")
+    assert len(dcase2020(".", machine="fan").train) == 6
+    monkeypatch.chdir(dev / "fan" / "train")
+    assert len(dcase2020("..", machine="fan").train) == 6

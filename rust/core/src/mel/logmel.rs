@@ -49,7 +49,8 @@ impl LogMel {
         Self::with_level(settings, Level::best())
     }
 
-    /// A plan for a given level. Levels agree within 1e-4 dB from the clip's maximum down to 80 dB below it.
+    /// A plan for a given level. Levels differ by rounding: each is within 1e-3 dB of the definition from the clip's
+    /// maximum down to 80 dB below it, and mostly within 1e-4 dB.
     ///
     /// # Errors
     /// As [`LogMel::new`].

@@ -1,0 +1,49 @@
+"""Recipes: plain data that cannot hold nonsense, whichever way it comes in."""
+
+import pytest
+
+from offkey.errors import RecipeError
+from offkey.recipe import RECIPES, Augmentation, Features, Network, Recipe, Spectral, Training
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_recipe_comes_back_from_json(name):
+    assert Recipe.from_json(Recipe.named(name).to_json()) == Recipe.named(name)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Training(batch_size=-3), "batch_size = -3"),
+        (lambda: Training(learning_rate=0), "learning_rate = 0"),
+        (lambda: Features(n_fft=1000), "power of two"),
+        (lambda: Features(f_min_hz=9000), "f_min_hz = 9000"),
+        (lambda: Features(f_max_hz=9000), "at most half of sample_rate"),
+        (lambda: Features(mel_scale="mel"), "mel_scale = 'mel'"),
+        (lambda: Network(kernel_size=4), "kernel_size = 4: expected an odd number"),
+        (lambda: Network(dim=30), "multiple of heads"),
+        (lambda: Network(arcface_margin_rad=3), "arcface_margin_rad = 3"),
+        (lambda: Augmentation(mask_fraction=5), "mask_fraction = 5"),
+        (lambda: Augmentation(stretch_rate=(2, 0.5)), "two ascending numbers"),
+        (lambda: Augmentation(classes=("none", "none")), "each once"),
+        (lambda: Spectral(ridge=0), "ridge = 0"),
+        (lambda: Recipe(name="empty"), "network, a spectral model or both"),
+        (lambda: Recipe.named("nameless"), "expected one of paper, small, spectral"),
+        (lambda: Recipe.named("small").replace(training__stage1_epochs=-1), "stage1_epochs"),
+        (lambda: Recipe.named("small").replace(training__epochs=1), "unknown field `epochs`"),
+        (lambda: Recipe.named("small").replace(training_stage__x=1), "no section 'training_stage'"),
+        (lambda: Recipe.named("small").replace(scoring__combine="a_spectral"), "its models give only"),
+        (lambda: Recipe.from_json("{"), "not valid JSON"),
+        (lambda: Recipe.from_json('{"name": "x", "spectrl": {}}'), "unknown field `spectrl`"),
+    ],
+)
+def test_nonsense_is_refused_by_name(make, words):
+    with pytest.raises(RecipeError, match=words):
+        make()
+
+
+def test_replace_changes_what_is_named_and_nothing_else():
+    changed = Recipe.named("paper").replace(name="mine", training__augmentation__snr_db=(0, 3))
+    assert changed.training.augmentation.snr_db == (0.0, 3.0)
+    back = changed.replace(name="paper", training__augmentation=Augmentation())
+    assert back == Recipe.named("paper")
