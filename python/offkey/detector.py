@@ -391,6 +391,11 @@ class Detector:
             )
         for name, state in metadata["models"].items():
             model = _model_class(name).from_state(detector.recipe, _part(arrays, name), state)
+            for part in (model.held_out, model.standardise_on):
+                if set(part.scores) != set(model.score_names):
+                    raise DetectorFileError(
+                        f"{name}: held-out scores {', '.join(part.scores)}; expected {', '.join(model.score_names)}"
+                    )
             detector._models[name] = model
         detector._fusion = Fusion.from_state(metadata["fusion"])
         detector._check_on_silence()
@@ -402,7 +407,8 @@ class Detector:
         features = self.recipe.features
         LogMel.from_recipe(features)
         silence = LogMelArrays(logmels=np.zeros((1, features.n_mels, 8), np.float32), machine_ids=("?",))
-        raw = self._raw(next(inputs.chunks_of_arrays(features, silence)))
+        with np.errstate(all="ignore"):
+            raw = self._raw(next(inputs.chunks_of_arrays(features, silence)))
         shapes = {name: matrix.shape for name, matrix in raw.items()}
         expected = {name: (1, len(fusion.machine_ids)) for name in fusion.score_names}
         own = {model.machine_ids for model in self._models.values()}

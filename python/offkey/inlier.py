@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
+from offkey.errors import ArrayError
 from offkey.recipe import Recipe
 
 __all__ = ["Calibration", "InlierModel", "PseudoAnomalies"]
@@ -29,6 +30,15 @@ class Calibration:
     scores: dict[str, np.ndarray]
     """For each score name ``(n,)`` float64."""
 
+    def __post_init__(self) -> None:
+        n = len(self.machine_ids)
+        if self.indices.shape != (n,) or self.indices.dtype.kind != "i" or len(np.unique(self.indices)) != n:
+            raise ArrayError(
+                f"indices: {self.indices.dtype} of shape {self.indices.shape}; expected {n} integers, one for "
+                "each machine ID, each once"
+            )
+        _check_scores(self.scores, n)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PseudoAnomalies:
@@ -38,6 +48,17 @@ class PseudoAnomalies:
     """The ID that each clip was scored against, ``m`` of them."""
     scores: dict[str, np.ndarray]
     """For each score name ``(m,)`` float64."""
+
+    def __post_init__(self) -> None:
+        _check_scores(self.scores, len(self.machine_ids))
+
+
+def _check_scores(scores: dict[str, np.ndarray], n: int) -> None:
+    for name, values in scores.items():
+        if values.shape != (n,) or values.dtype.kind != "f" or not np.isfinite(values).all():
+            raise ArrayError(
+                f"{name}: {values.dtype} of shape {values.shape}; expected ({n},) finite floats, one for each ID"
+            )
 
 
 class InlierModel(Protocol):

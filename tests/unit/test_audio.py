@@ -201,3 +201,15 @@ def test_resample_refuses_other_arrays(samples):
 def test_resample_refuses_other_rates(from_rate, to_rate, name):
     with pytest.raises(ParameterError, match=name):
         offkey.resample(np.zeros(3), from_rate=from_rate, to_rate=to_rate)
+
+
+def test_a_batch_knows_the_rates_of_its_files(ragged, stereo, tmp_path):
+    (tmp_path / "none.wav").write_bytes(b"")
+    paths = [ragged[0][1], stereo[0], tmp_path / "none.wav"]
+    batch = offkey.read_batch(paths, sample_rate=16_000, on_error="collect")
+    assert batch.source_rates.tolist() == [16_000, 8000, 0]
+    assert offkey.read_batch(paths[1:2]).source_rates.tolist() == [8000]
+    made = offkey.AudioBatch([np.zeros(3, np.float32)], sample_rate=8000, paths=[Path("a")])
+    assert made.source_rates.tolist() == [8000]
+    with pytest.raises(ArrayError, match="source_rates: 2 for 1 paths"):
+        offkey.AudioBatch([np.zeros(3, np.float32)], sample_rate=8000, paths=[Path("a")], source_rates=[1, 2])

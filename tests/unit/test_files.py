@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from offkey.files import atomic_path, write_text
+from offkey.files import atomic_path, check_writable, write_text
 
 
 def test_the_old_file_stays_when_writing_fails(tmp_path):
@@ -63,3 +63,23 @@ def test_a_missing_folder_is_named(tmp_path):
         write_text(tmp_path / "nowhere" / "a.csv", "")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         write_text(tmp_path, "")
+
+
+def test_whether_a_file_can_be_written_is_found_out_without_touching_it(tmp_path, monkeypatch):
+    path = tmp_path / "scores.csv"
+    check_writable(path)
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("old")
+    check_writable(path)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+    with pytest.raises(FileNotFoundError, match="make it first"):
+        check_writable(tmp_path / "missing" / "scores.csv")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        check_writable(tmp_path)
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", ".scores.1234.csv")
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(PermissionError, match=r"cannot write .*Permission denied.*'.*/scores\.csv'"):
+        check_writable(path)

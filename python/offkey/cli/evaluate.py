@@ -25,6 +25,7 @@ def evaluate(
     machine: str | None = None,
     pattern: str | None = None,
     manifest: Path | None = None,
+    test_fraction: float = 0.0,
     snr_db: float | None = None,
     split: Literal["hitachi", "random75"] = "hitachi",
     seed: int = 0,
@@ -53,8 +54,10 @@ def evaluate(
         MIMII: which of the signal-to-noise ratios.
     split
         MIMII: which normals were kept for testing.
+    test_fraction
+        Own folders: as for `offkey train`.
     seed
-        The seed that `offkey train` was given: MIMII's random split follows from it.
+        The seed that `offkey train` was given: which recordings were kept for testing may follow from it.
     protocol
         Whose rules to follow.
     submit
@@ -78,6 +81,7 @@ def evaluate(
             split=split,
             pattern=pattern,
             manifest=manifest,
+            test_fraction=test_fraction,
             seed=seed,
         )
         table, test = _without_training_clips(table, dataset), dataset.test

@@ -77,5 +77,7 @@ def _report(table: ScoreTable) -> int:
         console.error(text)
     scored = len(table) - len(failed)
     missed = f"; {len(failed)} could not be scored" if failed else ""
-    console.note(f"{scored} recordings scored, {np.count_nonzero(table.decision == 1)} sound wrong{missed}")
+    console.note(
+        f"{scored} recording{'s' * (scored != 1)} scored, {np.count_nonzero(table.decision == 1)} sound wrong{missed}"
+    )
     return 0 if not failed else 3 if scored else 2

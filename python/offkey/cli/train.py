@@ -33,6 +33,7 @@ def train(
     split: Literal["hitachi", "random75"] = "hitachi",
     pattern: str | None = None,
     manifest: Path | None = None,
+    test_fraction: float = 0.0,
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     threads: int | None = None,
@@ -65,6 +66,9 @@ def train(
         Own folders: how paths are made up, such as `{machine_type}/{split}/{label}_id_{machine_id}_*.wav`.
     manifest
         Own folders: a CSV file with the columns file, label and, where known, machine_type, machine_id, split, group.
+    test_fraction
+        Own folders that do not say what is for testing: this part of each machine's normal recordings is kept for
+        it; `offkey evaluate` takes the same fraction and seed.
     seed
         Every random choice follows from it.
     device
@@ -88,6 +92,7 @@ def train(
         split=split,
         pattern=pattern,
         manifest=manifest,
+        test_fraction=test_fraction,
         seed=seed,
     )
     with console.bars() as bars, _advice_when_stopped(checkpoint):

@@ -243,6 +243,12 @@ class SpectralModel:
                 machine_ids=tuple(names[i] for i in arrays["held_out.ids"]),
                 scores={_SCORE: arrays["held_out.scores"]},
             )
+            expected = (len(ratios), len(names))
+            for name in ("standard.mean", "standard.deviation"):
+                if arrays[name].shape != expected:
+                    raise DetectorFileError(
+                        f"spectral model: {name} has shape {arrays[name].shape}; expected {expected}"
+                    )
             return cls(
                 machine_ids=names,
                 ratios=ratios,

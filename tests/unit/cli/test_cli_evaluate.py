@@ -1,0 +1,73 @@
+"""`offkey evaluate`."""
+
+import json
+
+import pytest
+
+from offkey.scoring.table import ScoreTable
+
+
+@pytest.fixture
+def scores(offkey, detector, tree, tmp_path):
+    assert offkey("score", detector, tree / "fan" / "test", "--out", "s.csv").code == 0
+    return tmp_path / "s.csv"
+
+
+def test_figures_as_text_json_and_files(offkey, scores, tree, tmp_path):
+    arguments = ("evaluate", scores, "--data", tree, "--machine", "fan")
+    shown = offkey(*arguments)
+    assert (shown.code, shown.err) == (0, "")
+    assert "fan 02" in shown.out
+    figures = json.loads(offkey(*arguments, "--json").out)
+    assert {row["machine_id"] for row in figures["ids"]} == {"00", "02"}
+    for name in ("f.md", "f.csv", "f.json", "f.txt"):
+        assert offkey(*arguments, "--out", name).err == f"figures written to {name}\n"
+        assert (tmp_path / name).stat().st_size > 100
+
+
+def test_labels_in_the_table_need_no_data(offkey, scores, tmp_path):
+    rows = [row | {"label": int("anomaly" in row["path"])} for row in ScoreTable.read(scores).rows()]
+    ScoreTable.from_rows(rows).write(tmp_path / "labelled.json")
+    assert offkey("evaluate", "labelled.json").code == 0
+
+
+def test_training_clips_in_the_scores_are_left_out_with_a_note(offkey, detector, scores, tree):
+    assert offkey("score", detector, tree / "fan", "--out", "all.csv").code == 0
+    arguments = ("--data", tree, "--machine", "fan", "--json")
+    shown = offkey("evaluate", "all.csv", *arguments)
+    assert shown.err == "24 of the scored recordings are training clips, and left out\n"
+    assert shown.out == offkey("evaluate", scores, *arguments).out
+
+
+def test_a_submission_is_written(offkey, scores, tree, tmp_path):
+    shown = offkey("evaluate", scores, "--data", tree, "--machine", "fan", "--submit", "team")
+    assert shown.code == 0
+    names = [f"anomaly_score_fan_id_{machine_id}.csv" for machine_id in ("00", "02")]
+    assert sorted(path.name for path in (tmp_path / "team").iterdir()) == names
+    assert all(f"wrote team/{name}" in shown.err for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.csv"], "none.csv: No such file"),
+        (["{scores}"], "none of 16 recordings has"),
+        (["{scores}", "--data", "{tree}"], "several machine types"),
+        (
+            ["{scores}", "--data", "{tree}", "--machine", "pump"],
+            "labels that do not match files: 16 scored files",
+        ),
+        (["{scores}", "--data", "nowhere"], "nowhere: no such folder"),
+        (["{scores}", "--data", "{tree}", "--machine", "fan", "--out", "f.xls"], "f.xls: ending '.xls'"),
+        (["{scores}", "--data", "{tree}", "--machine", "fan", "--out", "no/f.md"], "no: no such folder"),
+        (["{wav}"], "ending '.wav'"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(offkey, scores, tree, tmp_path, arguments, message):
+    wav = tree / "fan" / "test" / "normal_id_00_00000000.wav"
+    shown = offkey("evaluate", *(a.format(scores=scores, tree=tree, wav=wav) for a in arguments))
+    assert shown.code == 2
+    assert shown.out == ""
+    assert message in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]

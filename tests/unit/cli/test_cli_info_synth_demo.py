@@ -1,0 +1,103 @@
+"""`offkey info`, `offkey synth` and `offkey demo`."""
+
+import json
+
+import pytest
+
+from offkey import datasets
+from offkey.recipe import RECIPES
+
+
+def test_info_of_a_detector_whatever_its_name(offkey, detector, tmp_path):
+    shown = offkey("info", detector)
+    assert shown.code == 0
+    assert "kind:            detector" in shown.out
+    assert "\n  - spectral: " in shown.out
+    (tmp_path / "renamed.bin").write_bytes(detector.read_bytes())
+    facts = json.loads(offkey("info", "renamed.bin", "--json").out)
+    assert (facts["kind"], facts["machine_ids"]) == ("detector", ["00", "02"])
+
+
+def test_info_of_a_sound_file_and_of_a_folder(offkey, tree):
+    facts = json.loads(offkey("info", tree / "fan" / "test" / "normal_id_00_00000000.wav", "--json").out)
+    assert (facts["kind"], facts["sample_rate"], facts["subtype"]) == ("sound file", 16_000, "PCM_16")
+    facts = json.loads(offkey("info", tree, "--json").out)
+    assert (facts["layout"], facts["sound files"]) == ("dcase2020", 80)
+    assert facts["machines"] == {"fan": ["00", "02"], "pump": ["00", "02"]}
+
+
+def test_info_of_what_is_neither(offkey, detector, tmp_path):
+    (tmp_path / "diary.wav").write_bytes(b"dear diary")
+    (tmp_path / "cut.offkey").write_bytes(detector.read_bytes()[:5000])
+    (tmp_path / "cut.bin").write_bytes(detector.read_bytes()[:5000])
+    (tmp_path / "none").mkdir()
+    for name in ("diary.wav", "cut.offkey", "cut.bin", "none", "nowhere"):
+        shown = offkey("info", name)
+        assert (shown.code, shown.out, len(shown.err.splitlines())) == (2, "", 1)
+        assert name in shown.err
+    assert "damaged" in offkey("info", "cut.bin").err
+
+
+SYNTH = ("--machines", "fan", "--ids", "00", "--train", "3", "--test-normal", "1", "--test-anomaly", "1")
+
+
+def test_synth_writes_a_tree_that_train_understands(offkey):
+    shown = offkey("synth", "made", *SYNTH, "--seconds", "1", "--json")
+    assert shown.code == 0
+    assert json.loads(shown.out)["files"] == 5
+    assert shown.err.startswith("5 recordings are in made; ")
+    assert len(datasets.load("made/dev_data").train) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("full", *SYNTH), "full: the folder is not empty"),
+        (("new", *SYNTH, "--seconds", "-1"), "seconds"),
+        (("new", *SYNTH, "--workers", "0"), "num_workers"),
+        (("new", *SYNTH, "--ids", "0 0"), "ids"),
+    ],
+)
+def test_synth_refuses_by_name(offkey, tmp_path, arguments, message):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "diary.txt").write_text("dear diary")
+    shown = offkey("synth", *arguments)
+    assert (shown.code, shown.out) == (2, "")
+    assert message in shown.err
+    assert [path.name for path in tmp_path.rglob("*.wav")] == []
+
+
+@pytest.fixture
+def small_demo(monkeypatch, tiny):
+    """The demonstration with few and short recordings, and a network that is trained in a second."""
+    import offkey.demo
+    from offkey.recipe import Recipe
+
+    write = datasets.synthetic.write
+
+    def less(root, **given):
+        few = {"clips_train": 8, "clips_test_normal": 3, "clips_test_anomaly": 3, "ids": ("00", "02")}
+        return write(root, **(given | few | {"seconds": 1.0}))
+
+    monkeypatch.setattr(offkey.demo.datasets.synthetic, "write", less)
+    monkeypatch.setitem(RECIPES, "small", Recipe.from_json(tiny.read_bytes()))
+
+
+def test_demo_ends_with_tables_a_picture_and_a_next_step(offkey, small_demo, tmp_path):
+    shown = offkey("demo", "--out", "d")
+    assert shown.code == 0
+    for text in ("Recipe 'spectral'", "Recipe 'small'", "a_maha", "offkey score d/fan-spectral.offkey"):
+        assert text in shown.out
+    assert [line[:3] for line in shown.err.splitlines() if line[1:3] == "/4"] == ["1/4", "2/4", "3/4", "4/4"]
+    assert (tmp_path / "d" / "overview.png").read_bytes()[:4] == b"\x89PNG"
+    recording = next((tmp_path / "d" / "recordings").rglob("*.wav"))
+    assert offkey("score", "d/fan-spectral.offkey", recording).code == 0
+
+
+def test_demo_does_not_touch_a_folder_that_holds_something(offkey, tmp_path):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "diary.txt").write_text("dear diary")
+    shown = offkey("demo")
+    assert (shown.code, shown.out) == (2, "")
+    assert "demo: not empty" in shown.err
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["diary.txt"]

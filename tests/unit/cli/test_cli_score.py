@@ -1,0 +1,135 @@
+"""`offkey score`."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from offkey.scoring.table import ScoreTable
+
+
+def test_a_pipe_gets_csv(offkey, detector, tree):
+    shown = offkey("score", detector, tree / "fan" / "test")
+    assert shown.code == 0
+    rows = list(csv.DictReader(io.StringIO(shown.out)))
+    assert len(rows) == 16
+    assert {row["decision"] for row in rows if "anomaly" in row["path"]} == {"1"}
+    assert shown.err.startswith("16 recordings scored, ")
+
+
+def test_a_terminal_gets_a_table(offkey, detector, tree, monkeypatch):
+    import sys
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = offkey("score", detector, tree / "fan" / "test")
+    assert shown.out.splitlines()[0].split() == [
+        *("path", "machine_type", "machine_id", "scored_as", "a_spectral", "anomaly_score", "decision")
+    ]
+
+
+def test_json_and_files_hold_the_same_scores(offkey, detector, tree):
+    shown = offkey("score", detector, tree / "fan" / "test", "--json", "--out", "s.csv")
+    assert shown.code == 0
+    table = ScoreTable.read("s.csv")
+    assert json.loads(shown.out)["rows"] == list(table.rows())
+    for name in ("s.json", "s.parquet"):
+        assert offkey("score", detector, tree / "fan" / "test", "--out", name).out == ""
+        assert ScoreTable.read(name) == table
+
+
+def test_unreadable_recordings_are_rows_with_an_error_and_exit_code_3(offkey, detector, tree, tmp_path):
+    good = (tree / "fan" / "test" / "normal_id_00_00000000.wav").read_bytes()
+    for name, content in (("a", good), ("b", good[:900]), ("c", b""), ("d", b"a diary"), ("e", good)):
+        (tmp_path / f"{name}_id_00.wav").write_bytes(content)
+    shown = offkey("score", detector, tmp_path)
+    assert shown.code == 3
+    rows = list(csv.DictReader(io.StringIO(shown.out)))
+    assert [bool(row["anomaly_score"]) for row in rows] == [True, False, False, False, True]
+    for row in rows[1:4]:
+        assert row["path"] in row["error"]
+        assert f"error: {row['error']}" in shown.err
+    assert "2 recordings scored, 0 sound wrong; 3 could not be scored" in shown.err
+
+
+def test_nothing_readable_is_exit_code_2_and_the_table_still_says_why(offkey, detector, tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"")
+    shown = offkey("score", detector, tmp_path / "a.wav", "--out", "s.csv")
+    assert shown.code == 2
+    assert "a.wav" in ScoreTable.read("s.csv").error[0]
+
+
+def test_another_rate_and_an_unknown_id_are_notes(offkey, detector, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("x_id_99.wav", "y_id_99.wav"):
+        sf.write(tmp_path / name, 0.1 * rng.standard_normal(8000), 8000)
+    shown = offkey("score", detector, tmp_path)
+    assert shown.code == 0
+    notes = [line for line in shown.err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 2
+    assert "from 8000 to 16000 Hz: 2 recordings, the first of them" in notes[0]
+    assert "x_id_99.wav; they hold nothing above 4000 Hz" in notes[0]
+    assert "ID '99' is not known to the detector, which knows 00, 02: 2 recordings" in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.offkey", "{tree}"], "none.offkey: No such file"),
+        (["{tree}", "{tree}"], "is a folder; expected a detector file"),
+        (["{wav}", "{tree}"], "not a detector file"),
+        (["{detector}", "nowhere"], "nowhere: no such file or folder"),
+        (["{detector}", "{empty}"], "no sound file found"),
+        (["{detector}", "{wav}", "nowhere"], "nowhere: no such file or folder"),
+        (["{detector}", "{wav}", "--out", "s.txt"], "s.txt: ending '.txt'; expected .csv, .json or .parquet"),
+        (["{detector}", "{wav}", "--out", "no/s.csv"], "no: no such folder"),
+        (["{detector}", "{wav}", "--threads", "0"], "num_threads = 0"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    offkey, detector, tree, tmp_path, tmp_path_factory, arguments, message
+):
+    names = {
+        "tree": tree,
+        "detector": detector,
+        "wav": tree / "fan" / "test" / "normal_id_00_00000000.wav",
+        "empty": tmp_path_factory.mktemp("empty"),
+    }
+    shown = offkey("score", *(argument.format(**names) for argument in arguments))
+    assert shown.code == 2
+    assert shown.out == ""
+    assert message in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_target_is_checked_before_anything_is_scored(offkey, detector, tree, monkeypatch):
+    from offkey.detector import Detector
+
+    def never(*_, **__):
+        raise AssertionError("scored")
+
+    monkeypatch.setattr(Detector, "score", never)
+    for out in ("s.xls", "no/s.csv", "."):
+        assert offkey("score", detector, tree, "--out", out).code == 2
+
+
+def test_cuda_without_cuda(offkey, detector, tree, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    shown = offkey("score", detector, tree, "--device", "cuda")
+    assert (shown.code, "device 'cuda'" in shown.err) == (2, True)
+
+
+def test_ctrl_c_is_exit_code_130_and_one_line(offkey, detector, tree, monkeypatch):
+    from offkey.detector import Detector
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Detector, "score", stopped)
+    shown = offkey("score", detector, tree, "--out", "s.csv")
+    assert (shown.code, shown.out, shown.err) == (130, "", "error: stopped\n")
