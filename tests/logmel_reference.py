@@ -84,7 +84,7 @@ def worst_db(got, expected):
 
 
 def numpy_statistics(logmels):
-    """METHOD section 9.2 in float64: mean, lstd, ldstd, p5 of `(clips, n_mels, frames)`."""
+    """The statistics of docs/spectral.md in float64: mean, lstd, ldstd, p5 of `(clips, n_mels, frames)`."""
     x = np.asarray(logmels, np.float64)
     differences = np.diff(x, axis=2)
     ldstd = differences.std(axis=2) if differences.shape[2] else np.zeros(x.shape[:2])

@@ -1,4 +1,4 @@
-"""Recipes: complete, serialisable configurations of a detector. METHOD names stand beside each field.
+"""Recipes: complete, serialisable configurations of a detector.
 
 A recipe is plain data: it can be written to JSON, read back, compared and changed with `Recipe.replace`;
 an unknown field or a value outside its range is refused by name.

@@ -47,7 +47,7 @@ _EXAMPLES = {
         "offkey synth machines",
         "offkey synth machines --layout mimii --machines fan --snr-db 6",
     ),
-    "demo": ("offkey demo", "offkey demo --out /tmp/demo --seed 1"),
+    "demo": ("offkey demo", "offkey demo --out demo-1 --seed 1"),
 }
 _EXIT_CODES = (
     "Exit codes: 0 done, 2 wrong usage or bad input, 3 some recordings could not be read, 130 stopped."

@@ -227,7 +227,7 @@ def _models(clips: NormalClips, candidates: Sequence[Settings], rows: np.ndarray
 
 
 def choose(clips: NormalClips, pools: IdPools, *, draws: int, seed: int) -> Choice:
-    """Choose covariance, ridge and feature sets by the criterion (METHOD 9.2).
+    """Choose covariance, ridge and feature sets by the criterion (docs/spectral.md).
 
     First covariance and ridge by set M alone: the covariance with the best AUC, then the smallest ridge
     within 0.002 of it. Then set L joins M, A and P if the AUC of the summed standardised scores rises.

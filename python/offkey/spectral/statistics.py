@@ -18,7 +18,7 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "P": ("p5",),
     "L": ("mean", "lstd", "ldstd"),
 }
-"""Name of a feature set -> the statistics it is made of, one block of Mel bins each (METHOD 9.2)."""
+"""Name of a feature set -> the statistics it is made of, one block of Mel bins each (docs/spectral.md)."""
 
 _SMALLEST_DEVIATION = 1e-3  # dB; below it a bin carries the floor of the logarithm, not a sound
 
