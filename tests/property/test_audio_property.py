@@ -5,15 +5,12 @@ import struct
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import offkey
 from offkey.errors import AudioError
-
-settings.register_profile("audio", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-settings.load_profile("audio")
 
 SHAPES = st.tuples(st.integers(1, 300), st.integers(1, 8))
 RATES = st.integers(1, 384_000)

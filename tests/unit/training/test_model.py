@@ -16,7 +16,7 @@ from offkey.training.model import NetworkModel
 # The IDs of these tests differ in pitch, which the augmentations of the paper shift by more than they differ.
 LONGER = RECIPE.replace(
     training__stage1_epochs=20,
-    training__stage2_epochs=15,
+    training__stage2_epochs=40,
     training__augmentation__classes=["none", "white_noise", "time_shift", "frequency_mask"],
 )
 
@@ -64,9 +64,10 @@ def test_learns_to_tell_ids_and_types_apart(fitted, logmels):
     assert (scores["a_arc"].argmin(axis=1) == own).mean() > 0.8
     assert (scores["a_maha"].argmin(axis=1) == own).mean() > 0.8
     assert fitted.id_accuracy > 0.8
-    foreign = LogMel.from_recipe(RECIPE.features)([tone(700.0, np.random.default_rng(i)) for i in range(9)])
+    random = np.random.default_rng(7)
+    foreign = LogMel.from_recipe(RECIPE.features)([tone(hz, random) for hz in (700.0, 1100.0) * 9])
     strange = fitted.scores(foreign)
-    assert np.median(strange["a_out"][:, 0]) > np.median(scores["a_out"][:, 0])
+    assert strange["a_out"][:, 0].mean() > scores["a_out"][:, 0].mean()
     rows = np.arange(9)
     assert strange["a_maha"].min(axis=1).min() > np.median(scores["a_maha"][rows, own])
 
