@@ -5,7 +5,7 @@ import pytest
 
 import offkey
 from offkey import augment
-from offkey.errors import ArrayError, ParameterError
+from offkey.errors import ArrayError, ParameterError, RecipeError
 from offkey.recipe import Augmentation
 
 EFFECTS = {
@@ -112,19 +112,19 @@ def test_bad_logmels_are_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"classes": ()}, "at least one class"),
-        ({"classes": ("fade", "fade")}, "each class once"),
-        ({"classes": ("reverb",)}, "expected some of none"),
-        ({"snr_db": (6.0, -6.0)}, "low <= high"),
-        ({"stretch_rate": (0.0, 1.0)}, "stretch_rate = 0"),
-        ({"pitch_semitones": (-99.0, 1.0)}, "pitch_semitones = -99"),
+        ({"classes": ()}, r"classes = \(\): expected one or more"),
+        ({"classes": ("fade", "fade")}, "classes = .*each once"),
+        ({"classes": ("reverb",)}, "classes = .*reverb"),
+        ({"snr_db": (6.0, -6.0)}, "snr_db = .*ascending"),
+        ({"stretch_rate": (0.0, 1.0)}, "stretch_rate = .*0.25"),
+        ({"pitch_semitones": (-99.0, 1.0)}, "pitch_semitones = .*-24"),
         ({"shift_s": (0.0, np.inf)}, "shift_s = inf"),
         ({"mask_fraction": 1.5}, "mask_fraction = 1.5"),
-        ({"mask_fraction": np.nan}, "mask_fraction = NaN"),
+        ({"mask_fraction": np.nan}, "mask_fraction = nan"),
     ],
 )
 def test_bad_recipes_are_refused(changes, words: str) -> None:
-    with pytest.raises(ParameterError, match=words):
+    with pytest.raises((ParameterError, RecipeError), match=words):
         offkey.Augmenter(Augmentation(**changes))
 
 

@@ -94,10 +94,14 @@ def test_demo_ends_with_tables_a_picture_and_a_next_step(offkey, small_demo, tmp
     assert offkey("score", "d/fan-spectral.offkey", recording).code == 0
 
 
-def test_demo_does_not_touch_a_folder_that_holds_something(offkey, tmp_path):
+def test_demo_again_uses_its_recordings_and_refuses_those_of_another_seed(offkey, small_demo, tmp_path):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "diary.txt").write_text("dear diary")
-    shown = offkey("demo")
+    assert offkey("demo").code == 0
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "demo" / "recordings").rglob("*.wav")}
+    assert json.loads(offkey("demo", "--json").out).keys() == {"spectral", "small"}
+    shown = offkey("demo", "--seed", "1")
     assert (shown.code, shown.out) == (2, "")
-    assert "demo: not empty" in shown.err
-    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["diary.txt"]
+    assert "demo/recordings" in shown.err
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    assert (tmp_path / "demo" / "diary.txt").read_text() == "dear diary"

@@ -133,3 +133,24 @@ def test_ctrl_c_is_exit_code_130_and_one_line(offkey, detector, tree, monkeypatc
     monkeypatch.setattr(Detector, "score", stopped)
     shown = offkey("score", detector, tree, "--out", "s.csv")
     assert (shown.code, shown.out, shown.err) == (130, "", "error: stopped\n")
+
+
+def test_only_our_own_warnings_reach_the_user(offkey, detector, tree, monkeypatch):
+    import warnings
+
+    from offkey.detector import Detector
+    from offkey.errors import OffkeyWarning
+
+    score = Detector.score
+
+    def noisy(*given, **named):
+        for kind in (UserWarning, DeprecationWarning, RuntimeWarning, FutureWarning):
+            warnings.warn("for programmers", kind, stacklevel=2)
+        warnings.warn("for users", OffkeyWarning, stacklevel=2)
+        return score(*given, **named)
+
+    monkeypatch.setattr(Detector, "score", noisy)
+    shown = offkey("score", detector, tree / "fan" / "test")
+    assert shown.code == 0
+    assert "programmers" not in shown.err
+    assert shown.err.count("note: for users\n") == 1

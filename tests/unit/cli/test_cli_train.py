@@ -63,7 +63,7 @@ def test_a_file_name_that_is_no_text_cannot_play_tricks_with_the_terminal(offkey
         ('{"name": "x", "spectral": {}, "features": {"n_fft": 1000}}', "n_fft = 1000"),
         ('{"name": "x", "spectral": {}, "features": {"f_min_hz": 9000}}', "f_min_hz"),
         ('{"name": "x", "spectral": {}, "scoring": {"combine": "a_out"}}', "scoring.combine"),
-        ('{"name": "x", "network": {"dim": 65}}', "network.dim"),
+        ('{"name": "x", "network": {"dim": 65}}', "Network.dim = 65"),
         ('{"name": "x", "network": {"kernel_size": 4}}', "kernel_size"),
         ('{"name": "x", "network": {}, "training": {"batch_size": 1}}', "batch_size"),
         ('{"name": "x", "network": {}, "training": {"augmentation": {"snr_db": [6, -6]}}}', "snr_db"),
