@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A slow machine is no failure; a temporary folder that several examples share is meant so.
-settings.register_profile("offkey", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.register_profile(
+    "offkey", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 settings.load_profile("offkey")
 
 

@@ -124,7 +124,9 @@ def _map(axes: Axes, panel: Panel) -> None:
                 label=f"{machine_id} {name}",
             )
     axes.set(xticks=[], yticks=[], xlabel=f"t-SNE of {panel.points_of}")
-    axes.legend(fontsize=7, frameon=False, ncols=2, loc="best")
+    axes.legend(
+        fontsize=7, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.06)
+    )  # below the points
     _plain(axes)
 
 
