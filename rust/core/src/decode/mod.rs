@@ -119,14 +119,15 @@ pub fn read(path: &Path, target_rate: Option<u32>, scratch: &mut Scratch, cancel
     let resamplers = target_rate.map(Resamplers::new).transpose()?;
     let clip = decode(path, None, scratch, cancel)?;
     let Some(resamplers) = resamplers else { return Ok(clip) };
-    let Clip { sample_rate, channels, samples } = clip;
-    if channels == 1 {
-        let samples = resamplers.process(path, sample_rate, samples, cancel)?;
-        return Ok(Clip { sample_rate: resamplers.to, channels, samples });
+    if clip.sample_rate == resamplers.to {
+        return Ok(clip);
     }
+    let Clip { sample_rate, channels, samples } = clip;
     let mut out = Vec::new();
     for plane in samples.chunks_exact(samples.len() / channels) {
-        out.extend(resamplers.process(path, sample_rate, plane.to_vec(), cancel)?);
+        let plane = resamplers.process(path, sample_rate, plane, cancel)?;
+        // The first is kept as it is: most often it is the only one.
+        if out.is_empty() { out = plane } else { out.extend(plane) }
     }
     Ok(Clip { sample_rate: resamplers.to, channels, samples: out })
 }
@@ -166,7 +167,10 @@ impl MonoReader {
         let Some(resamplers) = &self.resamplers else {
             return Ok(MonoClip { sample_rate, samples });
         };
-        let samples = resamplers.process(path, sample_rate, samples, cancel)?;
+        if sample_rate == resamplers.to {
+            return Ok(MonoClip { sample_rate, samples });
+        }
+        let samples = resamplers.process(path, sample_rate, &samples, cancel)?;
         Ok(MonoClip { sample_rate: resamplers.to, samples })
     }
 }
@@ -218,11 +222,8 @@ impl Resamplers {
         Ok(Self { to, planned: Mutex::default() })
     }
 
-    fn process(&self, path: &Path, from: u32, samples: Vec<f32>, cancel: &Cancel) -> Result<Vec<f32>> {
-        if from == self.to {
-            return Ok(samples);
-        }
-        let resampler = self.plan(from).and_then(|resampler| resampler.process(&samples, cancel));
+    fn process(&self, path: &Path, from: u32, samples: &[f32], cancel: &Cancel) -> Result<Vec<f32>> {
+        let resampler = self.plan(from).and_then(|resampler| resampler.process(samples, cancel));
         resampler.map_err(|error| match error {
             Error::Interrupted => error,
             other => Error::decode(path, other.to_string()),
