@@ -18,6 +18,7 @@ __all__ = [
     "audio_info",
     "augment_logmels",
     "clip_statistics",
+    "debug_build",
     "fade",
     "fit_gaussians",
     "frequency_mask",
@@ -34,6 +35,7 @@ __all__ = [
     "whiten",
 ]
 __version__: str
+debug_build: bool
 
 def fit_gaussians(
     x: NDArray[np.float32] | NDArray[np.float64],

@@ -123,13 +123,8 @@ pub fn read(path: &Path, target_rate: Option<u32>, scratch: &mut Scratch, cancel
         return Ok(clip);
     }
     let Clip { sample_rate, channels, samples } = clip;
-    let mut out = Vec::new();
-    for plane in samples.chunks_exact(samples.len() / channels) {
-        let plane = resamplers.process(path, sample_rate, plane, cancel)?;
-        // The first is kept as it is: most often it is the only one.
-        if out.is_empty() { out = plane } else { out.extend(plane) }
-    }
-    Ok(Clip { sample_rate: resamplers.to, channels, samples: out })
+    let samples = resamplers.process(path, sample_rate, &samples, channels, cancel)?;
+    Ok(Clip { sample_rate: resamplers.to, channels, samples })
 }
 
 /// Read one channel of a file, or the mean of all, at the file's rate or resampled to another.
@@ -170,7 +165,7 @@ impl MonoReader {
         if sample_rate == resamplers.to {
             return Ok(MonoClip { sample_rate, samples });
         }
-        let samples = resamplers.process(path, sample_rate, &samples, cancel)?;
+        let samples = resamplers.process(path, sample_rate, &samples, 1, cancel)?;
         Ok(MonoClip { sample_rate: resamplers.to, samples })
     }
 }
@@ -222,8 +217,17 @@ impl Resamplers {
         Ok(Self { to, planned: Mutex::default() })
     }
 
-    fn process(&self, path: &Path, from: u32, samples: &[f32], cancel: &Cancel) -> Result<Vec<f32>> {
-        let resampler = self.plan(from).and_then(|resampler| resampler.process(samples, cancel));
+    /// Convert the channels of a file, one after the other.
+    fn process(
+        &self,
+        path: &Path,
+        from: u32,
+        samples: &[f32],
+        channels: usize,
+        cancel: &Cancel,
+    ) -> Result<Vec<f32>> {
+        let resampler =
+            self.plan(from).and_then(|resampler| resampler.process_channels(samples, channels, cancel));
         resampler.map_err(|error| match error {
             Error::Interrupted => error,
             other => Error::decode(path, other.to_string()),

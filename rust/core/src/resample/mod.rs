@@ -108,13 +108,29 @@ impl Resampler {
     /// # Errors
     /// [`Error::Array`] where the result is longer than [`crate::decode::MAX_SAMPLES`], [`Error::Interrupted`].
     pub fn process(&self, samples: &[f32], cancel: &Cancel) -> Result<Vec<f32>> {
-        let len = self.len(samples.len());
+        self.process_channels(samples, 1, cancel)
+    }
+
+    /// Convert channels of equal length that lie one after the other, as their results do.
+    ///
+    /// # Errors
+    /// As [`Resampler::process`], of all channels together.
+    pub fn process_channels(&self, samples: &[f32], channels: usize, cancel: &Cancel) -> Result<Vec<f32>> {
+        let frames = samples.len().checked_div(channels).unwrap_or(0);
+        let frames_out = self.len(frames);
+        let len = frames_out.saturating_mul(channels as u64);
         if len > crate::decode::MAX_SAMPLES {
             let given = format!("{len} samples after resampling from {} to {} Hz", self.from, self.to);
             return Err(Error::array("samples", given, format!("at most {}", crate::decode::MAX_SAMPLES)));
         }
         let mut out = vec![0.0; len as usize];
-        self.process_into(samples, &mut out, &mut Scratch::default(), cancel)?;
+        if out.is_empty() {
+            return Ok(out);
+        }
+        let mut scratch = Scratch::default();
+        for (samples, out) in samples.chunks_exact(frames).zip(out.chunks_exact_mut(frames_out as usize)) {
+            self.process_into(samples, out, &mut scratch, cancel)?;
+        }
         Ok(out)
     }
 
