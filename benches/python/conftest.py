@@ -11,7 +11,9 @@ from offkey import _native
 def release_build() -> None:
     """Stop before anything is measured that nobody would ship."""
     if _native.debug_build:
-        pytest.exit("offkey._native is a debug build; build it with `maturin develop --release`", returncode=2)
+        pytest.exit(
+            "offkey._native is a debug build; build it with `maturin develop --release`", returncode=2
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
