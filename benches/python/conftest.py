@@ -1,5 +1,7 @@
 """Benchmarks: ours beside a peer on the same input, in one process; both give the same result, asserted first."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -12,6 +14,15 @@ RATE = 16_000
 def pytest_configure(config):
     if _native.DEBUG_BUILD:
         pytest.exit("benchmarks need a release build: maturin develop --release", returncode=2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_core():
+    """Pin the process, so that no contender has more than one thread's time."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    yield
+    os.sched_setaffinity(0, cores)
 
 
 @pytest.fixture(scope="session")

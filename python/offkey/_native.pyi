@@ -19,6 +19,7 @@ __all__ = [
     "audio_info",
     "augment_logmels",
     "clip_statistics",
+    "debug_build",
     "fade",
     "fit_gaussians",
     "frequency_mask",

@@ -285,13 +285,9 @@ def resample(samples: np.ndarray, *, from_rate: int, to_rate: int) -> NDArray[np
         raise ArrayError("samples: hold NaN or infinity; expected finite samples")
     _rate("from_rate", from_rate)
     _rate("to_rate", to_rate)
-    rows = np.ascontiguousarray(signal, dtype=np.float32)
-    if rows.ndim == 1:
-        return _native.resample(rows, from_rate, to_rate)
-    out = np.empty((len(rows), -(-rows.shape[1] * to_rate // from_rate)), dtype=np.float32)
-    for channel, row in zip(out, rows, strict=True):
-        channel[:] = _native.resample(row, from_rate, to_rate)
-    return out
+    rows = np.ascontiguousarray(signal if signal.ndim == 2 else signal[None], dtype=np.float32)
+    out = _native.resample(rows, from_rate, to_rate)
+    return out if signal.ndim == 2 else out[0]
 
 
 def _rate(name: str, rate: int | None) -> int | None:

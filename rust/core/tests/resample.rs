@@ -2,7 +2,8 @@
 
 use offkey_core::Error;
 use offkey_core::par::Cancel;
-use offkey_core::resample::{MAX_RATE, Resampler};
+use offkey_core::resample::{MAX_RATE, Resampler, Scratch};
+use offkey_core::simd::Level;
 use proptest::prelude::*;
 
 fn resample(from: u32, to: u32, samples: &[f32]) -> Vec<f32> {
@@ -10,8 +11,72 @@ fn resample(from: u32, to: u32, samples: &[f32]) -> Vec<f32> {
     resampler.process(samples, &Cancel::default()).expect("nobody stops it")
 }
 
+/// Rates that meet each other: simple ratios, long periods, halvings, tables with and without all phases.
+fn rates() -> impl Strategy<Value = (u32, u32)> {
+    let usual = prop::sample::select(vec![8000, 11_025, 16_000, 16_001, 22_050, 44_100, 48_000, 96_000]);
+    (usual.clone(), usual)
+}
+
+/// Samples of many kinds: full scale, denormals, silence.
+fn samples() -> impl Strategy<Value = Vec<f32>> {
+    let sample = prop_oneof![
+        8 => -1.0_f32..=1.0,
+        1 => prop::sample::select(vec![1.0, -1.0, f32::MIN_POSITIVE, 1e-40, -1e-45, -0.0]),
+    ];
+    // Sizes around one lane, one vector of them and a chunk.
+    let count = prop_oneof![1_usize..70, 500_usize..560, 2000_usize..9000];
+    count.prop_flat_map(move |count| prop::collection::vec(sample.clone(), count))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
+
+    #[test]
+    fn every_level_agrees_with_the_portable_one((from, to) in rates(), clip in samples(), scale in -20..20) {
+        let scale = f32::powi(10.0, scale);
+        let clip: Vec<f32> = clip.into_iter().map(|sample| sample * scale).collect();
+        let run = |level| {
+            let resampler = Resampler::with_level(from, to, level).expect("good rates");
+            resampler.process(&clip, &Cancel::default()).expect("nobody stops it")
+        };
+        let levels = Level::all();
+        let twin = run(levels[0]);
+        let peak = clip.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+        for &level in &levels[1..] {
+            for (index, (a, b)) in run(level).iter().zip(&twin).enumerate() {
+                prop_assert!((a - b).abs() <= 1e-6 * peak + 1e-44, "{level:?}, {index}: {a} for {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_output_does_not_depend_on_its_lane((from, to) in rates(), clip in samples(), more in 0_usize..3000) {
+        let short = resample(from, to, &clip);
+        let mut longer = clip.clone();
+        longer.resize(clip.len() + more, 0.0);
+        prop_assert_eq!(&resample(from, to, &longer)[..short.len()], &short[..]);
+    }
+
+    #[test]
+    fn any_room_is_filled_with_the_start_of_the_result(
+        (from, to) in rates(),
+        clip in samples(),
+        room in 0_usize..12_000,
+    ) {
+        let resampler = Resampler::new(from, to).expect("good rates");
+        let mut out = vec![f32::NAN; room];
+        let mut scratch = Scratch::default();
+        // Memory that another conversion has used.
+        resampler.process_into(&[1.0; 999], &mut [0.0; 777], &mut scratch, &Cancel::default()).expect("not stopped");
+        resampler.process_into(&clip, &mut out, &mut scratch, &Cancel::default()).expect("not stopped");
+        let whole = resample(from, to, &clip);
+        let shared = room.min(whole.len());
+        prop_assert_eq!(&out[..shared], &whole[..shared]);
+        // Behind it the filters ring out, and then there is silence.
+        prop_assert!(out.iter().all(|sample| sample.abs() < 4.0));
+        let silent = whole.len() + 400 * 384_000 / to.min(from) as usize;
+        prop_assert!(out.iter().skip(silent).all(|&sample| sample == 0.0));
+    }
 
     #[test]
     fn as_long_as_promised(from in 1u32..=MAX_RATE, to in 1u32..=MAX_RATE, count in 1usize..2000) {
@@ -34,6 +99,41 @@ fn a_sine_stays_a_sine_without_delay() {
         let errors = (third..2 * third).map(|index| (f64::from(out[index]) - value(to, index)).abs());
         let worst = errors.fold(0.0, f64::max);
         assert!(worst < 3e-6, "{from} to {to}: {worst}");
+    }
+}
+
+#[test]
+fn equals_the_definition() {
+    // A filter of its own: the sum over a Kaiser-windowed sinc in float64 at the true places.
+    let bessel = |x: f64| {
+        let terms = (1..60).scan(1.0, |term, k| {
+            *term *= x * x / f64::from(4 * k * k);
+            Some(*term)
+        });
+        1.0 + terms.sum::<f64>()
+    };
+    for (from, to) in [(22_050_u32, 16_000_u32), (16_000, 16_001), (16_000, 22_050), (3, 2), (2, 3)] {
+        let edge = 0.5 * (f64::from(to) / f64::from(from)).min(1.0);
+        let half = (((130.0 - 7.95) / (2.285 * std::f64::consts::TAU * 0.087 * edge) + 1.0) / 2.0).ceil();
+        let tap = |t: f64| {
+            let x = std::f64::consts::PI * 1.913 * edge * t;
+            let window = bessel(0.1102 * 121.3 * (1.0 - (t / half).powi(2)).max(0.0).sqrt());
+            if t.abs() >= half { 0.0 } else { window * if x == 0.0 { 1.0 } else { x.sin() / x } }
+        };
+        let clip: Vec<f32> = (0..900u32).map(|i| (i * i % 641) as f32 / 320.0 - 1.0).collect();
+        let out = resample(from, to, &clip);
+        for index in (0..out.len()).step_by(7) {
+            let place = index as f64 * f64::from(from) / f64::from(to);
+            let first = (place - half) as i64 - 1;
+            let taps = (first..first + 2 * half as i64 + 3).map(|i| (i, tap(i as f64 - place)));
+            let (mut sum, mut weight) = (0.0, 0.0);
+            for (i, tap) in taps {
+                weight += tap;
+                sum += tap * usize::try_from(i).map_or(0.0, |i| clip.get(i).copied().map_or(0.0, f64::from));
+            }
+            let error = (f64::from(out[index]) - sum / weight).abs();
+            assert!(error < 1e-6, "{from} to {to}, output {index}: {error:e}");
+        }
     }
 }
 

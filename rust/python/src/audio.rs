@@ -2,7 +2,7 @@
 
 use crate::arrays::row_major;
 use crate::call;
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2};
 use offkey_core::decode::{self, ChannelChoice, OnError, Scratch};
 use offkey_core::par::Cancel;
 use offkey_core::resample::Resampler;
@@ -59,17 +59,22 @@ fn read_audio_batch(
     Ok(clips.into_iter().map(item).collect())
 }
 
-/// One channel at another rate.
+/// Channels at another rate: `(channels, samples)` in row-major order to as many rows of another length.
 #[pyfunction]
 fn resample<'py>(
     py: Python<'py>,
-    samples: PyReadonlyArray1<'py, f32>,
+    samples: PyReadonlyArray2<'py, f32>,
     from_rate: u32,
     to_rate: u32,
-) -> PyResult<Bound<'py, PyArray1<f32>>> {
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let (channels, frames) = samples.as_array().dim();
     let samples = row_major("samples", &samples)?;
-    let out = call::long(py, |cancel: &Cancel| Resampler::new(from_rate, to_rate)?.process(samples, cancel))?;
-    Ok(out.into_pyarray(py))
+    let (out, frames) = call::long(py, |cancel: &Cancel| {
+        let resampler = Resampler::new(from_rate, to_rate)?;
+        let out = resampler.process_channels(samples, channels, cancel)?;
+        Ok((out, resampler.len(frames)))
+    })?;
+    out.into_pyarray(py).reshape([channels, frames as usize])
 }
 
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -8,7 +8,6 @@ pub mod fade;
 pub mod mask;
 pub mod noise;
 pub mod pitch_shift;
-mod sinc;
 pub mod time_shift;
 pub mod time_stretch;
 

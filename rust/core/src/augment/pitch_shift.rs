@@ -1,25 +1,28 @@
 //! Pitch shift that keeps the length: a resampling, and the time stretch that undoes its change of length.
 
-use super::sinc::{MARGIN, Ratio, resample_into};
 use super::time_stretch::{StretchScratch, Stretcher};
 use super::{check_range, check_samples};
 use crate::Result;
 use crate::par::Cancel;
+use crate::resample::{self, Resampler};
+use crate::simd::Level;
 
 /// Semitones that are accepted in either direction: two octaves, as the stretch takes rates from 1/4 to 4.
 pub(super) const SEMITONES: f64 = 24.0;
+/// Relative error that the fraction in place of a ratio may have: 0.005 cent.
+const TOLERANCE: f64 = 3e-6;
 
 /// The working memory of one thread.
 pub struct PitchScratch {
     stretch: StretchScratch,
     /// The clip after the first of the two steps.
     between: Vec<f32>,
-    padded: Vec<f32>,
+    resample: resample::Scratch,
 }
 
 impl PitchScratch {
     pub(super) fn new(stretcher: &Stretcher) -> Self {
-        Self { stretch: stretcher.scratch(), between: Vec::new(), padded: Vec::new() }
+        Self { stretch: stretcher.scratch(), between: Vec::new(), resample: resample::Scratch::default() }
     }
 
     pub(super) fn stretch(&mut self) -> &mut StretchScratch {
@@ -51,24 +54,41 @@ pub(super) fn pitch_shift_into(
     scratch: &mut PitchScratch,
     cancel: &Cancel,
 ) -> Result<()> {
-    let ratio = Ratio::nearest((semitones / 12.0).exp2());
-    if ratio.value() == 1.0 {
+    let ratio = (semitones / 12.0).exp2();
+    let (numerator, denominator) = fraction(ratio);
+    if numerator == denominator {
         out.copy_from_slice(samples);
         return Ok(());
     }
+    let resampler = Resampler::ratio(numerator, denominator, Level::best());
+    let slower = denominator as f64 / numerator as f64;
     // The stretch works on whichever version of the clip has the higher pitch: its partials lie further
     // apart, and no shift needs more frames than the clip has.
-    let PitchScratch { stretch, between, padded } = scratch;
-    let slower = ratio.value().recip();
+    let PitchScratch { stretch, between, resample } = scratch;
     if slower < 1.0 {
-        between.resize((samples.len() as f64 * slower).ceil() as usize, 0.0);
-        resample_into(samples, ratio, between, padded);
+        between.resize(resampler.len(samples.len()) as usize, 0.0);
+        resampler.process_into(samples, between, resample, cancel)?;
         stretcher.stretch_into(between, slower, out, stretch, cancel)
     } else {
-        between.resize((samples.len() as f64 / slower).ceil() as usize + MARGIN, 0.0);
+        between.resize((samples.len() as f64 / slower).ceil() as usize + resampler.reach(), 0.0);
         stretcher.stretch_into(samples, slower, between, stretch, cancel)?;
-        resample_into(between, ratio, out, padded);
-        Ok(())
+        resampler.process_into(between, out, resample, cancel)
+    }
+}
+
+/// The fraction with the smallest terms within the tolerance, by continued fractions: places are then exact, and
+/// the phases of a resampling filter repeat.
+fn fraction(value: f64) -> (u64, u64) {
+    let (mut old, mut new) = ((0_u64, 1_u64), (1_u64, 0_u64));
+    let mut rest = value;
+    loop {
+        let whole = rest.floor();
+        let next = (whole as u64 * new.0 + old.0, whole as u64 * new.1 + old.1);
+        (old, new) = (new, next);
+        if (new.0 as f64 / new.1 as f64 / value - 1.0).abs() < TOLERANCE {
+            return new;
+        }
+        rest = (rest - whole).recip();
     }
 }
 
@@ -96,6 +116,17 @@ mod tests {
             let after = crossings(&shift(&clip, semitones));
             assert!(after.abs_diff(expected) <= 2, "{semitones}: {after} for {expected}");
         }
+    }
+
+    #[test]
+    fn fractions_are_close_and_short() {
+        for cents in -2400..=2400 {
+            let exact = (f64::from(cents) / 1200.0).exp2();
+            let (numerator, denominator) = fraction(exact);
+            assert!((numerator as f64 / denominator as f64 / exact - 1.0).abs() < TOLERANCE);
+        }
+        assert_eq!(fraction(2.0), (2, 1));
+        assert_eq!(fraction(0.75), (3, 4));
     }
 
     #[test]

@@ -121,16 +121,12 @@ pub fn read(path: &Path, target_rate: Option<u32>, scratch: &mut Scratch, cancel
     let resamplers = target_rate.map(Resamplers::new).transpose()?;
     let clip = decode(path, None, scratch, cancel)?;
     let Some(resamplers) = resamplers else { return Ok(clip) };
+    if clip.sample_rate == resamplers.to {
+        return Ok(clip);
+    }
     let Clip { sample_rate, channels, samples } = clip;
-    if channels == 1 {
-        let samples = resamplers.process(path, sample_rate, samples, cancel)?;
-        return Ok(Clip { sample_rate: resamplers.to, channels, samples });
-    }
-    let mut out = Vec::new();
-    for plane in samples.chunks_exact(samples.len() / channels) {
-        out.extend(resamplers.process(path, sample_rate, plane.to_vec(), cancel)?);
-    }
-    Ok(Clip { sample_rate: resamplers.to, channels, samples: out })
+    let samples = resamplers.process(path, sample_rate, &samples, channels, cancel)?;
+    Ok(Clip { sample_rate: resamplers.to, channels, samples })
 }
 
 /// Read one channel of a file, or the mean of all, at the file's rate or resampled to another.
@@ -168,7 +164,10 @@ impl MonoReader {
         let Some(resamplers) = &self.resamplers else {
             return Ok(MonoClip { sample_rate, source_rate: sample_rate, samples });
         };
-        let samples = resamplers.process(path, sample_rate, samples, cancel)?;
+        if sample_rate == resamplers.to {
+            return Ok(MonoClip { sample_rate, source_rate: sample_rate, samples });
+        }
+        let samples = resamplers.process(path, sample_rate, &samples, 1, cancel)?;
         Ok(MonoClip { sample_rate: resamplers.to, source_rate: sample_rate, samples })
     }
 }
@@ -220,11 +219,17 @@ impl Resamplers {
         Ok(Self { to, planned: Mutex::default() })
     }
 
-    fn process(&self, path: &Path, from: u32, samples: Vec<f32>, cancel: &Cancel) -> Result<Vec<f32>> {
-        if from == self.to {
-            return Ok(samples);
-        }
-        let resampler = self.plan(from).and_then(|resampler| resampler.process(&samples, cancel));
+    /// Convert the channels of a file, one after the other.
+    fn process(
+        &self,
+        path: &Path,
+        from: u32,
+        samples: &[f32],
+        channels: usize,
+        cancel: &Cancel,
+    ) -> Result<Vec<f32>> {
+        let resampler =
+            self.plan(from).and_then(|resampler| resampler.process_channels(samples, channels, cancel));
         resampler.map_err(|error| match error {
             Error::Interrupted => error,
             other => Error::decode(path, other.to_string()),
