@@ -8,10 +8,11 @@ mod fit;
 mod forms;
 mod moments;
 mod panels;
+mod rows;
 mod whitening;
 
 pub use fit::{Covariance, Fit, Plan, fit};
-pub use forms::QuadraticForms;
+pub use forms::{Measure, QuadraticForms};
 pub use whitening::{Whitening, whitening};
 
 use crate::{Error, Result};
@@ -26,6 +27,7 @@ pub trait Sample: Copy + Send + Sync + Into<f64> {
 
 impl Sample for f32 {
     const NARROW: bool = true;
+    #[inline(always)]
     fn narrow(self) -> f32 {
         self
     }
@@ -33,6 +35,7 @@ impl Sample for f32 {
 
 impl Sample for f64 {
     const NARROW: bool = false;
+    #[inline(always)]
     fn narrow(self) -> f32 {
         self as f32
     }
@@ -53,9 +56,10 @@ fn rows_of<T>(x: &[T], dim: usize) -> Result<usize> {
     Ok(x.len() / dim)
 }
 
-/// The error for row `row` of `x` whose statistics came out as infinite or NaN.
-fn not_finite<T: Sample>(x: &[T], dim: usize, row: usize) -> Error {
+/// The error for row `row` of `x` whose statistics came out as infinite or NaN; `x` begins at row `first` of the input.
+fn not_finite<T: Sample>(x: &[T], dim: usize, row: usize, first: usize) -> Error {
     let values = &x[row * dim..][..dim];
+    let row = first + row;
     let value = |column: usize| -> f64 { values[column].into() };
     match (0..dim).find(|&column| !value(column).is_finite()) {
         Some(column) => Error::array(

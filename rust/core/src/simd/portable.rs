@@ -28,6 +28,7 @@ operator!(Mul, mul);
 unsafe impl Vector for Portable {
     const LANES: usize = 8;
     type Square = [Self; 8];
+    type Wide = super::lanes::Portable64;
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
