@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from offkey.errors import OffkeyError
 
 __all__ = [
+    "DEBUG_BUILD",
     "Augmenter",
     "LogMel",
     "QuadraticForms",
@@ -35,6 +36,7 @@ __all__ = [
     "whiten",
 ]
 __version__: str
+DEBUG_BUILD: bool
 
 def counts_from(
     values: NDArray[np.float64], thresholds: NDArray[np.float64]

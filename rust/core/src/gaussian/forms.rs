@@ -1,7 +1,7 @@
 //! Batched quadratic forms: rows against the Gaussians of all IDs, or each row against its own.
 
 use super::panels::Panels;
-use super::rows::{Job, Scratch, Target};
+use super::rows::{Job, LANES, Scratch, Target};
 use super::whitening::inverse;
 use super::{Sample, not_finite};
 use crate::par::{self, Cancel};
@@ -47,7 +47,7 @@ pub struct QuadraticForms {
 #[derive(Debug)]
 pub(super) struct Form {
     pub(super) mean: Vec<f64>,
-    /// The mean as float32.
+    /// The mean as float32; as all that is float32 here, padded with zeros to whole vectors.
     pub(super) narrow_mean: Vec<f32>,
     /// What float32 leaves of the mean, times the lengths of the factor's rows.
     pub(super) narrow_rest: Vec<f32>,
@@ -56,13 +56,18 @@ pub(super) struct Form {
 
 impl Form {
     fn new(mean: &[f64], factors: &[Factor], factor: usize) -> Self {
-        let narrow_mean: Vec<f32> = mean.iter().map(|&v| v as f32).collect();
+        let narrow_mean: Vec<f32> = padded(mean.iter().map(|&v| v as f32));
         let lengths = factors[factor].narrow.as_ref().map_or(&[][..], |narrow| &narrow.lengths);
         let rest = mean.iter().zip(&narrow_mean).zip(lengths);
-        let narrow_rest =
-            rest.map(|((&v, &high), &l)| ((v - f64::from(high)) * f64::from(l)) as f32).collect();
+        let narrow_rest = padded(rest.map(|((&v, &high), &l)| ((v - f64::from(high)) * f64::from(l)) as f32));
         Self { mean: mean.to_vec(), narrow_mean, narrow_rest, factor }
     }
+}
+
+fn padded(values: impl Iterator<Item = f32>) -> Vec<f32> {
+    let mut values: Vec<f32> = values.collect();
+    values.resize(values.len().next_multiple_of(LANES), 0.0);
+    values
 }
 
 #[derive(Debug)]
@@ -92,7 +97,7 @@ impl Narrow {
         {
             return None;
         }
-        let lengths: Vec<f32> = lengths.into_iter().map(|v| v as f32).collect();
+        let lengths = padded(lengths.into_iter().map(|v| v as f32));
         let scaled = |(at, &w): (usize, &f64)| if w == 0.0 { 0.0 } else { w / f64::from(lengths[at / dim]) };
         let scaled: Vec<f64> = factor.iter().enumerate().map(scaled).collect();
         Some(Self { panels: Panels::new(&scaled, dim), lengths, limit })
@@ -200,7 +205,7 @@ impl QuadraticForms {
             scratch.order.extend(0..(values.len() / stride) as u32);
             for (at, form) in self.forms.iter().enumerate() {
                 let target = Target { values: &mut *values, stride, at };
-                self.rows(form, x, &scratch.order, &mut scratch.rows, target);
+                self.rows(form, x, &scratch.order, &[], &mut scratch.rows, target);
             }
         })
     }
@@ -233,9 +238,10 @@ impl QuadraticForms {
             scratch.sort(&index[start..][..values.len()], count);
             let mut from = 0;
             for (form, &end) in self.forms.iter().zip(&scratch.ends) {
-                let rows = &scratch.order[from as usize..end as usize];
+                let (done, after) = scratch.order.split_at(end as usize);
+                let rows = &done[from as usize..];
                 let target = Target { values: &mut *values, stride: 1, at: 0 };
-                self.rows(form, x, rows, &mut scratch.rows, target);
+                self.rows(form, x, rows, after, &mut scratch.rows, target);
                 from = end;
             }
         })
@@ -299,9 +305,18 @@ impl QuadraticForms {
         par::map(chunks, threads, cancel, scratch, work).map(|_| ())
     }
 
-    fn rows<T: Sample>(&self, form: &Form, x: &[T], rows: &[u32], scratch: &mut Scratch, target: Target<'_>) {
+    /// One form of some rows; the rows `after` them will be asked for next.
+    fn rows<T: Sample>(
+        &self,
+        form: &Form,
+        x: &[T],
+        rows: &[u32],
+        after: &[u32],
+        scratch: &mut Scratch,
+        target: Target<'_>,
+    ) {
         let factor = &self.factors[form.factor];
-        self.level.run(Job { form, factor, x, rows, scratch, target });
+        self.level.run(Job { form, factor, x, rows, after, scratch, target });
     }
 }
 

@@ -19,25 +19,21 @@ use crate::{Error, Result};
 
 /// A number of an input row: `f32` or `f64`.
 pub trait Sample: Copy + Send + Sync + Into<f64> {
-    /// Whether float32 arithmetic may be tried on rows of this type.
-    const NARROW: bool;
-    /// The value as float32, only used where [`Self::NARROW`] holds and nothing is lost.
-    fn narrow(self) -> f32;
+    /// The numbers as float32 if that is what they are: only then float32 arithmetic may be tried.
+    fn narrow(x: &[Self]) -> Option<&[f32]>;
 }
 
 impl Sample for f32 {
-    const NARROW: bool = true;
     #[inline(always)]
-    fn narrow(self) -> f32 {
-        self
+    fn narrow(x: &[Self]) -> Option<&[Self]> {
+        Some(x)
     }
 }
 
 impl Sample for f64 {
-    const NARROW: bool = false;
     #[inline(always)]
-    fn narrow(self) -> f32 {
-        self as f32
+    fn narrow(_: &[Self]) -> Option<&[f32]> {
+        None
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Sample, not_finite};
 use crate::par::{self, Cancel};
-use crate::simd::{Block, Kernel, Lanes, Level, Vector, lanes, numbers, numbers_mut};
+use crate::simd::{Block, Kernel, Lanes, Level, Vector, lanes_of, numbers, numbers_mut};
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 
@@ -120,7 +120,7 @@ impl<T: Sample> Kernel for Products<'_, T> {
     fn run<V: Vector>(self) -> Sums {
         let (mut sums, dim, width) = (Sums::new(self.width), self.mean.len(), self.width);
         let across = width / V::Wide::COUNT;
-        let centred = lanes::<V::Wide>(self.centred);
+        let centred = lanes_of::<V::Wide>(self.centred);
         for block in self.rows.chunks(CENTRED_ROWS) {
             for (y, &row) in numbers_mut(centred).chunks_exact_mut(width).zip(block) {
                 for ((y, &v), &mean) in y.iter_mut().zip(&self.x[row * dim..][..dim]).zip(self.mean) {

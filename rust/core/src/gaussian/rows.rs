@@ -3,11 +3,12 @@
 use super::Sample;
 use super::forms::{Factor, Form, Narrow};
 use super::panels::{Panels, Real};
-use crate::simd::{Block, Kernel, Lanes, Level, Vector, lanes, prefetch};
-use std::array::from_fn;
+use crate::simd::{Block, Kernel, Lanes, Level, Vector, lanes_of, prefetch};
 
 /// Vectors of rows that go through the panels together, at most.
 const MAX_VECTORS: usize = 4;
+/// Lanes of the widest float32 vector: what is added or multiplied feature by feature is padded to a multiple of it.
+pub(super) const LANES: usize = 16;
 /// A float32 result below this is computed again: its terms may have been denormal.
 const NARROW_LEAST: f32 = 1e-30;
 
@@ -57,11 +58,11 @@ impl<T: Real> Turn<T> {
         check: impl Fn(L, L) -> L,
         between: impl Fn(usize, usize),
     ) -> ([L; R], [L; R]) {
-        let turned = &mut lanes::<L>(&mut self.turned).as_chunks_mut::<R>().0[..dim];
+        let turned = &mut lanes_of::<L>(&mut self.turned).as_chunks_mut::<R>().0[..dim];
         for (r, rows) in rows.chunks(L::COUNT).enumerate() {
             // Lanes without a row keep what was there before; nobody reads their results.
             for (y, &row) in self.centred.chunks_exact_mut(self.stride).zip(rows) {
-                centre(row, &mut y[..dim]);
+                centre(row, y);
             }
             for (start, turned) in (0..dim).step_by(L::COUNT).zip(turned.chunks_mut(L::COUNT)) {
                 let square = L::columns(&self.centred[start..], self.stride);
@@ -97,6 +98,8 @@ pub(super) struct Job<'a, T> {
     pub(super) factor: &'a Factor,
     pub(super) x: &'a [T],
     pub(super) rows: &'a [u32],
+    /// Rows that another job will ask for next.
+    pub(super) after: &'a [u32],
     pub(super) scratch: &'a mut Scratch,
     pub(super) target: Target<'a>,
 }
@@ -107,7 +110,7 @@ impl<T: Sample> Kernel for Job<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
         let factor = self.factor;
-        let Some(narrow) = factor.narrow.as_ref().filter(|_| T::NARROW) else {
+        let (Some(narrow), Some(x)) = (&factor.narrow, T::narrow(self.x)) else {
             return self.wide::<V>(self.rows);
         };
         self.scratch.again.clear();
@@ -115,9 +118,9 @@ impl<T: Sample> Kernel for Job<'_, T> {
         // 32 registers hold the sums of four vectors, 16 those of three; two are enough to hide the latency.
         while !rest.is_empty() {
             rest = match V::LANES {
-                16 if rest.len() > 3 * V::LANES => self.narrow_tile::<V, 4>(narrow, rest),
-                8 if rest.len() > 2 * V::LANES => self.narrow_tile::<V, 3>(narrow, rest),
-                _ => self.narrow_tile::<V, 2>(narrow, rest),
+                16 if rest.len() > 3 * V::LANES => self.narrow_tile::<V, 4>(narrow, x, rest),
+                8 if rest.len() > 2 * V::LANES => self.narrow_tile::<V, 3>(narrow, x, rest),
+                _ => self.narrow_tile::<V, 2>(narrow, x, rest),
             };
         }
         if !self.scratch.again.is_empty() {
@@ -131,19 +134,25 @@ impl<T: Sample> Kernel for Job<'_, T> {
 impl<T: Sample> Job<'_, T> {
     /// The first rows of `rows` in float32; those that float64 must decide are noted. Returns the other rows.
     #[inline(always)]
-    fn narrow_tile<'r, V: Vector, const R: usize>(&mut self, narrow: &Narrow, rows: &'r [u32]) -> &'r [u32] {
+    fn narrow_tile<'r, V: Vector, const R: usize>(
+        &mut self,
+        narrow: &Narrow,
+        x: &[f32],
+        rows: &'r [u32],
+    ) -> &'r [u32] {
         let (rows, rest) = rows.split_at(rows.len().min(R * V::LANES));
-        let (x, form, dim) = (self.x, self.form, self.form.mean.len());
+        let (form, dim) = (self.form, self.form.mean.len());
         let centre = |row: u32, y: &mut [f32]| {
             let x = &x[row as usize * dim..][..dim];
-            let (whole, last) = y.as_chunks_mut::<16>();
-            let terms = (form.narrow_mean.as_chunks::<16>().0.iter().zip(narrow.lengths.as_chunks::<16>().0))
-                .zip(form.narrow_rest.as_chunks::<16>().0);
-            for ((y, x), ((high, length), rest)) in whole.iter_mut().zip(x.as_chunks::<16>().0).zip(terms) {
-                *y = from_fn(|i| (x[i].narrow() - high[i]) * length[i] - rest[i]);
-            }
-            for (y, k) in last.iter_mut().zip(dim / 16 * 16..) {
-                *y = (x[k].narrow() - form.narrow_mean[k]) * narrow.lengths[k] - form.narrow_rest[k];
+            let terms = form.narrow_mean.chunks_exact(V::LANES).zip(narrow.lengths.chunks_exact(V::LANES));
+            let terms = terms.zip(form.narrow_rest.chunks_exact(V::LANES));
+            for ((y, x), ((mean, length), rest)) in
+                y.chunks_exact_mut(V::LANES).zip(x.chunks(V::LANES)).zip(terms)
+            {
+                let x = if x.len() == V::LANES { <V as Vector>::load(x) } else { padded(x) };
+                let y_scaled = (x - <V as Vector>::load(mean))
+                    .mul_sub(<V as Vector>::load(length), <V as Vector>::load(rest));
+                Vector::store(y_scaled, y);
             }
         };
         let square = |y: V, sum| y.mul_add(y, sum);
@@ -153,10 +162,10 @@ impl<T: Sample> Job<'_, T> {
             rows,
             centre,
             square,
-            ahead(x, dim, rest, R * V::LANES),
+            ahead(x, dim, rest, self.after, R * V::LANES),
         );
         for ((rows, value), spread) in rows.chunks(V::LANES).zip(values).zip(spreads) {
-            let (mut v, mut s) = ([0.0; 16], [0.0; 16]);
+            let (mut v, mut s) = ([0.0; LANES], [0.0; LANES]);
             value.store(&mut v);
             spread.store(&mut s);
             for ((&row, value), spread) in rows.iter().zip(v).zip(s) {
@@ -188,13 +197,8 @@ impl<T: Sample> Job<'_, T> {
         let (x, form, dim) = (self.x, self.form, self.form.mean.len());
         let centre = |row: u32, y: &mut [f64]| {
             let x = &x[row as usize * dim..][..dim];
-            let (whole, last) = y.as_chunks_mut::<8>();
-            let terms = x.as_chunks::<8>().0.iter().zip(form.mean.as_chunks::<8>().0);
-            for (y, (x, mean)) in whole.iter_mut().zip(terms) {
-                *y = from_fn(|i| x[i].into() - mean[i]);
-            }
-            for (y, k) in last.iter_mut().zip(dim / 8 * 8..) {
-                *y = x[k].into() - form.mean[k];
+            for ((y, &x), mean) in y.iter_mut().zip(x).zip(&form.mean) {
+                *y = x.into() - mean;
             }
         };
         // Zero unless a number is not finite: a factor with a row of zeros must not hide that.
@@ -205,7 +209,7 @@ impl<T: Sample> Job<'_, T> {
             rows,
             centre,
             poison,
-            ahead(x, dim, rest, R * L::COUNT),
+            ahead(x, dim, rest, self.after, R * L::COUNT),
         );
         for ((rows, value), poison) in rows.chunks(L::COUNT).zip(values).zip(poisons) {
             let mut results = [0.0; 8];
@@ -218,9 +222,24 @@ impl<T: Sample> Job<'_, T> {
     }
 }
 
+/// The last features of a row, and zeros.
+#[inline(always)]
+fn padded<V: Vector>(x: &[f32]) -> V {
+    let mut whole = [0.0; LANES];
+    whole[..x.len()].copy_from_slice(x);
+    <V as Vector>::load(&whole)
+}
+
 /// What to do after each panel: have a share of the rows that come next fetched, as nothing else is read meanwhile.
 #[inline(always)]
-fn ahead<T>(x: &[T], dim: usize, next: &[u32], rows: usize) -> impl Fn(usize, usize) {
+fn ahead<'a, T>(
+    x: &'a [T],
+    dim: usize,
+    rest: &'a [u32],
+    after: &'a [u32],
+    rows: usize,
+) -> impl Fn(usize, usize) + 'a {
+    let next = if rest.is_empty() { after } else { rest };
     let next = &next[..next.len().min(rows)];
     move |panel, panels| {
         for &row in &next[next.len() * panel / panels..next.len() * (panel + 1) / panels] {

@@ -58,7 +58,7 @@ unsafe impl<V: Vector> Lanes for V {
 
 /// Aligned memory as vectors.
 #[inline(always)]
-pub(crate) fn lanes<L: Lanes>(blocks: &mut [Block]) -> &mut [L] {
+pub(crate) fn lanes_of<L: Lanes>(blocks: &mut [Block]) -> &mut [L] {
     const { assert!(align_of::<L>() <= align_of::<Block>() && size_of::<Block>().is_multiple_of(size_of::<L>())) };
     let count = size_of_val(blocks) / size_of::<L>();
     // SAFETY: the same bytes, exclusively borrowed; alignment and size fit (asserted above), and by the contracts of
@@ -297,7 +297,7 @@ mod tests {
             type Output = Vec<f64>;
             #[inline(always)]
             fn run<V: Vector>(mut self) -> Vec<f64> {
-                let vectors = lanes::<V::Wide>(&mut self.0);
+                let vectors = lanes_of::<V::Wide>(&mut self.0);
                 vectors[1] = V::Wide::splat(3.0);
                 numbers_mut(vectors)[0] = 5.0;
                 numbers(vectors)[..2 * V::Wide::COUNT].to_vec()

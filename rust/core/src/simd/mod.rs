@@ -11,7 +11,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use lanes::{Lanes, lanes, numbers, numbers_mut};
+pub(crate) use lanes::{Lanes, lanes_of, numbers, numbers_mut};
 use std::ops::{Add, Mul, Sub};
 
 /// The bits of `sqrt(1/2)`: where [`Vector::split`] cuts between two exponents.
@@ -34,6 +34,8 @@ pub(crate) unsafe trait Vector:
 
     /// The same value in every lane.
     fn splat(value: f32) -> Self;
+    /// The first `LANES` values of a slice.
+    fn load(from: &[f32]) -> Self;
     /// Write the lanes to the first `LANES` places of a slice.
     fn store(self, to: &mut [f32]);
     /// `self * factor + addend`, fused where the processor can.
@@ -77,9 +79,9 @@ pub(crate) fn vectors<V: Vector>(blocks: &mut [Block]) -> &mut [V] {
 pub(crate) fn prefetch<T>(from: &[T]) {
     #[cfg(target_arch = "x86_64")]
     for line in from.chunks(64 / size_of::<T>().clamp(1, 64)) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: SSE is part of the architecture's baseline, and a prefetch may be given any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = from;
