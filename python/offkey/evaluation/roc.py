@@ -106,8 +106,8 @@ def pauc(labels: ArrayLike, scores: ArrayLike, *, max_fpr: float = 0.1) -> float
     distinct = normals[np.concatenate([[True], normals[1:] > normals[:-1]])]
     false = np.stack(_native.counts_from(normals, distinct))
     true = np.stack(_native.counts_from(highest, distinct))
-    corners = (counts[::-1, ::-1].T.ravel() for counts in (false, true))  # scores falling; above, then at
-    return float(area_under(*corners, all_normals, len(anomalies), max_fpr=max_fpr))
+    false, true = (counts[::-1, ::-1].T.ravel() for counts in (false, true))  # scores falling; above, then at
+    return float(area_under(false, true, all_normals, len(anomalies), max_fpr=max_fpr))
 
 
 def area_under(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,13 +186,13 @@ class Gaussian:
         return out
 
     def _positions(self, ids: Sequence[str] | NDArray[np.int64]) -> NDArray[np.int64]:
-        if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
-            return positions(ids, self.ids)
-        if ids.dtype != np.int64 or ids.ndim != 1:
-            raise ArrayError(
-                f"ids: dtype {ids.dtype}, shape {ids.shape}; expected int64 positions of shape (n,), or strings"
-            )
-        return np.ascontiguousarray(ids)
+        if isinstance(ids, np.ndarray) and ids.dtype.kind in "iu":
+            if ids.dtype != np.int64 or ids.ndim != 1:
+                raise ArrayError(
+                    f"ids: dtype {ids.dtype}, shape {ids.shape}; expected int64 positions (n,), or strings"
+                )
+            return np.ascontiguousarray(ids)
+        return positions(cast("Sequence[str]", ids), self.ids)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that, with `ids`, restore this object."""
