@@ -19,7 +19,7 @@ __all__ = [
     "audio_info",
     "augment_logmels",
     "clip_statistics",
-    "debug_build",
+    "counts_from",
     "fade",
     "fit_gaussians",
     "frequency_mask",
@@ -38,6 +38,9 @@ __all__ = [
 __version__: str
 DEBUG_BUILD: bool
 
+def counts_from(
+    values: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
 def fit_gaussians(
     x: NDArray[np.float32] | NDArray[np.float64],
     index: NDArray[np.int64],
@@ -70,14 +73,33 @@ class QuadraticForms:
         which: NDArray[np.int64] | None = None,
     ) -> Self: ...
     def all(
-        self, x: NDArray[np.float32] | NDArray[np.float64], num_threads: int | None = None
+        self,
+        x: NDArray[np.float32] | NDArray[np.float64],
+        num_threads: int | None = None,
+        root: bool = False,
     ) -> NDArray[np.float64]: ...
+    def all_into(
+        self,
+        x: NDArray[np.float32] | NDArray[np.float64],
+        out: NDArray[np.float64],
+        num_threads: int | None = None,
+        root: bool = False,
+    ) -> None: ...
     def own(
         self,
         x: NDArray[np.float32] | NDArray[np.float64],
         index: NDArray[np.int64],
         num_threads: int | None = None,
+        root: bool = False,
     ) -> NDArray[np.float64]: ...
+    def own_into(
+        self,
+        x: NDArray[np.float32] | NDArray[np.float64],
+        index: NDArray[np.int64],
+        out: NDArray[np.float64],
+        num_threads: int | None = None,
+        root: bool = False,
+    ) -> None: ...
 
 _Statistics = tuple[NDArray[float32], NDArray[float32], NDArray[float32], NDArray[float32]]
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from offkey import _native
 from offkey.errors import ArrayError, ParameterError
 
 __all__ = ["RocCurve", "area_under", "auc", "check_max_fpr", "pauc", "roc_curve"]
@@ -68,10 +69,9 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     0.75
     """
     normals, anomalies = _split(labels, scores)
-    normals, anomalies = np.sort(normals), np.sort(anomalies)
-    # Each anomaly beats the normals below it, and half beats those of the same score.
-    wins = np.searchsorted(normals, anomalies, side="left").sum(dtype=np.int64)
-    wins += np.searchsorted(normals, anomalies, side="right").sum(dtype=np.int64)
+    # Each normal clip is beaten by the anomalies above it, and half by those of the same score.
+    at_or_above, above = _native.counts_from(np.sort(anomalies), np.sort(normals))
+    wins = at_or_above.sum(dtype=np.int64) + above.sum(dtype=np.int64)
     return float(wins / (2 * len(normals) * len(anomalies)))
 
 
@@ -97,10 +97,17 @@ def pauc(labels: ArrayLike, scores: ArrayLike, *, max_fpr: float = 0.1) -> float
     check_max_fpr(max_fpr)
     normals, anomalies = _split(labels, scores)
     # Scores below the normal that stands at the limit do not matter, and need no sorting.
-    place = max(0, len(normals) - 1 - int(np.ceil(max_fpr * len(normals))))
+    all_normals = len(normals)
+    place = max(0, all_normals - 1 - int(np.ceil(max_fpr * all_normals)))
     limit = np.partition(normals, place)[place]
-    _, false, true = _counts(normals[normals >= limit], anomalies[anomalies >= limit])
-    return float(area_under(false, true, len(normals), len(anomalies), max_fpr=max_fpr))
+    normals = np.sort(normals[normals >= limit])
+    highest = np.sort(anomalies[anomalies >= limit])
+    # The curve moves to the right at the scores of normals only: two corners for each distinct one.
+    distinct = normals[np.concatenate([[True], normals[1:] > normals[:-1]])]
+    false = np.stack(_native.counts_from(normals, distinct))
+    true = np.stack(_native.counts_from(highest, distinct))
+    false, true = (counts[::-1, ::-1].T.ravel() for counts in (false, true))  # scores falling; above, then at
+    return float(area_under(false, true, all_normals, len(anomalies), max_fpr=max_fpr))
 
 
 def area_under(

@@ -39,11 +39,16 @@ def sorted_ids(ids: Sequence[str], machine_ids: Sequence[str] | None = None) -> 
     ParameterError
         If one occurs in `ids` and not in `machine_ids`.
     """
-    for at, name in enumerate(ids):
-        if not isinstance(name, str):
-            raise ArrayError(f"ids: {name!r} at position {at}; expected a machine ID as a string")
-    known = tuple(sorted(set(ids if machine_ids is None else machine_ids)))
-    known_ids(ids, known)
+    try:
+        distinct = set(ids)
+    except TypeError:  # something that has no hash is no string either
+        distinct = None
+    if distinct is None or not all(isinstance(name, str) for name in distinct):
+        at, name = next((at, name) for at, name in enumerate(ids) if not isinstance(name, str))
+        raise ArrayError(f"ids: {name!r} at position {at}; expected a machine ID as a string")
+    known = tuple(sorted(distinct if machine_ids is None else set(machine_ids)))
+    if machine_ids is not None:
+        known_ids(ids, known)
     return known
 
 
@@ -58,9 +63,12 @@ def known_ids(ids: Sequence[str], known: Sequence[str]) -> None:
 
 def positions(ids: Sequence[str], known: Sequence[str]) -> NDArray[np.int64]:
     """Return the position of each ID in `known` as ``(n,)`` int64, refusing unknown ones."""
-    known_ids(ids, known)
     place = {name: at for at, name in enumerate(known)}
-    return np.fromiter((place[name] for name in ids), dtype=np.int64, count=len(ids))
+    try:
+        return np.fromiter(map(place.__getitem__, ids), dtype=np.int64, count=len(ids))
+    except KeyError:
+        known_ids(ids, known)
+        raise
 
 
 def restored_ids(state: Mapping[str, Any], owner: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ mod error;
 pub mod gaussian;
 pub mod mel;
 pub mod par;
+pub mod ranking;
 pub mod resample;
 pub mod rng;
 pub mod simd;

@@ -28,6 +28,9 @@ impl Cancel {
 /// How many threads a call uses: the number asked for, or all cores, but never more than items.
 #[must_use]
 pub fn thread_count(asked: Option<NonZeroUsize>, items: usize) -> usize {
+    if items <= 1 {
+        return 1; // asking the system for its cores takes longer than many a small call
+    }
     let wanted = asked.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     wanted.min(items).max(1)
 }

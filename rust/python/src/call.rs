@@ -16,6 +16,9 @@ pyo3::import_exception!(offkey.errors, UnsupportedAudioError);
 /// How often a long call looks whether Ctrl-C was pressed.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Multiplications that end before anybody would press Ctrl-C again, even without vectors.
+const SHORT: usize = 100_000_000;
+
 /// Run short work on this thread with the GIL released.
 pub(crate) fn short<T: Send>(
     py: Python<'_>,
@@ -56,6 +59,15 @@ pub(crate) fn long<T: Send>(
         signal.map(|()| result)
     })?;
     finish(outcome)
+}
+
+/// Run work of about this many multiplications: short work on this thread, long work as [`long`] does.
+pub(crate) fn sized<T: Send>(
+    py: Python<'_>,
+    multiplications: usize,
+    work: impl FnOnce(&Cancel) -> offkey_core::Result<T> + Send,
+) -> PyResult<T> {
+    if multiplications < SHORT { short(py, || work(&Cancel::default())) } else { long(py, work) }
 }
 
 fn finish<T>(outcome: std::thread::Result<offkey_core::Result<T>>) -> PyResult<T> {

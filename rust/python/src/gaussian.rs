@@ -2,9 +2,13 @@
 
 use crate::arrays::row_major;
 use crate::call::{self, ArrayError, ParameterError};
+use numpy::ndarray::{Dimension, Ix1, Ix2};
 use numpy::prelude::*;
-use numpy::{PyArray1, PyArray2, PyArray3, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3};
-use offkey_core::gaussian::{self, Covariance, Plan};
+use numpy::{
+    BorrowError, PyArray, PyArray1, PyArray2, PyArray3, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
+    PyReadwriteArray,
+};
+use offkey_core::gaussian::{self, Covariance, Measure, Plan};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
 
@@ -122,8 +126,7 @@ fn fit_gaussians<'py>(
     let (index, threads) = (positions("index", &index)?, threads(num_threads)?);
     let dim = rows.shape()[1];
     let plan = Plan { dim, ids, covariance, shared };
-    let fit =
-        with_rows!(rows, x => call::long(py, |cancel| gaussian::fit(x, &index, plan, threads, cancel)))?;
+    let fit = with_rows!(rows, x => call::sized(py, x.len() * dim, |cancel| gaussian::fit(x, &index, plan, threads, cancel)))?;
     let count = fit.shrinkages.len();
     Ok((
         PyArray1::from_vec(py, fit.means).reshape([ids, dim])?,
@@ -183,33 +186,112 @@ impl QuadraticForms {
         gaussian::QuadraticForms::new(dim, means, factors, &which).map(Self).map_err(call::exception)
     }
 
-    /// Every row of x (n, d) in every form: (n, forms).
-    #[pyo3(signature = (x, num_threads=None))]
+    /// Every row of x (n, d) in every form: (n, forms); roots are taken if asked for.
+    #[pyo3(signature = (x, num_threads=None, root=false))]
     fn all<'py>(
         &self,
         py: Python<'py>,
         x: &Bound<'py, PyAny>,
         num_threads: Option<i64>,
+        root: bool,
     ) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let (rows, threads) = (Rows::new(x, Some(self.0.dim()))?, threads(num_threads)?);
-        let out = with_rows!(rows, x => call::long(py, |cancel| self.0.all(x, threads, cancel)))?;
+        let (work, measure) = (self.work(rows.shape()[0], self.0.count()), measure(root));
+        let out =
+            with_rows!(rows, x => call::sized(py, work, |cancel| self.0.all(x, measure, threads, cancel)))?;
         PyArray1::from_vec(py, out).reshape([rows.shape()[0], self.0.count()])
     }
 
-    /// Row i of x (n, d) in form index[i] only: (n,).
-    #[pyo3(signature = (x, index, num_threads=None))]
+    /// The same into an array (n, forms).
+    #[pyo3(signature = (x, out, num_threads=None, root=false))]
+    fn all_into<'py>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        out: &Bound<'py, PyAny>,
+        num_threads: Option<i64>,
+        root: bool,
+    ) -> PyResult<()> {
+        let (rows, threads) = (Rows::new(x, Some(self.0.dim()))?, threads(num_threads)?);
+        let [count, forms] = [rows.shape()[0], self.0.count()];
+        let mut out = results::<Ix2>(out, &[count, forms])?;
+        let (out, work, measure) = (places(&mut out)?, self.work(count, forms), measure(root));
+        with_rows!(rows, x => call::sized(py, work, |cancel| self.0.all_into(x, measure, out, threads, cancel)))
+    }
+
+    /// Row i of x (n, d) in form index[i] only: (n,); roots are taken if asked for.
+    #[pyo3(signature = (x, index, num_threads=None, root=false))]
     fn own<'py>(
         &self,
         py: Python<'py>,
         x: &Bound<'py, PyAny>,
         index: PyReadonlyArray1<'py, i64>,
         num_threads: Option<i64>,
+        root: bool,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let (rows, threads) = (Rows::new(x, Some(self.0.dim()))?, threads(num_threads)?);
-        let index = positions("index", &index)?;
-        let out = with_rows!(rows, x => call::long(py, |cancel| self.0.own(x, &index, threads, cancel)))?;
+        let (index, work, measure) =
+            (row_major("index", &index)?, self.work(rows.shape()[0], 1), measure(root));
+        let out = with_rows!(rows, x => call::sized(py, work, |cancel| self.0.own(x, index, measure, threads, cancel)))?;
         Ok(PyArray1::from_vec(py, out))
     }
+
+    /// The same into an array (n,).
+    #[pyo3(signature = (x, index, out, num_threads=None, root=false))]
+    fn own_into<'py>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        index: PyReadonlyArray1<'py, i64>,
+        out: &Bound<'py, PyAny>,
+        num_threads: Option<i64>,
+        root: bool,
+    ) -> PyResult<()> {
+        let (rows, threads) = (Rows::new(x, Some(self.0.dim()))?, threads(num_threads)?);
+        let count = rows.shape()[0];
+        let mut out = results::<Ix1>(out, &[count])?;
+        let (index, out) = (row_major("index", &index)?, places(&mut out)?);
+        let (work, measure) = (self.work(count, 1), measure(root));
+        with_rows!(rows, x => call::sized(py, work, |cancel| self.0.own_into(x, index, measure, out, threads, cancel)))
+    }
+}
+
+impl QuadraticForms {
+    /// Multiplications that this many rows take.
+    fn work(&self, rows: usize, forms: usize) -> usize {
+        rows.saturating_mul(forms).saturating_mul(self.0.dim().saturating_mul(self.0.dim()))
+    }
+}
+
+fn measure(root: bool) -> Measure {
+    if root { Measure::Distance } else { Measure::Square }
+}
+
+/// The given array for results, to be written to.
+fn results<'py, D: Dimension>(
+    out: &Bound<'py, PyAny>,
+    shape: &[usize],
+) -> PyResult<PyReadwriteArray<'py, f64, D>> {
+    let refuse = |given: String| {
+        ArrayError::new_err(format!(
+            "out: {given}; expected a float64 array of shape {shape:?}, C-contiguous and writeable"
+        ))
+    };
+    let array = out.cast::<PyArray<f64, D>>().map_err(|_| refuse(describe(out)))?;
+    if array.shape() != shape || !array.is_c_contiguous() {
+        let order = if array.is_c_contiguous() { "" } else { ", not C-contiguous" };
+        return Err(refuse(format!("{}{order}", describe(out))));
+    }
+    array.try_readwrite().map_err(|error| {
+        refuse(match error {
+            BorrowError::NotWriteable => "an array that is read-only".to_owned(),
+            _ => "an array that shares memory with x or index".to_owned(),
+        })
+    })
+}
+
+fn places<'a, D: Dimension>(out: &'a mut PyReadwriteArray<'_, f64, D>) -> PyResult<&'a mut [f64]> {
+    out.as_slice_mut().map_err(|_| ArrayError::new_err("out: not C-contiguous; expected an array that is"))
 }
 
 /// Every row of x (n, d) in every form: (n, forms).
@@ -222,7 +304,7 @@ fn quadratic_forms<'py>(
     factors: PyReadonlyArray3<'py, f64>,
     num_threads: Option<i64>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
-    QuadraticForms::new(means, factors, None)?.all(py, x, num_threads)
+    QuadraticForms::new(means, factors, None)?.all(py, x, num_threads, false)
 }
 
 /// Row i of x (n, d) in form index[i] only: (n,).
@@ -236,7 +318,7 @@ fn quadratic_forms_own<'py>(
     index: PyReadonlyArray1<'py, i64>,
     num_threads: Option<i64>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    QuadraticForms::new(means, factors, None)?.own(py, x, index, num_threads)
+    QuadraticForms::new(means, factors, None)?.own(py, x, index, num_threads, false)
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -6,6 +6,7 @@ mod augment;
 mod call;
 mod features;
 mod gaussian;
+mod ranking;
 
 use pyo3::prelude::*;
 
@@ -14,6 +15,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEBUG_BUILD", cfg!(debug_assertions))?; // benchmarks refuse such a build
     gaussian::register(module)?;
+    ranking::register(module)?;
     module.add_class::<features::LogMel>()?;
     module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
     augment::register(module)?;

@@ -159,6 +159,64 @@ def test_bad_rows_are_named(x, ids, message):
         Gaussian.fit(x, ids)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_distances_are_written_to_the_given_array(dtype):
+    x, ids = rows(5000, 7, dtype=dtype), ["00", "02"] * 2500
+    fitted = Gaussian.fit(x, ids)
+    all_out, own_out = np.full((5000, 2), np.nan), np.full(5000, np.nan)
+    assert fitted.mahalanobis(x, out=all_out) is all_out
+    np.testing.assert_array_equal(all_out, fitted.mahalanobis(x))
+    assert fitted.mahalanobis_to(x, ids, out=own_out) is own_out
+    np.testing.assert_array_equal(own_out, fitted.mahalanobis_to(x, ids))
+
+
+def test_ids_may_be_positions():
+    x = rows(300, 4)
+    fitted = Gaussian.fit(x, ["00", "02", "04"] * 100)
+    expected = fitted.mahalanobis_to(x, ["04", "02", "00"] * 100)
+    index = np.array([2, 1, 0] * 100)
+    np.testing.assert_array_equal(fitted.mahalanobis_to(x, index), expected)
+    np.testing.assert_array_equal(fitted.mahalanobis_to(x, np.repeat(index, 2)[::2]), expected)
+    for bad, message in [(-1, "-1 at row 1"), (3, "3 at row 1")]:
+        with pytest.raises(ArrayError, match=message):
+            fitted.mahalanobis_to(x[:2], np.array([0, bad]))
+    with pytest.raises(ArrayError, match="dtype int32"):
+        fitted.mahalanobis_to(x, index.astype(np.int32))
+    with pytest.raises(ArrayError, match="1 entries"):
+        fitted.mahalanobis_to(x, index[:1])
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (np.empty((2, 3), np.float32), "dtype float32"),
+        (np.empty((3, 2)), r"shape \[3, 2\]; expected a float64 array of shape \[2, 3\]"),
+        (np.empty(6), r"shape \[6\]"),
+        (np.empty((2, 3), order="F"), "not C-contiguous"),
+        (np.empty((2, 6))[:, ::2], "not C-contiguous"),
+        (np.broadcast_to(0.0, (2, 3)), "C-contiguous"),
+        ([0.0] * 6, "a list"),
+    ],
+)
+def test_a_bad_array_for_results_is_refused(out, message):
+    fitted = Gaussian.fit(rows(30, 4), ["00", "02", "04"] * 10)
+    with pytest.raises(ArrayError, match="^out: .*" + message):
+        fitted.mahalanobis(np.zeros((2, 4)), out=out)
+
+
+def test_results_never_overwrite_what_is_read():
+    x = rows(30, 3)
+    fitted = Gaussian.fit(x, ["00", "02", "04"] * 10)
+    before = x.copy()
+    with pytest.raises(ArrayError, match="shares memory"):
+        fitted.mahalanobis(x, out=x)
+    np.testing.assert_array_equal(x, before)
+    frozen = np.empty((30, 3))
+    frozen.flags.writeable = False
+    with pytest.raises(ArrayError, match="read-only"):
+        fitted.mahalanobis(x, out=frozen)
+
+
 def test_bad_questions_are_named():
     fitted = Gaussian.fit(rows(30, 4), ["00", "02", "04"] * 10)
     with pytest.raises(ArrayError, match=r"shape \(2, 3\); expected \(n, 4\)"):

@@ -3,6 +3,7 @@
 use super::moments::{Moments, moments};
 use super::{Sample, rows_of};
 use crate::par::Cancel;
+use crate::simd::Level;
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 
@@ -68,13 +69,24 @@ pub fn fit<T: Sample>(
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
 ) -> Result<Fit> {
+    fit_at(Level::best(), x, index, plan, threads, cancel)
+}
+
+fn fit_at<T: Sample>(
+    level: Level,
+    x: &[T],
+    index: &[usize],
+    plan: Plan,
+    threads: Option<NonZeroUsize>,
+    cancel: &Cancel,
+) -> Result<Fit> {
     let rows = rows_of(x, plan.dim)?;
     if rows != index.len() {
         let given = format!("{} entries", index.len());
         return Err(Error::array("index", given, format!("one for each of the {rows} rows of x")));
     }
     let groups = group(index, plan.ids)?;
-    let moments = moments(x, plan.dim, &groups, threads, cancel)?;
+    let moments = moments(x, plan.dim, &groups, level, threads, cancel)?;
     let (mut result, mut shared) = (Fit::default(), None);
     for own in &moments {
         let position = if !plan.shared && own.rows > 1 && own.trace() > 0.0 {
@@ -227,6 +239,35 @@ mod tests {
             let many = fit(&x, &index, p, NonZeroUsize::new(5), &Cancel::default()).unwrap();
             prop_assert_eq!(one.means, many.means);
             prop_assert_eq!(one.covariances, many.covariances);
+        }
+
+        #[test]
+        fn every_level_gives_the_plain_sums(rows in 2_usize..150, dim in 1_usize..40, seed in any::<u64>()) {
+            let mut stream = Stream::new(&[seed]);
+            let x: Vec<f32> = (0..rows * dim).map(|_| stream.uniform_in(-3.0, 5.0) as f32).collect();
+            let column = |i: usize| x.iter().skip(i).step_by(dim).map(|&v| f64::from(v));
+            let means: Vec<f64> = (0..dim).map(|i| column(i).sum::<f64>() / rows as f64).collect();
+            for level in Level::all() {
+                let plan = plan(dim, 1, Covariance::Empirical, false);
+                let got = fit_at(level, &x, &vec![0; rows], plan, None, &Cancel::default()).unwrap();
+                for at in 0..dim * dim {
+                    let (i, j) = (at / dim, at % dim);
+                    let products = column(i).zip(column(j)).map(|(a, b)| (a - means[i]) * (b - means[j]));
+                    let expected = products.sum::<f64>() / rows as f64;
+                    prop_assert!((got.covariances[at] - expected).abs() < 1e-12, "{:?} at {}, {}", level, i, j);
+                }
+                prop_assert!(got.means.iter().zip(&means).all(|(a, b)| (a - b).abs() < 1e-14));
+            }
+        }
+
+        #[test]
+        fn the_shrinkage_is_the_same_at_every_level(dim in 2_usize..40, seed in any::<u64>()) {
+            let mut stream = Stream::new(&[seed]);
+            let x: Vec<f64> = (0..50 * dim).map(|_| stream.uniform_in(-1.0, 1.0)).collect();
+            let plan = plan(dim, 1, Covariance::LedoitWolf, false);
+            let at = |level| fit_at(level, &x, &[0; 50], plan, None, &Cancel::default()).unwrap().shrinkages[0];
+            let shrinkages: Vec<f64> = Level::all().into_iter().map(at).collect();
+            prop_assert!(shrinkages.iter().all(|s| (s - shrinkages[0]).abs() < 1e-12), "{:?}", shrinkages);
         }
 
         #[test]

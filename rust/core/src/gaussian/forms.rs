@@ -1,107 +1,134 @@
 //! Batched quadratic forms: rows against the Gaussians of all IDs, or each row against its own.
 
-use super::panels::{Panels, ROWS};
+use super::panels::Panels;
+use super::rows::{Job, LANES, Scratch, Target};
+use super::whitening::inverse;
 use super::{Sample, not_finite};
 use crate::par::{self, Cancel};
+use crate::simd::Level;
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
 /// Rows that one thread takes at a time.
-const CHUNK: usize = 1024;
-/// Relative error that float32 arithmetic may leave in a result, by the estimate of [`Narrow::error_limit`].
+const CHUNK: usize = 4096;
+/// Relative error that float32 arithmetic may leave in a squared result, by the estimate of [`Narrow::error_limit`].
 const NARROW_ERROR: f64 = 1e-5;
-/// A float32 result below this is computed again: its terms may have been denormal.
-const NARROW_LEAST: f32 = 1e-30;
 /// Rows of a factor must have lengths in this range for float32, so that no product is denormal or infinite.
-const NARROW_RANGE: std::ops::Range<f64> = 1e-15..1e15;
+const NARROW_RANGE: Range<f64> = 1e-15..1e15;
+
+/// What is returned of a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// `|W' (x - mean)|^2`.
+    Square,
+    /// `|W' (x - mean)|`, with a whitening factor the Mahalanobis distance.
+    Distance,
+}
 
 /// Several quadratic forms `|W' (x - mean)|^2`, ready for many rows. With a whitening factor this is the squared
 /// Mahalanobis distance.
 ///
-/// float64 rows are computed in float64. float32 rows are centred first, on a mean kept as the sum of two float32 numbers,
-/// and tried in float32; for each row an estimate of its rounding error (proportional to the root of
+/// float64 rows are computed in float64. float32 rows are centred first, on a mean kept as the sum of two float32
+/// numbers, and tried in float32; for each row an estimate of its rounding error (proportional to the root of
 /// `sum_k |y_k|^2 |W_k|^2 / result`, with `y` the centred row and `W_k` the rows of the factor) decides whether that
-/// result stands or the row is computed again in float64. So ill-conditioned forms cost more, and are as exact.
-/// A result depends on its row alone, not on the batch or the threads.
+/// result stands or the row is computed again in float64. Where a typical row of the form's own Gaussian would not
+/// stand (with geometric eigenvalues: above condition numbers of about 3e4 at 64 features), float32 is not tried.
+/// A result depends on its row alone, not on the batch or the threads, and is the same on every processor with
+/// fused multiply-add; on others it differs by rounding.
 #[derive(Debug)]
 pub struct QuadraticForms {
     dim: usize,
     forms: Vec<Form>,
     factors: Vec<Factor>,
+    level: Level,
 }
 
 #[derive(Debug)]
-struct Form {
-    mean: Vec<f64>,
-    /// The mean as a sum of two float32 numbers.
-    narrow_mean: Vec<[f32; 2]>,
+pub(super) struct Form {
+    pub(super) mean: Vec<f64>,
+    /// The mean as float32; as all that is float32 here, padded with zeros to whole vectors.
+    pub(super) narrow_mean: Vec<f32>,
+    /// What float32 leaves of the mean, times the lengths of the factor's rows.
+    pub(super) narrow_rest: Vec<f32>,
     factor: usize,
 }
 
-#[derive(Debug)]
-struct Factor {
-    wide: Panels<f64>,
-    /// None if the factor's range is not that of float32.
-    narrow: Option<Narrow>,
+impl Form {
+    fn new(mean: &[f64], factors: &[Factor], factor: usize) -> Self {
+        let narrow_mean: Vec<f32> = padded(mean.iter().map(|&v| v as f32));
+        let lengths = factors[factor].narrow.as_ref().map_or(&[][..], |narrow| &narrow.lengths);
+        let rest = mean.iter().zip(&narrow_mean).zip(lengths);
+        let narrow_rest = padded(rest.map(|((&v, &high), &l)| ((v - f64::from(high)) * f64::from(l)) as f32));
+        Self { mean: mean.to_vec(), narrow_mean, narrow_rest, factor }
+    }
+}
+
+fn padded(values: impl Iterator<Item = f32>) -> Vec<f32> {
+    let mut values: Vec<f32> = values.collect();
+    values.resize(values.len().next_multiple_of(LANES), 0.0);
+    values
 }
 
 #[derive(Debug)]
-struct Narrow {
-    panels: Panels<f32>,
-    /// Length of each row of the factor.
-    lengths: Vec<f32>,
+pub(super) struct Factor {
+    pub(super) wide: Panels<f64>,
+    /// None if the factor's range is not that of float32, or float32 would seldom do.
+    pub(super) narrow: Option<Narrow>,
+}
+
+/// A factor in float32, its rows scaled to length 1.
+#[derive(Debug)]
+pub(super) struct Narrow {
+    pub(super) panels: Panels<f32>,
+    /// Length of each row of the factor, by which centred features are multiplied instead.
+    pub(super) lengths: Vec<f32>,
     /// Greatest allowed ratio of `sum (y_k lengths_k)^2` to the result.
-    limit: f32,
+    pub(super) limit: f32,
 }
 
 impl Narrow {
     fn new(factor: &[f64], dim: usize) -> Option<Self> {
         let lengths = factor.chunks_exact(dim).map(|row| row.iter().map(|w| w * w).sum::<f64>().sqrt());
         let lengths: Vec<f64> = lengths.collect();
-        if !lengths.iter().all(|v| *v == 0.0 || NARROW_RANGE.contains(v)) {
+        let limit = Self::error_limit(dim);
+        if !lengths.iter().all(|v| *v == 0.0 || NARROW_RANGE.contains(v))
+            || typical_spread(factor, dim, &lengths).is_some_and(|spread| spread > f64::from(limit))
+        {
             return None;
         }
-        let lengths = lengths.into_iter().map(|v| v as f32).collect();
-        Some(Self { panels: Panels::new(factor, dim), lengths, limit: Self::error_limit(dim) })
-    }
-
-    /// The results of a tile in float32, None where float64 must decide.
-    fn tile<T: Sample>(
-        &self,
-        mean: &[[f32; 2]],
-        rows: [&[T]; ROWS],
-        centred: &mut [[f32; ROWS]],
-    ) -> [Option<f64>; ROWS] {
-        let mut spread = [0.0_f32; ROWS];
-        for (k, (y, &[high, low])) in centred.iter_mut().zip(mean).enumerate() {
-            *y = rows.map(|row| (row[k].narrow() - high) - low);
-            for (spread, y) in spread.iter_mut().zip(y) {
-                *spread += (*y * self.lengths[k]) * (*y * self.lengths[k]);
-            }
-        }
-        let values = self.panels.squared_norms(centred);
-        std::array::from_fn(|r| {
-            let sound =
-                values[r] >= NARROW_LEAST && values[r].is_finite() && spread[r] <= self.limit * values[r];
-            sound.then(|| f64::from(values[r]))
-        })
+        let lengths = padded(lengths.into_iter().map(|v| v as f32));
+        let scaled = |(at, &w): (usize, &f64)| if w == 0.0 { 0.0 } else { w / f64::from(lengths[at / dim]) };
+        let scaled: Vec<f64> = factor.iter().enumerate().map(scaled).collect();
+        Some(Self { panels: Panels::new(&scaled, dim), lengths, limit })
     }
 
     /// The result is `|v|^2` with `v = W' y`; an error `e` in `v` changes it by at most `2 |e| |v|`. In each entry
-    /// of `v` the roundings of y (2), W (1) and each product (1) are independent with variance u^2 / 3, u = 2^-24:
-    /// `|e|^2` is about `4 u^2 / 3 sum_k y_k^2 |W_k|^2`, here taken at three deviations. The partial sums add up to
-    /// dim times as much, but then over many entries whose errors cancel; a quarter of it covers what was seen on
-    /// rows of any direction (2 to 200 features, condition numbers to 1e8: 6e-6 at most).
+    /// of `v` the roundings of y (3, scaled by the length of W's row) and W (1) are independent with variance
+    /// u^2 / 3, u = 2^-24: `|e|^2` is about `4 u^2 / 3 sum_k y_k^2 |W_k|^2`, here taken at three deviations. The
+    /// partial sums add up to dim times as much, but then over many entries whose errors cancel; a quarter of it
+    /// covers what was seen on rows of any direction (2 to 200 features, condition numbers to 1e8: 6e-6 at most).
     fn error_limit(dim: usize) -> f32 {
         let unit = f64::from(f32::EPSILON) / 2.0;
         (NARROW_ERROR / (2.0 * unit)).powi(2) as f32 * 3.0 / (36.0 + 0.25 * dim as f32)
     }
 }
 
-/// Centred rows of one tile; `[k][r]` is feature `k` of row `r`.
-struct Scratch {
-    wide: Vec<[f64; ROWS]>,
-    narrow: Vec<[f32; ROWS]>,
+/// The ratio that [`Narrow::limit`] is about for rows whose `W' y` is white; None where the factor is not upper
+/// triangular with an inverse, so that it cannot be known cheaply.
+fn typical_spread(factor: &[f64], dim: usize, lengths: &[f64]) -> Option<f64> {
+    let row = |k: usize| &factor[k * dim..][..dim];
+    if !(0..dim).all(|k| row(k)[k] != 0.0 && row(k)[..k].iter().all(|&w| w == 0.0)) {
+        return None;
+    }
+    // y = M' v with M the inverse of W: feature k has the variance of column k of M.
+    let mut variances = vec![0.0; dim];
+    for line in inverse(factor, dim).chunks_exact(dim) {
+        variances.iter_mut().zip(line).for_each(|(variance, m)| *variance += m * m);
+    }
+    let spread: f64 =
+        variances.iter().zip(lengths).map(|(variance, length)| variance * length * length).sum();
+    Some(spread / dim as f64)
 }
 
 impl QuadraticForms {
@@ -133,16 +160,17 @@ impl QuadraticForms {
                 ));
             }
         }
-        let form = |(mean, &factor): (&[f64], &usize)| {
-            let split = |&v: &f64| [v as f32, (v - f64::from(v as f32)) as f32];
-            Form { mean: mean.to_vec(), narrow_mean: mean.iter().map(split).collect(), factor }
-        };
         let factor = |w: &[f64]| Factor { wide: Panels::new(w, dim), narrow: Narrow::new(w, dim) };
-        Ok(Self {
-            dim,
-            forms: means.chunks_exact(dim).zip(which).map(form).collect(),
-            factors: factors.chunks_exact(square).map(factor).collect(),
-        })
+        let factors: Vec<Factor> = factors.chunks_exact(square).map(factor).collect();
+        let means = means.chunks_exact(dim).zip(which);
+        let forms = means.map(|(mean, &factor)| Form::new(mean, &factors, factor)).collect();
+        Ok(Self { dim, forms, factors, level: Level::best() })
+    }
+
+    /// The same forms, computed with vectors of another kind than the best.
+    #[must_use]
+    pub fn with_level(self, level: Level) -> Self {
+        Self { level, ..self }
     }
 
     /// Number of features of a row.
@@ -157,275 +185,193 @@ impl QuadraticForms {
         self.forms.len()
     }
 
-    /// Every row of `x` in every form: `(rows, forms)`, row-major.
+    /// Every row of `x` in every form, written to `out`, `(rows, forms)` row-major.
     ///
     /// # Errors
-    /// [`Error::Array`] if `x` has no whole rows or a number is not finite.
-    pub fn all<T: Sample>(
+    /// [`Error::Array`] if `x` has no whole rows, `out` another size, or a number is not finite: `out` is then
+    /// partly written.
+    pub fn all_into<T: Sample>(
         &self,
         x: &[T],
+        measure: Measure,
+        out: &mut [f64],
         threads: Option<NonZeroUsize>,
         cancel: &Cancel,
-    ) -> Result<Vec<f64>> {
-        let (rows, count) = (super::rows_of(x, self.dim)?, self.forms.len());
-        self.run(x, rows, count, threads, cancel, |scratch, out, start| {
-            let end = start + out.len() / count;
+    ) -> Result<()> {
+        let (rows, stride) = (super::rows_of(x, self.dim)?, self.forms.len());
+        check_size(out, rows, stride)?;
+        self.run(x, measure, stride, out, threads, cancel, |scratch, x, values, _| {
+            scratch.order.clear();
+            scratch.order.extend(0..(values.len() / stride) as u32);
             for (at, form) in self.forms.iter().enumerate() {
-                let mut rows = start..end;
-                self.rows(form, x, &mut rows, scratch, |row, value| out[(row - start) * count + at] = value)?;
+                let target = Target { values: &mut *values, stride, at };
+                self.rows(form, x, &scratch.order, &[], &mut scratch.rows, target);
             }
-            Ok(())
         })
     }
 
-    /// Row `i` of `x` in form `index[i]` only: `(rows,)`.
+    /// Row `i` of `x` in form `index[i]` only, written to `out`, `(rows,)`.
     ///
     /// # Errors
-    /// [`Error::Array`] if lengths disagree, an index is out of range or a number is not finite.
-    pub fn own<T: Sample>(
+    /// [`Error::Array`] if lengths disagree, an index is out of range or a number is not finite: `out` is then
+    /// partly written.
+    pub fn own_into<T: Sample>(
         &self,
         x: &[T],
-        index: &[usize],
+        index: &[i64],
+        measure: Measure,
+        out: &mut [f64],
         threads: Option<NonZeroUsize>,
         cancel: &Cancel,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<()> {
         let (rows, count) = (super::rows_of(x, self.dim)?, self.forms.len());
+        check_size(out, rows, 1)?;
         if rows != index.len() {
             let given = format!("{} entries", index.len());
             return Err(Error::array("index", given, format!("one for each of the {rows} rows of x")));
         }
-        if let Some(row) = index.iter().position(|&form| form >= count) {
+        if let Some(row) = index.iter().position(|&form| form as u64 >= count as u64) {
             let given = format!("{} at row {row}", index[row]);
-            return Err(Error::array("index", given, format!("numbers below {count}")));
+            return Err(Error::array("index", given, format!("numbers from 0 and below {count}")));
         }
-        self.run(x, rows, 1, threads, cancel, |scratch, out, start| {
-            // Rows of one form together, so that each tile has one factor.
-            let mut order: Vec<usize> = (start..start + out.len()).collect();
-            order.sort_by_key(|&row| index[row]);
-            for rows in order.chunk_by(|&a, &b| index[a] == index[b]) {
-                let form = &self.forms[index[rows[0]]];
-                let mut rows = rows.iter().copied();
-                self.rows(form, x, &mut rows, scratch, |row, value| out[row - start] = value)?;
+        self.run(x, measure, 1, out, threads, cancel, |scratch, x, values, start| {
+            scratch.sort(&index[start..][..values.len()], count);
+            let mut from = 0;
+            for (form, &end) in self.forms.iter().zip(&scratch.ends) {
+                let (done, after) = scratch.order.split_at(end as usize);
+                let rows = &done[from as usize..];
+                let target = Target { values: &mut *values, stride: 1, at: 0 };
+                self.rows(form, x, rows, after, &mut scratch.rows, target);
+                from = end;
             }
-            Ok(())
         })
     }
 
-    /// Split the output into chunks of rows, `width` numbers for a row, and fill them on all threads.
+    /// As [`Self::all_into`], into a new array.
+    ///
+    /// # Errors
+    /// As there, or if the memory does not hold the results.
+    pub fn all<T: Sample>(
+        &self,
+        x: &[T],
+        measure: Measure,
+        threads: Option<NonZeroUsize>,
+        cancel: &Cancel,
+    ) -> Result<Vec<f64>> {
+        let mut out = zeros(super::rows_of(x, self.dim)?, self.forms.len())?;
+        self.all_into(x, measure, &mut out, threads, cancel).map(|()| out)
+    }
+
+    /// As [`Self::own_into`], into a new array.
+    ///
+    /// # Errors
+    /// As there, or if the memory does not hold the results.
+    pub fn own<T: Sample>(
+        &self,
+        x: &[T],
+        index: &[i64],
+        measure: Measure,
+        threads: Option<NonZeroUsize>,
+        cancel: &Cancel,
+    ) -> Result<Vec<f64>> {
+        let mut out = zeros(super::rows_of(x, self.dim)?, 1)?;
+        self.own_into(x, index, measure, &mut out, threads, cancel).map(|()| out)
+    }
+
+    /// Split rows and output into chunks, `width` results for a row, and fill them on all threads.
+    #[allow(clippy::too_many_arguments)] // the arguments of its two callers
     fn run<T: Sample>(
         &self,
         x: &[T],
-        rows: usize,
+        measure: Measure,
         width: usize,
+        out: &mut [f64],
         threads: Option<NonZeroUsize>,
         cancel: &Cancel,
-        fill: impl Fn(&mut Scratch, &mut [f64], usize) -> std::result::Result<(), usize> + Sync,
-    ) -> Result<Vec<f64>> {
-        let mut out = Vec::new();
-        let size = rows.saturating_mul(width);
-        out.try_reserve_exact(size).map_err(|_| {
-            let given = format!("{rows} rows in {width} forms, too many for the memory");
-            Error::array("x", given, "fewer rows in one call")
-        })?;
-        out.resize(size, 0.0);
-        let scratch = || Scratch { wide: vec![[0.0; ROWS]; self.dim], narrow: vec![[0.0; ROWS]; self.dim] };
-        let chunks = out.chunks_mut(CHUNK * width).collect();
-        par::map(chunks, threads, cancel, scratch, |scratch, at, out: &mut [f64]| {
-            fill(scratch, out, at * CHUNK).map_err(|row| not_finite(x, self.dim, row))
-        })?;
-        Ok(out)
+        fill: impl Fn(&mut Work, &[T], &mut [f64], usize) + Sync,
+    ) -> Result<()> {
+        let scratch = || Work::new(self.level, self.dim);
+        let chunks = x.chunks(CHUNK * self.dim).zip(out.chunks_mut(CHUNK * width)).collect();
+        let work = |scratch: &mut Work, at, (x, values): (&[T], &mut [f64])| {
+            fill(scratch, x, values, at * CHUNK);
+            if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
+                return Err(not_finite(x, self.dim, bad / width, at * CHUNK));
+            }
+            if measure == Measure::Distance {
+                values.iter_mut().for_each(|v| *v = v.sqrt());
+            }
+            Ok(())
+        };
+        par::map(chunks, threads, cancel, scratch, work).map(|_| ())
     }
 
-    /// One form of some rows, tile by tile; the error is the row whose result is not finite.
+    /// One form of some rows; the rows `after` them will be asked for next.
     fn rows<T: Sample>(
         &self,
         form: &Form,
         x: &[T],
-        rows: &mut impl Iterator<Item = usize>,
+        rows: &[u32],
+        after: &[u32],
         scratch: &mut Scratch,
-        mut put: impl FnMut(usize, f64),
-    ) -> std::result::Result<(), usize> {
+        target: Target<'_>,
+    ) {
         let factor = &self.factors[form.factor];
-        while let Some(first) = rows.next() {
-            // A last tile that is not full repeats its first row.
-            let (mut tile, mut used) = ([first; ROWS], 1);
-            for (slot, row) in tile[1..].iter_mut().zip(&mut *rows) {
-                *slot = row;
-                used += 1;
-            }
-            for (&row, value) in tile[..used].iter().zip(self.tile(form, factor, x, tile, scratch)) {
-                if !value.is_finite() {
-                    return Err(row);
-                }
-                put(row, value);
-            }
-        }
-        Ok(())
+        self.level.run(Job { form, factor, x, rows, after, scratch, target });
+    }
+}
+
+/// What a thread needs for chunks of rows.
+struct Work {
+    rows: Scratch,
+    /// Rows of the chunk, those of one form together.
+    order: Vec<u32>,
+    /// Where in the order each form ends.
+    ends: Vec<u32>,
+}
+
+impl Work {
+    fn new(level: Level, dim: usize) -> Self {
+        Self { rows: Scratch::new(level, dim), order: Vec::new(), ends: Vec::new() }
     }
 
-    fn tile<T: Sample>(
-        &self,
-        form: &Form,
-        factor: &Factor,
-        x: &[T],
-        rows: [usize; ROWS],
-        scratch: &mut Scratch,
-    ) -> [f64; ROWS] {
-        let rows = rows.map(|row| &x[row * self.dim..][..self.dim]);
-        let narrow = factor.narrow.as_ref().filter(|_| T::NARROW);
-        let tried = narrow.map(|narrow| narrow.tile(&form.narrow_mean, rows, &mut scratch.narrow));
-        let tried = tried.unwrap_or([None; ROWS]);
-        if let [Some(a), Some(b), Some(c), Some(d)] = tried {
-            return [a, b, c, d];
+    /// Sort the rows of a chunk by their form, keeping the order of those that share one.
+    fn sort(&mut self, index: &[i64], forms: usize) {
+        self.ends.clear();
+        self.ends.resize(forms, 0);
+        for &form in index {
+            self.ends[form as usize] += 1;
         }
-        // Zero unless a number is not finite: a factor with a row of zeros must not hide that.
-        let mut poison = [0.0; ROWS];
-        for (k, y) in scratch.wide.iter_mut().enumerate() {
-            *y = rows.map(|row| row[k].into() - form.mean[k]);
-            poison.iter_mut().zip(y).for_each(|(poison, y)| *poison += *y * 0.0);
+        let mut start = 0;
+        for end in &mut self.ends {
+            (*end, start) = (start, start + *end);
         }
-        let wide = factor.wide.squared_norms(&scratch.wide);
-        std::array::from_fn(|r| tried[r].unwrap_or(wide[r] + poison[r]))
+        self.order.clear();
+        self.order.resize(index.len(), 0);
+        for (row, &form) in index.iter().enumerate() {
+            let place = &mut self.ends[form as usize];
+            self.order[*place as usize] = row as u32;
+            *place += 1;
+        }
     }
+}
+
+fn check_size(out: &[f64], rows: usize, width: usize) -> Result<()> {
+    if out.len() == rows.saturating_mul(width) {
+        return Ok(());
+    }
+    Err(Error::array("out", format!("{} places", out.len()), format!("{rows} rows of {width}")))
+}
+
+fn zeros(rows: usize, width: usize) -> Result<Vec<f64>> {
+    let size = rows.saturating_mul(width);
+    // Asked for before, as the macro would abort; and not filled here, so that the system's zero pages are used.
+    Vec::<f64>::new().try_reserve_exact(size).map_err(|_| {
+        let given = format!("{rows} rows in {width} forms, too many for the memory");
+        Error::array("x", given, "fewer rows in one call")
+    })?;
+    Ok(vec![0.0; size])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gaussian::whitening;
-    use crate::rng::Stream;
-    use proptest::prelude::*;
-
-    fn normals(stream: &mut Stream, count: usize) -> Vec<f64> {
-        let normal = |_| (0..12).map(|_| stream.uniform()).sum::<f64>() - 6.0;
-        (0..count).map(normal).collect()
-    }
-
-    fn reference<T: Sample>(row: &[T], mean: &[f64], factor: &[f64]) -> f64 {
-        let dim = mean.len();
-        let y: Vec<f64> = row.iter().zip(mean).map(|(&x, m)| x.into() - m).collect();
-        (0..dim).map(|j| (0..dim).map(|k| factor[k * dim + j] * y[k]).sum::<f64>().powi(2)).sum()
-    }
-
-    /// Rows drawn from a Gaussian of the given condition number, its mean and its whitening factor.
-    fn gaussian(dim: usize, rows: usize, condition: f64, seed: u64) -> (Vec<f32>, Vec<f64>, Vec<f64>) {
-        let mut stream = Stream::new(&[seed]);
-        let spread = |k: usize| condition.powf(-0.5 * k as f64 / (dim as f64 - 1.0).max(1.0));
-        // One Householder reflection mixes the features and keeps the eigenvalues.
-        let v = normals(&mut stream, dim);
-        let length = v.iter().map(|v| v * v).sum::<f64>();
-        let mix = |y: &[f64]| -> Vec<f64> {
-            let along = 2.0 * y.iter().zip(&v).map(|(a, b)| a * b).sum::<f64>() / length;
-            y.iter().zip(&v).map(|(a, b)| a - along * b).collect()
-        };
-        let mean: Vec<f64> = normals(&mut stream, dim).iter().map(|m| 30.0 * m).collect();
-        let mut x = Vec::new();
-        for _ in 0..rows {
-            let y: Vec<f64> =
-                normals(&mut stream, dim).iter().enumerate().map(|(k, y)| y * spread(k)).collect();
-            x.extend(mix(&y).iter().zip(&mean).map(|(y, m)| (y + m) as f32));
-        }
-        let mut covariance = vec![0.0; dim * dim];
-        for k in 0..dim {
-            let mut unit = vec![0.0; dim];
-            unit[k] = spread(k);
-            let column = mix(&unit);
-            (0..dim * dim).for_each(|i| covariance[i] += column[i / dim] * column[i % dim]);
-        }
-        (x, mean, whitening(&covariance, dim).unwrap().factor)
-    }
-
-    fn one_thread() -> Option<NonZeroUsize> {
-        NonZeroUsize::new(1)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-
-        #[test]
-        fn float32_rows_are_exact_to_1e_5(
-            dim in 1_usize..80, log_condition in 0.0_f64..6.0, seed in any::<u64>()
-        ) {
-            let (x, mean, factor) = gaussian(dim, 37, 10_f64.powf(log_condition), seed);
-            let forms = QuadraticForms::new(dim, &mean, &factor, &[0]).unwrap();
-            let got = forms.all(&x, one_thread(), &Cancel::default()).unwrap();
-            for (row, got) in x.chunks_exact(dim).zip(got) {
-                let expected = reference(row, &mean, &factor);
-                prop_assert!((got - expected).abs() <= 1e-5 * expected, "{} {}", got, expected);
-            }
-        }
-
-        #[test]
-        fn float64_rows_and_dense_factors(dim in 1_usize..40, seed in any::<u64>(), forms in 1_usize..4) {
-            let mut stream = Stream::new(&[seed]);
-            let (x, means) = (normals(&mut stream, 11 * dim), normals(&mut stream, forms * dim));
-            let factors = normals(&mut stream, dim * dim * 2);
-            let which: Vec<usize> = (0..forms).map(|form| form % 2).collect();
-            let plan = QuadraticForms::new(dim, &means, &factors, &which).unwrap();
-            let all = plan.all(&x, one_thread(), &Cancel::default()).unwrap();
-            for (at, got) in all.iter().enumerate() {
-                let form = at % forms;
-                let factor = &factors[which[form] * dim * dim..][..dim * dim];
-                let expected = reference(&x[at / forms * dim..][..dim], &means[form * dim..][..dim], factor);
-                prop_assert!((got - expected).abs() <= 1e-11 * expected, "{} {}", got, expected);
-            }
-        }
-
-        #[test]
-        fn a_row_has_one_result_in_any_batch(
-            rows in 1_usize..30, copies in 1_usize..120, seed in any::<u64>(), log_condition in 0.0_f64..7.0
-        ) {
-            let dim = 17;
-            let (x, mean, factor) = gaussian(dim, rows, 10_f64.powf(log_condition), seed);
-            let means: Vec<f64> = mean.iter().copied().chain(mean.iter().map(|m| m + 0.5)).collect();
-            let plan = QuadraticForms::new(dim, &means, &factor, &[0, 0]).unwrap();
-            let batch = x.repeat(copies);
-            let all = plan.all(&batch, NonZeroUsize::new(3), &Cancel::default()).unwrap();
-            let mut stream = Stream::new(&[seed, 1]);
-            let index: Vec<usize> = (0..rows * copies).map(|_| stream.below(2) as usize).collect();
-            let own = plan.own(&batch, &index, NonZeroUsize::new(2), &Cancel::default()).unwrap();
-            for (at, own) in own.into_iter().enumerate() {
-                prop_assert_eq!(own.to_bits(), all[at * 2 + index[at]].to_bits());
-                let row = &batch[at * dim..][..dim];
-                let alone = plan.all(row, one_thread(), &Cancel::default()).unwrap();
-                prop_assert_eq!(own.to_bits(), alone[index[at]].to_bits());
-            }
-        }
-    }
-
-    #[test]
-    fn extremes_of_float32_keep_their_digits() {
-        let plan = |scale: f64| QuadraticForms::new(2, &[0.0, 0.0], &[scale, 0.0, 0.0, scale], &[0]).unwrap();
-        for (x, scale) in
-            [(3e-40_f32, 1.0), (3e38, 1.0), (1e-20, 1e20), (1e30, 1e-40), (0.0, 1.0), (1e-30, 1.0)]
-        {
-            let got = plan(scale).all(&[x, x], one_thread(), &Cancel::default()).unwrap()[0];
-            let expected = 2.0 * (f64::from(x) * scale).powi(2);
-            assert!((got - expected).abs() <= 1e-5 * expected, "{x} {scale}: {got} {expected}");
-        }
-    }
-
-    #[test]
-    fn bad_input_is_named() {
-        let plan = QuadraticForms::new(2, &[0.0, 0.0], &[1.0, 0.0, 0.0, 0.0], &[0]).unwrap();
-        let cancel = Cancel::default();
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let error = plan.all(&[0.0, 1.0, 1.0, bad], None, &cancel).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("x: row 1 holds {bad} in column 1")), "{error}");
-        }
-        let large = plan.all(&[1e200, 0.0], None, &cancel).unwrap_err().to_string();
-        assert!(large.contains("row 0 is so large"), "{large}");
-        assert!(plan.all(&[1.0_f32; 3], None, &cancel).is_err());
-        assert!(plan.own(&[1.0_f32; 2], &[1], None, &cancel).is_err());
-        assert!(plan.own(&[1.0_f32; 2], &[0, 0], None, &cancel).is_err());
-        assert_eq!(plan.all(&[0.0_f32; 0], None, &cancel).unwrap(), [0.0; 0]);
-        let new = |dim, means: &[f64], factors: &[f64], which: &[usize]| {
-            QuadraticForms::new(dim, means, factors, which).unwrap_err().to_string()
-        };
-        assert!(new(0, &[], &[], &[]).contains("means"));
-        assert!(new(1, &[0.0], &[], &[0]).contains("numbers below 0"));
-        assert!(new(2, &[0.0; 2], &[1.0; 3], &[0]).contains("2 x 2"));
-        assert!(new(1, &[0.0], &[f64::NAN], &[0]).contains("factors: NaN"));
-        assert!(new(1, &[f64::INFINITY], &[1.0], &[0]).contains("means: inf"));
-    }
-}
+#[path = "forms_tests.rs"]
+mod tests;

@@ -8,33 +8,32 @@ mod fit;
 mod forms;
 mod moments;
 mod panels;
+mod rows;
 mod whitening;
 
 pub use fit::{Covariance, Fit, Plan, fit};
-pub use forms::QuadraticForms;
+pub use forms::{Measure, QuadraticForms};
 pub use whitening::{Whitening, whitening};
 
 use crate::{Error, Result};
 
 /// A number of an input row: `f32` or `f64`.
 pub trait Sample: Copy + Send + Sync + Into<f64> {
-    /// Whether float32 arithmetic may be tried on rows of this type.
-    const NARROW: bool;
-    /// The value as float32, only used where [`Self::NARROW`] holds and nothing is lost.
-    fn narrow(self) -> f32;
+    /// The numbers as float32 if that is what they are: only then float32 arithmetic may be tried.
+    fn narrow(x: &[Self]) -> Option<&[f32]>;
 }
 
 impl Sample for f32 {
-    const NARROW: bool = true;
-    fn narrow(self) -> f32 {
-        self
+    #[inline(always)]
+    fn narrow(x: &[Self]) -> Option<&[Self]> {
+        Some(x)
     }
 }
 
 impl Sample for f64 {
-    const NARROW: bool = false;
-    fn narrow(self) -> f32 {
-        self as f32
+    #[inline(always)]
+    fn narrow(_: &[Self]) -> Option<&[f32]> {
+        None
     }
 }
 
@@ -53,9 +52,10 @@ fn rows_of<T>(x: &[T], dim: usize) -> Result<usize> {
     Ok(x.len() / dim)
 }
 
-/// The error for row `row` of `x` whose statistics came out as infinite or NaN.
-fn not_finite<T: Sample>(x: &[T], dim: usize, row: usize) -> Error {
+/// The error for row `row` of `x` whose statistics came out as infinite or NaN; `x` begins at row `first` of the input.
+fn not_finite<T: Sample>(x: &[T], dim: usize, row: usize, first: usize) -> Error {
     let values = &x[row * dim..][..dim];
+    let row = first + row;
     let value = |column: usize| -> f64 { values[column].into() };
     match (0..dim).find(|&column| !value(column).is_finite()) {
         Some(column) => Error::array(

@@ -2,13 +2,12 @@
 
 use super::{Sample, not_finite};
 use crate::par::{self, Cancel};
+use crate::simd::{Block, Kernel, Lanes, Level, Vector, lanes_of, numbers, numbers_mut};
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 
 /// Rows centred together before their products are summed: they stay in the first-level cache.
-const CENTRED_ROWS: usize = 32;
-/// Rows and columns of the part of the product that is kept in registers; the second is a multiple of the first.
-const TILE: (usize, usize) = (4, 8);
+const CENTRED_ROWS: usize = 64;
 /// A part of an ID, summed by one thread at a time, has this many rows at least (unless the ID has fewer).
 const MIN_PART: usize = 4096;
 /// Parts grow so that there are about this many, and their partial sums stay small beside the input.
@@ -36,6 +35,7 @@ pub(super) fn moments<T: Sample>(
     x: &[T],
     dim: usize,
     groups: &[Vec<usize>],
+    level: Level,
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
 ) -> Result<Vec<Moments>> {
@@ -45,17 +45,19 @@ pub(super) fn moments<T: Sample>(
     for (id, rows) in groups.iter().enumerate() {
         parts.extend(rows.chunks(part_rows).map(|part| (id, part)));
     }
-    let sums = par::map(parts.clone(), threads, cancel, || (), |(), _, (_, rows)| sum(x, dim, rows))?;
+    let sums =
+        par::map(parts.clone(), threads, cancel, || (), |(), _, (_, rows)| level.run(Sum { x, dim, rows }))?;
     let mut means = vec![vec![0.0; dim]; groups.len()];
     for (&(id, _), sum) in parts.iter().zip(&sums) {
         means[id].iter_mut().zip(sum).for_each(|(mean, v)| *mean += v / groups[id].len() as f64);
     }
-    let scratch = || vec![0.0; CENTRED_ROWS * padded(dim)];
-    let work = |centred: &mut Vec<f64>, _, (id, rows): (usize, &[usize])| {
-        Ok(Sums::of(x, dim, rows, &means[id], centred))
+    let width = padded(dim, level);
+    let scratch = || Block::zeros(level, CENTRED_ROWS * width / (level.lanes() / 2));
+    let work = |centred: &mut Vec<Block>, _, (id, rows): (usize, &[usize])| {
+        Ok(level.run(Products { x, rows, mean: &means[id], width, centred }))
     };
     let partial = par::map(parts.clone(), threads, cancel, scratch, work)?;
-    let mut totals: Vec<Sums> = groups.iter().map(|_| Sums::new(dim)).collect();
+    let mut totals: Vec<Sums> = groups.iter().map(|_| Sums::new(width)).collect();
     for (&(id, _), sums) in parts.iter().zip(&partial) {
         totals[id].add(sums);
     }
@@ -63,22 +65,35 @@ pub(super) fn moments<T: Sample>(
     totals.into_iter().zip(means).zip(groups).map(finish).collect()
 }
 
-fn sum<T: Sample>(x: &[T], dim: usize, rows: &[usize]) -> Result<Vec<f64>> {
-    let mut sum = vec![0.0; dim];
-    for &row in rows {
-        let values = &x[row * dim..][..dim];
-        sum.iter_mut().zip(values).for_each(|(total, &v)| *total += v.into());
-    }
-    if sum.iter().all(|v| v.is_finite()) {
-        return Ok(sum);
-    }
-    let bad = |row: &&usize| x[**row * dim..][..dim].iter().any(|&v| !v.into().is_finite());
-    Err(not_finite(x, dim, *rows.iter().find(bad).unwrap_or(&rows[0])))
+/// The dimension rounded up to whole tiles of the product.
+fn padded(dim: usize, level: Level) -> usize {
+    dim.next_multiple_of(level.lanes())
 }
 
-/// The dimension rounded up to whole tiles.
-fn padded(dim: usize) -> usize {
-    dim.next_multiple_of(TILE.1)
+/// The sum of some rows.
+struct Sum<'a, T> {
+    x: &'a [T],
+    dim: usize,
+    rows: &'a [usize],
+}
+
+impl<T: Sample> Kernel for Sum<'_, T> {
+    type Output = Result<Vec<f64>>;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> Result<Vec<f64>> {
+        let Self { x, dim, rows } = self;
+        let mut sum = vec![0.0; dim];
+        for &row in rows {
+            let values = &x[row * dim..][..dim];
+            sum.iter_mut().zip(values).for_each(|(total, &v)| *total += v.into());
+        }
+        if sum.iter().all(|v| v.is_finite()) {
+            return Ok(sum);
+        }
+        let bad = |row: &&usize| x[**row * dim..][..dim].iter().any(|&v| !v.into().is_finite());
+        Err(not_finite(x, dim, *rows.iter().find(bad).unwrap_or(&rows[0]), 0))
+    }
 }
 
 /// Partial sums, padded to whole tiles; of `products` only the tiles that touch the upper triangle are kept up.
@@ -89,42 +104,76 @@ struct Sums {
     fourth: f64,
 }
 
-impl Sums {
-    fn new(dim: usize) -> Self {
-        let width = padded(dim);
-        Self { products: vec![0.0; width * width], rest: vec![0.0; width], fourth: 0.0 }
-    }
+/// The sums over some rows, centred on a mean.
+struct Products<'a, T> {
+    x: &'a [T],
+    rows: &'a [usize],
+    mean: &'a [f64],
+    width: usize,
+    centred: &'a mut [Block],
+}
 
-    fn of<T: Sample>(x: &[T], dim: usize, rows: &[usize], mean: &[f64], centred: &mut [f64]) -> Self {
-        let (mut sums, width) = (Self::new(dim), padded(dim));
-        for block in rows.chunks(CENTRED_ROWS) {
-            for (y, &row) in centred.chunks_exact_mut(width).zip(block) {
-                for ((y, &v), &mean) in y.iter_mut().zip(&x[row * dim..][..dim]).zip(mean) {
+impl<T: Sample> Kernel for Products<'_, T> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> Sums {
+        let (mut sums, dim, width) = (Sums::new(self.width), self.mean.len(), self.width);
+        let across = width / V::Wide::COUNT;
+        let centred = lanes_of::<V::Wide>(self.centred);
+        for block in self.rows.chunks(CENTRED_ROWS) {
+            for (y, &row) in numbers_mut(centred).chunks_exact_mut(width).zip(block) {
+                for ((y, &v), &mean) in y.iter_mut().zip(&self.x[row * dim..][..dim]).zip(self.mean) {
                     *y = v.into() - mean;
                 }
                 sums.rest.iter_mut().zip(&*y).for_each(|(rest, v)| *rest += v);
-                sums.fourth += y.iter().map(|v| v * v).sum::<f64>().powi(2);
             }
-            sums.add_products(&centred[..block.len() * width], width);
+            let centred = &centred[..block.len() * across];
+            for y in centred.chunks_exact(across) {
+                sums.fourth += squared_length(y).powi(2);
+            }
+            // As many sums as the registers of the level hold.
+            if V::Wide::COUNT == 8 {
+                sums.add_products::<V::Wide, 8>(centred, across);
+            } else {
+                sums.add_products::<V::Wide, 4>(centred, across);
+            }
         }
         sums
     }
+}
 
-    fn add_products(&mut self, centred: &[f64], width: usize) {
-        for i in (0..width).step_by(TILE.0) {
-            for j in (i / TILE.1 * TILE.1..width).step_by(TILE.1) {
-                let mut tile = [[0.0; TILE.1]; TILE.0];
-                for y in centred.chunks_exact(width) {
-                    let (left, right) = (&y[i..][..TILE.0], &y[j..][..TILE.1]);
-                    for a in 0..TILE.0 {
-                        for b in 0..TILE.1 {
-                            tile[a][b] += left[a] * right[b];
-                        }
+#[inline(always)]
+fn squared_length<L: Lanes<Scalar = f64>>(y: &[L]) -> f64 {
+    let squares = y.iter().fold(L::splat(0.0), |sum, &y| y.mul_add(y, sum));
+    let mut parts = [0.0; 8];
+    squares.store(&mut parts);
+    (0..4).map(|i| parts[i] + parts[i + 4]).sum()
+}
+
+impl Sums {
+    fn new(width: usize) -> Self {
+        Self { products: vec![0.0; width * width], rest: vec![0.0; width], fourth: 0.0 }
+    }
+
+    /// Add the products of some rows, `(rows, across)` vectors, in tiles of `I` features by two vectors.
+    #[inline(always)]
+    fn add_products<L: Lanes<Scalar = f64>, const I: usize>(&mut self, centred: &[L], across: usize) {
+        let width = across * L::COUNT;
+        for j in (0..across).step_by(2) {
+            for i in (0..(j + 2) * L::COUNT).step_by(I) {
+                let mut tile = [[L::splat(0.0); 2]; I];
+                for y in centred.chunks_exact(across) {
+                    let right = [y[j], y[j + 1]];
+                    let left = &numbers(y)[i..i + I];
+                    for a in 0..I {
+                        let left = L::splat(left[a]);
+                        tile[a] = [left.mul_add(right[0], tile[a][0]), left.mul_add(right[1], tile[a][1])];
                     }
                 }
                 for (a, line) in tile.iter().enumerate() {
-                    let target = &mut self.products[(i + a) * width + j..][..TILE.1];
-                    target.iter_mut().zip(line).for_each(|(total, v)| *total += v);
+                    let target = &mut self.products[(i + a) * width + j * L::COUNT..][..2 * L::COUNT];
+                    target.iter_mut().zip(numbers(line)).for_each(|(total, v)| *total += v);
                 }
             }
         }

@@ -1,14 +1,12 @@
-//! The inner loop of the quadratic forms: a few rows against panels of sixteen columns.
+//! The inner loop of the quadratic forms: panels of four columns against rows that lie in lanes, one row in each.
 
-/// Columns of a panel: the lanes of the accumulators.
-pub(super) const LANES: usize = 16;
-/// Rows that go through the panels together, so that each weight is loaded once for all of them.
-pub(super) const ROWS: usize = 4;
+use crate::simd::Lanes;
 
-/// The arithmetic that the inner loop needs.
-pub(super) trait Real:
-    Copy + std::ops::Add<Output = Self> + std::ops::AddAssign + std::ops::Mul<Output = Self>
-{
+/// Columns of a panel; with two to four vectors of rows they keep 8 to 16 sums in registers.
+const COLUMNS: usize = 4;
+
+/// The numbers of a panel.
+pub(super) trait Real: Copy {
     const ZERO: Self;
     fn of(value: f64) -> Self;
 }
@@ -27,7 +25,7 @@ impl Real for f64 {
     }
 }
 
-/// A `dim x dim` factor cut into panels of [`LANES`] columns, each without the rows that are zero at its top and
+/// A `dim x dim` factor cut into panels of [`COLUMNS`] columns, each without the rows that are zero at its top and
 /// bottom: a triangular factor costs half of a dense one.
 #[derive(Debug)]
 pub(super) struct Panels<T>(Vec<Panel<T>>);
@@ -35,46 +33,56 @@ pub(super) struct Panels<T>(Vec<Panel<T>>);
 #[derive(Debug)]
 struct Panel<T> {
     first_row: usize,
-    weights: Vec<[T; LANES]>,
+    weights: Vec<[T; COLUMNS]>,
 }
 
 impl<T: Real> Panels<T> {
     pub(super) fn new(factor: &[f64], dim: usize) -> Self {
         let panel = |start: usize| {
-            let width = LANES.min(dim - start);
+            let width = COLUMNS.min(dim - start);
             let row = |k: usize| &factor[k * dim + start..][..width];
             let used = |k: &usize| row(*k).iter().any(|&w| w != 0.0);
             let first_row = (0..dim).find(used).unwrap_or(dim);
             let end_row = (first_row..dim).rfind(used).map_or(first_row, |k| k + 1);
             let weights = (first_row..end_row).map(|k| {
-                std::array::from_fn(|lane| row(k).get(lane).map_or(T::ZERO, |&weight| T::of(weight)))
+                std::array::from_fn(|column| row(k).get(column).map_or(T::ZERO, |&weight| T::of(weight)))
             });
             Panel { first_row, weights: weights.collect() }
         };
-        Self((0..dim).step_by(LANES).map(panel).collect())
+        Self((0..dim).step_by(COLUMNS).map(panel).collect())
     }
 
-    /// `|W' y|^2` of [`ROWS`] rows at once; `rows[k][r]` is feature `k` of row `r`.
+    /// `|W' y|^2` of each lane of `R` vectors; `rows[k][r]` is feature `k` of the rows in vector `r`.
     ///
-    /// The order of the additions is fixed, so the result is the same on every processor and for any batch.
+    /// Lanes never mix and the order of the additions is fixed: a row's result does not depend on its neighbours.
+    /// After each panel `between(panel, panels)` is called, which may have something fetched.
     #[inline(always)]
-    pub(super) fn squared_norms(&self, rows: &[[T; ROWS]]) -> [T; ROWS] {
-        let mut total = [[T::ZERO; LANES]; ROWS];
-        for panel in &self.0 {
-            let mut sums = [[T::ZERO; LANES]; ROWS];
+    pub(super) fn squared_norms<L: Lanes<Scalar = T>, const R: usize>(
+        &self,
+        rows: &[[L; R]],
+        between: impl Fn(usize, usize),
+    ) -> [L; R] {
+        let zero = L::splat(T::ZERO);
+        let mut total = [zero; R];
+        for (at, panel) in self.0.iter().enumerate() {
+            let mut sums = [[zero; R]; COLUMNS];
             for (y, weights) in rows[panel.first_row..].iter().zip(&panel.weights) {
-                for r in 0..ROWS {
-                    for lane in 0..LANES {
-                        sums[r][lane] += y[r] * weights[lane];
+                for column in 0..COLUMNS {
+                    let weight = L::splat(weights[column]);
+                    for r in 0..R {
+                        sums[column][r] = y[r].mul_add(weight, sums[column][r]);
                     }
                 }
             }
-            for r in 0..ROWS {
-                for lane in 0..LANES {
-                    total[r][lane] += sums[r][lane] * sums[r][lane];
+            for r in 0..R {
+                let mut squares = sums[0][r] * sums[0][r];
+                for column in &sums[1..] {
+                    squares = column[r].mul_add(column[r], squares);
                 }
+                total[r] = total[r] + squares;
             }
+            between(at, self.0.len());
         }
-        total.map(|lanes| lanes.into_iter().fold(T::ZERO, |sum, lane| sum + lane))
+        total
     }
 }

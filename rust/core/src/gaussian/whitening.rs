@@ -47,7 +47,7 @@ pub fn whitening(covariance: &[f64], dim: usize) -> Result<Whitening> {
         let mut work = covariance.to_vec();
         work.iter_mut().step_by(dim + 1).for_each(|v| *v += ridge * mean_eigenvalue);
         if cholesky(&mut work, dim) {
-            return Ok(Whitening { factor: inverse_transposed(&work, dim), ridge });
+            return Ok(Whitening { factor: inverse(&work, dim), ridge });
         }
         ridge = if ridge == 0.0 { FIRST_RIDGE } else { ridge * 10.0 };
     }
@@ -83,7 +83,7 @@ fn cholesky(s: &mut [f64], dim: usize) -> bool {
 }
 
 /// `W = U^-1` of an upper triangular `U`, zeros below the diagonal: then `W' (x - mean)` is white.
-fn inverse_transposed(upper: &[f64], dim: usize) -> Vec<f64> {
+pub(super) fn inverse(upper: &[f64], dim: usize) -> Vec<f64> {
     // Row j of M = L^-1 (L = U') is built from the rows above it; W is M transposed.
     let mut inverse = vec![0.0; dim * dim];
     for j in 0..dim {

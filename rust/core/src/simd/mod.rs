@@ -6,10 +6,12 @@
 
 #![allow(unsafe_code)]
 
+mod lanes;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(crate) use lanes::{Lanes, lanes_of, numbers, numbers_mut};
 use std::ops::{Add, Mul, Sub};
 
 /// The bits of `sqrt(1/2)`: where [`Vector::split`] cuts between two exponents.
@@ -27,9 +29,13 @@ pub(crate) unsafe trait Vector:
     const LANES: usize;
     /// `LANES` vectors.
     type Square: AsRef<[Self]>;
+    /// As many bytes of `f64` lanes.
+    type Wide: Lanes<Scalar = f64>;
 
     /// The same value in every lane.
     fn splat(value: f32) -> Self;
+    /// The first `LANES` values of a slice.
+    fn load(from: &[f32]) -> Self;
     /// Write the lanes to the first `LANES` places of a slice.
     fn store(self, to: &mut [f32]);
     /// `self * factor + addend`, fused where the processor can.
@@ -66,6 +72,19 @@ pub(crate) fn vectors<V: Vector>(blocks: &mut [Block]) -> &mut [V] {
     // SAFETY: the same bytes, exclusively borrowed; alignment and size fit (asserted above), and by the contract of
     // `Vector` both types are plain `f32`.
     unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), count) }
+}
+
+/// Ask for the cache lines of some numbers that will be read soon; changes nothing but the time.
+#[inline(always)]
+pub(crate) fn prefetch<T>(from: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in from.chunks(64 / size_of::<T>().clamp(1, 64)) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of the architecture's baseline, and a prefetch may be given any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
 }
 
 /// Work that is written for any kind of vector. `run` must be `#[inline(always)]`, and so must all that it calls.

@@ -28,10 +28,16 @@ operator!(Mul, mul);
 unsafe impl Vector for Portable {
     const LANES: usize = 8;
     type Square = [Self; 8];
+    type Wide = super::lanes::Portable64;
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
         Self([value; 8])
+    }
+
+    #[inline(always)]
+    fn load(from: &[f32]) -> Self {
+        Self(from_fn(|i| from[..8][i]))
     }
 
     #[inline(always)]

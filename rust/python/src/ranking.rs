@@ -1,0 +1,24 @@
+//! Counts for ROC curves.
+
+use crate::arrays::row_major;
+use crate::call;
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+
+type Counts<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>);
+
+/// How many of the rising values (n,) are at or above each of the rising thresholds (m,), and how many above: (m,).
+#[pyfunction]
+fn counts_from<'py>(
+    py: Python<'py>,
+    values: PyReadonlyArray1<'py, f64>,
+    thresholds: PyReadonlyArray1<'py, f64>,
+) -> PyResult<Counts<'py>> {
+    let (values, thresholds) = (row_major("values", &values)?, row_major("thresholds", &thresholds)?);
+    let (at_or_above, above) = call::short(py, || Ok(offkey_core::ranking::counts_from(values, thresholds)))?;
+    Ok((PyArray1::from_vec(py, at_or_above), PyArray1::from_vec(py, above)))
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(counts_from, module)?)
+}
