@@ -171,9 +171,14 @@ impl Sums {
                         tile[a] = [left.mul_add(right[0], tile[a][0]), left.mul_add(right[1], tile[a][1])];
                     }
                 }
-                for (a, line) in tile.iter().enumerate() {
+                // By value: a reference to the tile would keep it in memory instead of in registers.
+                for (a, line) in tile.into_iter().enumerate() {
                     let target = &mut self.products[(i + a) * width + j * L::COUNT..][..2 * L::COUNT];
-                    target.iter_mut().zip(numbers(line)).for_each(|(total, v)| *total += v);
+                    for (target, sums) in target.chunks_exact_mut(L::COUNT).zip(line) {
+                        let mut values = [0.0; 8];
+                        sums.store(&mut values);
+                        target.iter_mut().zip(values).for_each(|(total, v)| *total += v);
+                    }
                 }
             }
         }
