@@ -52,8 +52,9 @@ def test_batches_are_read_in_a_forked_child(files):
 def test_ctrl_c_ends_a_long_batch(files):
     """The batch would take minutes; the process must end by KeyboardInterrupt soon after the signal."""
     code = """
-import sys
+import signal, sys
 import offkey
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what runs in the background
 paths = sys.argv[1:] * 200_000
 print("begin", flush=True)
 try:
