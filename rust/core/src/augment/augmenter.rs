@@ -99,7 +99,7 @@ pub struct Augmenter {
     classes: Vec<Class>,
     ranges: Ranges,
     sample_rate: u32,
-    stretcher: Stretcher,
+    stretcher: &'static Stretcher,
 }
 
 /// The working memory of one thread.
@@ -119,7 +119,7 @@ impl Augmenter {
     /// Working memory for one thread.
     #[must_use]
     pub fn scratch(&self) -> Scratch {
-        Scratch(PitchScratch::new(&self.stretcher))
+        Scratch(PitchScratch::new(self.stretcher))
     }
 
     /// Augment one clip into `out`, which must be as long; returns the index of the class and the plan of the
@@ -166,7 +166,7 @@ impl Augmenter {
             }
             Class::PitchShift => {
                 let semitones = within(draw, ranges.pitch_semitones);
-                pitch_shift_into(&self.stretcher, samples, semitones, out, &mut scratch.0, cancel)?;
+                pitch_shift_into(self.stretcher, samples, semitones, out, &mut scratch.0, cancel)?;
             }
             class @ (Class::TimeMask | Class::FrequencyMask) => {
                 out.copy_from_slice(samples);

@@ -4,6 +4,7 @@
 
 mod augmenter;
 mod class;
+mod elementary;
 pub mod fade;
 pub mod mask;
 pub mod noise;
@@ -11,6 +12,7 @@ pub mod pitch_shift;
 mod sinc;
 pub mod time_shift;
 pub mod time_stretch;
+mod vocoder;
 
 pub use augmenter::{Augmented, Augmenter, Key, Masks, Ranges, Scratch, augment_logmels};
 pub use class::Class;

@@ -37,8 +37,8 @@ pub fn pitch_shift(samples: &[f32], semitones: f64, sample_rate: u32, cancel: &C
     check_range("semitones", semitones, -SEMITONES, SEMITONES)?;
     let stretcher = Stretcher::new(sample_rate)?;
     let mut out = vec![0.0; samples.len()];
-    let mut scratch = PitchScratch::new(&stretcher);
-    pitch_shift_into(&stretcher, samples, semitones, &mut out, &mut scratch, cancel)?;
+    let mut scratch = PitchScratch::new(stretcher);
+    pitch_shift_into(stretcher, samples, semitones, &mut out, &mut scratch, cancel)?;
     Ok(out)
 }
 

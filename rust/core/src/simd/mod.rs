@@ -30,6 +30,8 @@ pub(crate) unsafe trait Vector:
 
     /// The same value in every lane.
     fn splat(value: f32) -> Self;
+    /// The first `LANES` values of a slice.
+    fn load(from: &[f32]) -> Self;
     /// Write the lanes to the first `LANES` places of a slice.
     fn store(self, to: &mut [f32]);
     /// `self * factor + addend`, fused where the processor can.
@@ -66,6 +68,13 @@ pub(crate) fn vectors<V: Vector>(blocks: &mut [Block]) -> &mut [V] {
     // SAFETY: the same bytes, exclusively borrowed; alignment and size fit (asserted above), and by the contract of
     // `Vector` both types are plain `f32`.
     unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), count) }
+}
+
+/// The lanes of some vectors, one vector after the other.
+#[inline(always)]
+pub(crate) fn lanes<V: Vector>(vectors: &[V]) -> &[f32] {
+    // SAFETY: the same bytes; by the contract of `Vector` they are plain `f32`.
+    unsafe { std::slice::from_raw_parts(vectors.as_ptr().cast(), size_of_val(vectors) / size_of::<f32>()) }
 }
 
 /// Work that is written for any kind of vector. `run` must be `#[inline(always)]`, and so must all that it calls.

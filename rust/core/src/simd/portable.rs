@@ -35,6 +35,11 @@ unsafe impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn load(from: &[f32]) -> Self {
+        Self(from_fn(|i| from[..8][i]))
+    }
+
+    #[inline(always)]
     fn store(self, to: &mut [f32]) {
         to[..8].copy_from_slice(&self.0);
     }
