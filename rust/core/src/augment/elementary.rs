@@ -59,7 +59,7 @@ pub(super) fn atan2(y: f32, x: f32) -> f32 {
     let denominator = if steep { least + most } else { most };
     let t = numerator / if denominator > f32::MIN_POSITIVE { denominator } else { f32::MIN_POSITIVE };
     let q = t * t;
-    let series = ((8.053_744_5e-2 * q - 1.387_768_5e-1) * q + 1.997_771_1e-1) * q - 3.333_294_9e-1;
+    let series = ((8.053_744_5e-2 * q - 1.387_768_5e-1) * q + 1.997_771_1e-1) * q - 3.333_295e-1;
     let angle = series * q * t + t + if steep { PI / 4.0 } else { 0.0 };
     let angle = if ax < ay { FRAC_PI_2 - angle } else { angle };
     let angle = if x < 0.0 { PI - angle } else { angle };

@@ -16,34 +16,102 @@ mod vocoder;
 
 pub use augmenter::{Augmented, Augmenter, Key, Masks, Ranges, Scratch, augment_logmels};
 pub use class::Class;
-pub use fade::{Shape, fade};
-pub use mask::{Band, frequency_mask, time_mask};
-pub use noise::white_noise;
-pub use pitch_shift::pitch_shift;
-pub use time_shift::time_shift;
-pub use time_stretch::{Stretcher, time_stretch};
+pub use fade::{Shape, fade, fade_in_place};
+pub use mask::{Band, frequency_mask, frequency_mask_in_place, time_mask, time_mask_in_place};
+pub use noise::{white_noise, white_noise_into};
+pub use pitch_shift::{pitch_shift, pitch_shift_into};
+pub use time_shift::{time_shift, time_shift_into};
+pub use time_stretch::{Stretcher, time_stretch, time_stretch_into};
 
+use crate::simd::{Kernel, Level, Vector};
 use crate::{Error, Result};
+use std::ops::Range;
 
 /// Largest magnitude of a sample: far above any sound, and no effect can make it overflow.
 pub const MAX_SAMPLE: f32 = 1e30;
+
+/// Samples that are checked and copied at a time: they stay in the nearest cache in between.
+const NEAR: usize = 2048;
 
 /// Refuse samples that are not numbers, infinite or absurd.
 ///
 /// # Errors
 /// [`Error::Array`] with the first offending position.
 pub(crate) fn check_samples(samples: &[f32]) -> Result<()> {
-    // NaN fails the comparison too. The whole is tested before the place is sought: it vectorises.
-    if samples.iter().fold(true, |good, x| good & (x.abs() <= MAX_SAMPLE)) {
+    check_samples_in(samples, 0..samples.len())
+}
+
+/// [`check_samples`] of a part of them.
+pub(crate) fn check_samples_in(samples: &[f32], part: Range<usize>) -> Result<()> {
+    // The whole is tested before the place is sought: it vectorises.
+    if Level::best().run(Sound(&samples[part.clone()])) {
         return Ok(());
     }
-    let bad = |x: &f32| x.is_nan() || x.abs() > MAX_SAMPLE;
-    let place = samples.iter().position(bad).unwrap_or_default();
+    let bad = |&i: &usize| samples[i].is_nan() || samples[i].abs() > MAX_SAMPLE;
+    let place = part.into_iter().find(bad).unwrap_or_default();
     Err(Error::array(
         "samples",
         format!("{} at position {place}", samples[place]),
         format!("finite numbers of at most {MAX_SAMPLE:e}"),
     ))
+}
+
+/// Whether all samples are sound.
+struct Sound<'a>(&'a [f32]);
+
+impl Kernel for Sound<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> bool {
+        sound(self.0)
+    }
+}
+
+#[inline(always)]
+fn sound(samples: &[f32]) -> bool {
+    // NaN fails the comparison too.
+    samples.iter().fold(true, |good, x| good & (x.abs() <= MAX_SAMPLE))
+}
+
+/// Append samples to a vector that has room for them; each is checked while it is near.
+struct Append<'a>(&'a [f32], &'a mut Vec<f32>);
+
+impl Kernel for Append<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> bool {
+        let Self(samples, out) = self;
+        let mut good = true;
+        for chunk in samples.chunks(NEAR) {
+            good &= sound(chunk);
+            out.extend_from_slice(chunk);
+        }
+        good
+    }
+}
+
+/// The pieces of a clip, one after the other, as a vector of their own.
+///
+/// # Errors
+/// As [`check_samples`] of `samples`, which the pieces make up.
+pub(crate) fn joined(samples: &[f32], pieces: [&[f32]; 2]) -> Result<Vec<f32>> {
+    let mut out = Vec::with_capacity(samples.len());
+    let level = Level::best();
+    if pieces.into_iter().fold(true, |good, piece| good & level.run(Append(piece, &mut out))) {
+        return Ok(out);
+    }
+    check_samples(samples).map(|()| out)
+}
+
+/// Refuse an output that is not as long as the clip.
+pub(crate) fn check_length(samples: &[f32], out: &[f32]) -> Result<()> {
+    if samples.len() == out.len() {
+        return Ok(());
+    }
+    let expected = format!("{} samples, as many as the clip has", samples.len());
+    Err(Error::array("out", format!("{} samples", out.len()), expected))
 }
 
 /// Refuse a parameter that is not within `low..=high`.

@@ -196,21 +196,47 @@ fn safe_scale(samples: &[f32]) -> f32 {
     2.0_f32.powi((-peak.log2().floor()).min(126.0) as i32)
 }
 
+/// Number of samples of a stretched clip.
+#[must_use]
+pub fn stretched_length(samples: usize, rate: f64) -> usize {
+    (samples as f64 / rate).round_ties_even() as usize
+}
+
 /// Play a clip `rate` times as fast without changing its pitch; `round(len / rate)` samples come back.
 ///
 /// # Errors
 /// [`Error::Parameter`] if the rate is not within 0.25 to 4 or the sample rate not within 1 to 768 kHz,
 /// [`Error::Array`] if a sample is not finite, [`Error::Interrupted`].
 pub fn time_stretch(samples: &[f32], rate: f64, sample_rate: u32, cancel: &Cancel) -> Result<Vec<f32>> {
-    check_samples(samples)?;
     check_range("rate", rate, RATES.0, RATES.1)?;
-    let stretcher = Stretcher::new(sample_rate)?;
-    if rate == 1.0 {
-        return Ok(samples.to_vec());
-    }
-    let mut out = vec![0.0; (samples.len() as f64 / rate).round_ties_even() as usize];
-    stretcher.stretch_into(samples, rate, &mut out, &mut stretcher.scratch(), cancel)?;
+    let mut out = vec![0.0; stretched_length(samples.len(), rate)];
+    time_stretch_into(samples, rate, sample_rate, &mut out, cancel)?;
     Ok(out)
+}
+
+/// [`time_stretch`] into an array of the length that it returns.
+///
+/// # Errors
+/// As [`time_stretch`], and [`Error::Array`] if `out` is not as long.
+pub fn time_stretch_into(
+    samples: &[f32],
+    rate: f64,
+    sample_rate: u32,
+    out: &mut [f32],
+    cancel: &Cancel,
+) -> Result<()> {
+    check_range("rate", rate, RATES.0, RATES.1)?;
+    check_samples(samples)?;
+    let stretcher = Stretcher::new(sample_rate)?;
+    let length = stretched_length(samples.len(), rate);
+    if out.len() != length {
+        return Err(Error::array("out", format!("{} samples", out.len()), format!("{length} samples")));
+    }
+    if rate == 1.0 {
+        out.copy_from_slice(samples);
+        return Ok(());
+    }
+    stretcher.stretch_into(samples, rate, out, &mut stretcher.scratch(), cancel)
 }
 
 #[cfg(test)]
@@ -281,6 +307,33 @@ mod tests {
             let near: f32 = out[place - 80..place + 80].iter().map(|x| x * x).sum();
             assert!(near > 0.99 * energy, "rate {rate}: {}", near / energy);
         }
+    }
+
+    #[test]
+    fn every_level_and_length_of_frame_agrees() {
+        let clip: Vec<f32> = tone(440.0, 9000).iter().zip(tone(1234.5, 9000)).map(|(a, b)| a + b).collect();
+        for length in [128, 256, 512, 1024, 2048, 4096] {
+            let stretched = |level: Level| {
+                let (plan, mut out) = (Stretcher::with_level(length, level), vec![0.0; 8000]);
+                let scratch = &mut plan.scratch();
+                plan.stretch_into(&clip, 1.1, &mut out, scratch, &Cancel::default()).unwrap();
+                out
+            };
+            let plain = stretched(Level::all()[0]);
+            let loudest = plain[1000..7000].iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
+            assert!((1.5..2.5).contains(&loudest), "{length}: {loudest}");
+            for level in Level::all() {
+                for (a, b) in plain.iter().zip(stretched(level)) {
+                    assert!((a - b).abs() < 1e-4, "{length} {level:?}: {a} and {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_output_of_another_length_is_refused() {
+        let got = time_stretch_into(&[0.0; 10], 2.0, SAMPLE_RATE, &mut [0.0; 6], &Cancel::default());
+        assert_eq!(got.unwrap_err().to_string(), "out: 6 samples; expected 5 samples");
     }
 
     #[test]
