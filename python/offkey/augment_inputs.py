@@ -36,17 +36,19 @@ def floats(name: str, values: npt.ArrayLike, axes: tuple[str, ...]) -> Float32:
 
 def output(out: npt.NDArray[Any], shape: tuple[int, ...] | None) -> Float32:
     """Check an array to write into; without a shape, any vector."""
+    if isinstance(out, np.ndarray):
+        fits = out.ndim == 1 if shape is None else out.shape == shape
+        if fits and out.dtype == _FLOAT32 and out.flags.carray:
+            return out
+        found = (
+            f"dtype {out.dtype}, shape {out.shape}, strides {out.strides}, writeable {out.flags.writeable}"
+        )
+    else:
+        found = type(out).__name__
     wanted = "(samples,)" if shape is None else str(shape)
-    expected = f"a C-contiguous float32 array of shape {wanted} that can be written to"
-    if not isinstance(out, np.ndarray):
-        raise ArrayError(f"out: {type(out).__name__}; expected {expected}")
-    if out.dtype != _FLOAT32 or not out.dtype.isnative:
-        raise ArrayError(f"out: dtype {out.dtype}; expected {expected}")
-    if out.ndim != 1 if shape is None else out.shape != shape:
-        raise ArrayError(f"out: shape {out.shape}; expected {expected}")
-    if not (out.flags.c_contiguous and out.flags.writeable):
-        raise ArrayError(f"out: strides {out.strides}, writeable {out.flags.writeable}; expected {expected}")
-    return out
+    raise ArrayError(
+        f"out: {found}; expected a C-contiguous float32 array of shape {wanted} that can be written to"
+    )
 
 
 def apart(out: npt.NDArray[Any], samples: Float32, shape: tuple[int, ...] | None) -> Float32:

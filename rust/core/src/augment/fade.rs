@@ -110,7 +110,7 @@ impl Kernel for Ramp<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         match self.shape {
-            Shape::Linear => self.apply(|u| u),
+            Shape::Linear => self.line(),
             Shape::Exponential => self.apply(|u| u * half_exp2(u)),
             Shape::Logarithmic => self.apply(log10_of_1_to_11),
             Shape::QuarterSine => self.apply(quarter_sine),
@@ -134,6 +134,24 @@ impl Ramp<'_> {
                 let gain = gain((origin + direction * place) * step);
                 let gain = if gain > 1.0 { 1.0 } else { gain };
                 *sample *= gain as f32;
+            }
+        }
+    }
+}
+
+impl Ramp<'_> {
+    /// The linear gain in float32, which is as exact as it is itself.
+    #[inline(always)]
+    fn line(self) {
+        let last = self.samples.len().saturating_sub(1);
+        let step = 1.0 / last.max(1) as f32;
+        let (origin, direction) = if self.falling { (last as f64, -1.0) } else { (0.0, 1.0) };
+        for (piece, samples) in self.samples.chunks_mut(PIECE).enumerate() {
+            // A whole number, so that a fade out mirrors a fade in.
+            let first = (origin + direction * (piece * PIECE) as f64) as f32;
+            for (i, sample) in samples.iter_mut().enumerate() {
+                let gain = (first + direction as f32 * i as i32 as f32) * step;
+                *sample *= if gain > 1.0 { 1.0 } else { gain };
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Masks over time or frequency, on a log-Mel spectrogram.
 
-use super::NEAR;
-use crate::simd::{Kernel, Level, Vector};
+use super::{NEAR, greatest};
+use crate::simd::{Kernel, Level, Vector, lanes};
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -157,22 +157,31 @@ impl Kernel for Least<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) -> Option<f32> {
         let Self { logmel, mut copy } = self;
-        let mut least = [logmel.first().copied().unwrap_or(0.0); 32];
-        let mut finite = true;
+        let (mut least, mut finite) = (V::splat(f32::MAX), true);
         for chunk in logmel.chunks(NEAR) {
-            finite &= chunk.iter().fold(true, |finite, x| finite & (x.abs() <= f32::MAX));
-            let (whole, rest) = chunk.as_chunks::<32>();
-            for values in whole.iter().map(|values| &values[..]).chain([rest]) {
-                for (least, &value) in least.iter_mut().zip(values) {
-                    *least = if value < *least { value } else { *least };
-                }
-            }
+            finite &= greatest(chunk) <= f32::MAX.to_bits();
+            least = least_of(chunk, least);
             if let Some(copy) = &mut copy {
                 copy.extend_from_slice(chunk);
             }
         }
-        finite.then(|| least.into_iter().fold(f32::MAX, f32::min))
+        let least = lanes(&[least]).iter().copied().fold(f32::MAX, f32::min);
+        finite.then_some(if logmel.is_empty() { 0.0 } else { least })
     }
+}
+
+/// The least value of each lane.
+#[inline(always)]
+fn least_of<V: Vector>(values: &[f32], least: V) -> V {
+    let mut least = [least; 4];
+    let mut blocks = values.chunks_exact(4 * V::LANES);
+    for block in &mut blocks {
+        for (i, least) in least.iter_mut().enumerate() {
+            *least = V::load(&block[i * V::LANES..]).min(*least);
+        }
+    }
+    let rest = blocks.remainder().iter().copied().fold(f32::MAX, f32::min);
+    least[0].min(least[1]).min(least[2].min(least[3])).min(V::splat(rest))
 }
 
 #[cfg(test)]

@@ -70,8 +70,14 @@ impl Kernel for Sound<'_> {
 
 #[inline(always)]
 fn sound(samples: &[f32]) -> bool {
-    // NaN fails the comparison too.
-    samples.iter().fold(true, |good, x| good & (x.abs() <= MAX_SAMPLE))
+    greatest(samples) <= MAX_SAMPLE.to_bits()
+}
+
+/// The bits of the greatest magnitude: of positive numbers the order is that of their bits, NaN above infinity, and
+/// the maximum of integers vectorises.
+#[inline(always)]
+fn greatest(samples: &[f32]) -> u32 {
+    samples.iter().fold(0, |greatest, x| greatest.max(x.abs().to_bits()))
 }
 
 /// Append samples to a vector that has room for them; each is checked while it is near.

@@ -18,6 +18,9 @@ use std::f32::consts::PI;
 /// Floats that a row of bins is filled by at a time: the widest vector.
 const STRIPE: usize = 16;
 
+/// A rotation's length below which it is made 1 again; the squares of shorter ones are still normal numbers.
+const SHORT: f32 = 1e-9;
+
 /// One clip's stretch. `out` is silent.
 pub(super) struct Stretch<'a> {
     pub(super) plan: &'a Stretcher,
@@ -361,18 +364,27 @@ fn rotate(
         pull_im[b] = pi * weight;
     }
     let count = find_peaks(&power[..=bins], peaks, valleys);
-    let (mut sr, mut si, mut weight, mut start) = (1.0_f32, 0.0_f32, 0.0_f32, 0);
+    // `z` is the common rotation times any length: the square root that the next one waits for is its only slow step.
+    let (mut z, mut length) = ([1.0_f32, 0.0], 1.0_f32);
+    let (mut weight, mut start) = (0.0, 0);
     for (&peak, &valley) in peaks[..count].iter().zip(&valleys[..count]) {
         let (peak, valley) = (peak as usize, valley as usize);
-        let (zr, zi) = (pull_re[peak] + weight * sr, pull_im[peak] + weight * si);
-        let square = zr * zr + zi * zi;
-        if square > f32::MIN_POSITIVE {
-            let length = square.sqrt().recip();
-            (sr, si) = (zr * length, zi * length);
+        // The length never grows, as the two weights add up to 1.
+        let total = er[peak] * er[peak] + ei[peak] * ei[peak] + weight;
+        let share = 1.0 / if total > f32::MIN_POSITIVE { total } else { f32::MIN_POSITIVE };
+        let (from_past, from_below) = ([pull_re[peak] * share, pull_im[peak] * share], weight * share);
+        let next = [from_past[0] * length + z[0] * from_below, from_past[1] * length + z[1] * from_below];
+        let square = next[0] * next[0] + next[1] * next[1];
+        if square > SHORT * SHORT {
+            (z, length) = (next, square.sqrt());
+        } else if square > f32::MIN_POSITIVE {
+            let shorter = square.sqrt();
+            (z, length) = ([next[0] / shorter, next[1] / shorter], 1.0);
         }
+        let unit = 1.0 / length;
         for at in (start..=valley).step_by(STRIPE) {
-            common.re[at..at + STRIPE].copy_from_slice(&[sr; STRIPE]);
-            common.im[at..at + STRIPE].copy_from_slice(&[si; STRIPE]);
+            common.re[at..at + STRIPE].copy_from_slice(&[z[0] * unit; STRIPE]);
+            common.im[at..at + STRIPE].copy_from_slice(&[z[1] * unit; STRIPE]);
         }
         weight = VERTICAL_WEIGHT * power[valley];
         start = valley + 1;
