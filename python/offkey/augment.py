@@ -46,8 +46,7 @@ class Augmented(NamedTuple):
     samples: Float32
     """(clips, samples)."""
     masks: Float32
-    """(clips, 4): time start, time width, frequency start, frequency width as fractions of the axes; applied
-    by `offkey.LogMel`."""
+    """(clips, 4): time start and width, frequency start and width as fractions; applied by `offkey.LogMel`."""
     classes: Int64
     """(clips,): what was done to each clip, as its position in `Augmenter.classes`."""
 
@@ -204,8 +203,7 @@ def time_stretch(
         If the rate or the sample rate is out of range.
     """
     samples = given.clip(clip)
-    # The kernel checks the length: it depends on the rate.
-    target = None if out is None else given.apart(out, samples, None)
+    target = None if out is None else given.apart(out, samples, None)  # the kernel knows the length
     return _native.time_stretch(samples, rate=rate, sample_rate=given.rate(sample_rate), out=target)
 
 
@@ -267,8 +265,7 @@ def time_mask(
     value
         What they are set to; None: the minimum of the log-Mel.
     out
-        (n_mels, frames) float32 to write into, the log-Mel itself if it is to be changed; with a value, nothing
-        but the mask is then looked at. None: a new array.
+        (n_mels, frames) float32 to write into; the log-Mel itself if only the mask is to be touched. None: a new one.
 
     Returns
     -------
@@ -308,8 +305,7 @@ def frequency_mask(
     value
         What they are set to; None: the minimum of the log-Mel.
     out
-        (n_mels, frames) float32 to write into, the log-Mel itself if it is to be changed; with a value, nothing
-        but the mask is then looked at. None: a new array.
+        (n_mels, frames) float32 to write into; the log-Mel itself if only the mask is to be touched. None: a new one.
 
     Returns
     -------

@@ -34,7 +34,7 @@ def floats(name: str, values: npt.ArrayLike, axes: tuple[str, ...]) -> Float32:
         return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def output(out: npt.NDArray[Any], shape: tuple[int, ...] | None) -> Float32:
+def output(out: object, shape: tuple[int, ...] | None) -> Float32:
     """Check an array to write into; without a shape, any vector."""
     if isinstance(out, np.ndarray):
         fits = out.ndim == 1 if shape is None else out.shape == shape
@@ -51,7 +51,7 @@ def output(out: npt.NDArray[Any], shape: tuple[int, ...] | None) -> Float32:
     )
 
 
-def apart(out: npt.NDArray[Any], samples: Float32, shape: tuple[int, ...] | None) -> Float32:
+def apart(out: object, samples: Float32, shape: tuple[int, ...] | None) -> Float32:
     """Check an array to write into that must not be the input."""
     target = output(out, shape)
     if np.may_share_memory(target, samples):
@@ -59,7 +59,7 @@ def apart(out: npt.NDArray[Any], samples: Float32, shape: tuple[int, ...] | None
     return target
 
 
-def filled(out: npt.NDArray[Any], given: object, values: Float32) -> Float32:
+def filled(out: object, given: object, values: Float32) -> Float32:
     """Check an array to change in place; copy the input into it unless it is the input."""
     target = output(out, values.shape)
     if out is not given:

@@ -137,10 +137,12 @@ fn last<V: Vector>(from: &[V], to: &mut [V]) {
     let s = from.len() / radix;
     if radix == 4 {
         for q in 0..s {
-            let y = four(from[q], from[q + s], from[q + 2 * s], from[q + 3 * s]);
-            for (j, y) in y.into_iter().enumerate() {
-                to[q + j * s] = y;
-            }
+            // No loop over the four: it would keep them in memory.
+            let [y0, y1, y2, y3] = four(from[q], from[q + s], from[q + 2 * s], from[q + 3 * s]);
+            to[q] = y0;
+            to[q + s] = y1;
+            to[q + 2 * s] = y2;
+            to[q + 3 * s] = y3;
         }
         return;
     }

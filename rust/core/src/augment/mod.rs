@@ -80,6 +80,33 @@ fn greatest(samples: &[f32]) -> u32 {
     samples.iter().fold(0, |greatest, x| greatest.max(x.abs().to_bits()))
 }
 
+/// Copy samples into as many places, and look at each on the way. Returns whether all are sound.
+struct Copy<'a>(&'a [f32], &'a mut [f32]);
+
+impl Kernel for Copy<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> bool {
+        let copy = |greatest: u32, (out, x): (&mut f32, &f32)| {
+            *out = *x;
+            greatest.max(x.abs().to_bits())
+        };
+        self.1.iter_mut().zip(self.0).fold(0, copy) <= MAX_SAMPLE.to_bits()
+    }
+}
+
+/// Copy pieces that make up `samples` one after the other into `out`, which is as long.
+///
+/// # Errors
+/// As [`check_samples`]; `out` then holds nothing of use.
+pub(crate) fn join_into(samples: &[f32], pieces: [&[f32]; 2], out: &mut [f32]) -> Result<()> {
+    let (first, second) = out.split_at_mut(pieces[0].len());
+    let level = Level::best();
+    let sound = [level.run(Copy(pieces[0], first)), level.run(Copy(pieces[1], second))];
+    if sound == [true; 2] { Ok(()) } else { check_samples(samples) }
+}
+
 /// Append samples to a vector that has room for them; each is checked while it is near.
 struct Append<'a>(&'a [f32], &'a mut Vec<f32>);
 
@@ -98,10 +125,10 @@ impl Kernel for Append<'_> {
     }
 }
 
-/// The pieces of a clip, one after the other, as a vector of their own.
+/// [`join_into`] a vector of its own.
 ///
 /// # Errors
-/// As [`check_samples`] of `samples`, which the pieces make up.
+/// As [`check_samples`].
 pub(crate) fn joined(samples: &[f32], pieces: [&[f32]; 2]) -> Result<Vec<f32>> {
     let mut out = Vec::with_capacity(samples.len());
     let level = Level::best();

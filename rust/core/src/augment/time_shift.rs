@@ -1,6 +1,6 @@
 //! Circular shift in time.
 
-use super::{check_length, check_samples, joined};
+use super::{check_length, join_into, joined};
 use crate::Result;
 
 /// Rotate a clip: a positive shift moves the sound later, and what leaves at the end comes back at the start.
@@ -15,15 +15,11 @@ pub fn time_shift(samples: &[f32], shift: i64) -> Result<Vec<f32>> {
 /// [`time_shift`] into an array of the clip's length.
 ///
 /// # Errors
-/// As [`time_shift`], and [`crate::Error::Array`] if the lengths differ.
+/// As [`time_shift`], and [`crate::Error::Array`] if the lengths differ; `out` then holds nothing of use.
 pub fn time_shift_into(samples: &[f32], shift: i64, out: &mut [f32]) -> Result<()> {
     check_length(samples, out)?;
-    check_samples(samples)?;
     let (head, tail) = parts(samples, shift);
-    let (start, rest) = out.split_at_mut(tail.len());
-    start.copy_from_slice(tail);
-    rest.copy_from_slice(head);
-    Ok(())
+    join_into(samples, [tail, head], out)
 }
 
 /// The part of the clip that moves later, and the part that comes back at the start.

@@ -58,8 +58,8 @@ pub(super) struct Line {
     pull: Rows,
     /// The rotation over the turn.
     common: Rows,
-    peaks: Vec<u32>,
-    valleys: Vec<u32>,
+    /// Peaks and valleys in turn.
+    extrema: Vec<u32>,
 }
 
 impl Line {
@@ -68,8 +68,7 @@ impl Line {
             power: vec![0.0; row],
             pull: Rows::zeros(row),
             common: Rows::zeros(row + STRIPE),
-            peaks: vec![0; row],
-            valleys: vec![0; row],
+            extrema: vec![0; row],
         }
     }
 }
@@ -351,7 +350,7 @@ fn rotate(
     let ([ar, ai], [er, ei]) = (aim.row(lane, row), earlier.row(lane, row));
     let (before_re, re) = output.re[lane * row..(lane + 2) * row].split_at_mut(row);
     let (before_im, im) = output.im[lane * row..(lane + 2) * row].split_at_mut(row);
-    let Line { power, pull, common, peaks, valleys } = line;
+    let Line { power, pull, common, extrema } = line;
     let (power, pull_re, pull_im) = (&mut power[..row], &mut pull.re[..row], &mut pull.im[..row]);
     for b in 0..row {
         power[b] = ar[b] * ar[b] + ai[b] * ai[b];
@@ -363,11 +362,11 @@ fn rotate(
         pull_re[b] = pr * weight;
         pull_im[b] = pi * weight;
     }
-    let count = find_peaks(&power[..=bins], peaks, valleys);
+    let count = find_turns(&power[..=bins], extrema);
     // `z` is the common rotation times any length: the square root that the next one waits for is its only slow step.
     let (mut z, mut length) = ([1.0_f32, 0.0], 1.0_f32);
     let (mut weight, mut start) = (0.0, 0);
-    for (&peak, &valley) in peaks[..count].iter().zip(&valleys[..count]) {
+    for &[peak, valley] in extrema[..count].as_chunks::<2>().0 {
         let (peak, valley) = (peak as usize, valley as usize);
         // The length never grows, as the two weights add up to 1.
         let total = er[peak] * er[peak] + ei[peak] * ei[peak] + weight;
@@ -396,24 +395,21 @@ fn rotate(
     }
 }
 
-/// Write down the peaks of the power and the last bin before the rise to the next; returns how many there are. The
-/// power ends with a 0 that is no bin.
+/// Write down where the power, rising at first, turns: peak, valley, peak and so on to a last peak, and the last bin as
+/// the valley behind it. Returns how many there are. The power ends with a 0 that is no bin.
 #[inline(always)]
-fn find_peaks(power: &[f32], peaks: &mut [u32], valleys: &mut [u32]) -> usize {
+fn find_turns(power: &[f32], turns: &mut [u32]) -> usize {
     let bins = power.len() - 1;
-    let (peaks, valleys) = (&mut peaks[..=bins], &mut valleys[..=bins]);
-    let (mut count, mut ended, mut rising) = (0, 0, true);
+    let (mut count, mut rising) = (0, true);
     for b in 0..bins {
         let rises = power[b + 1] > power[b];
         // Written every time and kept where it counts: the power of noise would mislead any branch.
-        peaks[count.min(bins)] = b as u32;
-        valleys[ended.min(bins)] = b as u32;
-        count += usize::from(rising & !rises);
-        ended += usize::from(!rising & rises);
+        turns[count] = b as u32;
+        count += usize::from(rises != rising);
         rising = rises;
     }
-    valleys[count - 1] = bins as u32 - 1;
-    count
+    turns[count] = bins as u32 - 1;
+    count + 1
 }
 
 /// The part `from..to` of a frame of `length` at `start` that lies inside `0..size`.
@@ -421,4 +417,32 @@ fn overlap(start: i64, length: usize, size: usize) -> (usize, usize) {
     let clamp = |edge: i64| (edge - start).clamp(0, length as i64) as usize;
     let (from, to) = (clamp(0), clamp(size as i64));
     (from.min(to), to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peaks_and_valleys_take_turns() {
+        let turns = |power: &[f32]| {
+            let mut turns = vec![0; power.len()];
+            let count = find_turns(power, &mut turns);
+            turns.truncate(count);
+            turns
+        };
+        assert_eq!(turns(&[1.0, 2.0, 1.0, 3.0, 4.0, 2.0, 0.0]), [1, 2, 4, 5]);
+        assert_eq!(turns(&[3.0, 2.0, 1.0, 0.0]), [0, 2]);
+        assert_eq!(turns(&[1.0, 2.0, 3.0, 0.0]), [2, 2]);
+        assert_eq!(turns(&[0.0; 5]), [0, 3]);
+        assert_eq!(turns(&[5.0, 1.0, 1.0, 2.0, 0.0]), [0, 2, 3, 3]);
+    }
+
+    #[test]
+    fn frames_overlap_with_the_clip_as_far_as_it_reaches() {
+        assert_eq!(overlap(-3, 8, 100), (3, 8));
+        assert_eq!(overlap(96, 8, 100), (0, 4));
+        assert_eq!(overlap(-9, 8, 100), (8, 8));
+        assert_eq!(overlap(101, 8, 100), (0, 0));
+    }
 }
