@@ -85,7 +85,7 @@ def test_an_out_that_overlaps_the_clip_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", [*APART, *IN_PLACE])
 def test_an_out_that_does_not_fit_is_refused(name: str) -> None:
     effect, given = (APART | IN_PLACE)[name], made_for(name)
-    fitting = np.empty_like(effect(given))
+    fitting = np.zeros_like(effect(given))
     read_only = fitting.copy()
     read_only.setflags(write=False)
     strided = np.empty((*fitting.shape[:-1], 2 * fitting.shape[-1]), np.float32)[..., ::2]
