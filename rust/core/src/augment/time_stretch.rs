@@ -322,9 +322,13 @@ mod tests {
             let plain = stretched(Level::all()[0]);
             let loudest = plain[1000..7000].iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
             assert!((1.5..2.5).contains(&loudest), "{length}: {loudest}");
+            let energy = |samples: &mut dyn Iterator<Item = f32>| samples.map(|x| x * x).sum::<f32>();
+            let whole = energy(&mut plain.iter().copied());
             for level in Level::all() {
-                for (a, b) in plain.iter().zip(stretched(level)) {
-                    assert!((a - b).abs() < 1e-4, "{length} {level:?}: {a} and {b}");
+                // Levels round differently, and a bin between two pulls that cancel follows either: faint ones do.
+                let rest = energy(&mut plain.iter().zip(stretched(level)).map(|(a, b)| a - b)) / whole;
+                assert!(rest < 1e-8, "{length} {level:?}: {} dB", 10.0 * rest.log10());
+                    println!("{length} {level:?}: {} dB", 10.0 * rest.log10());
                 }
             }
         }
