@@ -1,20 +1,21 @@
 """Augmentations of training clips: eight effects, and the `Augmenter` that draws one of them for each clip.
 
 The effects work on one clip, an array of (samples,) float32 in [-1, 1]; the two masks on its log-Mel
-spectrogram. None of them writes to its input.
+spectrogram. None of them writes to its input unless told to: `out` is an array to write into, for callers with
+a loop. Fades and masks take their own input as `out` and then touch only what changes.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from offkey import _native
-from offkey.errors import ArrayError, ParameterError
+from offkey import augment_inputs as given
+from offkey.augment_inputs import Batch, Float32, Int64
+from offkey.errors import ParameterError
 from offkey.recipe import Augmentation
 
 __all__ = [
@@ -36,10 +37,6 @@ __all__ = [
 FadeShape = Literal["linear", "exponential", "logarithmic", "quarter_sine", "half_sine"]
 """The curves of a fade, as in torchaudio's `Fade`."""
 
-Batch = npt.NDArray[np.floating] | Sequence[npt.NDArray[np.floating]]
-Float32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
-
 _LOGMEL_CLASSES = ("none", "time_mask", "frequency_mask")
 
 
@@ -49,8 +46,7 @@ class Augmented(NamedTuple):
     samples: Float32
     """(clips, samples)."""
     masks: Float32
-    """(clips, 4): time start, time width, frequency start, frequency width as fractions of the axes; applied
-    by `offkey.LogMel`."""
+    """(clips, 4): time start and width, frequency start and width as fractions; applied by `offkey.LogMel`."""
     classes: Int64
     """(clips,): what was done to each clip, as its position in `Augmenter.classes`."""
 
@@ -64,7 +60,9 @@ class AugmentedLogMels(NamedTuple):
     """(clips,): what was done to each, as its position in `logmel_classes`."""
 
 
-def white_noise(clip: npt.NDArray[np.floating], *, snr_db: float, seed: int) -> Float32:
+def white_noise(
+    clip: npt.NDArray[np.floating], *, snr_db: float, seed: int, out: Float32 | None = None
+) -> Float32:
     """Add white Gaussian noise.
 
     The noise is scaled so that the ratio of the clip's power to its own is exactly `snr_db`. A silent clip
@@ -78,10 +76,12 @@ def white_noise(clip: npt.NDArray[np.floating], *, snr_db: float, seed: int) -> 
         Ratio of the clip's mean power to the noise's, -100 to 200 dB.
     seed
         The same seed gives the same noise, on every processor.
+    out
+        (samples,) float32 to write into, apart from the clip; None: a new array.
 
     Returns
     -------
-    (samples,) float32.
+    (samples,) float32; `out` where it was given.
 
     Raises
     ------
@@ -90,11 +90,18 @@ def white_noise(clip: npt.NDArray[np.floating], *, snr_db: float, seed: int) -> 
     ParameterError
         If the ratio or the seed is out of range.
     """
-    return _native.white_noise(_clip(clip), snr_db=snr_db, seed=_unsigned("seed", seed))
+    samples = given.clip(clip)
+    target = None if out is None else given.apart(out, samples, samples.shape)
+    return _native.white_noise(samples, snr_db=snr_db, seed=given.unsigned("seed", seed), out=target)
 
 
 def fade(
-    clip: npt.NDArray[np.floating], *, fade_in: int, fade_out: int, shape: FadeShape = "linear"
+    clip: npt.NDArray[np.floating],
+    *,
+    fade_in: int,
+    fade_out: int,
+    shape: FadeShape = "linear",
+    out: Float32 | None = None,
 ) -> Float32:
     """Fade a clip in and out.
 
@@ -110,10 +117,13 @@ def fade(
         Lengths in samples, from 0 to the clip's length.
     shape
         The curve of both fades.
+    out
+        (samples,) float32 to write into, the clip itself if it is to be changed; only the samples that fade are
+        then checked. None: a new array.
 
     Returns
     -------
-    (samples,) float32.
+    (samples,) float32; `out` where it was given.
 
     Raises
     ------
@@ -122,15 +132,17 @@ def fade(
     ParameterError
         If a fade is negative or longer than the clip, or the shape has no such name.
     """
-    return _native.fade(
-        _clip(clip),
-        fade_in=_unsigned("fade_in", fade_in),
-        fade_out=_unsigned("fade_out", fade_out),
-        shape=shape,
-    )
+    samples = given.clip(clip)
+    lengths = {
+        "fade_in": given.unsigned("fade_in", fade_in),
+        "fade_out": given.unsigned("fade_out", fade_out),
+    }
+    if out is None:
+        return _native.fade(samples, **lengths, shape=shape)
+    return _native.fade_in_place(given.filled(out, clip, samples), **lengths, shape=shape)
 
 
-def time_shift(clip: npt.NDArray[np.floating], *, samples: int) -> Float32:
+def time_shift(clip: npt.NDArray[np.floating], *, samples: int, out: Float32 | None = None) -> Float32:
     """Shift a clip circularly in time, as `numpy.roll` does.
 
     Parameters
@@ -139,10 +151,12 @@ def time_shift(clip: npt.NDArray[np.floating], *, samples: int) -> Float32:
         (samples,).
     samples
         How many samples later; negative: earlier. What leaves at one end comes back at the other.
+    out
+        (samples,) float32 to write into, apart from the clip; None: a new array.
 
     Returns
     -------
-    (samples,) float32.
+    (samples,) float32; `out` where it was given.
 
     Raises
     ------
@@ -151,12 +165,15 @@ def time_shift(clip: npt.NDArray[np.floating], *, samples: int) -> Float32:
     ParameterError
         If the shift is not an integer.
     """
-    checked = _clip(clip)
-    shift = _index("samples", samples) % max(len(checked), 1)
-    return _native.time_shift(checked, shift=shift)
+    checked = given.clip(clip)
+    shift = given.index("samples", samples) % max(len(checked), 1)
+    target = None if out is None else given.apart(out, checked, checked.shape)
+    return _native.time_shift(checked, shift=shift, out=target)
 
 
-def time_stretch(clip: npt.NDArray[np.floating], *, rate: float, sample_rate: int = 16_000) -> Float32:
+def time_stretch(
+    clip: npt.NDArray[np.floating], *, rate: float, sample_rate: int = 16_000, out: Float32 | None = None
+) -> Float32:
     """Play a clip faster or slower at the same pitch.
 
     A phase vocoder with an exact phase advance at spectral peaks, phase locking around them and a scaled
@@ -171,10 +188,12 @@ def time_stretch(clip: npt.NDArray[np.floating], *, rate: float, sample_rate: in
         2 plays twice as fast; 0.25 to 4.
     sample_rate
         In Hz, 1,000 to 768,000; only chooses the length of the vocoder's frames, about 0.128 s.
+    out
+        (round(samples / rate),) float32 to write into, apart from the clip; None: a new array.
 
     Returns
     -------
-    (round(samples / rate),) float32.
+    (round(samples / rate),) float32; `out` where it was given.
 
     Raises
     ------
@@ -183,10 +202,18 @@ def time_stretch(clip: npt.NDArray[np.floating], *, rate: float, sample_rate: in
     ParameterError
         If the rate or the sample rate is out of range.
     """
-    return _native.time_stretch(_clip(clip), rate=rate, sample_rate=_rate(sample_rate))
+    samples = given.clip(clip)
+    target = None if out is None else given.apart(out, samples, None)  # the kernel knows the length
+    return _native.time_stretch(samples, rate=rate, sample_rate=given.rate(sample_rate), out=target)
 
 
-def pitch_shift(clip: npt.NDArray[np.floating], *, semitones: float, sample_rate: int = 16_000) -> Float32:
+def pitch_shift(
+    clip: npt.NDArray[np.floating],
+    *,
+    semitones: float,
+    sample_rate: int = 16_000,
+    out: Float32 | None = None,
+) -> Float32:
     """Multiply all frequencies of a clip by ``2 ** (semitones / 12)`` without changing its length.
 
     A resampling followed by the `time_stretch` that undoes its change of length. What a shift upwards moves
@@ -200,10 +227,12 @@ def pitch_shift(clip: npt.NDArray[np.floating], *, semitones: float, sample_rate
         -24 to 24.
     sample_rate
         In Hz, 1,000 to 768,000; only chooses the length of the vocoder's frames, about 0.128 s.
+    out
+        (samples,) float32 to write into, apart from the clip; None: a new array.
 
     Returns
     -------
-    (samples,) float32.
+    (samples,) float32; `out` where it was given.
 
     Raises
     ------
@@ -212,11 +241,20 @@ def pitch_shift(clip: npt.NDArray[np.floating], *, semitones: float, sample_rate
     ParameterError
         If the shift or the sample rate is out of range.
     """
-    return _native.pitch_shift(_clip(clip), semitones=semitones, sample_rate=_rate(sample_rate))
+    samples = given.clip(clip)
+    target = None if out is None else given.apart(out, samples, samples.shape)
+    return _native.pitch_shift(samples, semitones=semitones, sample_rate=given.rate(sample_rate), out=target)
 
 
-def time_mask(logmel: npt.NDArray[np.floating], *, start: int, width: int) -> Float32:
-    """Set some frames of a log-Mel spectrogram to its minimum.
+def time_mask(
+    logmel: npt.NDArray[np.floating],
+    *,
+    start: int,
+    width: int,
+    value: float | None = None,
+    out: Float32 | None = None,
+) -> Float32:
+    """Set some frames of a log-Mel spectrogram to its minimum or another value.
 
     Parameters
     ----------
@@ -224,27 +262,39 @@ def time_mask(logmel: npt.NDArray[np.floating], *, start: int, width: int) -> Fl
         (n_mels, frames).
     start, width
         The frames ``start`` to ``start + width - 1`` are masked.
+    value
+        What they are set to; None: the minimum of the log-Mel.
+    out
+        (n_mels, frames) float32 to write into; the log-Mel itself if only the mask is to be touched. None: a new one.
 
     Returns
     -------
-    (n_mels, frames) float32.
+    (n_mels, frames) float32; `out` where it was given.
 
     Raises
     ------
     ArrayError
         If the log-Mel is not a matrix of finite floating-point numbers.
     ParameterError
-        If the frames are not all there.
+        If the frames are not all there or the value is not finite.
     """
-    return _native.time_mask(
-        _floats("logmel", logmel, ("n_mels", "frames")),
-        start=_unsigned("start", start),
-        width=_unsigned("width", width),
-    )
+    matrix = given.floats("logmel", logmel, ("n_mels", "frames"))
+    start, width = given.unsigned("start", start), given.unsigned("width", width)
+    if out is None:
+        return _native.time_mask(matrix, start=start, width=width, value=value)
+    target = given.filled(out, logmel, matrix)
+    return _native.time_mask_in_place(target, start=start, width=width, value=value)
 
 
-def frequency_mask(logmel: npt.NDArray[np.floating], *, start: int, width: int) -> Float32:
-    """Set some Mel bins of a log-Mel spectrogram to its minimum.
+def frequency_mask(
+    logmel: npt.NDArray[np.floating],
+    *,
+    start: int,
+    width: int,
+    value: float | None = None,
+    out: Float32 | None = None,
+) -> Float32:
+    """Set some Mel bins of a log-Mel spectrogram to its minimum or another value.
 
     Parameters
     ----------
@@ -252,23 +302,28 @@ def frequency_mask(logmel: npt.NDArray[np.floating], *, start: int, width: int) 
         (n_mels, frames).
     start, width
         The bins ``start`` to ``start + width - 1`` are masked.
+    value
+        What they are set to; None: the minimum of the log-Mel.
+    out
+        (n_mels, frames) float32 to write into; the log-Mel itself if only the mask is to be touched. None: a new one.
 
     Returns
     -------
-    (n_mels, frames) float32.
+    (n_mels, frames) float32; `out` where it was given.
 
     Raises
     ------
     ArrayError
         If the log-Mel is not a matrix of finite floating-point numbers.
     ParameterError
-        If the bins are not all there.
+        If the bins are not all there or the value is not finite.
     """
-    return _native.frequency_mask(
-        _floats("logmel", logmel, ("n_mels", "frames")),
-        start=_unsigned("start", start),
-        width=_unsigned("width", width),
-    )
+    matrix = given.floats("logmel", logmel, ("n_mels", "frames"))
+    start, width = given.unsigned("start", start), given.unsigned("width", width)
+    if out is None:
+        return _native.frequency_mask(matrix, start=start, width=width, value=value)
+    target = given.filled(out, logmel, matrix)
+    return _native.frequency_mask_in_place(target, start=start, width=width, value=value)
 
 
 class Augmenter:
@@ -306,8 +361,8 @@ class Augmenter:
         num_threads: int | None = None,
     ) -> None:
         self._augmentation = augmentation = Augmentation() if augmentation is None else augmentation
-        self._sample_rate = _rate(sample_rate)
-        self._num_threads = _threads(num_threads)
+        self._sample_rate = given.rate(sample_rate)
+        self._num_threads = given.threads(num_threads)
         self._native = _native.Augmenter(
             augmentation.classes,
             sample_rate=self._sample_rate,
@@ -365,13 +420,13 @@ class Augmenter:
         ParameterError
             If the seed or the epoch is out of range.
         """
-        stacked = _batch(batch)
+        stacked = given.batch(batch)
         samples, masks, classes = self._native.apply(
             stacked,
-            seed=_unsigned("seed", seed),
-            epoch=_unsigned("epoch", epoch),
-            clips=_numbers("clips", clips, np.arange(len(stacked))),
-            occurrences=_numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
+            seed=given.unsigned("seed", seed),
+            epoch=given.unsigned("epoch", epoch),
+            clips=given.numbers("clips", clips, np.arange(len(stacked))),
+            occurrences=given.numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
             num_threads=self._num_threads,
         )
         return Augmented(samples, masks, classes)
@@ -431,86 +486,15 @@ def augment_logmel(
             f"augmentation.classes = {augmentation.classes}: expected at least one of "
             f"{', '.join(_LOGMEL_CLASSES)}, the only classes that need no samples"
         )
-    stacked = _floats("logmels", logmels, ("clips", "n_mels", "frames"))
+    stacked = given.floats("logmels", logmels, ("clips", "n_mels", "frames"))
     masked, classes = _native.augment_logmels(
         stacked,
         names,
         mask_fraction=augmentation.mask_fraction,
-        seed=_unsigned("seed", seed),
-        epoch=_unsigned("epoch", epoch),
-        clips=_numbers("clips", clips, np.arange(len(stacked))),
-        occurrences=_numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
-        num_threads=_threads(num_threads),
+        seed=given.unsigned("seed", seed),
+        epoch=given.unsigned("epoch", epoch),
+        clips=given.numbers("clips", clips, np.arange(len(stacked))),
+        occurrences=given.numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
+        num_threads=given.threads(num_threads),
     )
     return AugmentedLogMels(masked, classes)
-
-
-def _floats(name: str, values: npt.ArrayLike, axes: tuple[str, ...]) -> Float32:
-    """Check kind and number of axes; return a contiguous float32 array, without a copy where it is one."""
-    array = np.asarray(values)
-    expected = f"a floating-point array of shape ({', '.join(axes)}{',' * (len(axes) == 1)})"
-    if array.dtype.kind != "f":
-        raise ArrayError(
-            f"{name}: dtype {array.dtype}; expected {expected}; integer samples must be scaled to [-1, 1]"
-        )
-    if array.ndim != len(axes):
-        raise ArrayError(f"{name}: shape {array.shape}; expected {expected}")
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, which the kernels refuse by its place
-        return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def _clip(clip: npt.ArrayLike) -> Float32:
-    return _floats("clip", clip, ("samples",))
-
-
-def _batch(batch: Batch) -> Float32:
-    if isinstance(batch, np.ndarray):
-        return _floats("batch", batch, ("clips", "samples"))
-    rows = [_floats(f"batch[{i}]", clip, ("samples",)) for i, clip in enumerate(batch)]
-    for i, row in enumerate(rows):
-        if len(row) != len(rows[0]):
-            raise ArrayError(
-                f"batch[{i}]: {len(row)} samples, but batch[0] has {len(rows[0])}; "
-                "expected clips of one length"
-            )
-    return np.stack(rows) if rows else np.empty((0, 0), np.float32)
-
-
-def _numbers(name: str, values: npt.ArrayLike | None, default: Int64) -> npt.NDArray[np.uint64]:
-    array = default if values is None else np.asarray(values)
-    expected = f"{len(default)} integers from 0, one for each clip"
-    if array.size == 0:
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise ArrayError(f"{name}: dtype {array.dtype}; expected {expected}")
-    if array.shape != default.shape:
-        raise ArrayError(f"{name}: shape {array.shape}; expected {expected}")
-    if array.size and array.min() < 0:
-        raise ArrayError(f"{name}: {array.min()} at position {array.argmin()}; expected {expected}")
-    return np.ascontiguousarray(array, dtype=np.uint64)
-
-
-def _index(name: str, value: int) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise ParameterError(f"{name} = {value!r}: expected an integer") from None
-
-
-def _integer(name: str, value: int, low: int, high: int) -> int:
-    number = _index(name, value)
-    if not low <= number <= high:
-        raise ParameterError(f"{name} = {number}: expected an integer from {low} to {high}")
-    return number
-
-
-def _unsigned(name: str, value: int) -> int:
-    return _integer(name, value, 0, 2**63 - 1)
-
-
-def _rate(value: int) -> int:
-    return _integer("sample_rate", value, 1_000, 768_000)
-
-
-def _threads(value: int | None) -> int | None:
-    return None if value is None else _integer("num_threads", value, 1, 1024)

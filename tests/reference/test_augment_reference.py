@@ -30,6 +30,22 @@ def test_noise_is_normal_and_white() -> None:
     assert np.abs(noise).max() > 4.5  # the tails are there: 7 in a million lie beyond
 
 
+def test_ten_million_samples_of_noise_are_normal() -> None:
+    silence_but_one = np.zeros(10_000_000, np.float32)
+    silence_but_one[0] = np.float32(1e-3 * np.sqrt(1e7))  # mean power 1e-6
+    noise = augment.white_noise(silence_but_one, snr_db=-60.0, seed=8)[1:]  # of deviation 1
+    noise.sort()
+    # Kolmogorov and Smirnov's distance, over the sorted samples in single precision where that is enough.
+    places = np.arange(0, len(noise), 10)
+    below = scipy.stats.norm.cdf(noise[places].astype(np.float64))
+    distance = np.abs(below - (places + 0.5) / len(noise)).max() + 10 / len(noise)
+    assert scipy.stats.kstwobign.sf(distance * np.sqrt(len(noise))) > 1e-2
+    for edge in (4.0, 4.5):  # the tails, where that distance sees nothing: within five standard errors
+        expected = len(noise) * scipy.stats.norm.sf(edge)
+        for beyond in (np.searchsorted(noise, -edge), len(noise) - np.searchsorted(noise, edge)):
+            assert abs(beyond - expected) < 5 * np.sqrt(expected)
+
+
 def fade_curves(u: np.ndarray) -> dict[str, np.ndarray]:
     """Gains of torchaudio's Fade over a fade in, written anew in float64."""
     return {

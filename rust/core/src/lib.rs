@@ -8,6 +8,7 @@
 pub mod augment;
 pub mod decode;
 mod error;
+mod fft;
 pub mod gaussian;
 pub mod mel;
 pub mod par;

@@ -1,13 +1,14 @@
 //! Augmentations: single effects on one clip, and the augmenter of batches.
 
-use crate::arrays::row_major;
+use crate::arrays::{row_major, row_major_mut};
 use crate::call;
-use numpy::ndarray::{Array1, Array2};
+use numpy::ndarray::{Array1, Array2, Dimension};
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
+    IntoPyArray, PyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
     PyReadonlyArray3,
 };
 use offkey_core::augment::{self, Class, Key, Ranges, Shape};
+use offkey_core::par::Cancel;
 use offkey_core::rng::Stream;
 use offkey_core::{Error, Result};
 use pyo3::prelude::*;
@@ -16,17 +17,24 @@ use std::num::NonZeroUsize;
 type Samples<'py> = Bound<'py, PyArray1<f32>>;
 type LogMel<'py> = Bound<'py, PyArray2<f32>>;
 
+/// Samples up to which a stretch runs on this thread: it takes a quarter of a second at most.
+const SHORT: usize = 1 << 20;
+
 #[pyfunction]
-#[pyo3(signature = (samples, *, snr_db, seed))]
+#[pyo3(signature = (samples, *, snr_db, seed, out=None))]
 fn white_noise<'py>(
     py: Python<'py>,
     samples: PyReadonlyArray1<'py, f32>,
     snr_db: f64,
     seed: u64,
+    out: Option<Samples<'py>>,
 ) -> PyResult<Samples<'py>> {
     let samples = row_major("samples", &samples)?;
-    let out = call::short(py, || augment::white_noise(samples, snr_db, &mut Stream::new(&[seed])))?;
-    Ok(out.into_pyarray(py))
+    let stream = &mut Stream::new(&[seed]);
+    match out {
+        None => Ok(call::short(py, || augment::white_noise(samples, snr_db, stream))?.into_pyarray(py)),
+        Some(out) => write(py, out, |out| augment::white_noise_into(samples, snr_db, stream, out)),
+    }
 }
 
 #[pyfunction]
@@ -44,68 +52,168 @@ fn fade<'py>(
 }
 
 #[pyfunction]
-#[pyo3(signature = (samples, *, shift))]
+#[pyo3(signature = (samples, *, fade_in, fade_out, shape))]
+fn fade_in_place<'py>(
+    py: Python<'py>,
+    samples: Samples<'py>,
+    fade_in: usize,
+    fade_out: usize,
+    shape: &str,
+) -> PyResult<Samples<'py>> {
+    write(py, samples, |samples| augment::fade_in_place(samples, fade_in, fade_out, Shape::from_name(shape)?))
+}
+
+#[pyfunction]
+#[pyo3(signature = (samples, *, shift, out=None))]
 fn time_shift<'py>(
     py: Python<'py>,
     samples: PyReadonlyArray1<'py, f32>,
     shift: i64,
+    out: Option<Samples<'py>>,
 ) -> PyResult<Samples<'py>> {
     let samples = row_major("samples", &samples)?;
-    Ok(call::short(py, || augment::time_shift(samples, shift))?.into_pyarray(py))
+    match out {
+        None => Ok(call::short(py, || augment::time_shift(samples, shift))?.into_pyarray(py)),
+        Some(out) => write(py, out, |out| augment::time_shift_into(samples, shift, out)),
+    }
 }
 
 #[pyfunction]
-#[pyo3(signature = (samples, *, rate, sample_rate))]
+#[pyo3(signature = (samples, *, rate, sample_rate, out=None))]
 fn time_stretch<'py>(
     py: Python<'py>,
     samples: PyReadonlyArray1<'py, f32>,
     rate: f64,
     sample_rate: u32,
+    out: Option<Samples<'py>>,
 ) -> PyResult<Samples<'py>> {
     let samples = row_major("samples", &samples)?;
-    let out = call::long(py, |cancel| augment::time_stretch(samples, rate, sample_rate, cancel))?;
-    Ok(out.into_pyarray(py))
+    let into = |out: &mut [f32], cancel: &Cancel| {
+        augment::time_stretch_into(samples, rate, sample_rate, out, cancel)
+    };
+    match out {
+        None => {
+            let work = |cancel: &Cancel| augment::time_stretch(samples, rate, sample_rate, cancel);
+            Ok(stoppable(py, samples.len(), work)?.into_pyarray(py))
+        }
+        Some(out) => write_stoppable(py, out, samples.len(), into),
+    }
 }
 
 #[pyfunction]
-#[pyo3(signature = (samples, *, semitones, sample_rate))]
+#[pyo3(signature = (samples, *, semitones, sample_rate, out=None))]
 fn pitch_shift<'py>(
     py: Python<'py>,
     samples: PyReadonlyArray1<'py, f32>,
     semitones: f64,
     sample_rate: u32,
+    out: Option<Samples<'py>>,
 ) -> PyResult<Samples<'py>> {
     let samples = row_major("samples", &samples)?;
-    let out = call::long(py, |cancel| augment::pitch_shift(samples, semitones, sample_rate, cancel))?;
-    Ok(out.into_pyarray(py))
+    let into = |out: &mut [f32], cancel: &Cancel| {
+        augment::pitch_shift_into(samples, semitones, sample_rate, out, cancel)
+    };
+    match out {
+        None => {
+            let work = |cancel: &Cancel| augment::pitch_shift(samples, semitones, sample_rate, cancel);
+            Ok(stoppable(py, samples.len(), work)?.into_pyarray(py))
+        }
+        Some(out) => write_stoppable(py, out, samples.len(), into),
+    }
 }
 
 #[pyfunction]
-#[pyo3(signature = (logmel, *, start, width))]
+#[pyo3(signature = (logmel, *, start, width, value))]
 fn time_mask<'py>(
     py: Python<'py>,
     logmel: PyReadonlyArray2<'py, f32>,
     start: usize,
     width: usize,
+    value: Option<f32>,
 ) -> PyResult<LogMel<'py>> {
     let shape = (logmel.dims()[0], logmel.dims()[1]);
     let logmel = row_major("logmel", &logmel)?;
-    let work = || augment::time_mask(logmel, shape.1, start..start.saturating_add(width));
+    let work = || augment::time_mask(logmel, shape.1, start..start.saturating_add(width), value);
     matrix(py, call::short(py, work)?, shape)
 }
 
 #[pyfunction]
-#[pyo3(signature = (logmel, *, start, width))]
+#[pyo3(signature = (logmel, *, start, width, value))]
+fn time_mask_in_place<'py>(
+    py: Python<'py>,
+    logmel: LogMel<'py>,
+    start: usize,
+    width: usize,
+    value: Option<f32>,
+) -> PyResult<LogMel<'py>> {
+    let n_frames = logmel.dims()[1];
+    let frames = start..start.saturating_add(width);
+    write(py, logmel, |logmel| augment::time_mask_in_place(logmel, n_frames, frames, value))
+}
+
+#[pyfunction]
+#[pyo3(signature = (logmel, *, start, width, value))]
 fn frequency_mask<'py>(
     py: Python<'py>,
     logmel: PyReadonlyArray2<'py, f32>,
     start: usize,
     width: usize,
+    value: Option<f32>,
 ) -> PyResult<LogMel<'py>> {
     let shape = (logmel.dims()[0], logmel.dims()[1]);
     let logmel = row_major("logmel", &logmel)?;
-    let work = || augment::frequency_mask(logmel, shape.1, start..start.saturating_add(width));
+    let work = || augment::frequency_mask(logmel, shape.1, start..start.saturating_add(width), value);
     matrix(py, call::short(py, work)?, shape)
+}
+
+#[pyfunction]
+#[pyo3(signature = (logmel, *, start, width, value))]
+fn frequency_mask_in_place<'py>(
+    py: Python<'py>,
+    logmel: LogMel<'py>,
+    start: usize,
+    width: usize,
+    value: Option<f32>,
+) -> PyResult<LogMel<'py>> {
+    let n_frames = logmel.dims()[1];
+    let bins = start..start.saturating_add(width);
+    write(py, logmel, |logmel| augment::frequency_mask_in_place(logmel, n_frames, bins, value))
+}
+
+/// Write into a row-major array and give it back.
+fn write<'py, D: Dimension>(
+    py: Python<'py>,
+    out: Bound<'py, PyArray<f32, D>>,
+    work: impl FnOnce(&mut [f32]) -> Result<()> + Send,
+) -> PyResult<Bound<'py, PyArray<f32, D>>> {
+    let mut writable = out.try_readwrite()?;
+    let values = row_major_mut("out", &mut writable)?;
+    call::short(py, || work(values))?;
+    drop(writable);
+    Ok(out)
+}
+
+/// [`write`] by work that takes long where the clip is long.
+fn write_stoppable<'py>(
+    py: Python<'py>,
+    out: Samples<'py>,
+    samples: usize,
+    work: impl FnOnce(&mut [f32], &Cancel) -> Result<()> + Send,
+) -> PyResult<Samples<'py>> {
+    let mut writable = out.try_readwrite()?;
+    let values = row_major_mut("out", &mut writable)?;
+    stoppable(py, samples, |cancel| work(values, cancel))?;
+    drop(writable);
+    Ok(out)
+}
+
+/// Work on a clip, on a thread of its own only if that could take long: starting one costs tens of microseconds.
+fn stoppable<T: Send>(
+    py: Python<'_>,
+    samples: usize,
+    work: impl FnOnce(&Cancel) -> Result<T> + Send,
+) -> PyResult<T> {
+    if samples <= SHORT { call::short(py, || work(&Cancel::default())) } else { call::long(py, work) }
 }
 
 /// An augmenter of batches with its plans.
@@ -213,11 +321,14 @@ fn indices(py: Python<'_>, values: Vec<usize>) -> Bound<'_, PyArray1<i64>> {
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(white_noise, module)?)?;
     module.add_function(wrap_pyfunction!(fade, module)?)?;
+    module.add_function(wrap_pyfunction!(fade_in_place, module)?)?;
     module.add_function(wrap_pyfunction!(time_shift, module)?)?;
     module.add_function(wrap_pyfunction!(time_stretch, module)?)?;
     module.add_function(wrap_pyfunction!(pitch_shift, module)?)?;
     module.add_function(wrap_pyfunction!(time_mask, module)?)?;
+    module.add_function(wrap_pyfunction!(time_mask_in_place, module)?)?;
     module.add_function(wrap_pyfunction!(frequency_mask, module)?)?;
+    module.add_function(wrap_pyfunction!(frequency_mask_in_place, module)?)?;
     module.add_function(wrap_pyfunction!(augment_logmels, module)?)?;
     module.add_class::<Augmenter>()
 }

@@ -4,10 +4,10 @@ use super::class::Class;
 use super::fade::{Shape, fade_in_place};
 use super::mask::{Band, mask_in_place};
 use super::noise::white_noise_into;
-use super::pitch_shift::{PitchScratch, SEMITONES, pitch_shift_into};
+use super::pitch_shift::{PitchScratch, SEMITONES, shift_into};
 use super::time_shift::time_shift_into;
-use super::time_stretch::{RATES, Stretcher};
-use super::{check_range, check_samples};
+use super::time_stretch::{RATES, Stretcher, stretched_length};
+use super::{check_length, check_range, check_samples};
 use crate::par::{self, Cancel};
 use crate::rng::Stream;
 use crate::{Error, Result};
@@ -99,7 +99,7 @@ pub struct Augmenter {
     classes: Vec<Class>,
     ranges: Ranges,
     sample_rate: u32,
-    stretcher: Stretcher,
+    stretcher: &'static Stretcher,
 }
 
 /// The working memory of one thread.
@@ -119,7 +119,7 @@ impl Augmenter {
     /// Working memory for one thread.
     #[must_use]
     pub fn scratch(&self) -> Scratch {
-        Scratch(PitchScratch::new(&self.stretcher))
+        Scratch(PitchScratch::new(self.stretcher))
     }
 
     /// Augment one clip into `out`, which must be as long; returns the index of the class and the plan of the
@@ -136,10 +136,7 @@ impl Augmenter {
         cancel: &Cancel,
     ) -> Result<(usize, Masks)> {
         check_samples(samples)?;
-        if samples.len() != out.len() {
-            let expected = format!("{} samples, as many as the clip has", samples.len());
-            return Err(Error::array("out", format!("{} samples", out.len()), expected));
-        }
+        check_length(samples, out)?;
         let draw = &mut key.stream(PARAMETERS);
         let index = draw.below(self.classes.len() as u64) as usize;
         let mut masks = Masks::default();
@@ -147,18 +144,18 @@ impl Augmenter {
         match self.classes[index] {
             Class::None => out.copy_from_slice(samples),
             Class::WhiteNoise => {
-                white_noise_into(samples, within(draw, ranges.snr_db), &mut key.stream(NOISE), out);
+                white_noise_into(samples, within(draw, ranges.snr_db), &mut key.stream(NOISE), out)?;
             }
             Class::Fade => {
                 let longest = samples.len() as u64 / 2 + 1;
                 let (fade_in, fade_out) = (draw.below(longest) as usize, draw.below(longest) as usize);
                 let shape = Shape::ALL[draw.below(Shape::ALL.len() as u64) as usize];
                 out.copy_from_slice(samples);
-                fade_in_place(out, fade_in, fade_out, shape);
+                fade_in_place(out, fade_in, fade_out, shape)?;
             }
             Class::TimeShift => {
                 let shift = within(draw, ranges.shift_s) * f64::from(self.sample_rate);
-                time_shift_into(samples, shift.round() as i64, out);
+                time_shift_into(samples, shift.round() as i64, out)?;
             }
             Class::TimeStretch => {
                 let rate = within(draw, ranges.stretch_rate);
@@ -166,7 +163,7 @@ impl Augmenter {
             }
             Class::PitchShift => {
                 let semitones = within(draw, ranges.pitch_semitones);
-                pitch_shift_into(&self.stretcher, samples, semitones, out, &mut scratch.0, cancel)?;
+                shift_into(self.stretcher, samples, semitones, out, &mut scratch.0, cancel)?;
             }
             class @ (Class::TimeMask | Class::FrequencyMask) => {
                 out.copy_from_slice(samples);
@@ -221,8 +218,7 @@ impl Augmenter {
         if samples.is_empty() {
             return Ok(());
         }
-        let stretched = (samples.len() as f64 / rate).round_ties_even() as usize;
-        let length = stretched.clamp(1, out.len());
+        let length = stretched_length(samples.len(), rate).clamp(1, out.len());
         self.stretcher.stretch_into(samples, rate, &mut out[..length], scratch.0.stretch(), cancel)?;
         for i in length..out.len() {
             out[i] = out[i - length];

@@ -1,5 +1,7 @@
 //! Masks over time or frequency, on a log-Mel spectrogram.
 
+use super::{NEAR, greatest};
+use crate::simd::{Kernel, Level, Vector, numbers};
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -27,28 +29,70 @@ impl Band {
     }
 }
 
-/// Set `frames` of every row of a log-Mel (rows of Mel bins, `n_frames` each) to its minimum.
+/// Set `frames` of every row of a log-Mel (rows of Mel bins, `n_frames` each) to a value, or else to its minimum.
 ///
 /// # Errors
-/// [`Error::Parameter`] if the frames are not all there, [`Error::Array`] if a value is not finite.
-pub fn time_mask(logmel: &[f32], n_frames: usize, frames: Range<usize>) -> Result<Vec<f32>> {
-    check_bins(&frames, n_frames, "frames")?;
-    let minimum = minimum(logmel)?;
-    let mut out = logmel.to_vec();
-    fill_frames(&mut out, n_frames, frames, minimum);
+/// [`Error::Parameter`] if the frames are not all there or the value is not finite, [`Error::Array`] if the log-Mel
+/// is not.
+pub fn time_mask(
+    logmel: &[f32],
+    n_frames: usize,
+    frames: Range<usize>,
+    value: Option<f32>,
+) -> Result<Vec<f32>> {
+    check_mask(&frames, n_frames, "frames", value)?;
+    let (mut out, least) = copied(logmel)?;
+    fill_frames(&mut out, n_frames, frames, value.unwrap_or(least));
     Ok(out)
 }
 
-/// Set the Mel bins `bins` of a log-Mel (rows of Mel bins, `n_frames` each) to its minimum.
+/// [`time_mask`] of the log-Mel itself; with a value, what is not masked is not looked at.
 ///
 /// # Errors
-/// [`Error::Parameter`] if the bins are not all there, [`Error::Array`] if a value is not finite.
-pub fn frequency_mask(logmel: &[f32], n_frames: usize, bins: Range<usize>) -> Result<Vec<f32>> {
-    check_bins(&bins, logmel.len().checked_div(n_frames).unwrap_or(0), "Mel bins")?;
-    let minimum = minimum(logmel)?;
-    let mut out = logmel.to_vec();
-    out[bins.start * n_frames..bins.end * n_frames].fill(minimum);
+/// As [`time_mask`]; the log-Mel is then as it was.
+pub fn time_mask_in_place(
+    logmel: &mut [f32],
+    n_frames: usize,
+    frames: Range<usize>,
+    value: Option<f32>,
+) -> Result<()> {
+    check_mask(&frames, n_frames, "frames", value)?;
+    let value = value.map_or_else(|| minimum(logmel), Ok)?;
+    fill_frames(logmel, n_frames, frames, value);
+    Ok(())
+}
+
+/// Set the Mel bins `bins` of a log-Mel (rows of Mel bins, `n_frames` each) to a value, or else to its minimum.
+///
+/// # Errors
+/// [`Error::Parameter`] if the bins are not all there or the value is not finite, [`Error::Array`] if the log-Mel
+/// is not.
+pub fn frequency_mask(
+    logmel: &[f32],
+    n_frames: usize,
+    bins: Range<usize>,
+    value: Option<f32>,
+) -> Result<Vec<f32>> {
+    check_mask(&bins, logmel.len().checked_div(n_frames).unwrap_or(0), "Mel bins", value)?;
+    let (mut out, least) = copied(logmel)?;
+    out[bins.start * n_frames..bins.end * n_frames].fill(value.unwrap_or(least));
     Ok(out)
+}
+
+/// [`frequency_mask`] of the log-Mel itself; with a value, what is not masked is not looked at.
+///
+/// # Errors
+/// As [`frequency_mask`]; the log-Mel is then as it was.
+pub fn frequency_mask_in_place(
+    logmel: &mut [f32],
+    n_frames: usize,
+    bins: Range<usize>,
+    value: Option<f32>,
+) -> Result<()> {
+    check_mask(&bins, logmel.len().checked_div(n_frames).unwrap_or(0), "Mel bins", value)?;
+    let value = value.map_or_else(|| minimum(logmel), Ok)?;
+    logmel[bins.start * n_frames..bins.end * n_frames].fill(value);
+    Ok(())
 }
 
 /// Mask a log-Mel in place by bands of time and of frequency.
@@ -72,7 +116,10 @@ fn fill_frames(logmel: &mut [f32], n_frames: usize, frames: Range<usize>, value:
     }
 }
 
-fn check_bins(bins: &Range<usize>, size: usize, what: &str) -> Result<()> {
+fn check_mask(bins: &Range<usize>, size: usize, what: &str, value: Option<f32>) -> Result<()> {
+    if let Some(value) = value.filter(|value| !value.is_finite()) {
+        return Err(Error::parameter("value", value, "a finite number, or none for the minimum"));
+    }
     if bins.start <= bins.end && bins.end <= size {
         return Ok(());
     }
@@ -80,12 +127,61 @@ fn check_bins(bins: &Range<usize>, size: usize, what: &str) -> Result<()> {
     Err(Error::parameter("start..start + width", given, format!("a part of the {size} {what}")))
 }
 
+/// A copy of a log-Mel and its minimum.
+fn copied(logmel: &[f32]) -> Result<(Vec<f32>, f32)> {
+    let mut out = Vec::with_capacity(logmel.len());
+    let least = Level::best().run(Least { logmel, copy: Some(&mut out) });
+    least.map(|least| (out, least)).ok_or_else(|| not_finite(logmel))
+}
+
 fn minimum(logmel: &[f32]) -> Result<f32> {
-    if let Some(place) = logmel.iter().position(|x| !x.is_finite()) {
-        let given = format!("{} at flat position {place}", logmel[place]);
-        return Err(Error::array("logmel", given, "finite numbers"));
+    Level::best().run(Least { logmel, copy: None }).ok_or_else(|| not_finite(logmel))
+}
+
+fn not_finite(logmel: &[f32]) -> Error {
+    let place = logmel.iter().position(|x| !x.is_finite()).unwrap_or_default();
+    let given = logmel.get(place).map_or_else(String::new, |x| format!("{x} at flat position {place}"));
+    Error::array("logmel", given, "finite numbers")
+}
+
+/// The minimum of a log-Mel, 0 if it is empty, nothing if a value is not finite; if asked for, with a copy. Each value
+/// is looked at while it is near. The loops are plain and vectorise.
+struct Least<'a> {
+    logmel: &'a [f32],
+    copy: Option<&'a mut Vec<f32>>,
+}
+
+impl Kernel for Least<'_> {
+    type Output = Option<f32>;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> Option<f32> {
+        let Self { logmel, mut copy } = self;
+        let (mut least, mut finite) = (V::splat(f32::MAX), true);
+        for chunk in logmel.chunks(NEAR) {
+            finite &= greatest(chunk) <= f32::MAX.to_bits();
+            least = least_of(chunk, least);
+            if let Some(copy) = &mut copy {
+                copy.extend_from_slice(chunk);
+            }
+        }
+        let least = numbers(&[least]).iter().copied().fold(f32::MAX, f32::min);
+        finite.then_some(if logmel.is_empty() { 0.0 } else { least })
     }
-    Ok(logmel.iter().copied().reduce(f32::min).unwrap_or(0.0))
+}
+
+/// The least value of each lane.
+#[inline(always)]
+fn least_of<V: Vector>(values: &[f32], least: V) -> V {
+    let mut least = [least; 4];
+    let mut blocks = values.chunks_exact(4 * V::LANES);
+    for block in &mut blocks {
+        for (i, least) in least.iter_mut().enumerate() {
+            *least = V::load(&block[i * V::LANES..]).min(*least);
+        }
+    }
+    let rest = blocks.remainder().iter().copied().fold(f32::MAX, f32::min);
+    least[0].min(least[1]).min(least[2].min(least[3])).min(V::splat(rest))
 }
 
 #[cfg(test)]
@@ -96,17 +192,36 @@ mod tests {
     #[test]
     fn both_masks_fill_with_the_minimum() {
         let logmel = [1.0, 2.0, 3.0, 4.0, 5.0, -6.0];
-        assert_eq!(time_mask(&logmel, 3, 1..2).unwrap(), [1.0, -6.0, 3.0, 4.0, -6.0, -6.0]);
-        assert_eq!(frequency_mask(&logmel, 3, 0..1).unwrap(), [-6.0, -6.0, -6.0, 4.0, 5.0, -6.0]);
-        assert_eq!(time_mask(&logmel, 3, 3..3).unwrap(), logmel);
+        assert_eq!(time_mask(&logmel, 3, 1..2, None).unwrap(), [1.0, -6.0, 3.0, 4.0, -6.0, -6.0]);
+        assert_eq!(frequency_mask(&logmel, 3, 0..1, None).unwrap(), [-6.0, -6.0, -6.0, 4.0, 5.0, -6.0]);
+        assert_eq!(time_mask(&logmel, 3, 3..3, None).unwrap(), logmel);
     }
 
     #[test]
     fn a_mask_outside_is_refused() {
-        let text = time_mask(&[0.0; 6], 3, 2..4).unwrap_err().to_string();
+        let text = time_mask(&[0.0; 6], 3, 2..4, None).unwrap_err().to_string();
         assert_eq!(text, "start..start + width = 2..4: expected a part of the 3 frames");
-        assert!(frequency_mask(&[0.0; 6], 3, 0..3).is_err());
-        assert!(time_mask(&[f32::NAN; 6], 3, 0..1).is_err());
+        assert!(frequency_mask(&[0.0; 6], 3, 0..3, None).is_err());
+        assert!(time_mask(&[f32::NAN; 6], 3, 0..1, None).is_err());
+        let text = time_mask(&[0.0; 6], 3, 0..1, Some(f32::NAN)).unwrap_err().to_string();
+        assert!(text.starts_with("value = NaN: expected a finite number"), "{text}");
+        let mut values = vec![0.0; 5000];
+        values[4567] = f32::INFINITY;
+        let text = frequency_mask(&values, 50, 0..3, Some(1.0)).unwrap_err().to_string();
+        assert!(text.starts_with("logmel: inf at flat position 4567"), "{text}");
+    }
+
+    #[test]
+    fn in_place_is_the_same() {
+        let logmel: Vec<f32> = (0..6000).map(|i| (0.1 * i as f32).sin()).collect();
+        for value in [None, Some(-3.0)] {
+            let mut changed = logmel.clone();
+            time_mask_in_place(&mut changed, 60, 7..20, value).unwrap();
+            assert_eq!(changed, time_mask(&logmel, 60, 7..20, value).unwrap());
+            changed.copy_from_slice(&logmel);
+            frequency_mask_in_place(&mut changed, 60, 30..50, value).unwrap();
+            assert_eq!(changed, frequency_mask(&logmel, 60, 30..50, value).unwrap());
+        }
     }
 
     proptest! {

@@ -1,11 +1,18 @@
 //! White Gaussian noise at a signal-to-noise ratio.
+//!
+//! Only additions, multiplications, divisions and square roots, in an order that no vector width changes: every
+//! processor gives the same bytes. The loops are plain; [`Level::run`] compiles them for the vectors that there are.
 
-use super::{check_range, check_samples};
+use super::elementary::{ln, quarter_turn};
+use super::{check_length, check_range, check_samples};
 use crate::Result;
 use crate::rng::Stream;
+use crate::simd::{Kernel, Level, Vector};
 
 /// Samples drawn at a time: enough for the loops to vectorise, few enough to stay in the nearest cache.
-const BLOCK: usize = 256;
+const BLOCK: usize = 1024;
+/// Generators side by side: several vectors of the widest kind.
+const GENERATORS: usize = 64;
 
 /// Add white Gaussian noise whose power is exactly `snr_db` below the clip's.
 ///
@@ -15,95 +22,137 @@ const BLOCK: usize = 256;
 /// [`crate::Error::Parameter`] if the ratio is not within -100 to 200 dB, [`crate::Error::Array`] if a sample
 /// is not finite.
 pub fn white_noise(samples: &[f32], snr_db: f64, stream: &mut Stream) -> Result<Vec<f32>> {
-    check_samples(samples)?;
-    check_range("snr_db", snr_db, -100.0, 200.0)?;
     let mut out = vec![0.0; samples.len()];
-    white_noise_into(samples, snr_db, stream, &mut out);
+    white_noise_into(samples, snr_db, stream, &mut out)?;
     Ok(out)
 }
 
-/// [`white_noise`] with a checked ratio into an array of the clip's length.
-pub(super) fn white_noise_into(samples: &[f32], snr_db: f64, stream: &mut Stream, out: &mut [f32]) {
-    gaussian(stream, out);
-    let noise_power = energy(out);
-    let gain = if noise_power > 0.0 {
-        (energy(samples) / noise_power).sqrt() * 10_f64.powf(-snr_db / 20.0)
-    } else {
-        0.0
-    };
-    let gain = gain as f32;
-    for (out, sample) in out.iter_mut().zip(samples) {
-        *out = sample + gain * *out;
+/// [`white_noise`] into an array of the clip's length.
+///
+/// # Errors
+/// As [`white_noise`], and [`crate::Error::Array`] if the lengths differ.
+pub fn white_noise_into(samples: &[f32], snr_db: f64, stream: &mut Stream, out: &mut [f32]) -> Result<()> {
+    check_range("snr_db", snr_db, -100.0, 200.0)?;
+    check_samples(samples)?;
+    check_length(samples, out)?;
+    Level::best().run(Noise { samples, snr_db, generators: Generators::new(stream), out });
+    Ok(())
+}
+
+/// The noise of one clip; `out` is as long as the samples.
+struct Noise<'a> {
+    samples: &'a [f32],
+    snr_db: f64,
+    generators: Generators,
+    out: &'a mut [f32],
+}
+
+impl Kernel for Noise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { samples, snr_db, mut generators, out } = self;
+        gaussian(&mut generators, out);
+        let noise_power = energy(out);
+        let gain = if noise_power > 0.0 {
+            (energy(samples) / noise_power).sqrt() * 10_f64.powf(-snr_db / 20.0)
+        } else {
+            0.0
+        };
+        let gain = gain as f32;
+        for (out, sample) in out.iter_mut().zip(samples) {
+            *out = sample + gain * *out;
+        }
     }
 }
 
-/// Sum of squares, each block in its own sum so that a long clip loses no precision.
+/// Sum of squares: exact squares in 16 sums side by side.
+#[inline(always)]
 fn energy(samples: &[f32]) -> f64 {
-    let block = |block: &[f32]| {
-        let mut lanes = [0.0_f64; 8];
-        for eight in block.chunks(8) {
-            for (lane, &sample) in lanes.iter_mut().zip(eight) {
-                *lane += f64::from(sample) * f64::from(sample);
+    let mut lanes = [0.0_f64; 16];
+    let (whole, rest) = samples.as_chunks::<16>();
+    for sixteen in whole {
+        for (lane, &sample) in lanes.iter_mut().zip(sixteen) {
+            *lane += f64::from(sample) * f64::from(sample);
+        }
+    }
+    for (lane, &sample) in lanes.iter_mut().zip(rest) {
+        *lane += f64::from(sample) * f64::from(sample);
+    }
+    lanes.iter().sum()
+}
+
+/// Generators xoshiro128++ (Blackman and Vigna 2019) side by side, each with a state of its own.
+struct Generators([[u32; GENERATORS]; 4]);
+
+impl Generators {
+    fn new(stream: &mut Stream) -> Self {
+        let mut states = [[0; GENERATORS]; 4];
+        for i in 0..GENERATORS {
+            for words in states.chunks_exact_mut(2) {
+                let bits = stream.next_u64();
+                (words[0][i], words[1][i]) = (bits as u32, (bits >> 32) as u32);
             }
         }
-        lanes.iter().sum::<f64>()
-    };
-    samples.chunks(BLOCK).map(block).sum()
+        Self(states)
+    }
+
+    /// 32 uniform bits of each generator in turn.
+    #[inline(always)]
+    fn fill(&mut self, bits: &mut [u32; BLOCK]) {
+        let [a, b, c, d] = &mut self.0;
+        for bits in bits.as_chunks_mut::<GENERATORS>().0 {
+            for i in 0..GENERATORS {
+                bits[i] = a[i].wrapping_add(d[i]).rotate_left(7).wrapping_add(a[i]);
+                let shifted = b[i] << 9;
+                c[i] ^= a[i];
+                d[i] ^= b[i];
+                b[i] ^= c[i];
+                a[i] ^= d[i];
+                c[i] ^= shifted;
+                d[i] = d[i].rotate_left(11);
+            }
+        }
+    }
 }
 
 /// Fill an array with standard normal numbers by the method of Box and Muller (1958).
-///
-/// Only additions, multiplications, divisions and square roots are used, so that every processor gives the
-/// same bytes.
-pub(super) fn gaussian(stream: &mut Stream, out: &mut [f32]) {
-    let mut bits = [0_u64; BLOCK / 2];
-    for block in out.chunks_mut(BLOCK) {
-        let pairs = block.len().div_ceil(2);
-        bits[..pairs].fill_with(|| stream.next_u64());
-        let mut drawn = [[0.0_f32; 2]; BLOCK / 2];
-        for (pair, &bits) in drawn.iter_mut().zip(&bits[..pairs]) {
-            *pair = normal_pair(bits);
-        }
-        block.copy_from_slice(&drawn.as_flattened()[..block.len()]);
+#[inline(always)]
+fn gaussian(generators: &mut Generators, out: &mut [f32]) {
+    let mut bits = [0; BLOCK];
+    let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
+    for block in blocks {
+        generators.fill(&mut bits);
+        normal_block(&bits, block);
+    }
+    if !rest.is_empty() {
+        let mut block = [0.0; BLOCK];
+        generators.fill(&mut bits);
+        normal_block(&bits, &mut block);
+        rest.copy_from_slice(&block[..rest.len()]);
     }
 }
 
-/// Two independent standard normal numbers from 64 uniform bits: 32 for the radius, 32 for the angle.
-#[inline]
-fn normal_pair(bits: u64) -> [f32; 2] {
-    let uniform = ((bits >> 32) as f32 + 0.5) * (1.0 / 4_294_967_296.0); // rounds to 1 at most, never to 0
-    let radius = (-2.0 * ln(uniform)).max(0.0).sqrt();
-    let turn = (bits as u32) << 2; // the two bits that this drops choose the quadrant
-    let (sin, cos) = quarter_turn(turn as f32 * (1.0 / 4_294_967_296.0));
-    let quadrant = (bits as u32) >> 30;
-    let (a, b) = if quadrant & 1 == 0 { (cos, sin) } else { (sin, -cos) };
-    let sign = if quadrant & 2 == 0 { radius } else { -radius };
-    [sign * a, sign * b]
-}
-
-/// Natural logarithm of a normal positive number, to 1e-7 relative to the larger of itself and 1.
-#[inline]
-fn ln(x: f32) -> f32 {
-    // x = m 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh((m - 1) / (m + 1)) by its series.
-    let bits = x.to_bits().wrapping_sub(0x3f35_04f3);
-    let exponent = (bits as i32) >> 23;
-    let mantissa = f32::from_bits((bits & 0x007f_ffff) + 0x3f35_04f3);
-    let s = (mantissa - 1.0) / (mantissa + 1.0);
-    let q = s * s;
-    let series = 2.0 + q * (2.0 / 3.0 + q * (2.0 / 5.0 + q * (2.0 / 7.0 + q * (2.0 / 9.0))));
-    exponent as f32 * std::f32::consts::LN_2 + s * series
-}
-
-/// Sine and cosine of `turn` quarter turns, `turn` in [0, 1], to 2e-7.
-#[inline]
-fn quarter_turn(turn: f32) -> (f32, f32) {
-    // Taylor series about the middle of the quarter, |x| <= pi / 4, then a rotation by pi / 4.
-    let x = (turn - 0.5) * std::f32::consts::FRAC_PI_2;
-    let q = x * x;
-    let sin = x * (1.0 + q * (-1.0 / 6.0 + q * (1.0 / 120.0 + q * (-1.0 / 5040.0 + q * (1.0 / 362_880.0)))));
-    let cos = 1.0 + q * (-0.5 + q * (1.0 / 24.0 + q * (-1.0 / 720.0 + q * (1.0 / 40_320.0))));
-    let half = std::f32::consts::FRAC_1_SQRT_2;
-    (half * (cos + sin), half * (cos - sin))
+/// Pairs of independent standard normal numbers, half a block apart: one from 32 bits for the radius and 32 for the
+/// angle.
+#[inline(always)]
+fn normal_block(bits: &[u32; BLOCK], out: &mut [f32; BLOCK]) {
+    let (radii, angles) = bits.split_at(BLOCK / 2);
+    let (first, second) = out.split_at_mut(BLOCK / 2);
+    for (((first, second), &radius), &angle) in first.iter_mut().zip(second).zip(radii).zip(angles) {
+        // Signed integers convert fastest. The sum rounds to 2^31 at most, never to 0.
+        let uniform = ((radius >> 1) as i32 as f32 + 0.5) * (1.0 / 2_147_483_648.0);
+        let square = -2.0 * ln(uniform);
+        let radius = if square > 0.0 { square } else { 0.0 }.sqrt();
+        // The two highest bits choose the quadrant.
+        let (sin, cos) = quarter_turn((angle & 0x3fff_ffff) as i32 as f32 * (1.0 / 1_073_741_824.0));
+        let odd = angle & 0x4000_0000 != 0;
+        let (x, y) = (if odd { sin } else { cos }, if odd { -cos } else { sin });
+        let sign = if angle >> 31 == 0 { radius } else { -radius };
+        *first = sign * x;
+        *second = sign * y;
+    }
 }
 
 #[cfg(test)]
@@ -112,31 +161,47 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn logarithm_and_sines_are_accurate() {
-        for i in 0..=10_000 {
-            let turn = i as f32 / 10_000.0;
-            let (sin, cos) = quarter_turn(turn);
-            let angle = f64::from(turn) * std::f64::consts::FRAC_PI_2;
-            assert!((f64::from(sin) - angle.sin()).abs() < 3e-7, "sin {turn}");
-            assert!((f64::from(cos) - angle.cos()).abs() < 3e-7, "cos {turn}");
-            let x = 10_f32.powf(-10.0 * turn);
-            let exact = f64::from(x).ln();
-            assert!((f64::from(ln(x)) - exact).abs() < 2e-7 * exact.abs().max(1.0), "ln {x}");
-        }
-    }
-
-    #[test]
     fn moments_are_those_of_a_normal_distribution() {
         let mut numbers = vec![0.0; 1_000_000];
-        gaussian(&mut Stream::new(&[1]), &mut numbers);
+        gaussian(&mut Generators::new(&mut Stream::new(&[1])), &mut numbers);
         let moment = |power: i32| numbers.iter().map(|&x| f64::from(x).powi(power)).sum::<f64>() / 1e6;
         for (power, expected, error) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
             // five standard errors of each moment
             let bound = 5.0 * f64::sqrt(error / 1e6);
             assert!((moment(power) - expected).abs() < bound, "moment {power}: {}", moment(power));
         }
-        let pairs = numbers.chunks(2).map(|pair| f64::from(pair[0] * pair[1])).sum::<f64>() / 5e5;
-        assert!(pairs.abs() < 5.0 / 5e5_f64.sqrt());
+        // Neither the two of a pair nor the numbers of neighbouring generators or of one in succession correlate.
+        for lag in [1, GENERATORS, BLOCK / 2, BLOCK] {
+            let products = numbers.iter().zip(&numbers[lag..]).map(|(a, b)| f64::from(a * b));
+            let mean = products.sum::<f64>() / 1e6;
+            assert!(mean.abs() < 5e-3, "lag {lag}: {mean}");
+        }
+    }
+
+    #[test]
+    fn every_level_gives_the_same_bytes() {
+        let clip: Vec<f32> = (0..3_333).map(|i| (0.1 * i as f32).sin()).collect();
+        let noisy = |level: Level| {
+            let mut out = vec![0.0; clip.len()];
+            let generators = Generators::new(&mut Stream::new(&[5]));
+            level.run(Noise { samples: &clip, snr_db: 3.0, generators, out: &mut out });
+            out.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+        };
+        let plain = clip.iter().copied().map(f32::to_bits).collect::<Vec<u32>>();
+        for level in Level::all() {
+            assert_eq!(noisy(level), noisy(Level::all()[0]), "{level:?}");
+            assert_ne!(noisy(level), plain);
+        }
+    }
+
+    #[test]
+    fn the_generators_are_xoshiro128() {
+        // The first outputs of xoshiro128++ from the state 1, 2, 3, 4.
+        let mut generators = Generators([1, 2, 3, 4].map(|word| [word; GENERATORS]));
+        let mut bits = [0; BLOCK];
+        generators.fill(&mut bits);
+        let drawn: Vec<u32> = bits.iter().copied().step_by(GENERATORS).take(4).collect();
+        assert_eq!(drawn, [641, 1_573_767, 3_222_811_527, 3_517_856_514]);
     }
 
     #[test]
@@ -156,6 +221,9 @@ mod tests {
         for snr_db in [f64::NAN, f64::INFINITY, -101.0] {
             assert!(white_noise(&[1.0], snr_db, &mut Stream::new(&[])).is_err());
         }
+        let text =
+            white_noise_into(&[1.0], 0.0, &mut Stream::new(&[]), &mut [0.0; 2]).unwrap_err().to_string();
+        assert!(text.starts_with("out: 2 samples"), "{text}");
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Pitch shift that keeps the length: a resampling, and the time stretch that undoes its change of length.
 
 use super::time_stretch::{StretchScratch, Stretcher};
-use super::{check_range, check_samples};
+use super::{check_length, check_range, check_samples};
 use crate::Result;
 use crate::par::Cancel;
 use crate::resample::{self, Resampler};
@@ -36,17 +36,31 @@ impl PitchScratch {
 /// [`crate::Error::Parameter`] if there are more than 24 semitones or the sample rate is not within 1 to 768
 /// kHz, [`crate::Error::Array`] if a sample is not finite, [`crate::Error::Interrupted`].
 pub fn pitch_shift(samples: &[f32], semitones: f64, sample_rate: u32, cancel: &Cancel) -> Result<Vec<f32>> {
-    check_samples(samples)?;
-    check_range("semitones", semitones, -SEMITONES, SEMITONES)?;
-    let stretcher = Stretcher::new(sample_rate)?;
     let mut out = vec![0.0; samples.len()];
-    let mut scratch = PitchScratch::new(&stretcher);
-    pitch_shift_into(&stretcher, samples, semitones, &mut out, &mut scratch, cancel)?;
+    pitch_shift_into(samples, semitones, sample_rate, &mut out, cancel)?;
     Ok(out)
 }
 
+/// [`pitch_shift`] into an array of the clip's length.
+///
+/// # Errors
+/// As [`pitch_shift`], and [`crate::Error::Array`] if the lengths differ.
+pub fn pitch_shift_into(
+    samples: &[f32],
+    semitones: f64,
+    sample_rate: u32,
+    out: &mut [f32],
+    cancel: &Cancel,
+) -> Result<()> {
+    check_samples(samples)?;
+    check_length(samples, out)?;
+    check_range("semitones", semitones, -SEMITONES, SEMITONES)?;
+    let stretcher = Stretcher::new(sample_rate)?;
+    shift_into(stretcher, samples, semitones, out, &mut PitchScratch::new(stretcher), cancel)
+}
+
 /// [`pitch_shift`] of checked parameters into an array of the clip's length.
-pub(super) fn pitch_shift_into(
+pub(super) fn shift_into(
     stretcher: &Stretcher,
     samples: &[f32],
     semitones: f64,

@@ -1,6 +1,6 @@
 //! Circular shift in time.
 
-use super::check_samples;
+use super::{check_length, join_into, joined};
 use crate::Result;
 
 /// Rotate a clip: a positive shift moves the sound later, and what leaves at the end comes back at the start.
@@ -8,21 +8,24 @@ use crate::Result;
 /// # Errors
 /// [`crate::Error::Array`] if a sample is not finite.
 pub fn time_shift(samples: &[f32], shift: i64) -> Result<Vec<f32>> {
-    check_samples(samples)?;
-    let mut out = vec![0.0; samples.len()];
-    time_shift_into(samples, shift, &mut out);
-    Ok(out)
+    let (head, tail) = parts(samples, shift);
+    joined(samples, [tail, head])
 }
 
 /// [`time_shift`] into an array of the clip's length.
-pub(super) fn time_shift_into(samples: &[f32], shift: i64, out: &mut [f32]) {
-    if samples.is_empty() {
-        return;
-    }
-    let split = shift.rem_euclid(samples.len() as i64) as usize;
-    let (head, tail) = samples.split_at(samples.len() - split);
-    out[..split].copy_from_slice(tail);
-    out[split..].copy_from_slice(head);
+///
+/// # Errors
+/// As [`time_shift`], and [`crate::Error::Array`] if the lengths differ; `out` then holds nothing of use.
+pub fn time_shift_into(samples: &[f32], shift: i64, out: &mut [f32]) -> Result<()> {
+    check_length(samples, out)?;
+    let (head, tail) = parts(samples, shift);
+    join_into(samples, [tail, head], out)
+}
+
+/// The part of the clip that moves later, and the part that comes back at the start.
+fn parts(samples: &[f32], shift: i64) -> (&[f32], &[f32]) {
+    let split = shift.rem_euclid(samples.len().max(1) as i64) as usize;
+    samples.split_at(samples.len() - split)
 }
 
 #[cfg(test)]
@@ -35,6 +38,20 @@ mod tests {
         assert_eq!(time_shift(&[1.0, 2.0, 3.0], 1).unwrap(), [3.0, 1.0, 2.0]);
         assert_eq!(time_shift(&[1.0, 2.0, 3.0], -4).unwrap(), [2.0, 3.0, 1.0]);
         assert!(time_shift(&[], i64::MIN).unwrap().is_empty());
+        let mut out = [0.0; 3];
+        time_shift_into(&[1.0, 2.0, 3.0], 1, &mut out).unwrap();
+        assert_eq!(out, [3.0, 1.0, 2.0]);
+        assert!(time_shift_into(&[1.0], 1, &mut out).is_err());
+    }
+
+    #[test]
+    fn a_bad_sample_is_named_by_its_place_in_the_clip() {
+        let mut clip = vec![0.0; 5000];
+        clip[4321] = f32::NAN;
+        for shift in [0, 700, 4999] {
+            let text = time_shift(&clip, shift).unwrap_err().to_string();
+            assert!(text.starts_with("samples: NaN at position 4321"), "{text}");
+        }
     }
 
     proptest! {

@@ -1,37 +1,20 @@
-//! Spectra of several frames side by side, one frame for each lane.
+//! Power spectra of several frames side by side, one frame for each lane.
 //!
 //! A real transform of `n` samples is a complex one of `n / 2` (even samples the real part, odd ones the imaginary)
-//! and a last step that parts the two. The complex one is Stockham's: no bit reversal, every pass reads one buffer
-//! and writes the other; radix 4, and 8 or 4 without rotation in the last pass.
+//! and a last step that parts the two.
 
+use crate::fft::{Fft, unit};
 use crate::simd::Vector;
-use std::f32::consts::FRAC_1_SQRT_2;
 use std::f64::consts::TAU;
-
-/// One complex number for each lane.
-type Complex<V> = [V; 2];
-
-/// One radix-4 pass over blocks `stride` numbers apart.
-#[derive(Clone, Debug)]
-struct Pass {
-    stride: usize,
-    /// For each `p`: `w^p`, `w^2p` and `w^3p`, real and imaginary.
-    rotations: Vec<[[f32; 2]; 3]>,
-}
 
 /// The plan of a windowed transform of a power-of-two length.
 #[derive(Clone, Debug)]
 pub(crate) struct Stft {
     /// Half of a periodic Hann window: the factor 1/2 of the last step is exact here.
     half_window: Vec<f32>,
-    passes: Vec<Pass>,
+    fft: Fft,
     /// `e^(-2 pi i k / n)` for `k` in `1..n/4`.
     parting: Vec<[f32; 2]>,
-}
-
-fn unit(numerator: usize, denominator: usize) -> [f32; 2] {
-    let angle = -TAU * numerator as f64 / denominator as f64;
-    [angle.cos() as f32, angle.sin() as f32]
 }
 
 impl Stft {
@@ -39,16 +22,9 @@ impl Stft {
     pub(crate) fn new(n_fft: usize) -> Self {
         let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f64 / n_fft as f64).cos();
         let half = n_fft / 2;
-        let mut passes = Vec::new();
-        let (mut length, mut stride) = (half, 1);
-        while length > 8 {
-            let rotation = |p: usize| [1, 2, 3].map(|power| unit(p * power, length));
-            passes.push(Pass { stride, rotations: (0..length / 4).map(rotation).collect() });
-            (length, stride) = (length / 4, stride * 4);
-        }
         Self {
             half_window: (0..n_fft).map(|i| (0.5 * hann(i)) as f32).collect(),
-            passes,
+            fft: Fft::new(half),
             parting: (1..half / 2).map(|k| unit(k, n_fft)).collect(),
         }
     }
@@ -74,14 +50,9 @@ impl Stft {
         buffers: [&mut [V]; 2],
         power: &mut [V],
     ) {
-        let [mut from, mut to] = buffers;
-        self.gather(frames, stride, from);
-        for pass in &self.passes {
-            radix4(pass, from, to);
-            std::mem::swap(&mut from, &mut to);
-        }
-        last(from, to);
-        self.part(to, power);
+        self.gather(frames, stride, buffers[0]);
+        let [spectrum, _] = self.fft.transform(buffers);
+        self.part(spectrum, power);
     }
 
     /// Windowed samples, lane by lane.
@@ -119,108 +90,6 @@ impl Stft {
             *low = square(er + pr, ei + pi);
             *high = square(er - pr, pi - ei);
         }
-    }
-}
-
-#[inline(always)]
-fn plus<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
-    [a[0] + b[0], a[1] + b[1]]
-}
-
-#[inline(always)]
-fn minus<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
-    [a[0] - b[0], a[1] - b[1]]
-}
-
-/// `a - i b`
-#[inline(always)]
-fn minus_i<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
-    [a[0] + b[1], a[1] - b[0]]
-}
-
-/// `a + i b`
-#[inline(always)]
-fn plus_i<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
-    [a[0] - b[1], a[1] + b[0]]
-}
-
-#[inline(always)]
-fn times<V: Vector>(a: Complex<V>, w: [f32; 2]) -> Complex<V> {
-    let (c, s) = (V::splat(w[0]), V::splat(w[1]));
-    [a[0].mul_sub(c, a[1] * s), a[0].mul_add(s, a[1] * c)]
-}
-
-/// Transform of four numbers.
-#[inline(always)]
-fn four<V: Vector>(a: Complex<V>, b: Complex<V>, c: Complex<V>, d: Complex<V>) -> [Complex<V>; 4] {
-    let (ac, bd, a_c, b_d) = (plus(a, c), plus(b, d), minus(a, c), minus(b, d));
-    [plus(ac, bd), minus_i(a_c, b_d), minus(ac, bd), plus_i(a_c, b_d)]
-}
-
-#[inline(always)]
-fn radix4<V: Vector>(pass: &Pass, from: &[V], to: &mut [V]) {
-    let (from, _) = from.as_chunks::<2>();
-    let (to, _) = to.as_chunks_mut::<2>();
-    let quarter = from.len() / 4;
-    let (ab, cd) = from.split_at(2 * quarter);
-    let ((a, b), (c, d)) = (ab.split_at(quarter), cd.split_at(quarter));
-    if pass.stride == 1 {
-        let (to, _) = to.as_chunks_mut::<4>();
-        let inputs = a.iter().zip(b).zip(c.iter().zip(d));
-        for ((to, ((a, b), (c, d))), w) in to.iter_mut().zip(inputs).zip(&pass.rotations) {
-            let [y0, y1, y2, y3] = four(*a, *b, *c, *d);
-            *to = [y0, times(y1, w[0]), times(y2, w[1]), times(y3, w[2])];
-        }
-        return;
-    }
-    let s = pass.stride;
-    let blocks = a.chunks_exact(s).zip(b.chunks_exact(s)).zip(c.chunks_exact(s).zip(d.chunks_exact(s)));
-    for ((to, ((a, b), (c, d))), w) in to.chunks_exact_mut(4 * s).zip(blocks).zip(&pass.rotations) {
-        let (to01, to23) = to.split_at_mut(2 * s);
-        let ((to0, to1), (to2, to3)) = (to01.split_at_mut(s), to23.split_at_mut(s));
-        let inputs = a.iter().zip(b).zip(c.iter().zip(d));
-        let outputs = to0.iter_mut().zip(to1).zip(to2.iter_mut().zip(to3));
-        for (((to0, to1), (to2, to3)), ((a, b), (c, d))) in outputs.zip(inputs) {
-            let [y0, y1, y2, y3] = four(*a, *b, *c, *d);
-            *to0 = y0;
-            *to1 = times(y1, w[0]);
-            *to2 = times(y2, w[1]);
-            *to3 = times(y3, w[2]);
-        }
-    }
-}
-
-/// The last pass: blocks of 8 or 4 numbers with no rotation left.
-#[inline(always)]
-fn last<V: Vector>(from: &[V], to: &mut [V]) {
-    let (from, _) = from.as_chunks::<2>();
-    let (to, _) = to.as_chunks_mut::<2>();
-    // Lengths are powers of two and passes divide by 4, so what is left is 8 if the exponent is odd.
-    let radix = if from.len().trailing_zeros() % 2 == 1 { 8 } else { 4 };
-    let s = from.len() / radix;
-    if radix == 4 {
-        for q in 0..s {
-            let y = four(from[q], from[q + s], from[q + 2 * s], from[q + 3 * s]);
-            for (j, y) in y.into_iter().enumerate() {
-                to[q + j * s] = y;
-            }
-        }
-        return;
-    }
-    let diagonal = [FRAC_1_SQRT_2, -FRAC_1_SQRT_2];
-    for q in 0..s {
-        let x = |j: usize| from[q + j * s];
-        let even = four(x(0), x(2), x(4), x(6));
-        let odd = four(x(1), x(3), x(5), x(7));
-        let rotated = [odd[0], times(odd[1], diagonal), odd[2], times(odd[3], diagonal)];
-        to[q] = plus(even[0], rotated[0]);
-        to[q + s] = plus(even[1], rotated[1]);
-        to[q + 2 * s] = minus_i(even[2], rotated[2]);
-        to[q + 3 * s] = minus_i(even[3], rotated[3]);
-        to[q + 4 * s] = minus(even[0], rotated[0]);
-        to[q + 5 * s] = minus(even[1], rotated[1]);
-        to[q + 6 * s] = plus_i(even[2], rotated[2]);
-        to[q + 7 * s] = plus_i(even[3], rotated[3]);
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) unsafe trait Vector:
     fn mul_sub(self, factor: Self, subtrahend: Self) -> Self;
     /// The greater of the two in each lane.
     fn max(self, other: Self) -> Self;
+    /// The lesser of the two in each lane.
+    fn min(self, other: Self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
     /// Mantissa in `[sqrt(1/2), sqrt(2))` and exponent of positive normal numbers: `self = mantissa * 2^exponent`.
@@ -182,6 +184,7 @@ mod tests {
                 x[0].mul_add(x[1], two),
                 x[0].mul_sub(x[1], two),
                 x[0].max(x[1]),
+                x[0].min(x[1]),
                 x[0].sqrt(),
                 mantissa,
                 exponent,
@@ -203,14 +206,15 @@ mod tests {
             let got = level.run(Everything(&square));
             for lane in 0..level.lanes() {
                 let (a, b) = (square[lane * 16], square[lane * 16 + 1]);
-                let (m, e) = (got[8][lane], got[9][lane]);
+                let (m, e) = (got[9][lane], got[10][lane]);
                 assert!((0.707..1.415).contains(&m) && m * e.exp2() == b, "{b} = {m} * 2^{e}");
                 let close = |x: f32, y: f32| (x - y).abs() <= 1e-6 * y.abs().max(1.0);
-                let expected = [a, a + b, a - b, a * b, a * b + 2.0, a * b - 2.0, a.max(b), a.sqrt()];
+                let expected =
+                    [a, a + b, a - b, a * b, a * b + 2.0, a * b - 2.0, a.max(b), a.min(b), a.sqrt()];
                 for (i, want) in expected.into_iter().enumerate() {
                     assert!(close(got[i][lane], want), "{level:?}, operation {i}, lane {lane}");
                 }
-                assert_eq!(got[10][lane], square[lane * 16 + level.lanes() - 1]);
+                assert_eq!(got[11][lane], square[lane * 16 + level.lanes() - 1]);
             }
         }
     }

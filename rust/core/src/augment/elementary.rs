@@ -1,0 +1,104 @@
+//! Elementary functions in additions, multiplications, divisions and square roots alone: every processor gives the
+//! same bytes, and loops over arrays vectorise.
+
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_PI_2, LN_2, PI};
+
+/// Adding and subtracting it rounds a number below 2^22 to an integer.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// Natural logarithm of a normal positive number, to 2e-7 relative to the larger of itself and 1.
+#[inline(always)]
+pub(super) fn ln(x: f32) -> f32 {
+    // x = m 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh((m - 1) / (m + 1)) by its series.
+    let bits = x.to_bits().wrapping_sub(0x3f35_04f3);
+    let exponent = (bits as i32) >> 23;
+    let mantissa = f32::from_bits((bits & 0x007f_ffff) + 0x3f35_04f3);
+    let s = (mantissa - 1.0) / (mantissa + 1.0);
+    let q = s * s;
+    let series = 2.0 + q * (2.0 / 3.0 + q * (2.0 / 5.0 + q * (2.0 / 7.0 + q * (2.0 / 9.0))));
+    exponent as f32 * LN_2 + s * series
+}
+
+/// Sine and cosine of `x` within `-pi / 4 ..= pi / 4`, to 1e-7, by their Taylor series.
+#[inline(always)]
+fn small_sin_cos(x: f32) -> (f32, f32) {
+    let q = x * x;
+    let sin = x * (1.0 + q * (-1.0 / 6.0 + q * (1.0 / 120.0 + q * (-1.0 / 5040.0 + q * (1.0 / 362_880.0)))));
+    let cos = 1.0 + q * (-0.5 + q * (1.0 / 24.0 + q * (-1.0 / 720.0 + q * (1.0 / 40_320.0))));
+    (sin, cos)
+}
+
+/// Sine and cosine of `turn` quarter turns, `turn` in `0..=1`, to 3e-7.
+#[inline(always)]
+pub(super) fn quarter_turn(turn: f32) -> (f32, f32) {
+    // About the middle of the quarter, then a rotation by pi / 4.
+    let (sin, cos) = small_sin_cos((turn - 0.5) * FRAC_PI_2);
+    (FRAC_1_SQRT_2 * (cos + sin), FRAC_1_SQRT_2 * (cos - sin))
+}
+
+/// Sine and cosine of any number of radians up to a million, to 3e-7 of the number or of 1.
+#[inline(always)]
+pub(super) fn sin_cos(radians: f32) -> (f32, f32) {
+    let quarters = radians * (1.0 / FRAC_PI_2);
+    let whole = (quarters + ROUNDER) - ROUNDER;
+    let (sin, cos) = small_sin_cos((quarters - whole) * FRAC_PI_2);
+    // The rounder's last bits are those of the integer.
+    let quadrant = (quarters + ROUNDER).to_bits();
+    let (a, b) = if quadrant & 1 == 0 { (sin, cos) } else { (cos, -sin) };
+    if quadrant & 2 == 0 { (a, b) } else { (-a, -b) }
+}
+
+/// Angle of the vector `(x, y)`, to 3e-7; 0 where there is none.
+#[inline(always)]
+pub(super) fn atan2(y: f32, x: f32) -> f32 {
+    let (ax, ay) = (x.abs(), y.abs());
+    let (least, most) = if ax < ay { (ax, ay) } else { (ay, ax) };
+    // tan a = least / most; above pi / 8 by the angle to the diagonal. The polynomial is that of Cephes (`atanf`).
+    let steep = least > 0.414_213_57 * most;
+    let numerator = if steep { least - most } else { least };
+    let denominator = if steep { least + most } else { most };
+    let t = numerator / if denominator > f32::MIN_POSITIVE { denominator } else { f32::MIN_POSITIVE };
+    let q = t * t;
+    let series = ((8.053_744_5e-2 * q - 1.387_768_5e-1) * q + 1.997_771_1e-1) * q - 3.333_295e-1;
+    let angle = series * q * t + t + if steep { PI / 4.0 } else { 0.0 };
+    let angle = if ax < ay { FRAC_PI_2 - angle } else { angle };
+    let angle = if x < 0.0 { PI - angle } else { angle };
+    if y < 0.0 { -angle } else { angle }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithm_and_quarter_turns_are_accurate() {
+        for i in 0..=10_000 {
+            let turn = i as f32 / 10_000.0;
+            let (sin, cos) = quarter_turn(turn);
+            let angle = f64::from(turn) * std::f64::consts::FRAC_PI_2;
+            assert!((f64::from(sin) - angle.sin()).abs() < 3e-7, "sin {turn}");
+            assert!((f64::from(cos) - angle.cos()).abs() < 3e-7, "cos {turn}");
+            let x = 10_f32.powf(-10.0 * turn);
+            let exact = f64::from(x).ln();
+            assert!((f64::from(ln(x)) - exact).abs() < 2e-7 * exact.abs().max(1.0), "ln {x}");
+        }
+    }
+
+    #[test]
+    fn angles_are_accurate_both_ways() {
+        for i in -10_000..=10_000 {
+            let radians = i as f32 * 1e-3;
+            let (sin, cos) = sin_cos(radians);
+            let exact = f64::from(radians).sin_cos();
+            let bound = 3e-7 * f64::from(radians.abs().max(1.0));
+            assert!((f64::from(sin) - exact.0).abs() < bound, "sin {radians}");
+            assert!((f64::from(cos) - exact.1).abs() < bound, "cos {radians}");
+            for scale in [1e-15_f64, 1.0, 1e15] {
+                let (y, x) = ((scale * exact.0) as f32, (scale * exact.1) as f32);
+                let expected = f64::from(y).atan2(f64::from(x));
+                assert!((f64::from(atan2(y, x)) - expected).abs() < 3e-7 * 2.0, "atan2({y}, {x})");
+            }
+        }
+        assert_eq!((atan2(0.0, 0.0), atan2(0.0, 1.0), atan2(1.0, 0.0)), (0.0, 0.0, FRAC_PI_2));
+    }
+}
