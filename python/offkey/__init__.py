@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from offkey._native import __version__
 
 if TYPE_CHECKING:
-    from offkey import audio, augment, datasets, errors, evaluation, report, scoring
+    from offkey import audio, augment, benchmark, datasets, errors, evaluation, report, scoring
     from offkey.audio import Audio, AudioBatch, AudioInfo, info, read, read_batch, resample
     from offkey.augment import Augmenter
     from offkey.detector import Detector, load
@@ -36,6 +36,7 @@ _HOME = {
     "ScoreTable": "offkey.scoring.table",
     "audio": "offkey.audio",
     "augment": "offkey.augment",
+    "benchmark": "offkey.benchmark",
     "clip_statistics": "offkey.features",
     "datasets": "offkey.datasets",
     "errors": "offkey.errors",
@@ -65,6 +66,7 @@ __all__ = [
     "__version__",
     "audio",
     "augment",
+    "benchmark",
     "clip_statistics",
     "datasets",
     "errors",

@@ -298,6 +298,41 @@ class Detector:
         ]
         return ScoreTable.from_rows(rows)
 
+    def standardised(self, scores: ScoreTable) -> dict[str, np.ndarray]:
+        """Return the raw scores of a table that `score` has given in deviations from the mean of their ID.
+
+        Parameters
+        ----------
+        scores
+            Each row is standardised for the ID in its column `scored_as`.
+
+        Returns
+        -------
+        dict
+            For each raw score ``(rows,)`` float64; NaN for recordings that could not be scored.
+
+        Raises
+        ------
+        ParameterError
+            If the detector is not fitted.
+        ArrayError
+            If the table lacks a score or names an ID that the detector does not know.
+        """
+        fusion = self._fitted()
+        rows = np.flatnonzero([name is not None for name in scores.scored_as])
+        ids = [str(scores.scored_as[row]) for row in rows]
+        z = fusion.standardised({name: scores.scores(name)[rows] for name in fusion.score_names}, ids)
+        full = {name: np.full(len(scores), np.nan) for name in z}
+        for name, values in z.items():
+            full[name][rows] = values
+        return full
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the fit has set: the network's weights, or means and factors in closed form."""
+        self._fitted()
+        return sum(model.parameters for model in self._models.values())
+
     def embeddings(self, recordings: Recordings, *, num_threads: int | None = None) -> np.ndarray:
         """Return the network's embeddings ``(clips, embedding_dim)`` float64 of recordings as `score` takes them.
 
@@ -429,6 +464,7 @@ class Detector:
             "scores": sorted(name for model in self._models.values() for name in model.score_names),
             "combined": list(fusion.chosen),
             "thresholds": dict(zip(fusion.machine_ids, fusion.thresholds.values.tolist(), strict=True)),
+            "parameters": self.parameters,
             "quantile": self.recipe.scoring.quantile,
             "sample_rate": self.recipe.features.sample_rate,
             "notes": list(self.notes),

@@ -85,6 +85,10 @@ class InlierModel(Protocol):
         """Scores for `select`, or None where the model has none to offer."""
 
     @property
+    def parameters(self) -> int:
+        """How many numbers the fit has set, those for calibration aside."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the fit: tasks left out, bins dropped, what a check chose."""
 

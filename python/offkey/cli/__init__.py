@@ -24,6 +24,7 @@ _COMMANDS = {
     "train": "Learn how a type of machine sounds when it works, from normal recordings.",
     "score": "Score recordings with a trained detector and decide which sound wrong.",
     "evaluate": "Compare scores with what is known: AUC and pAUC for each machine ID, their means, the worst ID.",
+    "bench": "Make a paper's tables from your own copy of MIMII or DCASE 2020: every type, every score, several seeds.",
     "info": "Say what a file or a folder is: a trained detector, a sound file, or a folder of recordings.",
     "synth": "Make recordings of machines that do not exist: fans, pumps, sliders and valves, healthy and faulty.",
 }
@@ -41,6 +42,10 @@ _EXAMPLES = {
     "evaluate": (
         "offkey evaluate scores.csv --data dev_data --machine fan",
         "offkey evaluate scores.csv --data recordings --manifest clips.csv --out figures.md",
+    ),
+    "bench": (
+        "offkey bench dcase2020 dcase2020_task2 --recipes paper,spectral",
+        "offkey bench mimii mimii --machines fan --snr-db -6 --recipes spectral,small --seeds 5",
     ),
     "info": ("offkey info fan.offkey", "offkey info recordings --json"),
     "synth": (

@@ -177,4 +177,5 @@ def _above(names: Sequence[str], rule: str) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return cell == "" or cell.lstrip("-").replace(".", "", 1).replace("e-", "").replace("e+", "").isdigit()
+    """Whether a cell holds a number, one with its deviation, several, or none."""
+    return not cell.strip("0123456789.,+-e ±")

@@ -109,6 +109,14 @@ class Fusion:
             decision=self.thresholds.decide(score, machine_ids),
         )
 
+    def standardised(
+        self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Return raw scores ``(clips,)``, each against its own known ID, in deviations from that ID's mean."""
+        return {
+            name: self._standardizers[name].transform_own(raw[name], machine_ids) for name in self.score_names
+        }
+
     def oracle(
         self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str], labels: np.ndarray
     ) -> tuple[Selection, np.ndarray]:
@@ -123,9 +131,7 @@ class Fusion:
         labels
             ``(clips,)``: 1 = anomaly, 0 = normal.
         """
-        z = {
-            name: self._standardizers[name].transform_own(raw[name], machine_ids) for name in self.score_names
-        }
+        z = self.standardised(raw, machine_ids)
         selection = oracle(z, labels, ids=machine_ids)
         return selection, combine(z, selection.chosen)
 

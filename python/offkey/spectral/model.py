@@ -153,6 +153,15 @@ class SpectralModel:
         return
 
     @property
+    def parameters(self) -> int:
+        """How many numbers the fit has set: scales, means and factors of all feature sets."""
+        return sum(
+            array.size
+            for ratio in self._ratios.values()
+            for array in (ratio.scale.center, ratio.scale.unit, ratio.means, ratio.factors)
+        )
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the fit: bins dropped, what the check chose, IDs with few clips."""
         return self._notes

@@ -64,6 +64,11 @@ class NetworkModel:
         """Those of `a_out`, `a_arc` and `a_maha` whose task could be trained."""
         return calibration.score_names(self._model)
 
+    @property
+    def parameters(self) -> int:
+        """How many weights were trained, those of the heads among them."""
+        return sum(weight.numel() for weight in self._model.parameters())
+
     @staticmethod
     def check(recipe: Recipe, *, device: Device = "auto", checkpoint: Path | None = None) -> None:
         """Refuse at once what `fit` would refuse after reading all clips.

@@ -1,0 +1,259 @@
+"""One run of a benchmark: fit a recipe to one machine type, score its test clips, keep both; never twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import offkey
+from offkey.benchmark.figures import Figure, figures
+from offkey.benchmark.memory import PeakMemory
+from offkey.datasets import Clips, Dataset
+from offkey.detector import Detector
+from offkey.errors import DatasetError
+from offkey.files import write_text
+from offkey.recipe import Recipe
+from offkey.scoring.table import ScoreTable
+
+__all__ = ["Execution", "Record", "Run", "RunEnded", "RunStarted", "Setting", "execute"]
+
+_RECORD, _DETECTOR, _SCORES, _CHECKPOINT = "run.json", "detector.offkey", "scores.csv", "training.checkpoint"
+
+
+class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is trained on: a machine type, for MIMII at one signal-to-noise ratio."""
+
+    machine: str
+    snr_db: float | None = None
+
+    def __str__(self) -> str:
+        return self.machine if self.snr_db is None else f"{self.machine} at {self.snr_db:g} dB"
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a run found, as `run.json` keeps it."""
+
+    setting: Setting
+    recipe: str
+    seed: int
+    labels: str
+    """Which test labels the figures were computed with, as a hash: other labels, other figures."""
+    figures: dict[str, tuple[Figure, ...]]
+    """For each score or combination those of each machine ID."""
+    combined: tuple[str, ...]
+    """The scores that the recipe's anomaly score is made of."""
+    parameters: int
+    """How many numbers the fit has set."""
+    train_clips: int
+    other_clips: int
+    test_clips: int
+    fit_s: float
+    score_s: float
+    peak_memory_bytes: int | None
+    """Of the process while it fitted and scored."""
+    device: str
+    version: str
+    notes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A recipe, what it is fitted to, and a seed."""
+
+    setting: Setting
+    recipe: Recipe
+    seed: int
+    data: Dataset
+    root: Path
+    """What the paths of the clips are relative to where the run is told from others."""
+
+    def __str__(self) -> str:
+        return f"{self.setting}, recipe {self.recipe.name}, seed {self.seed}"
+
+    def folder(self, out: Path) -> Path:
+        """Return where the run is kept: another recipe, other clips, another folder."""
+        setting = str(self.setting).replace(" at ", "_").replace(" ", "_")
+        return out / "runs" / setting / f"{self.recipe.name}-seed{self.seed}-{self._key()[:8]}"
+
+    def is_done(self, out: Path) -> bool:
+        """Return whether the run has ended well."""
+        return (self.folder(out) / _RECORD).exists()
+
+    def scores(self, out: Path) -> ScoreTable:
+        """Return the scores that the run has left."""
+        return ScoreTable.read(self.folder(out) / _SCORES)
+
+    def labels(self) -> str:
+        """Return a hash of the test labels."""
+        return _hash(self.data.test.labels.tolist())
+
+    def _key(self) -> str:
+        """Return a hash of all that decides on the detector and its scores; labels of test clips do not."""
+        clips = [
+            (
+                os.path.relpath(c.path, self.root),
+                c.path.stat().st_size,
+                c.machine_type,
+                c.machine_id,
+                c.split,
+            )
+            for c in self.data.clips
+        ]
+        return _hash([self.recipe.to_json(), self.seed, clips])
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How runs are executed; none of it changes their result but the device, in the last digits."""
+
+    device: str = "auto"
+    num_threads: int | None = None
+    on_progress: Callable[[int, int], None] | None = None
+    """Called with (done, total) recordings while they are read."""
+    on_event: Callable[[Any], None] | None = None
+    """Called with `RunStarted`, `RunEnded` and the events of the network's training."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """A run begins."""
+
+    run: Run
+    number: int
+    """From 1."""
+    runs: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    """A run has ended."""
+
+    run: Run
+    number: int
+    runs: int
+    record: Record | None
+    """None where it failed."""
+    again: bool
+    """Whether it had been done before, and was only read."""
+    error: str | None
+
+
+def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
+    """Do a run, or read what an earlier one has left.
+
+    Parameters
+    ----------
+    run
+        What to do.
+    out
+        The benchmark's folder. An interrupted training goes on from its checkpoint there.
+
+    Returns
+    -------
+    Record, bool
+        What was found, and whether it had been done before.
+
+    Raises
+    ------
+    OffkeyError, OSError
+        If the fit or the scoring fails, or a clip cannot be read.
+    """
+    folder = run.folder(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    done = _done(folder)
+    if done is not None:
+        return (done if done.labels == run.labels() else _with_new_figures(run, folder, done)), True
+    with PeakMemory() as memory:
+        started = time.perf_counter()
+        detector = _fitted(run, folder, how)
+        fitted = time.perf_counter()
+        scores = detector.score(
+            _without_labels(run.data.test),
+            device=how.device,
+            num_threads=how.num_threads,
+            on_progress=how.on_progress,
+        )
+        scored = time.perf_counter()
+    _refuse_unread(scores)
+    scores.write(folder / _SCORES)
+    record = Record(
+        setting=run.setting,
+        recipe=run.recipe.name,
+        seed=run.seed,
+        labels=run.labels(),
+        figures=figures(detector, scores, run.data.test),
+        combined=tuple(detector.describe()["combined"]),
+        parameters=detector.parameters,
+        train_clips=len(run.data.train),
+        other_clips=len(run.data.others) if run.recipe.network else 0,
+        test_clips=len(run.data.test),
+        fit_s=fitted - started,
+        score_s=scored - fitted,
+        peak_memory_bytes=memory.bytes,
+        device=how.device,
+        version=offkey.__version__,
+        notes=detector.notes,
+    )
+    _keep(folder, record)
+    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    return record, False
+
+
+def _fitted(run: Run, folder: Path, how: Execution) -> Detector:
+    detector = Detector(run.recipe).fit(
+        run.data,
+        seed=run.seed,
+        device=how.device,
+        num_threads=how.num_threads,
+        checkpoint=folder / _CHECKPOINT if run.recipe.network else None,
+        on_progress=how.on_progress,
+        on_event=how.on_event,
+    )
+    detector.save(folder / _DETECTOR)
+    return detector
+
+
+def _done(folder: Path) -> Record | None:
+    """Return what a finished run has left; one that cannot be read is done again."""
+    try:
+        return msgspec.json.decode((folder / _RECORD).read_bytes(), type=Record)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _with_new_figures(run: Run, folder: Path, record: Record) -> Record:
+    """Return the record with figures by other labels: the detector has not seen the labels, so it stands."""
+    found = figures(Detector.load(folder / _DETECTOR), ScoreTable.read(folder / _SCORES), run.data.test)
+    record = msgspec.structs.replace(record, labels=run.labels(), figures=found)
+    _keep(folder, record)
+    return record
+
+
+def _keep(folder: Path, record: Record) -> None:
+    write_text(folder / _RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
+
+
+def _without_labels(test: Clips) -> Clips:
+    return Clips([dataclasses.replace(clip, label=None) for clip in test])
+
+
+def _refuse_unread(scores: ScoreTable) -> None:
+    """Refuse figures over fewer clips than the protocol has: they could not be compared with anything."""
+    unread: Sequence[str] = [error for error in scores.error if error]
+    if unread:
+        raise DatasetError(
+            f"{len(unread)} of {len(scores)} test clips cannot be scored, the first: {unread[0]}; "
+            "replace them, then run the benchmark again"
+        )
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode(errors="surrogateescape")).hexdigest()

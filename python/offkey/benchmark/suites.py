@@ -1,0 +1,206 @@
+"""Which runs a benchmark has: the paper's machine types and signal-to-noise ratios, as far as a folder has them."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from offkey import datasets
+from offkey.benchmark.published import MACHINES, SNRS_DB
+from offkey.benchmark.results import Benchmark
+from offkey.benchmark.runs import Execution, Record, Run, RunEnded, RunStarted, Setting, execute
+from offkey.datasets import Dataset
+from offkey.datasets.dcase import EVAL_LIST
+from offkey.datasets.mimii import Split, snr_folders, types_at
+from offkey.datasets.paths import existing_folder
+from offkey.errors import DatasetError, OffkeyError, ParameterError
+from offkey.evaluation import submission
+from offkey.recipe import Recipe
+
+__all__ = ["dcase2020", "mimii"]
+
+PathLike = str | os.PathLike[str]
+
+
+def mimii(
+    root: PathLike,
+    *,
+    out: PathLike,
+    recipes: Sequence[Recipe],
+    seeds: int = 3,
+    machines: Sequence[str] | None = None,
+    snrs_db: Sequence[float] | None = None,
+    split: Split = "hitachi",
+    how: Execution | None = None,
+) -> Benchmark:
+    """Make Table 1 of the paper: each recipe on each machine type of MIMII at each signal-to-noise ratio.
+
+    Parameters
+    ----------
+    root
+        As for `offkey.datasets.mimii`. What is missing of the paper's types and ratios is named in the notes.
+    out
+        A folder for detectors, scores and figures, made if it does not exist. What is done there is not done
+        again; a training that was interrupted goes on.
+    recipes
+        What to compare.
+    seeds
+        How many; they count from 0. With `split` = ``"random75"`` each seed draws its own test normals.
+    machines, snrs_db
+        Only these; all that the folder has if None.
+    split
+        As for `offkey.datasets.mimii`.
+    how
+        Device, threads and who is told of the progress.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    DatasetError
+        If the folder is not laid out as MIMII or has none of the types.
+    ParameterError
+        If there is no recipe, two have one name, or `seeds` is below 1.
+    """
+    base = existing_folder(root)
+    wanted = [Setting(name, db) for name in machines or MACHINES for db in snrs_db or SNRS_DB]
+    held = {Setting(name, db) for db in _ratios(base) for name, _ in types_at(base, db)}
+
+    @functools.cache
+    def load(setting: Setting, seed: int) -> Dataset:
+        return datasets.mimii(
+            base, machine=setting.machine, snr_db=setting.snr_db or 0.0, split=split, seed=seed
+        )
+
+    runs = [
+        Run(
+            setting=setting,
+            recipe=recipe,
+            seed=seed,
+            data=load(setting, seed if split == "random75" else 0),
+            root=base,
+        )
+        for setting, recipe, seed in _product(base, held, wanted, recipes, seeds)
+    ]
+    return _benchmark("mimii", runs, Path(out), how or Execution(), _missing(base, held, wanted))
+
+
+def dcase2020(
+    root: PathLike,
+    *,
+    out: PathLike,
+    recipes: Sequence[Recipe],
+    seeds: int = 3,
+    machines: Sequence[str] | None = None,
+    also: Sequence[PathLike] = (),
+    how: Execution | None = None,
+) -> Benchmark:
+    """Make Tables 2 and 3 of the paper: each recipe on each machine type of DCASE 2020 Task 2.
+
+    One model for each type is trained on all its IDs, those of the additional training data too; the development
+    IDs make Table 2, the evaluation IDs Table 3. Submission files of the challenge are written for every run.
+
+    Parameters
+    ----------
+    root, also
+        As for `offkey.datasets.dcase2020`. Without `eval_data_list.csv` the evaluation clips get scores and
+        submission files, but no figures.
+    out, recipes, seeds, how
+        As for `mimii`.
+    machines
+        Only these; the paper's four types if None, as far as the folder has them.
+
+    Raises
+    ------
+    FileNotFoundError, DatasetError, ParameterError
+        As for `mimii`.
+    """
+    base = existing_folder(root)
+    parts = (base, *map(Path, also))
+    wanted = [Setting(name) for name in machines or MACHINES]
+    held = {Setting(name) for part in parts for name in datasets.list_machines(part, layout="dcase2020")}
+
+    @functools.cache
+    def load(setting: Setting) -> Dataset:
+        return datasets.dcase2020(base, machine=setting.machine, also=list(also) or None)
+
+    runs = [
+        Run(setting=setting, recipe=recipe, seed=seed, data=load(setting), root=base)
+        for setting, recipe, seed in _product(base, held, wanted, recipes, seeds)
+    ]
+    missing = (*_missing(base, held, wanted), *_without_labels(runs))
+    made = _benchmark("dcase2020", runs, Path(out), how or Execution(), missing)
+    for run in runs:
+        if run.is_done(Path(out)):
+            folder = Path(out) / "submissions" / f"{run.recipe.name}-seed{run.seed}"
+            submission.write(run.scores(Path(out)), folder, test=run.data.test)
+    return made
+
+
+def _ratios(base: Path) -> list[float]:
+    held = sorted({db for _, db, _ in snr_folders(base)})
+    if not held:
+        types_at(base, 0.0)  # says what it expects
+    return held
+
+
+def _product(
+    base: Path, held: Container[Setting], wanted: Sequence[Setting], recipes: Sequence[Recipe], seeds: int
+) -> list[tuple[Setting, Recipe, int]]:
+    """Return what is to be run: what the cheaper recipes say comes first."""
+    names = [recipe.name for recipe in recipes]
+    if not names or len(set(names)) < len(names):
+        raise ParameterError(f"recipes = {', '.join(names) or 'none'}: expected one or more, each name once")
+    if seeds < 1:
+        raise ParameterError(f"seeds = {seeds}: expected at least 1, and 3 or more for a deviation")
+    settings = [setting for setting in wanted if setting in held]
+    if not settings:
+        raise DatasetError(f"{base}: has none of what was asked for: {', '.join(map(str, wanted))}")
+    ordered = sorted(recipes, key=lambda recipe: recipe.network is not None)
+    return [(s, recipe, seed) for recipe in ordered for seed in range(seeds) for s in settings]
+
+
+def _missing(base: Path, held: Container[Setting], wanted: Sequence[Setting]) -> tuple[str, ...]:
+    return tuple(f"{setting} is not in {base}" for setting in wanted if setting not in held)
+
+
+def _without_labels(runs: Sequence[Run]) -> Iterator[str]:
+    for run in {run.setting: run for run in runs}.values():
+        unlabelled = int((run.data.test.labels < 0).sum())
+        if unlabelled:
+            yield (
+                f"{run.setting}: {unlabelled} of {len(run.data.test)} test clips have no label "
+                f"({EVAL_LIST} is not there): they are scored for the submission and have no figures"
+            )
+
+
+def _benchmark(
+    suite: Literal["mimii", "dcase2020"],
+    runs: Sequence[Run],
+    out: Path,
+    how: Execution,
+    missing: tuple[str, ...],
+) -> Benchmark:
+    out.mkdir(parents=True, exist_ok=True)
+    records: list[Record] = []
+    failures: list[str] = []
+    tell = how.on_event or (lambda _event: None)
+    for number, run in enumerate(runs, 1):
+        tell(RunStarted(run=run, number=number, runs=len(runs)))
+        record, again, error = None, False, None
+        try:
+            record, again = execute(run, out, how)
+            records.append(record)
+        except (OffkeyError, OSError) as caught:
+            error = str(caught)
+            failures.append(f"{run}: {error}")
+        tell(RunEnded(run=run, number=number, runs=len(runs), record=record, again=again, error=error))
+        # The tables are there, and grow, from the first run on.
+        made = Benchmark(
+            suite=suite, records=tuple(records), missing=missing, failures=tuple(failures), runs=len(runs)
+        )
+        made.write(out)
+    return made

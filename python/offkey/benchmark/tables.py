@@ -1,0 +1,260 @@
+"""Tables 1 to 3 of the paper with measured rows, and tables of our own: pAUC, every machine ID, what it took."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from offkey.benchmark.figures import ANOMALY_SCORE, ORACLE, Figure
+from offkey.benchmark.published import DEVELOPMENT, EVALUATION, MACHINES, MIMII, SNRS_DB, PublishedRow
+from offkey.benchmark.runs import Record, Setting
+from offkey.evaluation.tables import plain
+
+__all__ = ["DEVELOPMENT_IDS", "EVALUATION_IDS", "Table", "all_tables"]
+
+DEVELOPMENT_IDS = {"ToyCar": ("01", "02", "03", "04"), "ToyConveyor": ("01", "02", "03")}
+EVALUATION_IDS = {"ToyCar": ("05", "06", "07"), "ToyConveyor": ("04", "05", "06")}
+"""The IDs of DCASE 2020's two parts where they are not `_DEVELOPMENT` and `_EVALUATION`."""
+_DEVELOPMENT, _EVALUATION = ("00", "02", "04", "06"), ("01", "03", "05")
+
+Metric = Literal["auc", "pauc"]
+Counts = Callable[[Setting, str], bool]
+"""Whether a machine ID of a setting counts in a table."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Cells under a title, with notes below."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def to_text(self) -> str:
+        """Return aligned columns."""
+        rows = [tuple(cell or "-" for cell in row) for row in self.rows]
+        notes = "".join(f"{note}\n" for note in self.notes)
+        return f"{self.title}\n\n{plain([self.header], rows)}" + (f"\n{notes}" if notes else "")
+
+    def to_markdown(self) -> str:
+        """Return a Markdown table."""
+        lines = [self.header, ("---", *["---:"] * (len(self.header) - 1)), *self.rows]
+        body = "\n".join(
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+        )
+        notes = "".join(f"- {note}\n" for note in self.notes)
+        return f"## {self.title}\n\n{body}\n" + (f"\n{notes}" if notes else "")
+
+
+def all_tables(
+    suite: Literal["mimii", "dcase2020"], records: Sequence[Record], *, notes: Sequence[str]
+) -> list[Table]:
+    """Return every table of a suite; `notes` stand below the first."""
+    made = _mimii(records) if suite == "mimii" else _dcase2020(records)
+    tables = [made[0], *made[1:], _each_id(records), _cost(records)]
+    return [dataclasses.replace(tables[0], notes=(*tables[0].notes, *notes)), *tables[1:]]
+
+
+def _mimii(records: Sequence[Record]) -> list[Table]:
+    header = [f"{name} {db:g} dB" for name in MACHINES for db in SNRS_DB]
+    header += [f"mean {db:g} dB" for db in SNRS_DB] + ["mean"]
+    groups = [[Setting(name, db)] for name in MACHINES for db in SNRS_DB]
+    groups += [[Setting(name, db) for name in MACHINES] for db in SNRS_DB]
+    groups += [[Setting(name, db) for name in MACHINES for db in SNRS_DB]]
+    title = "of each machine type of MIMII"
+    return [
+        _table(f"Table 1: AUC (%) {title}", header, groups, records, "auc", published=MIMII),
+        _table(f"pAUC (%) {title}", header, groups, records, "pauc"),
+    ]
+
+
+def _dcase2020(records: Sequence[Record]) -> list[Table]:
+    machines = [*MACHINES, *sorted({r.setting.machine for r in records} - set(MACHINES))]
+    header = [*machines, "mean"]
+    groups = [[Setting(name)] for name in machines] + [[Setting(name) for name in MACHINES]]
+    tables = []
+    for number, part, ids, usual, published in (
+        (2, "development", DEVELOPMENT_IDS, _DEVELOPMENT, DEVELOPMENT),
+        (3, "evaluation", EVALUATION_IDS, _EVALUATION, EVALUATION),
+    ):
+
+        def counts(
+            setting: Setting,
+            machine_id: str,
+            ids: Mapping[str, tuple[str, ...]] = ids,
+            usual: tuple[str, ...] = usual,
+        ) -> bool:
+            return machine_id in ids.get(setting.machine, usual)
+
+        title = f"of the DCASE 2020 {part} data"
+        toys = ("",) * (len(machines) - len(MACHINES))
+        tables += [
+            _table(
+                f"Table {number}: AUC (%) {title}",
+                header,
+                groups,
+                records,
+                "auc",
+                counts=counts,
+                published=published,
+                toys=toys,
+                parameters=number == 3,
+            ),
+            _table(f"pAUC (%) {title}", header, groups, records, "pauc", counts=counts),
+        ]
+    return tables
+
+
+def _table(
+    title: str,
+    columns: Sequence[str],
+    groups: Sequence[Sequence[Setting]],
+    records: Sequence[Record],
+    metric: Metric,
+    *,
+    counts: Counts = lambda _setting, _machine_id: True,
+    published: Sequence[PublishedRow] = (),
+    toys: Sequence[str] = (),
+    parameters: bool = False,
+) -> Table:
+    """Return a row for each published system, then one for each recipe and score; a column for each group."""
+    rows = []
+    for row in published:
+        cells = row.cells
+        cells[len(MACHINES) : len(MACHINES)] = toys
+        rows.append((row.system, *cells, *[row.complexity] * parameters))
+    recipes = list(dict.fromkeys(record.recipe for record in records))
+    for recipe in recipes:
+        own = [record for record in records if record.recipe == recipe]
+        for score in _scores(own):
+            cells = [_cell(own, score, group, metric, counts) for group in groups]
+            if any(cells):
+                rows.append((_label(recipe, score, own), *cells, *[_parameters(own)] * parameters))
+    header = ("", *columns, *["parameters"] * parameters)
+    return Table(title=title, header=header, rows=tuple(rows), notes=_table_notes(records, metric))
+
+
+def _table_notes(records: Sequence[Record], metric: Metric) -> tuple[str, ...]:
+    seeds = sorted({record.seed for record in records})
+    over = f"mean ± standard deviation over {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+    notes = [
+        f"offkey's rows: arithmetic mean over machine IDs, then types, {over}; "
+        "a mean is given where all of its parts are there"
+    ]
+    if metric == "auc" and any(ORACLE in record.figures for record in records):
+        notes.append(
+            "oracle: the combination that the test labels rank best by, chosen anew for each type; no result, but "
+            "what the paper's own choice may have been"
+        )
+    return tuple(notes)
+
+
+def _scores(records: Sequence[Record]) -> list[str]:
+    names = list(dict.fromkeys(name for record in records for name in record.figures))
+    if ANOMALY_SCORE in names and len(names) == 2:
+        return [ANOMALY_SCORE]  # a recipe with a single score: the two are one
+    return names
+
+
+def _label(recipe: str, score: str, records: Sequence[Record]) -> str:
+    if score == ANOMALY_SCORE:
+        choices = {record.combined for record in records}
+        what = "+".join(next(iter(choices))) if len(choices) == 1 else "chosen by normals"
+        return f"offkey {recipe}: anomaly_score ({what})"
+    return f"offkey {recipe}: {score}"
+
+
+def _cell(
+    records: Sequence[Record], score: str, group: Sequence[Setting], metric: Metric, counts: Counts
+) -> str:
+    """Return the mean over a group's settings, and over seeds; nothing where a setting is missing."""
+    seeds = sorted({record.seed for record in records})
+    values = []
+    for seed in seeds:
+        of_seed = {record.setting: record for record in records if record.seed == seed}
+        parts = [
+            _mean([f for f in of_seed[s].figures.get(score, ()) if counts(s, f.machine_id)], metric)
+            for s in group
+            if s in of_seed
+        ]
+        if len(parts) == len(group) and all(part is not None for part in parts):
+            values.append(float(np.mean([part for part in parts if part is not None])))
+    return _shown(values)
+
+
+def _mean(figures: Sequence[Figure], metric: Metric) -> float | None:
+    return float(np.mean([getattr(figure, metric) for figure in figures])) if figures else None
+
+
+def _shown(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    mean = f"{100 * np.mean(values):.2f}"
+    return f"{mean} ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else mean
+
+
+def _parameters(records: Sequence[Record]) -> str:
+    counts = sorted({record.parameters for record in records})
+    return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+
+
+def _each_id(records: Sequence[Record]) -> Table:
+    """Return a row for each machine ID: AUC and pAUC of each recipe's anomaly score and raw scores."""
+    columns = [
+        (recipe, score)
+        for recipe in dict.fromkeys(record.recipe for record in records)
+        for score in _scores([record for record in records if record.recipe == recipe])
+        if "+" not in score and score != ORACLE
+    ]
+    found: dict[tuple[Setting, str], dict[tuple[str, str], list[Figure]]] = {}
+    for record in records:
+        for score, figures in record.figures.items():
+            for figure in figures:
+                cells = found.setdefault((record.setting, figure.machine_id), {})
+                cells.setdefault((record.recipe, score), []).append(figure)
+    rows = []
+    for (setting, machine_id), cells in found.items():
+        first = next(iter(cells.values()))[0]
+        row = [f"{setting}, ID {machine_id}", str(first.normals), str(first.anomalies)]
+        for column in columns:
+            own = cells.get(column, [])
+            auc, pauc = _shown([f.auc for f in own]), _shown([f.pauc for f in own])
+            row.append(f"{auc}, {pauc}" if auc else "")
+        rows.append(tuple(row))
+    header = ("", "normals", "anomalies", *(f"{recipe}: {score}" for recipe, score in columns))
+    return Table(title="Each machine ID: AUC, pAUC (%)", header=header, rows=tuple(rows))
+
+
+def _cost(records: Sequence[Record]) -> Table:
+    """Return a row for each recipe and setting: clips, seconds, memory."""
+    rows = []
+    for key in dict.fromkeys((record.recipe, record.setting) for record in records):
+        own = [record for record in records if (record.recipe, record.setting) == key]
+        peaks = [record.peak_memory_bytes for record in own if record.peak_memory_bytes is not None]
+        rows.append(
+            (
+                f"{key[0]}, {key[1]}",
+                str(own[0].train_clips),
+                str(own[0].other_clips),
+                str(own[0].test_clips),
+                f"{np.median([record.fit_s for record in own]):.1f}",
+                f"{np.median([record.score_s for record in own]):.1f}",
+                f"{max(peaks) / 1e6:.0f}" if peaks else "",
+                _parameters(own),
+            )
+        )
+    header = (
+        "",
+        "training clips",
+        "of other types",
+        "test clips",
+        "fit s",
+        "score s",
+        "peak memory MB",
+        "parameters",
+    )
+    return Table(title="What it took: medians over seeds, the largest peak", header=header, rows=tuple(rows))

@@ -1,0 +1,133 @@
+"""`offkey bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from offkey.cli import console
+from offkey.cli.train import read_recipe
+from offkey.cli.training import TrainingDisplay
+from offkey.errors import ParameterError
+
+__all__ = ["bench"]
+
+
+def bench(
+    suite: Literal["mimii", "dcase2020"],
+    data: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(alias="-o")] = Path("bench"),
+    recipes: str = "paper,spectral",
+    seeds: int = 3,
+    machines: str | None = None,
+    snr_db: list[float] | None = None,
+    split: Literal["hitachi", "random75"] = "hitachi",
+    also: list[Path] | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    threads: int | None = None,
+    json: bool = False,
+) -> int:
+    """Make a paper's tables from your own copy of MIMII or DCASE 2020: every type, every score, several seeds.
+
+    Parameters
+    ----------
+    suite
+        `mimii` makes Table 1 of Zhang et al. (2023), `dcase2020` Tables 2 and 3 and the challenge's submission files.
+    data
+        The folder of the dataset, as its archives were unpacked. Part of it will do: what is missing is named.
+    out
+        A folder for detectors, scores and tables (`tables.md`, `figures.csv`, `results.json`). What is done there is
+        not done again: after an interruption the same command goes on.
+    recipes
+        What to compare, separated by commas: `paper`, `small`, `spectral`, or JSON files with recipes of your own.
+    seeds
+        How many times everything is trained, with the seeds 0, 1, 2 and so on.
+    machines
+        Only these machine types, separated by commas.
+    snr_db
+        MIMII: only these signal-to-noise ratios.
+    split
+        MIMII: which normals are kept for testing.
+    also
+        DCASE 2020: more parts, where they are not all in one folder.
+    device
+        Where networks are trained.
+    threads
+        How many threads the kernels use; all cores if not given.
+    json
+        Print all figures as JSON.
+    """
+    from offkey import benchmark
+    from offkey.benchmark.runs import Execution
+
+    with console.bars() as bars:
+        how = Execution(
+            device=device,
+            num_threads=threads,
+            on_progress=bars.counter("reading"),
+            on_event=_Display(bars),
+        )
+        chosen = [read_recipe(name.strip()) for name in recipes.split(",")]
+        types = None if machines is None else [name.strip() for name in machines.split(",")]
+        if suite == "mimii":
+            _refuse(suite, also=also)
+            made = benchmark.mimii(
+                data,
+                out=out,
+                recipes=chosen,
+                seeds=seeds,
+                machines=types,
+                snrs_db=snr_db,
+                split=split,
+                how=how,
+            )
+        else:
+            _refuse(suite, snr_db=snr_db, split=None if split == "hitachi" else split)
+            made = benchmark.dcase2020(
+                data, out=out, recipes=chosen, seeds=seeds, machines=types, also=also or (), how=how
+            )
+    console.result(made.to_json() if json else made.to_text())
+    console.note(f"tables written to {out / 'tables.md'}, figures to figures.csv and results.json beside it")
+    return 3 if made.failures else 0
+
+
+def _refuse(suite: str, **options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ParameterError(f"{name} = {value}: `offkey bench {suite}` has no such option")
+
+
+class _Display:
+    """A line for each run, and within a training the display of `offkey train`."""
+
+    def __init__(self, bars: console.Bars) -> None:
+        self._training = TrainingDisplay(bars)
+
+    def __call__(self, event: object) -> None:
+        from offkey.benchmark.figures import ANOMALY_SCORE
+        from offkey.benchmark.runs import RunEnded, RunStarted
+
+        match event:
+            case RunStarted():
+                console.note(f"run {event.number} of {event.runs}: {event.run}")
+            case RunEnded(record=None):
+                console.error(f"{event.run}: {event.error}")
+            case RunEnded(record=record) if record is not None:
+                figures = record.figures[ANOMALY_SCORE]
+                mean = (
+                    f"AUC {sum(f.auc for f in figures) / len(figures):.4f}"
+                    if figures
+                    else "no labels, no figures"
+                )
+                took = (
+                    "done before"
+                    if event.again
+                    else f"{record.fit_s:.1f} s to fit, {record.score_s:.1f} s to score"
+                )
+                console.note(f"    {mean}, mean over IDs ({took})")
+            case _:
+                self._training(event)
