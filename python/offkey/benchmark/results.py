@@ -47,8 +47,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
         return "\n\n".join(table.to_markdown() for table in self.tables())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data, the records as they are."""
-        return dict(msgspec.to_builtins(self))
+        """Return everything as plain data, as `to_json` writes it."""
+        return dict(msgspec.json.decode(msgspec.json.encode(self)))
 
     def to_json(self) -> str:
         """Return everything as JSON text."""

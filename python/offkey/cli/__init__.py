@@ -45,7 +45,7 @@ _EXAMPLES = {
     ),
     "bench": (
         "offkey bench dcase2020 dcase2020_task2 --recipes paper,spectral",
-        "offkey bench mimii mimii --machines fan --snr-db -6 --recipes spectral,small --seeds 5",
+        "offkey bench mimii mimii --machines fan --recipes spectral,small",
     ),
     "info": ("offkey info fan.offkey", "offkey info recordings --json"),
     "synth": (

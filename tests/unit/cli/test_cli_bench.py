@@ -1,0 +1,55 @@
+"""`offkey bench`."""
+
+import json
+
+import pytest
+
+
+def test_tables_go_to_stdout_and_files_and_progress_to_stderr(offkey, tree, tmp_path):
+    shown = offkey("bench", "dcase2020", tree, "--recipes", "spectral", "--seeds", "1")
+    assert shown.code == 0
+    assert shown.out.startswith("Table 2: AUC (%) of the DCASE 2020 development data\n")
+    assert "Table 3: AUC (%) of the DCASE 2020 evaluation data" in shown.out
+    assert "run 2 of 2: pump, recipe spectral, seed 0" in shown.err
+    assert shown.err.splitlines()[-1].startswith("tables written to bench/tables.md")
+    assert (tmp_path / "bench" / "tables.md").read_text().startswith("## Table 2: ")
+    again = offkey("bench", "dcase2020", tree, "--recipes", "spectral", "--seeds", "1")
+    assert again.out == shown.out
+    assert again.err.count("done before") == 2
+
+
+def test_json_and_recipes_of_ones_own(offkey, tree, tiny):
+    shown = offkey(
+        "bench", "dcase2020", tree, "-o", "b", "--recipes", f"spectral,{tiny}", "--seeds", "1",
+        "--machines", "fan", "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert shown.code == 0
+    made = json.loads(shown.out)
+    assert [record["recipe"] for record in made["records"]] == ["spectral", "tiny"]
+    assert "stage 1 (id, augmentation): 2 epochs" in shown.err
+
+
+def test_a_failed_run_makes_the_exit_code_3(offkey, own_tree):
+    next((own_tree / "fan" / "test").iterdir()).write_bytes(b"")
+    shown = offkey("bench", "dcase2020", own_tree, "--recipes", "spectral", "--seeds", "1")
+    assert shown.code == 3
+    assert "error: fan, recipe spectral, seed 0: 1 of 16 test clips cannot be scored" in shown.err
+    assert "Table 2" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dcase2020", "TREE", "--snr-db", "6"], "`offkey bench dcase2020` has no such option"),
+        (["dcase2020", "TREE", "--split", "random75"], "has no such option"),
+        (["mimii", "TREE", "--also", "TREE"], "`offkey bench mimii` has no such option"),
+        (["mimii", "TREE"], "no folder of an SNR"),
+        (["dcase2020", "nowhere"], "nowhere"),
+        (["dcase2020", "TREE", "--recipes", "papper"], "recipe 'papper'"),
+        (["dcase2021", "TREE"], "dcase2021"),
+    ],
+)
+def test_refused(offkey, tree, arguments, message):
+    shown = offkey("bench", *[str(tree) if a == "TREE" else a for a in arguments])
+    assert shown.code == 2
+    assert message in " ".join((shown.out + shown.err).split())
