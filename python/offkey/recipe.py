@@ -258,6 +258,14 @@ class Recipe(_Section, frozen=True):
             node[leaf] = msgspec.to_builtins(value)
         return self._convert(tree)
 
+    def of_training(self) -> Recipe:
+        """Return the part that decides on a network's weights: of the scoring only what is held out for it."""
+        scoring = Scoring(
+            holdout_fraction=self.scoring.holdout_fraction,
+            combine="select" if self.scoring.combine == "select" else "mean",
+        )
+        return msgspec.structs.replace(self, name="training", spectral=None, scoring=scoring)
+
     def to_json(self) -> str:
         """Return the recipe as JSON, every default written out."""
         return msgspec.json.format(msgspec.json.encode(self)).decode()

@@ -47,3 +47,17 @@ def test_replace_changes_what_is_named_and_nothing_else():
     assert changed.training.augmentation.snr_db == (0.0, 3.0)
     back = changed.replace(name="paper", training__augmentation=Augmentation())
     assert back == Recipe.named("paper")
+
+
+def test_what_decides_on_a_network_is_told_from_what_does_not():
+    small = Recipe.named("small")
+    same = small.replace(name="x", scoring__a_arc="prob", scoring__quantile=0.5, scoring__covariance="oas")
+    assert same.of_training() == small.of_training()
+    for change in (
+        {"scoring__holdout_fraction": 0.3},
+        {"scoring__combine": "select"},
+        {"features__n_mels": 64},
+        {"training__stage1_epochs": 1},
+        {"network__kernel_size": 31},
+    ):
+        assert small.replace(**change).of_training() != small.of_training()

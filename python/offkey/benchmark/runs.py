@@ -95,9 +95,16 @@ class Run:
         """Return a hash of the test labels."""
         return _hash(self.data.test.labels.tolist())
 
+    def training(self) -> str:
+        """Return a hash of all that decides on the network's weights."""
+        return _hash([self.recipe.of_training().to_json(), self.seed, self._clips()])
+
     def _key(self) -> str:
         """Return a hash of all that decides on the detector and its scores; labels of test clips do not."""
-        clips = [
+        return _hash([self.recipe.to_json(), self.seed, self._clips()])
+
+    def _clips(self) -> list[tuple[object, ...]]:
+        return [
             (
                 os.path.relpath(c.path, self.root),
                 c.path.stat().st_size,
@@ -107,7 +114,6 @@ class Run:
             )
             for c in self.data.clips
         ]
-        return _hash([self.recipe.to_json(), self.seed, clips])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +122,9 @@ class Execution:
 
     device: str = "auto"
     num_threads: int | None = None
+    trainings: Path | None = None
+    """A folder for the checkpoints of networks, which stay there: recipes that differ in nothing but name and scoring
+    then share one training. None: each run has its own, until it is done."""
     on_progress: Callable[[int, int], None] | None = None
     """Called with (done, total) recordings while they are read."""
     on_event: Callable[[Any], None] | None = None
@@ -169,11 +178,12 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
     folder = run.folder(out)
     folder.mkdir(parents=True, exist_ok=True)
     done = _done(folder)
+    checkpoint = _checkpoint(run, folder, how)
     if done is not None:
         return (done if done.labels == run.labels() else _with_new_figures(run, folder, done)), True
     with PeakMemory() as memory:
         started = time.perf_counter()
-        detector = _fitted(run, folder, how)
+        detector = _fitted(run, folder, checkpoint, how)
         fitted = time.perf_counter()
         scores = detector.score(
             _without_labels(run.data.test),
@@ -203,17 +213,26 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
         notes=detector.notes,
     )
     _keep(folder, record)
-    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    if how.trainings is None and checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     return record, False
 
 
-def _fitted(run: Run, folder: Path, how: Execution) -> Detector:
+def _checkpoint(run: Run, folder: Path, how: Execution) -> Path | None:
+    if run.recipe.network is None:
+        return None
+    return (
+        folder / _CHECKPOINT if how.trainings is None else how.trainings / f"{run.training()[:16]}.checkpoint"
+    )
+
+
+def _fitted(run: Run, folder: Path, checkpoint: Path | None, how: Execution) -> Detector:
     detector = Detector(run.recipe).fit(
         run.data,
         seed=run.seed,
         device=how.device,
         num_threads=how.num_threads,
-        checkpoint=folder / _CHECKPOINT if run.recipe.network else None,
+        checkpoint=checkpoint,
         on_progress=how.on_progress,
         on_event=how.on_event,
     )

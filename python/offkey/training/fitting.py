@@ -240,7 +240,7 @@ def _checkpoint(
     return Checkpoint(
         path,
         {
-            "recipe": recipe.to_json(),
+            "recipe": recipe.of_training().to_json(),
             "seed": str(seed),
             "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
         },

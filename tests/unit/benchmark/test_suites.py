@@ -243,3 +243,20 @@ def test_a_folder_of_another_layout_is_refused(tmp_path, dcase):
         benchmark.mimii(dcase, out=tmp_path / "out", recipes=[SPECTRAL])
     with pytest.raises(FileNotFoundError):
         benchmark.dcase2020(tmp_path / "nowhere", out=tmp_path / "out", recipes=[SPECTRAL])
+
+
+def test_recipes_that_differ_in_scoring_alone_share_a_training(dcase, tmp_path):
+    from offkey.training.events import EpochEnded
+
+    events = []
+    how = Execution(trainings=tmp_path / "trainings", on_event=events.append)
+    options = {"out": tmp_path / "shared", "seeds": 1, "machines": ["fan"]}
+    other = TINY.replace(name="other", scoring__a_arc="prob", scoring__covariance="oas")
+    shared = benchmark.dcase2020(dcase, recipes=[TINY, other], how=how, **options)
+    assert sum(isinstance(event, EpochEnded) for event in events) == 3
+    alone = benchmark.dcase2020(dcase, recipes=[TINY, other], **(options | {"out": tmp_path / "alone"}))
+    assert [r.figures for r in shared.records] == [r.figures for r in alone.records]
+    assert shared.records[0].figures != shared.records[1].figures
+    third = TINY.replace(name="third", network__kernel_size=31)
+    benchmark.dcase2020(dcase, recipes=[third], how=how, **options)
+    assert sum(isinstance(event, EpochEnded) for event in events) == 6
