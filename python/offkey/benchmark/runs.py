@@ -122,6 +122,8 @@ class Execution:
 
     device: str = "auto"
     num_threads: int | None = None
+    jobs: int = 1
+    """How many runs at a time, each in a process of its own with its share of the cores."""
     trainings: Path | None = None
     """A folder for the checkpoints of networks, which stay there: recipes that differ in nothing but name and scoring
     then share one training. None: each run has its own, until it is done."""

@@ -11,12 +11,13 @@ from typing import Literal
 from offkey import datasets
 from offkey.benchmark.published import MACHINES, SNRS_DB
 from offkey.benchmark.results import Benchmark
-from offkey.benchmark.runs import Execution, Record, Run, RunEnded, RunStarted, Setting, execute
+from offkey.benchmark.runs import Execution, Record, Run, Setting
+from offkey.benchmark.schedule import outcomes
 from offkey.datasets import Dataset
 from offkey.datasets.dcase import EVAL_LIST
 from offkey.datasets.mimii import Split, snr_folders, types_at
 from offkey.datasets.paths import existing_folder
-from offkey.errors import DatasetError, OffkeyError, ParameterError
+from offkey.errors import DatasetError, ParameterError
 from offkey.evaluation import submission
 from offkey.recipe import Recipe
 
@@ -187,20 +188,26 @@ def _benchmark(
     out.mkdir(parents=True, exist_ok=True)
     records: list[Record] = []
     failures: list[str] = []
-    tell = how.on_event or (lambda _event: None)
-    for number, run in enumerate(runs, 1):
-        tell(RunStarted(run=run, number=number, runs=len(runs)))
-        record, again, error = None, False, None
-        try:
-            record, again = execute(run, out, how)
-            records.append(record)
-        except (OffkeyError, OSError) as caught:
-            error = str(caught)
-            failures.append(f"{run}: {error}")
-        tell(RunEnded(run=run, number=number, runs=len(runs), record=record, again=again, error=error))
+    made = Benchmark(suite=suite, records=(), missing=missing, failures=(), runs=len(runs))
+    for ended in outcomes(runs, out, how):
+        if ended.record is not None:
+            records.append(ended.record)
+        else:
+            failures.append(f"{ended.run}: {ended.error}")
         # The tables are there, and grow, from the first run on.
         made = Benchmark(
-            suite=suite, records=tuple(records), missing=missing, failures=tuple(failures), runs=len(runs)
+            suite=suite,
+            records=_ordered(records, runs),
+            missing=missing,
+            failures=tuple(failures),
+            runs=len(runs),
         )
         made.write(out)
     return made
+
+
+def _ordered(records: Sequence[Record], runs: Sequence[Run]) -> tuple[Record, ...]:
+    """Return the records in the order of the runs, however they ended."""
+    by_run = {(record.setting, record.recipe, record.seed): record for record in records}
+    keys = [(run.setting, run.recipe.name, run.seed) for run in runs]
+    return tuple(by_run[key] for key in keys if key in by_run)

@@ -29,6 +29,7 @@ def bench(
     also: list[Path] | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     threads: int | None = None,
+    jobs: int = 1,
     json: bool = False,
 ) -> int:
     """Make a paper's tables from your own copy of MIMII or DCASE 2020: every type, every score, several seeds.
@@ -57,7 +58,10 @@ def bench(
     device
         Where networks are trained.
     threads
-        How many threads the kernels use; all cores if not given.
+        How many threads the kernels of a run use; if not given, all cores, shared by the jobs.
+    jobs
+        How many trainings at a time, in processes of their own: the four types side by side on a GPU that one does
+        not fill.
     json
         Print all figures as JSON.
     """
@@ -68,6 +72,7 @@ def bench(
         how = Execution(
             device=device,
             num_threads=threads,
+            jobs=jobs,
             on_progress=bars.counter("reading"),
             on_event=_Display(bars),
         )

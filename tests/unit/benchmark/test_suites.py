@@ -260,3 +260,22 @@ def test_recipes_that_differ_in_scoring_alone_share_a_training(dcase, tmp_path):
     third = TINY.replace(name="third", network__kernel_size=31)
     benchmark.dcase2020(dcase, recipes=[third], how=how, **options)
     assert sum(isinstance(event, EpochEnded) for event in events) == 6
+
+
+def test_runs_side_by_side_give_the_same(own_dcase, tmp_path):
+    next((own_dcase / "dev_data" / "pump" / "test").iterdir()).write_bytes(b"RIFF")
+    recipes = [SPECTRAL, SPECTRAL.replace(name="unchecked", spectral__check=False)]
+    events = []
+    how = Execution(jobs=2, on_event=events.append)
+    two = benchmark.dcase2020(own_dcase, out=tmp_path / "two", recipes=recipes, seeds=1, how=how)
+    one = benchmark.dcase2020(own_dcase, out=tmp_path / "one", recipes=recipes, seeds=1)
+    assert len(two.records) == len(two.failures) == 2
+    assert [r.figures for r in two.records] == [r.figures for r in one.records]
+    assert sorted(two.failures) == sorted(one.failures)
+    assert sorted(event.number for event in events) == [1, 2, 3, 4]
+
+
+def test_jobs_that_would_write_one_file_are_refused(dcase, tmp_path):
+    for how in (Execution(jobs=0), Execution(jobs=2, trainings=tmp_path / "t")):
+        with pytest.raises(ParameterError, match=f"jobs = {how.jobs}"):
+            benchmark.dcase2020(dcase, out=tmp_path / "out", recipes=[SPECTRAL], how=how)
