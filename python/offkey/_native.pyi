@@ -18,6 +18,7 @@ __all__ = [
     "__version__",
     "audio_info",
     "augment_logmels",
+    "bfloat16_in_hardware",
     "clip_statistics",
     "counts_from",
     "fade",
@@ -41,6 +42,7 @@ __all__ = [
 __version__: str
 DEBUG_BUILD: bool
 
+def bfloat16_in_hardware() -> bool: ...
 def counts_from(
     values: NDArray[np.float64], thresholds: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...

@@ -82,7 +82,10 @@ class Detector:
         *,
         seed: int = 0,
         device: str = "auto",
+        precision: str = "auto",
+        compile: bool = False,  # noqa: A002
         num_threads: int | None = None,
+        cache: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
         on_event: Callable[[Any], None] | None = None,
@@ -97,8 +100,16 @@ class Detector:
             Every random choice follows from it.
         device
             `auto`, `cpu` or `cuda`, for the network.
+        precision
+            What the network is trained with: `float32`, `bfloat16` (weights and losses stay float32), or `auto`:
+            bfloat16 where the device multiplies in it by itself.
+        compile
+            Put the network through `torch.compile` while it trains.
         num_threads
             Threads of the kernels; all cores if None. The result does not depend on it.
+        cache
+            A folder where the decoded training clips are kept for the next fit; see `offkey.datasets.cache`. Worth it
+            where decoding takes long: many channels, another rate, a slow disk.
         checkpoint
             A file that the network writes after each epoch; a fit that was interrupted goes on from it.
         on_progress
@@ -124,8 +135,14 @@ class Detector:
         TrainingError
             If the checkpoint is of another training, or there is nothing for the network to learn.
         """
-        network = self._check(data, seed=seed, device=device, checkpoint=checkpoint)
-        clips = inputs.training(self.recipe, data, num_threads=num_threads, on_progress=on_progress)
+        network = self._check(data, seed=seed, device=device, precision=precision, checkpoint=checkpoint)
+        clips = inputs.training(
+            self.recipe,
+            data,
+            num_threads=num_threads,
+            cache=None if cache is None else Path(cache),
+            on_progress=on_progress,
+        )
         models: dict[str, InlierModel] = {}
         if self.recipe.spectral:
             # Its matrices are small: the threads of a BLAS would wait for each other longer than they compute,
@@ -148,6 +165,8 @@ class Detector:
                 recipe=self.recipe,
                 seed=seed,
                 device=device,
+                precision=precision,
+                compile=compile,
                 num_threads=num_threads,
                 checkpoint=Path(checkpoint) if checkpoint is not None else None,
                 on_event=on_event or ignore,
@@ -162,7 +181,13 @@ class Detector:
         return self
 
     def _check(
-        self, data: object, *, seed: int, device: str, checkpoint: str | os.PathLike[str] | None
+        self,
+        data: object,
+        *,
+        seed: int,
+        device: str,
+        precision: str,
+        checkpoint: str | os.PathLike[str] | None,
     ) -> Any | None:
         """Refuse before any decoding what cannot end well; return the network's class if there is one."""
         if not isinstance(data, Dataset | LogMelArrays):
@@ -179,7 +204,12 @@ class Detector:
                 )
             return None
         network = _model_class("network")  # a missing torch is said at once
-        network.check(self.recipe, device=device, checkpoint=Path(checkpoint) if checkpoint else None)
+        network.check(
+            self.recipe,
+            device=device,
+            precision=precision,
+            checkpoint=Path(checkpoint) if checkpoint else None,
+        )
         return network
 
     def score(

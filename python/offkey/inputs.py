@@ -16,6 +16,7 @@ import numpy as np
 
 from offkey.audio import info, read_batch
 from offkey.datasets import Clips, Dataset, LogMelArrays
+from offkey.datasets.cache import DecodedClips, decoded
 from offkey.errors import ArrayError, DatasetError
 from offkey.features import ClipStatistics, LogMel, clip_statistics
 from offkey.recipe import Features, Recipe
@@ -91,9 +92,12 @@ def training(
     data: Dataset | LogMelArrays,
     *,
     num_threads: int | None = None,
+    cache: Path | None = None,
     on_progress: Progress | None = None,
 ) -> Training:
     """Return the training clips of a dataset, those left out that cannot be read.
+
+    With `cache`, a folder, recordings are decoded once and kept there (see `offkey.datasets.cache`).
 
     Raises
     ------
@@ -107,12 +111,13 @@ def training(
         data,
         needs_others=recipe.network is not None,
         num_threads=num_threads,
+        cache=cache,
         on_progress=on_progress,
     )
 
 
 class AudioTraining:
-    """Recordings, decoded when they are needed: a set of any size fits in memory."""
+    """Recordings, decoded when they are needed or taken from a cache: a set of any size fits in memory."""
 
     def __init__(
         self,
@@ -121,33 +126,31 @@ class AudioTraining:
         *,
         needs_others: bool,
         num_threads: int | None,
+        cache: Path | None,
         on_progress: Progress | None,
     ) -> None:
         self._features = features
-        logmel = LogMel.from_recipe(features, num_threads=num_threads)
         own, others = data.train, data.others if needs_others else Clips()
         every = own + others
-        parts: list[ClipStatistics] = []
-        errors: dict[int, str] = {}
-        for start in range(0, len(every), _CHUNK):
-            part, failed = logmel.statistics_from_files(
-                every.paths[start : start + _CHUNK], channel=features.channel, on_error="collect"
-            )
-            parts.append(part)
-            errors |= {start + i: str(error) for i, error in failed.items()}
-            if on_progress:
-                on_progress(min(start + _CHUNK, len(every)), len(every))
+        logmel = LogMel.from_recipe(features, num_threads=num_threads)
+        clips: _Decoding | DecodedClips
+        if cache is None:
+            clips = _Decoding(every.paths, features, num_threads)
+            statistics, errors = _statistics_of_files(logmel, every.paths, features, on_progress)
+        else:
+            clips = _from_cache(every, features, cache, num_threads, on_progress)
+            statistics, errors = _statistics_of_samples(logmel, clips), clips.errors
         kept = [i for i in range(len(own)) if i not in errors]
         if not kept:
             raise DatasetError(
                 f"machine type {data.machine!r}: none of its {len(own)} normal training clips can be read: "
                 + "; ".join(list(errors.values())[:3] + ["..."] * (len(own) > 3))
             )
-        self._statistics = ClipStatistics(
-            *(np.concatenate(columns)[kept] for columns in zip(*parts, strict=True))
-        )
-        self._own = own.take(kept)
-        self._others = others.take([i for i in range(len(others)) if len(own) + i not in errors])
+        kept_others = [i for i in range(len(others)) if len(own) + i not in errors]
+        self._statistics = ClipStatistics(*(column[kept] for column in statistics))
+        self._own, self._others = own.take(kept), others.take(kept_others)
+        self._own_samples = clips.take(kept)
+        self._other_samples = clips.take([len(own) + i for i in kept_others])
         self.machine_ids = tuple(c.machine_id or "?" for c in self._own)
         self.groups = tuple(self._own.groups)
         self.unread = tuple(errors.values())
@@ -161,10 +164,10 @@ class AudioTraining:
         """Return the arguments of `offkey.training.data.TrainingClips`."""
         return {
             "inputs": "audio",
-            "clips": _Decoded(self._own.paths, self._features),
+            "clips": self._own_samples,
             "machine_ids": self.machine_ids,
             "groups": self.groups,
-            "others": _Decoded(self._others.paths, self._features),
+            "others": self._other_samples,
             "other_types": tuple(c.machine_type for c in self._others),
             "other_groups": tuple(self._others.groups),
         }
@@ -217,24 +220,89 @@ class ArrayTraining:
         }
 
 
-class _Decoded(Sequence[np.ndarray]):
+class _Decoding(Sequence[np.ndarray]):
     """Recordings as a sequence that decodes on access; decoding is far faster than a training step."""
 
-    def __init__(self, paths: Sequence[Path], features: Features) -> None:
+    def __init__(self, paths: Sequence[Path], features: Features, num_threads: int | None) -> None:
         self._paths = paths
         self._features = features
+        self._num_threads = num_threads
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]  # no slices
+        return self.gather([index])[0]
+
+    def gather(self, positions: Sequence[int]) -> list[np.ndarray]:
+        """Return some of the recordings, decoded side by side."""
         batch = read_batch(
-            [self._paths[index]],
+            [self._paths[i] for i in positions],
             sample_rate=self._features.sample_rate,
             channel=self._features.channel,
-            num_threads=1,
+            num_threads=self._num_threads,
         )
-        return batch[0]
+        return list(batch)
+
+    def take(self, positions: Sequence[int]) -> _Decoding:
+        """Return some of the recordings as a sequence of the same kind."""
+        return _Decoding([self._paths[i] for i in positions], self._features, self._num_threads)
+
+
+def _statistics_of_files(
+    logmel: LogMel, paths: Sequence[Path], features: Features, on_progress: Progress | None
+) -> tuple[ClipStatistics, dict[int, str]]:
+    """Return each file's statistics, and which files cannot be read, and why."""
+    parts: list[ClipStatistics] = []
+    errors: dict[int, str] = {}
+    for start in range(0, len(paths), _CHUNK):
+        part, failed = logmel.statistics_from_files(
+            paths[start : start + _CHUNK], channel=features.channel, on_error="collect"
+        )
+        parts.append(part)
+        errors |= {start + i: str(error) for i, error in failed.items()}
+        if on_progress:
+            on_progress(min(start + _CHUNK, len(paths)), len(paths))
+    return _joined(parts), errors
+
+
+def _statistics_of_samples(logmel: LogMel, clips: DecodedClips) -> ClipStatistics:
+    """Return each clip's statistics; those of a clip without samples are of silence and not used."""
+    silence = np.zeros(logmel.n_fft, dtype=np.float32)
+    parts = [
+        logmel.statistics(
+            [
+                silence if i in clips.errors else clips[i]
+                for i in range(start, min(start + _CHUNK, len(clips)))
+            ]
+        )
+        for start in range(0, len(clips), _CHUNK)
+    ]
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[ClipStatistics]) -> ClipStatistics:
+    return ClipStatistics(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _from_cache(
+    clips: Clips, features: Features, folder: Path, num_threads: int | None, on_progress: Progress | None
+) -> DecodedClips:
+    """Return the clips decoded, each machine type from a cache of its own, which other detectors share."""
+    found = DecodedClips([], {})
+    order: list[int] = []
+    for machine_type in dict.fromkeys(clip.machine_type for clip in clips):
+        own = [i for i, clip in enumerate(clips) if clip.machine_type == machine_type]
+        found = found + decoded(
+            [clips[i].path for i in own],
+            folder=folder,
+            sample_rate=features.sample_rate,
+            channel=features.channel,
+            num_threads=num_threads,
+            on_progress=on_progress,
+        )
+        order += own
+    return found.take(np.argsort(order).tolist())
 
 
 # ----------------------------------------------------------------------------------------------- scoring

@@ -118,10 +118,14 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How runs are executed; none of it changes their result but the device, in the last digits."""
+    """How runs are executed; none of it changes their result but device and precision, within noise."""
 
     device: str = "auto"
+    precision: str = "auto"
+    compile: bool = False
     num_threads: int | None = None
+    cache: Path | None = None
+    """A folder for decoded training clips (see `offkey.datasets.cache`)."""
     jobs: int = 1
     """How many runs at a time, each in a process of its own with its share of the cores."""
     trainings: Path | None = None
@@ -233,7 +237,10 @@ def _fitted(run: Run, folder: Path, checkpoint: Path | None, how: Execution) -> 
         run.data,
         seed=run.seed,
         device=how.device,
+        precision=how.precision,
+        compile=how.compile,
         num_threads=how.num_threads,
+        cache=how.cache,
         checkpoint=checkpoint,
         on_progress=how.on_progress,
         on_event=how.on_event,

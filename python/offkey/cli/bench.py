@@ -28,7 +28,10 @@ def bench(
     split: Literal["hitachi", "random75"] = "hitachi",
     also: list[Path] | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    compile: bool = False,  # noqa: A002
     threads: int | None = None,
+    cache: Path | None = None,
     jobs: int = 1,
     json: bool = False,
 ) -> int:
@@ -57,8 +60,15 @@ def bench(
         DCASE 2020: more parts, where they are not all in one folder.
     device
         Where networks are trained.
+    precision
+        What networks are trained with; `auto` is bfloat16 where the device multiplies in it by itself.
+    compile
+        Put networks through torch.compile while they train.
     threads
         How many threads the kernels of a run use; if not given, all cores, shared by the jobs.
+    cache
+        A folder where decoded training clips are kept, mapped into memory by all runs: worth it for MIMII, whose
+        files have eight channels.
     jobs
         How many trainings at a time, in processes of their own: the four types side by side on a GPU that one does
         not fill.
@@ -71,7 +81,10 @@ def bench(
     with console.bars() as bars:
         how = Execution(
             device=device,
+            precision=precision,
+            compile=compile,
             num_threads=threads,
+            cache=cache,
             jobs=jobs,
             on_progress=bars.counter("reading"),
             on_event=_Display(bars),

@@ -12,9 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from offkey import ranks
+
 __all__ = ["Bars", "bars", "error", "note", "print_json", "result", "stderr", "warn"]
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+# Of torchrun's processes the first speaks for all; errors are told by each.
+_notes = Console(stderr=True, highlight=False, soft_wrap=True, quiet=ranks.rank() > 0)
 
 
 def result(text: str) -> None:
@@ -29,7 +33,7 @@ def print_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """Say something that is not the result, on stderr."""
-    stderr.print(Text(_printable(text)))
+    _notes.print(Text(_printable(text)))
 
 
 def error(text: str) -> None:
@@ -39,7 +43,7 @@ def error(text: str) -> None:
 
 def warn(text: str) -> None:
     """Say what a user should know, on stderr."""
-    stderr.print(Text.assemble(("note: ", "bold yellow"), _printable(text)))
+    _notes.print(Text.assemble(("note: ", "bold yellow"), _printable(text)))
 
 
 def _printable(text: str) -> str:
@@ -94,5 +98,6 @@ def bars() -> Iterator[Bars]:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
+    shown = stderr.is_terminal and ranks.rank() == 0
+    with Progress(*columns, console=stderr, transient=True, disable=not shown) as progress:
         yield Bars(progress)

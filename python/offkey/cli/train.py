@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from offkey import datasets
+from offkey import datasets, ranks
 from offkey.cli import console
 from offkey.cli.training import TrainingDisplay
 from offkey.detector import Detector
-from offkey.errors import RecipeError
+from offkey.errors import ParameterError, RecipeError
 from offkey.files import check_writable
 from offkey.recipe import RECIPES, Recipe
 
@@ -36,8 +36,13 @@ def train(
     test_fraction: float = 0.0,
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    compile: bool = False,  # noqa: A002
     threads: int | None = None,
+    cache: Path | None = None,
     checkpoint: Path | None = None,
+    metrics: Path | None = None,
+    tensorboard: Path | None = None,
     json: bool = False,
 ) -> int:
     """Learn how a type of machine sounds when it works, from normal recordings.
@@ -72,17 +77,31 @@ def train(
     seed
         Every random choice follows from it.
     device
-        Where the network is trained.
+        Where the network is trained. For several GPUs: `torchrun --nproc-per-node 4 -m offkey train ...`.
+    precision
+        What the network is trained with; `auto` is bfloat16 where the device multiplies in it by itself, with weights
+        and losses in float32.
+    compile
+        Put the network through torch.compile while it trains: a slow start, for faster steps on a GPU.
     threads
         How many threads the kernels use; all cores if not given.
+    cache
+        A folder where decoded recordings are kept for the next training: worth it where decoding takes long (many
+        channels, another sample rate, a slow disk).
     checkpoint
         A file that keeps the state of the network's training: the same command goes on from it after an
         interruption.
+    metrics
+        A file that gets a line of JSON for each epoch of the network: losses, steps per second, time left.
+    tensorboard
+        A folder for TensorBoard's logs of the same; needs the package tensorboard.
     json
         Print a description of the detector as JSON.
     """
     check_writable(out)
     detector = Detector(read_recipe(recipe))
+    if detector.recipe.network is None and (metrics or tensorboard):
+        raise ParameterError(f"recipe {recipe!r} trains no network whose losses could be written")
     dataset = datasets.load(
         data,
         layout=layout,
@@ -100,11 +119,16 @@ def train(
             dataset,
             seed=seed,
             device=device,
+            precision=precision,
+            compile=compile,
             num_threads=threads,
+            cache=cache,
             checkpoint=checkpoint,
             on_progress=bars.counter("reading"),
-            on_event=TrainingDisplay(bars),
+            on_event=observer(bars, metrics, tensorboard) if detector.recipe.network else None,
         )
+    if ranks.rank():
+        return 0  # the first of torchrun's processes writes and speaks
     detector.save(out)
     for text in detector.notes:
         console.warn(text)
@@ -112,6 +136,21 @@ def train(
     if json:
         console.print_json(detector.describe())
     return 3 if detector.unread else 0
+
+
+def observer(bars: console.Bars, metrics: Path | None, tensorboard: Path | None) -> Callable[[Any], None]:
+    """Return what is told of a network's training: the display, and what writes its losses where that is asked for.
+
+    Of torchrun's processes only the first is to write.
+    """
+    from offkey.training.events import ignore, several
+    from offkey.training.metrics import MetricsFile, TensorBoard
+
+    if ranks.rank():
+        return ignore
+    writers = [MetricsFile(metrics)] if metrics else []
+    boards = [TensorBoard(tensorboard)] if tensorboard else []
+    return several(TrainingDisplay(bars), *writers, *boards)
 
 
 @contextmanager

@@ -32,7 +32,10 @@ class TrainingDisplay:
             case events.StepEnded() if self._task is not None:
                 self._bars.update(self._task, (event.epoch - 1) * self._steps_per_epoch + event.step)
             case events.EpochEnded() if self._task is not None:
-                state = f"epoch {event.epoch}/{event.epochs}, loss {event.losses['total']:.3f}"
+                state = (
+                    f"epoch {event.epoch}/{event.epochs}, loss {event.losses['total']:.3f}, "
+                    f"{event.steps_per_s:.3g} steps/s, {_time(event.eta_s)} to the end"
+                )
                 self._bars.update(self._task, event.epoch * self._steps_per_epoch, state=state)
                 if event.epoch == event.epochs:
                     self._bars.remove(self._task)
@@ -45,3 +48,9 @@ class TrainingDisplay:
 def _shown(losses: Mapping[str, float]) -> str:
     parts = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if name != "total")
     return f"loss {losses['total']:.3f} ({parts})"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

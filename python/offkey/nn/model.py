@@ -100,14 +100,19 @@ class Model(nn.Module):
     def embed(self, logmels: Tensor) -> Tensor:
         """Return the embeddings ``(clips, embedding_dim)`` of log-Mels ``(clips, n_mels, frames)`` in dB."""
         x = (logmels.transpose(1, 2) - self.mean) * self.gain
-        return self.embedding(self.norm(self.pooling(self.encoder(x))))  # type: ignore[no-any-return]
+        pooled = self.pooling(self.encoder(x))
+        with torch.autocast(pooled.device.type, enabled=False):  # a cosine needs more than bfloat16's 8 bits
+            return self.embedding(self.norm(pooled))  # type: ignore[no-any-return]
 
     def forward(self, logmels: Tensor) -> Outputs:
         """Return embedding and heads for log-Mels ``(clips, n_mels, frames)`` in dB."""
         embedding = self.embed(logmels)
-        return Outputs(
-            embedding=embedding,
-            cosine=None if self.id_head is None else self.id_head(embedding),
-            type_logit=None if self.type_head is None else self.type_head(embedding).squeeze(1),
-            augmentation_logits=None if self.augmentation_head is None else self.augmentation_head(embedding),
-        )
+        with torch.autocast(embedding.device.type, enabled=False):
+            return Outputs(
+                embedding=embedding,
+                cosine=None if self.id_head is None else self.id_head(embedding),
+                type_logit=None if self.type_head is None else self.type_head(embedding).squeeze(1),
+                augmentation_logits=None
+                if self.augmentation_head is None
+                else self.augmentation_head(embedding),
+            )

@@ -53,7 +53,7 @@ class AudioSource:
 
     def clean(self, indices: np.ndarray) -> list[np.ndarray]:
         """Return whole clips as they are (see `ClipSource`)."""
-        return _finite(self._logmel.each([self._clips[i] for i in indices.tolist()]), indices)
+        return _finite(self._logmel.each(self._clips.gather(indices)), indices)
 
     def augmented(
         self, indices: np.ndarray, occurrences: np.ndarray, *, epoch: int
@@ -61,8 +61,10 @@ class AudioSource:
         """Return augmented crops (see `ClipSource`)."""
         crops = np.stack(
             [
-                crop(self._clips[i], self._samples, seed=derived_seed(self._seed, _CROP, epoch, i, n))
-                for i, n in zip(indices.tolist(), occurrences.tolist(), strict=True)
+                crop(clip, self._samples, seed=derived_seed(self._seed, _CROP, epoch, i, n))
+                for clip, i, n in zip(
+                    self._clips.gather(indices), indices.tolist(), occurrences.tolist(), strict=True
+                )
             ]
         )
         made = self._augmenter(crops, seed=self._seed, epoch=epoch, clips=indices, occurrences=occurrences)
@@ -83,12 +85,19 @@ class LogMelSource:
         longest = (
             round(recipe.training.clip_seconds * recipe.features.sample_rate / recipe.features.hop_length) + 1
         )
-        self._frames = min(longest, self._clip(0).shape[1])
+        self._frames = min(longest, self.clean(np.zeros(1, dtype=np.int64))[0].shape[1])
         self.classes = logmel_classes(self._augmentation)
 
     def clean(self, indices: np.ndarray) -> list[np.ndarray]:
         """Return whole clips as they are (see `ClipSource`)."""
-        return _finite([self._clip(i) for i in indices.tolist()], indices)
+        logmels = self._clips.gather(indices)
+        for logmel, index in zip(logmels, indices.tolist(), strict=True):
+            if logmel.shape[0] != self._n_mels:
+                raise ArrayError(
+                    f"log-Mel of clip {index}: given shape {logmel.shape}; expected (n_mels, frames) with "
+                    f"the recipe's features.n_mels = {self._n_mels}"
+                )
+        return _finite(logmels, indices)
 
     def augmented(
         self, indices: np.ndarray, occurrences: np.ndarray, *, epoch: int
@@ -96,12 +105,14 @@ class LogMelSource:
         """Return masked crops (see `ClipSource`)."""
         crops = np.stack(
             [
-                crop(self._clip(i), self._frames, seed=derived_seed(self._seed, _CROP, epoch, i, n))
-                for i, n in zip(indices.tolist(), occurrences.tolist(), strict=True)
+                crop(clip, self._frames, seed=derived_seed(self._seed, _CROP, epoch, i, n))
+                for clip, i, n in zip(
+                    self.clean(indices), indices.tolist(), occurrences.tolist(), strict=True
+                )
             ]
         )
         made = augment_logmel(
-            _finite(crops, indices),
+            crops,
             self._augmentation,
             seed=self._seed,
             epoch=epoch,
@@ -110,16 +121,6 @@ class LogMelSource:
             num_threads=self._num_threads,
         )
         return made.logmels, made.classes
-
-    def _clip(self, index: int) -> np.ndarray:
-        logmel = self._clips[index]
-        if logmel.shape[0] != self._n_mels:
-            raise ArrayError(
-                f"log-Mel of clip {index}: given shape {logmel.shape}; expected (n_mels, frames) with "
-                "the recipe's "
-                f"features.n_mels = {self._n_mels}"
-            )
-        return logmel
 
 
 def source_of(

@@ -50,16 +50,31 @@ class TrainingClips:
                     f"training clips: {len(clips)} {name}, but {given} labels and groups for them"
                 )
 
-    def __getitem__(self, index: int) -> np.ndarray:
-        """Return a clip by its position, those of other types after those of the target type.
+    def gather(self, positions: np.ndarray) -> list[np.ndarray]:
+        """Return clips by their positions, those of other types after those of the target type.
+
+        A sequence with a method `gather` of its own, as one that decodes has, is asked for all of them at once.
 
         Raises
         ------
         ArrayError
-            If it is empty or has the wrong number of dimensions.
+            If one is empty or has the wrong number of dimensions.
         """
+        first = len(self.clips)
+        found: dict[int, np.ndarray] = {}
+        for clips, offset, wanted in (
+            (self.clips, 0, positions[positions < first]),
+            (self.others, first, positions[positions >= first]),
+        ):
+            places = (wanted - offset).tolist()
+            gather = getattr(clips, "gather", None)
+            arrays = gather(places) if gather is not None and places else [clips[i] for i in places]
+            found |= dict(zip(wanted.tolist(), arrays, strict=True))
+        return [self._checked(found[i], i) for i in positions.tolist()]
+
+    def _checked(self, clip: np.ndarray, index: int) -> np.ndarray:
         own = index < len(self.clips)
-        array = np.asarray(self.clips[index] if own else self.others[index - len(self.clips)])
+        array = np.asarray(clip)
         dimensions = 1 if self.inputs == "audio" else 2
         if array.ndim != dimensions or not array.size:
             where = f"clips[{index}]" if own else f"others[{index - len(self.clips)}]"

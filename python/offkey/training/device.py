@@ -1,27 +1,57 @@
-"""Which device computes."""
+"""What computes, and with which numbers."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from typing import Literal
 
 import torch
 
+from offkey import _native, ranks
 from offkey.errors import DeviceError, ParameterError
 
-__all__ = ["Device", "resolve_device", "seeded"]
+__all__ = ["Compute", "Device", "Precision", "resolve_device", "resolve_precision", "seeded"]
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """How a training computes."""
+
+    device: torch.device
+    autocast: bool = False
+    """Whether matrix products and convolutions are computed in bfloat16; weights and losses stay float32."""
+    compile: bool = False
+    """Whether the network goes through `torch.compile`."""
+
+    @classmethod
+    def of(cls, device: Device, precision: Precision = "auto", *, compile: bool = False) -> Compute:  # noqa: A002
+        """Return what the names stand for here.
+
+        Raises
+        ------
+        DeviceError, ParameterError
+            As `resolve_device` and `resolve_precision`.
+        """
+        resolved = resolve_device(device)
+        return cls(
+            device=resolved, autocast=resolve_precision(precision, resolved) == "bfloat16", compile=compile
+        )
 
 
 def resolve_device(device: Device) -> torch.device:
     """Return the torch device of a name: `auto` takes CUDA where there is any, the CPU otherwise.
 
+    Under torchrun each process of a machine has a GPU of its own.
+
     Raises
     ------
     DeviceError
-        If `cuda` is asked for and there is none.
+        If `cuda` is asked for and there is none, or fewer than torchrun's processes.
     ParameterError
         If the name is none of `auto`, `cpu` and `cuda`.
     """
@@ -34,7 +64,35 @@ def resolve_device(device: Device) -> torch.device:
             "this torch was built without CUDA" if torch.version.cuda is None else "torch finds no CUDA GPU"
         )
         raise DeviceError(f"device 'cuda': {built}; use device 'cpu', or 'auto' to take what there is")
-    return torch.device("cuda", torch.cuda.current_device())
+    if not ranks.launched():
+        return torch.device("cuda", torch.cuda.current_device())
+    if ranks.local_rank() >= torch.cuda.device_count():
+        raise DeviceError(
+            f"device 'cuda': {ranks.local_world_size()} processes on a machine of {torch.cuda.device_count()} "
+            "GPUs; start at most one process for each"
+        )
+    torch.cuda.set_device(ranks.local_rank())  # where NCCL and the pinned copies go
+    return torch.device("cuda", ranks.local_rank())
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
+    """Return what `auto` stands for: bfloat16 where the device multiplies in it by itself, else float32.
+
+    Raises
+    ------
+    ParameterError
+        If the name is none of `auto`, `float32` and `bfloat16`.
+    """
+    if precision == "float32" or precision == "bfloat16":
+        return precision
+    if precision != "auto":
+        raise ParameterError(f"precision: given {precision!r}; expected 'auto', 'float32' or 'bfloat16'")
+    native = (
+        torch.cuda.is_bf16_supported(including_emulation=False)
+        if device.type == "cuda"
+        else _native.bfloat16_in_hardware()
+    )
+    return "bfloat16" if native else "float32"
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ __all__ = [
     "StageStarted",
     "StepEnded",
     "ignore",
+    "several",
 ]
 
 
@@ -85,6 +86,16 @@ class Resumed:
 
 Event = StageStarted | StepEnded | EpochEnded | Note | CheckpointSaved | Resumed
 Observer = Callable[[Event], None]
+
+
+def several(*observers: Observer) -> Observer:
+    """Return an observer that hands each event to all of them, in order."""
+
+    def tell(event: Event) -> None:
+        for observe in observers:
+            observe(event)
+
+    return tell
 
 
 def ignore(event: Event) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,31 +14,23 @@ import torch
 from offkey.errors import ArrayError, ParameterError, RecipeError
 from offkey.nn.model import Model
 from offkey.recipe import Network, Recipe
-from offkey.training.batches import ClipSource, source_of
+from offkey.training.batches import ClipSource
 from offkey.training.checkpoint import Checkpoint
 from offkey.training.data import TrainingClips
-from offkey.training.device import seeded
+from offkey.training.device import Compute, seeded
+from offkey.training.distributed import check_shares, join_batch_norms, process_group
 from offkey.training.events import Note, Observer
+from offkey.training.loader import BatchLoader
 from offkey.training.loop import Trainer
-from offkey.training.sampling import BalancedSampler, by_label, derived_seed, epoch_steps, holdout
-from offkey.training.stages import NO_ID, Batch, Stage, plan_stages
+from offkey.training.sampling import derived_seed
+from offkey.training.split import Split
+from offkey.training.stages import Stage, plan_stages
 
-__all__ = ["Split", "Trained", "checked", "chunks", "train"]
+__all__ = ["Trained", "checked", "chunks", "train"]
 
-_WEIGHTS, _NORMALS, _OTHERS, _OTHERS_HELD_OUT = 5, 6, 7, 8  # first parts of keys of random streams
+_WEIGHTS = 5  # first part of the key of a random stream
 _CHUNK = 64  # clips whose log-Mels are in memory at a time: 10 MB of 10 s clips
 _MIN_DEVIATION_DB = 1e-3
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """Positions of clips, ``(n,)`` int64 each; other types are counted on from the target type's clips."""
-
-    train: np.ndarray
-    held_out: np.ndarray
-    others: np.ndarray
-    others_held_out: np.ndarray
-    """Only for the combination `select`, which needs pseudo-anomalies that were not trained with."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +52,22 @@ def train(
     *,
     recipe: Recipe,
     seed: int,
-    device: torch.device,
+    compute: Compute,
     num_threads: int | None,
     checkpoint: Path | None,
     observer: Observer,
 ) -> Trained:
     """Train a network from its first weights or a checkpoint to its last epoch (see `NetworkModel.fit`)."""
     network = checked(recipe, seed)
-    machine_ids = tuple(sorted(set(clips.machine_ids)))
-    source = source_of(clips, recipe, seed=seed, num_threads=num_threads)
-    split = split_clips(clips, recipe, seed=seed)
+    loader = BatchLoader(
+        clips,
+        recipe,
+        seed=seed,
+        num_threads=num_threads,
+        pseudo_anomalies=False,
+        pin_memory=compute.device.type == "cuda",
+    )
+    source, split, machine_ids = loader.source, loader.split, loader.machine_ids
     stages = plan_stages(
         recipe.training,
         machine_ids=len(machine_ids),
@@ -91,18 +88,22 @@ def train(
         )
     if network.normalisation == "standard":
         _normalise(model, mean, deviation)
-    steps = math.ceil(len(split.train) / recipe.training.batch_size)
-    trainer = Trainer(
-        model.to(device),
-        training=recipe.training,
-        stages=stages,
-        batches=_Batches(clips, recipe, machine_ids, source, split, seed=seed, steps=steps),
-        steps_per_epoch=steps,
-        seed=seed,
-        checkpoint=None if checkpoint is None else _checkpoint(checkpoint, clips, recipe, seed, mean),
-        observer=observer,
-    )
-    history = trainer.run()
+    with process_group(compute.device):
+        join_batch_norms(model)
+        trainer = Trainer(
+            model.to(compute.device),
+            training=recipe.training,
+            stages=stages,
+            batches=lambda stage, epoch: loader.batches(epoch, pseudo_anomalies=stage.pseudo_anomalies),
+            steps_per_epoch=len(loader),
+            seed=seed,
+            compute=compute,
+            checkpoint=None
+            if checkpoint is None
+            else _checkpoint(checkpoint, clips, recipe, seed, compute, mean),
+            observer=observer,
+        )
+        history = trainer.run()
     return Trained(
         model=model,
         machine_ids=machine_ids,
@@ -111,22 +112,6 @@ def train(
         split=split,
         notes=notes,
         history=history,
-    )
-
-
-def split_clips(clips: TrainingClips, recipe: Recipe, *, seed: int) -> Split:
-    """Keep a part of each ID's clips out of training, and for `select` the same part of each other type's."""
-    fraction = recipe.scoring.holdout_fraction
-    kept, held_out = holdout(clips.machine_ids, clips.groups, fraction=fraction, seed=seed)
-    others, others_held_out = holdout(
-        clips.other_types,
-        clips.other_groups,
-        fraction=fraction if recipe.scoring.combine == "select" else 0.0,
-        seed=derived_seed(seed, _OTHERS_HELD_OUT),
-    )
-    first = len(clips.clips)
-    return Split(
-        train=kept, held_out=held_out, others=first + others, others_held_out=first + others_held_out
     )
 
 
@@ -170,52 +155,6 @@ def _normalise(model: Model, mean: np.ndarray, deviation: np.ndarray) -> None:
     model.set_normalisation(torch.from_numpy(mean), torch.from_numpy(gain))
 
 
-class _Batches:
-    """Makes the batches of an epoch."""
-
-    def __init__(
-        self,
-        clips: TrainingClips,
-        recipe: Recipe,
-        machine_ids: tuple[str, ...],
-        source: ClipSource,
-        split: Split,
-        *,
-        seed: int,
-        steps: int,
-    ) -> None:
-        training = recipe.training
-        number = {machine_id: i for i, machine_id in enumerate(machine_ids)}
-        self._ids = np.array(
-            [number[i] for i in clips.machine_ids] + [NO_ID] * len(clips.others), dtype=np.int64
-        )
-        self._source = source
-        self._steps = steps
-        self._normals = BalancedSampler(
-            by_label(clips.machine_ids, split.train),
-            per_step=training.batch_size,
-            seed=derived_seed(seed, _NORMALS),
-        )
-        self._others: BalancedSampler | None = None
-        if len(split.others):
-            labels = [*clips.machine_ids, *clips.other_types]
-            self._others = BalancedSampler(
-                by_label(labels, split.others),
-                per_step=training.pseudo_anomalies,
-                seed=derived_seed(seed, _OTHERS),
-            )
-
-    def __call__(self, stage: Stage, epoch: int) -> Iterator[Batch]:
-        others = self._others if stage.pseudo_anomalies else None
-        for step in epoch_steps(self._normals, others, epoch=epoch, steps=self._steps):
-            logmels, classes = self._source.augmented(step.clips, step.occurrences, epoch=epoch)
-            yield Batch(
-                logmels=torch.from_numpy(logmels),
-                ids=torch.from_numpy(self._ids[step.clips]),
-                augmentations=torch.from_numpy(classes),
-            )
-
-
 def checked(recipe: Recipe, seed: int) -> Network:
     """Return the recipe's network, once recipe and seed are known to suit a training."""
     if recipe.network is None:
@@ -227,11 +166,12 @@ def checked(recipe: Recipe, seed: int) -> Network:
         )
     if seed < 0:
         raise ParameterError(f"seed: given {seed}; expected a whole number from 0")
+    check_shares(recipe.training)
     return recipe.network
 
 
 def _checkpoint(
-    path: Path, clips: TrainingClips, recipe: Recipe, seed: int, levels: np.ndarray
+    path: Path, clips: TrainingClips, recipe: Recipe, seed: int, compute: Compute, levels: np.ndarray
 ) -> Checkpoint:
     columns = [
         clips.inputs,
@@ -242,6 +182,7 @@ def _checkpoint(
         {
             "recipe": recipe.of_training().to_json(),
             "seed": str(seed),
+            "precision": "bfloat16" if compute.autocast else "float32",
             "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
         },
         levels=torch.from_numpy(levels),

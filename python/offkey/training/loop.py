@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from offkey import ranks
 from offkey.errors import TrainingError
 from offkey.nn.model import Model
 from offkey.recipe import Training
 from offkey.training.checkpoint import Checkpoint, Progress
-from offkey.training.device import seeded
+from offkey.training.device import Compute, seeded
+from offkey.training.distributed import averaged, shared
 from offkey.training.events import (
     CheckpointSaved,
     EpochEnded,
@@ -38,6 +41,9 @@ Batches = Callable[[Stage, int], Iterator[Batch]]
 class Trainer:
     """Trains a model through its stages with Adam.
 
+    In a group of processes (see `offkey.training.distributed`) the first one tells of the progress and saves the
+    state, and all end with the same weights.
+
     Parameters
     ----------
     model : Model
@@ -52,6 +58,8 @@ class Trainer:
         How many batches that yields.
     seed : int
         Seed of the dropout.
+    compute : Compute, optional
+        Device and numbers; None: the model's device, in float32.
     checkpoint : Checkpoint, optional
         Where the state is saved after each epoch, and taken from if it is there.
     observer : callable
@@ -67,6 +75,7 @@ class Trainer:
         batches: Batches,
         steps_per_epoch: int,
         seed: int,
+        compute: Compute | None = None,
         checkpoint: Checkpoint | None = None,
         observer: Observer = ignore,
     ) -> None:
@@ -77,9 +86,9 @@ class Trainer:
         self._steps = steps_per_epoch
         self._seed = seed
         self._checkpoint = checkpoint
-        self._observe = observer
-        self._device = next(model.parameters()).device
-        self._optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate)
+        self._observe = ignore if ranks.rank() else observer
+        self._compute = compute or Compute(device=next(model.parameters()).device)
+        self._optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
 
     def run(self) -> list[dict[str, float]]:
         """Train to the end and leave the kept weights in the model; return the losses of each epoch.
@@ -119,36 +128,55 @@ class Trainer:
                 stage=stage.number, epochs=stage.epochs, steps_per_epoch=self._steps, tasks=stage.tasks
             )
         )
-        if self._model.type_head is not None:
-            self._model.type_head.requires_grad_("type" in stage.tasks)
-        for epoch in range(done, stage.epochs):
-            started = time.perf_counter()
-            losses = self._run_epoch(stage, epoch, first + epoch)
-            seconds = time.perf_counter() - started
-            self._finish_epoch(stage, losses, progress)
-            self._observe(
-                EpochEnded(
-                    stage=stage.number,
-                    epoch=epoch + 1,
-                    epochs=stage.epochs,
-                    losses=losses,
-                    steps_per_s=self._steps / seconds,
-                    eta_s=seconds * self._epochs_left(stage, epoch + 1),
+        forward = self._forward_of(stage)
+        # One thread for the whole stage: the first batch of an epoch is ready when the epoch before ends.
+        with Prefetcher(self._stage_batches(stage, first, done)) as batches:
+            ahead = iter(batches)
+            for epoch in range(done, stage.epochs):
+                started = time.perf_counter()
+                losses = self._run_epoch(stage, epoch, first + epoch, forward, islice(ahead, self._steps))
+                seconds = time.perf_counter() - started
+                self._finish_epoch(stage, losses, progress)
+                self._observe(
+                    EpochEnded(
+                        stage=stage.number,
+                        epoch=epoch + 1,
+                        epochs=stage.epochs,
+                        losses=losses,
+                        steps_per_s=self._steps / seconds,
+                        eta_s=seconds * self._epochs_left(stage, epoch + 1),
+                    )
                 )
-            )
 
-    def _run_epoch(self, stage: Stage, epoch: int, total_epoch: int) -> dict[str, float]:
+    def _forward_of(self, stage: Stage) -> nn.Module:
+        """Freeze the heads that a stage has no task for; return the model as it is called in the stage."""
+        heads = {
+            "id": self._model.id_head,
+            "augmentation": self._model.augmentation_head,
+            "type": self._model.type_head,
+        }
+        for task, head in heads.items():
+            if head is not None:
+                head.requires_grad_(task in stage.tasks)
+        model = shared(self._model)
+        return torch.compile(model) if self._compute.compile else model  # type: ignore[return-value]
+
+    def _stage_batches(self, stage: Stage, first: int, done: int) -> Iterator[Batch]:
+        for epoch in range(done, stage.epochs):
+            yield from self._batches(stage, first + epoch)
+
+    def _run_epoch(
+        self, stage: Stage, epoch: int, total_epoch: int, forward: nn.Module, batches: Iterable[Batch]
+    ) -> dict[str, float]:
         self._model.train()
         sums: dict[str, Tensor] = {}
-        with Prefetcher(self._batches(stage, total_epoch)) as batches:
-            for step, batch in enumerate(batches):
-                losses = self._step(stage, batch, derived_seed(self._seed, _DROPOUT, total_epoch, step))
-                for name, loss in losses.items():
-                    sums[name] = sums.get(name, 0) + loss.detach()
-                self._observe(
-                    StepEnded(stage=stage.number, epoch=epoch + 1, step=step + 1, steps=self._steps)
-                )
-        means = {name: float(value) / self._steps for name, value in sums.items()}
+        for step, batch in enumerate(batches):
+            losses = self._step(stage, forward, batch, self._dropout_seed(total_epoch, step))
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0) + loss.detach()
+            self._observe(StepEnded(stage=stage.number, epoch=epoch + 1, step=step + 1, steps=self._steps))
+        values = averaged(torch.stack(list(sums.values()))) / self._steps
+        means = dict(zip(sums, values.tolist(), strict=True))
         if not math.isfinite(means["total"]):
             raise TrainingError(
                 f"stage {stage.number}, epoch {epoch + 1}: the loss is {means['total']}; a lower "
@@ -156,10 +184,18 @@ class Trainer:
             )
         return means
 
-    def _step(self, stage: Stage, batch: Batch, seed: int) -> dict[str, Tensor]:
-        batch = Batch(*(tensor.to(self._device, non_blocking=True) for tensor in batch))
-        with seeded(seed, self._device):
-            losses = stage_losses(self._model, self._model(batch.logmels), batch, stage, self._training)
+    def _dropout_seed(self, epoch: int, step: int) -> int:
+        """Return a seed for each process of a group, the first one's being that of a single process."""
+        own = (ranks.rank(),) if ranks.rank() else ()
+        return derived_seed(self._seed, _DROPOUT, epoch, step, *own)
+
+    def _step(self, stage: Stage, forward: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
+        device = self._compute.device
+        batch = Batch(*(tensor.to(device, non_blocking=True) for tensor in batch))
+        with seeded(seed, device):
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._compute.autocast):
+                outputs = forward(batch.logmels)
+            losses = stage_losses(self._model, outputs, batch, stage, self._training)
             self._optimiser.zero_grad()
             losses["total"].backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
@@ -173,7 +209,7 @@ class Trainer:
         if candidate and (progress.best_loss is None or losses["total"] < progress.best_loss):
             progress.best_loss = losses["total"]
             progress.best = {name: value.clone() for name, value in self._model.state_dict().items()}
-        if self._checkpoint is not None:
+        if self._checkpoint is not None and not ranks.rank():
             self._checkpoint.save(self._model, self._optimiser, progress)
             self._observe(CheckpointSaved(path=self._checkpoint.path, epochs_done=progress.epochs_done))
 

@@ -19,7 +19,7 @@ from offkey.scoring.gaussian import Gaussian
 from offkey.training import calibration
 from offkey.training.checkpoint import Checkpoint
 from offkey.training.data import TrainingClips
-from offkey.training.device import Device, resolve_device, seeded
+from offkey.training.device import Compute, Device, Precision, resolve_device, seeded
 from offkey.training.events import Note, Observer, ignore
 from offkey.training.fitting import checked, train
 from offkey.training.inference import ClipOutputs, infer, window_frames
@@ -70,7 +70,13 @@ class NetworkModel:
         return sum(weight.numel() for weight in self._model.parameters())
 
     @staticmethod
-    def check(recipe: Recipe, *, device: Device = "auto", checkpoint: Path | None = None) -> None:
+    def check(
+        recipe: Recipe,
+        *,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        checkpoint: Path | None = None,
+    ) -> None:
         """Refuse at once what `fit` would refuse after reading all clips.
 
         Raises
@@ -82,7 +88,7 @@ class NetworkModel:
         OSError, TrainingError
             If the checkpoint cannot be written, or what stands there is none.
         """
-        resolve_device(device)
+        Compute.of(device, precision)
         network = checked(recipe, 0)
         Augmenter(recipe.training.augmentation, sample_rate=recipe.features.sample_rate)
         with torch.device("meta"):  # no memory, no random numbers
@@ -106,6 +112,8 @@ class NetworkModel:
         recipe: Recipe,
         seed: int = 0,
         device: Device = "auto",
+        precision: Precision = "auto",
+        compile: bool = False,  # noqa: A002
         num_threads: int | None = None,
         checkpoint: Path | None = None,
         on_event: Observer = ignore,
@@ -123,6 +131,12 @@ class NetworkModel:
             threads give the same bytes.
         device
             `auto`, `cpu` or `cuda`.
+        precision
+            `float32`; `bfloat16`: matrix products and convolutions in it, weights, normalisations, embedding, heads
+            and losses in float32; `auto`: bfloat16 where the device multiplies in it by itself. Scoring is always in
+            float32.
+        compile
+            Put the network through `torch.compile`: a start of a minute or more, for faster steps on a GPU.
         num_threads
             Threads of the kernels that make the batches; all cores if None. The result does not depend on it.
         checkpoint
@@ -147,7 +161,7 @@ class NetworkModel:
             clips,
             recipe=recipe,
             seed=seed,
-            device=resolve_device(device),
+            compute=Compute.of(device, precision, compile=compile),
             num_threads=num_threads,
             checkpoint=checkpoint,
             observer=on_event,

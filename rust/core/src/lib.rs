@@ -12,6 +12,7 @@ mod fft;
 pub mod gaussian;
 pub mod mel;
 pub mod par;
+pub mod processor;
 pub mod ranking;
 pub mod resample;
 pub mod rng;

@@ -10,10 +10,17 @@ mod ranking;
 
 use pyo3::prelude::*;
 
+/// Whether the processor multiplies bfloat16 numbers by itself.
+#[pyfunction]
+fn bfloat16_in_hardware() -> bool {
+    offkey_core::processor::bfloat16_in_hardware()
+}
+
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEBUG_BUILD", cfg!(debug_assertions))?; // benchmarks refuse such a build
+    module.add_function(wrap_pyfunction!(bfloat16_in_hardware, module)?)?;
     gaussian::register(module)?;
     ranking::register(module)?;
     module.add_class::<features::LogMel>()?;

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from offkey.errors import DeviceError, ParameterError
-from offkey.training.device import resolve_device, seeded
+from offkey.training.device import Compute, resolve_device, resolve_precision, seeded
 
 CPU = torch.device("cpu")
 
@@ -49,3 +49,17 @@ def test_seeded_blocks_repeat_on_cuda():
     with seeded(3, device):
         assert torch.equal(torch.rand(4, device=device), first)
     assert torch.equal(torch.cuda.get_rng_state(device), before)
+
+
+def test_precision_is_chosen_by_what_the_processor_has(monkeypatch):
+    monkeypatch.setattr("offkey._native.bfloat16_in_hardware", lambda: True)
+    assert resolve_precision("auto", CPU) == "bfloat16"
+    monkeypatch.setattr("offkey._native.bfloat16_in_hardware", lambda: False)
+    assert resolve_precision("auto", CPU) == "float32"
+    assert resolve_precision("bfloat16", CPU) == "bfloat16"
+    assert not Compute.of("cpu", "float32").autocast
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(ParameterError, match="precision: given 'half'; expected 'auto', 'float32' or"):
+        resolve_precision("half", CPU)

@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import msgspec
 import pytest
 import torch
 from safetensors import safe_open
@@ -10,6 +11,7 @@ from offkey.errors import TrainingError
 from offkey.nn.model import Model
 from offkey.recipe import Network, Training
 from offkey.training.checkpoint import Checkpoint
+from offkey.training.device import Compute
 from offkey.training.events import CheckpointSaved, EpochEnded, Resumed, StageStarted, StepEnded
 from offkey.training.loop import Trainer
 from offkey.training.sampling import derived_seed
@@ -48,10 +50,20 @@ def batches(stage, epoch):
         yield Batch(logmels=logmels, ids=ids, augmentations=torch.arange(9) % 4)
 
 
-def trainer(*, checkpoint=None, observer=lambda event: None, device="cpu", make=batches, **training):
+def trainer(
+    *,
+    checkpoint=None,
+    observer=lambda event: None,
+    device="cpu",
+    make=batches,
+    compute=None,
+    dropout=0.1,
+    **training,
+):
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        model = Model(NETWORK, n_mels=16, machine_ids=3, type_task=True, augmentation_classes=4).to(device)
+        network = msgspec.structs.replace(NETWORK, dropout=dropout)
+        model = Model(network, n_mels=16, machine_ids=3, type_task=True, augmentation_classes=4).to(device)
     return model, Trainer(
         model,
         training=Training(**{"learning_rate": 1e-2, **training}),
@@ -59,6 +71,7 @@ def trainer(*, checkpoint=None, observer=lambda event: None, device="cpu", make=
         batches=make,
         steps_per_epoch=STEPS,
         seed=11,
+        compute=compute,
         checkpoint=checkpoint,
         observer=observer,
     )
@@ -290,3 +303,18 @@ def test_trains_and_resumes_on_cuda(tmp_path):
         assert first["total"] == pytest.approx(second["total"], rel=1e-3)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(resumed_model.state_dict()[name], value, rtol=1e-2, atol=1e-3)
+
+
+def test_bfloat16_learns_as_float32_does():
+    histories = []
+    for autocast in (False, True):
+        model, run = trainer(
+            compute=Compute(device=torch.device("cpu"), autocast=autocast), dropout=0.0, learning_rate=1e-3
+        )
+        histories.append(run.run())
+        assert all(value.dtype == torch.float32 for value in model.parameters())
+    for plain, half in zip(*histories, strict=True):
+        assert plain.keys() == half.keys()
+        for name in plain:
+            assert half[name] == pytest.approx(plain[name], rel=0.05)
+    assert histories[0] != histories[1]

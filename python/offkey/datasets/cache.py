@@ -1,0 +1,228 @@
+"""Decoded recordings on disk, mapped into memory: decoded once, in no process's own memory, there for the next fit.
+
+Each list of recordings has a folder of its own, named by a hash of their paths, sizes and times, of rate and channel::
+
+    <folder>/<key>/samples.bin   the samples of all recordings, one after the other
+    <folder>/<key>/index.json    where each lies, or why it could not be read
+
+Samples that a 16-bit recorder wrote are kept as int16, all others as float32: what is read is what decoding gives, bit
+for bit. A changed recording has another key. A folder that is not needed any more may simply be removed; so may one
+with a leading dot, which is what a killed process has left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import msgspec
+import numpy as np
+
+from offkey.audio import read_batch
+
+__all__ = ["DecodedClips", "decoded"]
+
+_FORMAT = 1
+_SAMPLES, _INDEX = "samples.bin", "index.json"
+_CHUNK = 64  # recordings in memory at a time while they are decoded: 40 MB of 10 s clips at 16 kHz
+_FULL_SCALE = 32768
+_ALIGNMENT = 64  # of each clip's first byte, for vector loads
+
+Progress = Callable[[int, int], None]
+
+
+class _Entry(msgspec.Struct, frozen=True, array_like=True):
+    offset: int
+    samples: int
+    dtype: Literal["<i2", "<f4"]
+
+
+class _Index(msgspec.Struct, frozen=True):
+    format: int
+    size: int
+    clips: list[_Entry | None]
+    errors: dict[int, str]
+
+
+class DecodedClips(Sequence[np.ndarray]):
+    """Recordings whose samples lie in a cache: ``(samples,)`` float32 each, made when it is asked for."""
+
+    def __init__(self, stored: Sequence[np.ndarray], errors: dict[int, str]) -> None:
+        self._stored = tuple(stored)
+        self.errors = errors
+        """Position -> why the recording could not be read; such a clip is empty."""
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]  # no slices
+        stored = self._stored[index]
+        if stored.dtype == np.int16:
+            scaled: np.ndarray = np.multiply(stored, np.float32(1 / _FULL_SCALE), dtype=np.float32)
+            return scaled
+        return np.array(stored)
+
+    def __add__(self, other: DecodedClips) -> DecodedClips:
+        later = {len(self) + position: error for position, error in other.errors.items()}
+        return DecodedClips(self._stored + other._stored, self.errors | later)
+
+    def take(self, positions: Sequence[int]) -> DecodedClips:
+        """Return some of the clips, by position."""
+        errors = {new: self.errors[old] for new, old in enumerate(positions) if old in self.errors}
+        return DecodedClips([self._stored[i] for i in positions], errors)
+
+
+def decoded(
+    paths: Sequence[Path],
+    *,
+    folder: Path,
+    sample_rate: int,
+    channel: int | Literal["mean"] = 0,
+    num_threads: int | None = None,
+    on_progress: Progress | None = None,
+) -> DecodedClips:
+    """Return recordings from their cache, which is made if it is not there.
+
+    Parameters
+    ----------
+    paths
+        The recordings.
+    folder
+        Where caches are; made if it does not exist.
+    sample_rate, channel
+        As for `offkey.read_batch`.
+    num_threads
+        Threads that decode; None: all cores.
+    on_progress
+        Called with (done, total) recordings while they are decoded.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to, or the disk is full; nothing is left behind then.
+    """
+    target = folder / _key(paths, sample_rate, channel)
+    found = _opened(target)
+    if found is not None:
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    scratch.mkdir()
+    try:
+        with (scratch / _SAMPLES).open("wb") as file:
+            index = _write(file, _batches(paths, sample_rate, channel, num_threads, on_progress))
+            file.flush()
+            os.fsync(file.fileno())
+        (scratch / _INDEX).write_bytes(msgspec.json.encode(index))
+        _put(scratch, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    made = _opened(target)
+    assert made is not None  # it has just been written
+    return made
+
+
+def _key(paths: Sequence[Path], sample_rate: int, channel: int | str) -> str:
+    files = [[str(path.resolve()), *_state(path)] for path in paths]
+    content = json.dumps([_FORMAT, sample_rate, channel, files]).encode(errors="surrogateescape")
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return size and time of a file; one that is not there is told of when it is read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _batches(
+    paths: Sequence[Path],
+    sample_rate: int,
+    channel: int | Literal["mean"],
+    num_threads: int | None,
+    on_progress: Progress | None,
+) -> Iterator[np.ndarray | str]:
+    """Yield each recording's samples, or why it could not be read."""
+    for start in range(0, len(paths), _CHUNK):
+        part = paths[start : start + _CHUNK]
+        batch = read_batch(
+            part, sample_rate=sample_rate, channel=channel, on_error="collect", num_threads=num_threads
+        )
+        for i in range(len(part)):
+            yield str(batch.errors[i]) if i in batch.errors else batch[i]
+        if on_progress:
+            on_progress(start + len(part), len(paths))
+
+
+def _write(file: BinaryIO, recordings: Iterator[np.ndarray | str]) -> _Index:
+    entries: list[_Entry | None] = []
+    errors: dict[int, str] = {}
+    offset = 0
+    for position, found in enumerate(recordings):
+        if isinstance(found, str):
+            errors[position] = found
+            entries.append(None)
+            continue
+        kept = _compact(found)
+        entries.append(
+            _Entry(offset=offset, samples=len(kept), dtype="<i2" if kept.dtype == np.int16 else "<f4")
+        )
+        offset += file.write(kept.tobytes())
+        offset += file.write(bytes(-offset % _ALIGNMENT))
+    return _Index(format=_FORMAT, size=offset, clips=entries, errors=errors)
+
+
+def _compact(samples: np.ndarray) -> np.ndarray:
+    """Return samples as int16 where that loses nothing."""
+    scaled = samples * np.float32(_FULL_SCALE)
+    whole = np.rint(scaled)
+    exact = bool((whole == scaled).all()) and bool((scaled < _FULL_SCALE).all())
+    return whole.astype("<i2") if exact else samples.astype("<f4", copy=False)
+
+
+def _put(scratch: Path, target: Path) -> None:
+    """Give a finished cache its name, unless another process has done so before."""
+    try:
+        scratch.rename(target)
+    except OSError:
+        if _opened(target) is not None:
+            return
+        shutil.rmtree(target)  # damaged
+        scratch.rename(target)
+
+
+def _opened(folder: Path) -> DecodedClips | None:
+    """Return a cache; None where there is none, or what is there is damaged."""
+    try:
+        index = msgspec.json.decode((folder / _INDEX).read_bytes(), type=_Index)
+        size = (folder / _SAMPLES).stat().st_size
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+        return None
+    if index.format != _FORMAT or index.size != size or not _fits(index):
+        return None
+    file = np.memmap(folder / _SAMPLES, np.uint8, "r") if size else np.empty(0, np.uint8)
+    clips = [
+        np.empty(0, np.float32)
+        if entry is None
+        else np.frombuffer(file, entry.dtype, entry.samples, entry.offset)
+        for entry in index.clips
+    ]
+    return DecodedClips(clips, index.errors)
+
+
+def _fits(index: _Index) -> bool:
+    entries = [entry for entry in index.clips if entry is not None]
+    return all(
+        entry.offset >= 0
+        and entry.samples >= 0
+        and entry.offset + entry.samples * np.dtype(entry.dtype).itemsize <= index.size
+        for entry in entries
+    )

@@ -1,0 +1,127 @@
+"""The losses of a training where others can follow them: a file of JSON lines, or TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from offkey.errors import MissingExtraError, TrainingError
+from offkey.files import write_text
+from offkey.training.events import EpochEnded, Event, Resumed
+
+__all__ = ["EpochMetrics", "MetricsFile", "TensorBoard", "read_metrics"]
+
+
+class EpochMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a metrics file: one epoch."""
+
+    epoch: int
+    """From 1, over both stages."""
+    stage: int
+    losses: dict[str, float]
+    """Mean over the epoch's steps of "total" and of each task's loss, before its weight."""
+    steps_per_s: float
+    eta_s: float
+
+
+class MetricsFile:
+    """An observer that writes a line of JSON for each epoch as soon as it ends.
+
+    After an interruption the lines of the epochs that are done stay; those after them go, as does what another
+    training has left.
+
+    Parameters
+    ----------
+    path
+        The file; its folder must exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._epochs = 0
+        self._begun = False
+
+    def __call__(self, event: Event) -> None:
+        """Take one event of a training."""
+        if isinstance(event, Resumed):
+            self._begin(_lines(self._path)[: event.epochs_done], event.epochs_done)
+        elif isinstance(event, EpochEnded):
+            if not self._begun:
+                self._begin([], 0)
+            self._epochs += 1
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(msgspec.json.encode(_metrics(event, self._epochs)).decode() + "\n")
+
+    def _begin(self, lines: list[str], epochs_done: int) -> None:
+        write_text(self._path, "".join(f"{line}\n" for line in lines))
+        self._epochs, self._begun = epochs_done, True
+
+
+class TensorBoard:
+    """An observer that writes the losses as TensorBoard's scalars, over epochs counted through both stages.
+
+    Parameters
+    ----------
+    folder
+        What `tensorboard --logdir` is given.
+
+    Raises
+    ------
+    MissingExtraError
+        If the package tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise MissingExtraError(
+                "TensorBoard needs the package tensorboard: pip install tensorboard"
+            ) from None
+        self._writer: Any = SummaryWriter(str(folder))
+        self._epochs = 0
+
+    def __call__(self, event: Event) -> None:
+        """Take one event of a training."""
+        if isinstance(event, Resumed):
+            self._epochs = event.epochs_done
+        elif isinstance(event, EpochEnded):
+            self._epochs += 1
+            for name, loss in event.losses.items():
+                self._writer.add_scalar(f"loss/{name}", loss, self._epochs)
+            self._writer.add_scalar("steps_per_s", event.steps_per_s, self._epochs)
+            self._writer.flush()
+
+
+def read_metrics(path: Path) -> list[EpochMetrics]:
+    """Return the epochs of a metrics file, as far as they are written whole.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    TrainingError
+        If a line is no epoch's.
+    """
+    with path.open(encoding="utf-8") as file:
+        lines = [line for line in file if line.endswith("\n")]
+    try:
+        return [msgspec.json.decode(line, type=EpochMetrics) for line in lines]
+    except msgspec.DecodeError as error:
+        raise TrainingError(f"{path}: not a metrics file: {error}") from None
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def _metrics(event: EpochEnded, epoch: int) -> EpochMetrics:
+    return EpochMetrics(
+        epoch=epoch,
+        stage=event.stage,
+        losses=dict(event.losses),
+        steps_per_s=event.steps_per_s,
+        eta_s=event.eta_s,
+    )

@@ -1,0 +1,160 @@
+import os
+import shutil
+
+import numpy as np
+import pytest
+import soundfile as sf
+from machines import write_tree
+
+import offkey
+from offkey.datasets import cache, dcase2020
+from offkey.inputs import training
+from offkey.recipe import Recipe
+
+RATE = 16_000
+
+
+def write(path, *, subtype="PCM_16", rate=RATE, channels=1, seconds=0.3, seed=0):
+    samples = 0.3 * np.random.default_rng(seed).standard_normal((round(seconds * rate), channels))
+    sf.write(path, samples.clip(-1, 1), rate, subtype)
+    return path
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    root = tmp_path / "in"
+    root.mkdir()
+    paths = [
+        write(root / "a.wav"),
+        write(root / "b.flac", seconds=0.7, seed=1),
+        write(root / "deep.wav", subtype="PCM_24", seed=2),
+        write(root / "float.wav", subtype="FLOAT", seed=3),
+        write(root / "other_rate.wav", rate=44_100, seed=4),
+        write(root / "eight.wav", channels=8, seed=5),
+        root / "missing.wav",
+        root / "broken.wav",
+    ]
+    (root / "broken.wav").write_bytes(b"RIFF")
+    return paths
+
+
+def made(paths, folder, **options):
+    return cache.decoded(paths, folder=folder, sample_rate=RATE, **options)
+
+
+def test_what_is_read_is_what_decoding_gives_bit_for_bit(recordings, tmp_path):
+    wanted = offkey.read_batch(recordings, sample_rate=RATE, on_error="collect")
+    first = made(recordings, tmp_path / "cache")
+    for clips in (first, made(recordings, tmp_path / "cache")):
+        assert len(clips) == len(recordings)
+        assert clips.errors == {i: str(error) for i, error in wanted.errors.items()}
+        assert set(clips.errors) == {6, 7}
+        for i in range(6):
+            np.testing.assert_array_equal(clips[i], wanted[i])
+            assert clips[i].dtype == np.float32
+    kinds = [stored.dtype for stored in first._stored[:6]]
+    assert kinds == [np.int16, np.int16, np.float32, np.float32, np.float32, np.int16]
+
+
+def test_is_decoded_once(recordings, tmp_path, monkeypatch):
+    seen = []
+    made(recordings, tmp_path / "cache", on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(8, 8)]
+    monkeypatch.setattr(cache, "read_batch", lambda *_, **__: pytest.fail("decoded again"))
+    made(recordings, tmp_path / "cache", on_progress=lambda done, total: pytest.fail("decoded again"))
+
+
+@pytest.mark.parametrize("change", ["content", "rate", "channel", "order"])
+def test_anything_else_has_a_cache_of_its_own(recordings, tmp_path, change):
+    folder = tmp_path / "cache"
+    made(recordings, folder)
+    options, paths = {"sample_rate": RATE}, recordings
+    if change == "content":
+        write(paths[0], seconds=0.4)
+    elif change == "rate":
+        options["sample_rate"] = 8_000
+    elif change == "channel":
+        options["channel"] = "mean"
+    else:
+        paths = paths[::-1]
+    clips = cache.decoded(paths, folder=folder, **options)
+    assert len(list(folder.iterdir())) == 2
+    wanted = offkey.read_batch(paths[:1] if change != "order" else paths[-1:], **options)
+    np.testing.assert_array_equal(clips[0 if change != "order" else 7], wanted[0])
+
+
+@pytest.mark.parametrize("damage", ["cut", "no index", "nonsense", "lying", "negative"])
+def test_a_damaged_cache_is_made_again(recordings, tmp_path, damage):
+    folder = tmp_path / "cache"
+    wanted = made(recordings, folder)[0]
+    (one,) = folder.iterdir()
+    samples, index = one / "samples.bin", one / "index.json"
+    text = index.read_text()
+    if damage == "cut":
+        os.truncate(samples, samples.stat().st_size - 1)
+    elif damage == "no index":
+        index.unlink()
+    elif damage == "nonsense":
+        index.write_text("{")
+    elif damage == "lying":
+        index.write_text(text.replace("[0,4800,", "[0,480000000,"))
+    else:
+        index.write_text(text.replace("[0,4800,", "[-64,4800,"))
+    assert damage not in ("lying", "negative") or index.read_text() != text
+    np.testing.assert_array_equal(made(recordings, folder)[0], wanted)
+    assert [path.name for path in folder.iterdir()] == [one.name]
+    np.testing.assert_array_equal(made(recordings, folder)[0], wanted)
+
+
+def test_a_failed_write_leaves_nothing(recordings, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache, "_write", full)
+    with pytest.raises(OSError, match="No space left"):
+        made(recordings, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_two_processes_at_once_end_with_one_cache(recordings, tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    made(recordings, tmp_path / "before")
+    (ready,) = (tmp_path / "before").iterdir()
+    put = cache._put
+
+    def late(scratch, target):
+        shutil.copytree(ready, target)  # another process was faster
+        put(scratch, target)
+
+    monkeypatch.setattr(cache, "_put", late)
+    assert len(made(recordings, folder)) == len(recordings)
+    assert [path.name for path in folder.iterdir()] == [ready.name]
+
+
+def test_an_empty_list(tmp_path):
+    assert len(made([], tmp_path / "cache")) == 0
+    assert len(made([], tmp_path / "cache")) == 0
+
+
+def test_training_from_a_cache_is_training_from_the_files(tmp_path):
+    tree = write_tree(tmp_path / "data", machines=("fan", "pump", "valve"), train=5, test=1)
+    broken = tree / "pump" / "train" / "normal_id_00_00000003.wav"
+    broken.write_bytes(b"RIFF")
+    recipe = Recipe.named("small")
+    folder = tmp_path / "cache"
+    for machine in ("fan", "pump"):
+        data = dcase2020(tree, machine=machine)
+        plain, cached = training(recipe, data), training(recipe, data, cache=folder)
+        assert cached.unread == plain.unread
+        assert len(plain.unread) == 1
+        assert cached.machine_ids == plain.machine_ids
+        for first, second in zip(plain.statistics(), cached.statistics(), strict=True):
+            np.testing.assert_allclose(first, second, atol=1e-5)
+        files, stored = plain.network_clips(), cached.network_clips()
+        for name in ("clips", "others"):
+            assert len(files[name]) == len(stored[name])
+            for first, second in zip(files[name], stored[name], strict=True):
+                np.testing.assert_array_equal(first, second)
+        assert files["other_types"] == stored["other_types"]
+    # One for each type, shared by the detectors of all types.
+    assert len(list(folder.iterdir())) == 3
