@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from offkey.detector import Detector, load
     from offkey.evaluation.protocols import Evaluation, evaluate
     from offkey.features import ClipStatistics, LogMel, clip_statistics
+    from offkey.loader import batch_loader
     from offkey.recipe import Recipe
     from offkey.scoring.gaussian import Gaussian
     from offkey.scoring.table import ScoreTable
@@ -36,6 +37,7 @@ _HOME = {
     "ScoreTable": "offkey.scoring.table",
     "audio": "offkey.audio",
     "augment": "offkey.augment",
+    "batch_loader": "offkey.loader",
     "benchmark": "offkey.benchmark",
     "clip_statistics": "offkey.features",
     "datasets": "offkey.datasets",
@@ -66,6 +68,7 @@ __all__ = [
     "__version__",
     "audio",
     "augment",
+    "batch_loader",
     "benchmark",
     "clip_statistics",
     "datasets",

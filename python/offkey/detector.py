@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from typing import Any, Self, cast
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from offkey import detector_file, inputs
+from offkey import detector_file, inputs, models
 from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.errors import (
     ArrayError,
@@ -32,13 +31,6 @@ from offkey.scoring.fusion import Fusion
 from offkey.scoring.table import ScoreTable
 
 __all__ = ["Detector", "Recordings", "load"]
-
-
-_MODELS = {
-    "spectral": "offkey.spectral.model:SpectralModel",
-    "network": "offkey.training.model:NetworkModel",
-}
-"""Section of a recipe -> its model's class, imported only when a recipe asks for it: one of them needs torch."""
 
 
 class Detector:
@@ -135,7 +127,14 @@ class Detector:
         TrainingError
             If the checkpoint is of another training, or there is nothing for the network to learn.
         """
-        network = self._check(data, seed=seed, device=device, precision=precision, checkpoint=checkpoint)
+        network = models.check_fit(
+            self.recipe,
+            data,
+            seed=seed,
+            device=device,
+            precision=precision,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+        )
         clips = inputs.training(
             self.recipe,
             data,
@@ -143,12 +142,12 @@ class Detector:
             cache=None if cache is None else Path(cache),
             on_progress=on_progress,
         )
-        models: dict[str, InlierModel] = {}
+        fitted: dict[str, InlierModel] = {}
         if self.recipe.spectral:
             # Its matrices are small: the threads of a BLAS would wait for each other longer than they compute,
             # ten times as long where two threads share a core.
             with threadpool_limits(1, user_api="blas"):
-                models["spectral"] = _model_class("spectral").fit(
+                fitted["spectral"] = models.model_class("spectral").fit(
                     clips.statistics(),
                     clips.machine_ids,
                     clips.groups,
@@ -160,7 +159,7 @@ class Detector:
             from offkey.training.data import TrainingClips
             from offkey.training.events import ignore
 
-            models["network"] = network.fit(
+            fitted["network"] = network.fit(
                 TrainingClips(**clips.network_clips()),
                 recipe=self.recipe,
                 seed=seed,
@@ -172,45 +171,13 @@ class Detector:
                 on_event=on_event or ignore,
             )
         data_notes = data.notes if isinstance(data, Dataset) else ()
-        fusion = Fusion.fit(list(models.values()), self.recipe.scoring)
+        fusion = Fusion.fit(list(fitted.values()), self.recipe.scoring)
         self.machine = data.machine if isinstance(data, Dataset) else None
-        model_notes = (note for model in models.values() for note in model.notes)
+        model_notes = (note for model in fitted.values() for note in model.notes)
         self.notes = (*data_notes, *clips.notes, *model_notes, *fusion.notes)
         self.unread = clips.unread
-        self._models, self._fusion = models, fusion
+        self._models, self._fusion = fitted, fusion
         return self
-
-    def _check(
-        self,
-        data: object,
-        *,
-        seed: int,
-        device: str,
-        precision: str,
-        checkpoint: str | os.PathLike[str] | None,
-    ) -> Any | None:
-        """Refuse before any decoding what cannot end well; return the network's class if there is one."""
-        if not isinstance(data, Dataset | LogMelArrays):
-            raise ParameterError(
-                f"data: given {type(data).__name__}; expected what offkey.datasets.load gives, or LogMelArrays"
-            )
-        if seed < 0:
-            raise ParameterError(f"seed = {seed}: expected a whole number from 0")
-        if self.recipe.network is None:
-            _check_device(device)
-            if checkpoint is not None:
-                raise ParameterError(
-                    f"checkpoint: recipe {self.recipe.name!r} has no network whose training could be interrupted"
-                )
-            return None
-        network = _model_class("network")  # a missing torch is said at once
-        network.check(
-            self.recipe,
-            device=device,
-            precision=precision,
-            checkpoint=Path(checkpoint) if checkpoint else None,
-        )
-        return network
 
     def score(
         self,
@@ -257,7 +224,7 @@ class Detector:
             If recordings were resampled, or an ID is not known.
         """
         fusion = self._fitted()
-        _check_device(device)
+        models.check_device(device)
         if "network" in self._models:
             cast(Any, self._models["network"]).use_device(device)
         rows = Rows.of(recordings, self.machine, machine_id, self.machine_ids)
@@ -395,15 +362,15 @@ class Detector:
         """
         fusion = self._fitted()
         arrays: dict[str, np.ndarray] = {}
-        models: dict[str, Any] = {}
+        states: dict[str, Any] = {}
         for name, model in self._models.items():
-            model_arrays, models[name] = model.state()
+            model_arrays, states[name] = model.state()
             arrays |= {f"{name}.{key}": array for key, array in model_arrays.items()}
         metadata = {
             "recipe": self.recipe.to_json(),
             "machine": self.machine,
             "notes": list(self.notes),
-            "models": models,
+            "models": states,
             "fusion": fusion.state(),
         }
         detector_file.write(Path(path), arrays, metadata)
@@ -449,13 +416,13 @@ class Detector:
         detector.machine, detector.notes = metadata["machine"], tuple(metadata["notes"])
         if not all(isinstance(text, str) for text in (detector.machine or "", *detector.notes)):
             raise DetectorFileError("machine or notes: expected texts")
-        expected = {name for name in _MODELS if getattr(detector.recipe, name)}
+        expected = {name for name in models.MODELS if getattr(detector.recipe, name)}
         if set(metadata["models"]) != expected:
             raise DetectorFileError(
                 f"models: has {', '.join(metadata['models'])}; its recipe asks for {', '.join(expected)}"
             )
         for name, state in metadata["models"].items():
-            model = _model_class(name).from_state(detector.recipe, _part(arrays, name), state)
+            model = models.model_class(name).from_state(detector.recipe, _part(arrays, name), state)
             for part in (model.held_out, model.standardise_on):
                 if set(part.scores) != set(model.score_names):
                     raise DetectorFileError(
@@ -515,29 +482,6 @@ class Detector:
 def load(path: str | os.PathLike[str]) -> Detector:
     """Read a saved detector: the same as `Detector.load`."""
     return Detector.load(path)
-
-
-def _model_class(name: str) -> Any:
-    module, _, attribute = _MODELS[name].partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError(
-            "this recipe has a network, which needs torch: pip install 'offkey[train]', or use recipe 'spectral'"
-        ) from None
-
-
-def _check_device(device: str) -> None:
-    """Refuse an unknown device, and CUDA where there is none, whether or not there is a network to use it."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise ParameterError(f"device = {device!r}: expected auto, cpu or cuda")
-    if device == "cuda":
-        _model_class("network")  # a missing torch is said
-        from offkey.training.device import resolve_device
-
-        resolve_device("cuda")
 
 
 def _in_one_line(error: BaseException) -> str:

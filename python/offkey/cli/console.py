@@ -93,7 +93,7 @@ def bars() -> Iterator[Bars]:
     """Yield bars that are drawn on a terminal, and nowhere else, and are gone at the end."""
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),  # the rest of 80 columns is for the losses
         TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),
         TextColumn("left"),

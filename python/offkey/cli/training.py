@@ -33,8 +33,8 @@ class TrainingDisplay:
                 self._bars.update(self._task, (event.epoch - 1) * self._steps_per_epoch + event.step)
             case events.EpochEnded() if self._task is not None:
                 state = (
-                    f"epoch {event.epoch}/{event.epochs}, loss {event.losses['total']:.3f}, "
-                    f"{event.steps_per_s:.3g} steps/s, {_time(event.eta_s)} to the end"
+                    f"epoch {event.epoch}/{event.epochs}, loss {event.losses['total']:.2f}, "
+                    f"{event.steps_per_s:.3g} steps/s"
                 )
                 self._bars.update(self._task, event.epoch * self._steps_per_epoch, state=state)
                 if event.epoch == event.epochs:
@@ -48,9 +48,3 @@ class TrainingDisplay:
 def _shown(losses: Mapping[str, float]) -> str:
     parts = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if name != "total")
     return f"loss {losses['total']:.3f} ({parts})"
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

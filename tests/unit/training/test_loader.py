@@ -2,6 +2,7 @@ import itertools
 
 import pytest
 import torch
+from machines import write_tree
 from tiny_network import RECIPE, audio_clips
 
 from offkey.errors import ParameterError
@@ -72,3 +73,13 @@ def test_pseudo_anomalies_that_are_not_there():
 def test_pinned_memory():
     for batch in BatchLoader(audio_clips(), RECIPE, pin_memory=True):
         assert all(tensor.is_pinned() for tensor in batch)
+
+
+def test_a_loader_of_a_dataset(tmp_path):
+    import offkey
+
+    data = offkey.datasets.dcase2020(write_tree(tmp_path / "data"), machine="fan")
+    recipe = offkey.Recipe.named("small").replace(training__clip_seconds=1.0, training__batch_size=8)
+    loader = offkey.batch_loader(data, recipe=recipe, cache=tmp_path / "cache")
+    assert loader.machine_ids == ("00", "02")
+    assert [batch.logmels.shape for batch in loader] == [(36, 128, 32)] * 3
