@@ -17,8 +17,6 @@ from offkey import ranks
 __all__ = ["Bars", "bars", "error", "note", "print_json", "result", "stderr", "warn"]
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-# Of torchrun's processes the first speaks for all; errors are told by each.
-_notes = Console(stderr=True, highlight=False, soft_wrap=True, quiet=ranks.rank() > 0)
 
 
 def result(text: str) -> None:
@@ -33,7 +31,8 @@ def print_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """Say something that is not the result, on stderr."""
-    _notes.print(Text(_printable(text)))
+    if not ranks.rank():  # of torchrun's processes the first speaks for all; errors are told by each
+        stderr.print(Text(_printable(text)))
 
 
 def error(text: str) -> None:
@@ -43,7 +42,8 @@ def error(text: str) -> None:
 
 def warn(text: str) -> None:
     """Say what a user should know, on stderr."""
-    _notes.print(Text.assemble(("note: ", "bold yellow"), _printable(text)))
+    if not ranks.rank():
+        stderr.print(Text.assemble(("note: ", "bold yellow"), _printable(text)))
 
 
 def _printable(text: str) -> str:
