@@ -1,0 +1,200 @@
+"""Steps per second of training: the loader alone, the network alone, and both together; and the floor.
+
+    python benches/python/training_speed.py TREE --machine fan [--recipe paper] [--device auto]
+        [--precisions float32,bfloat16] [--compile] [--cache FOLDER] [--steps 20] [--out speed.json]
+
+TREE is a DCASE 2020 tree, such as ``offkey synth`` makes. The floor of a step is its operations over the rate at which
+the device multiplies two large matrices in the same precision. Medians over rounds, the first one left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import offkey
+from offkey.files import write_text
+from offkey.nn.model import Model
+from offkey.recipe import Recipe
+from offkey.training.device import Compute
+from offkey.training.events import EpochEnded
+from offkey.training.loader import BatchLoader
+from offkey.training.loop import Trainer
+from offkey.training.prefetch import Prefetcher
+from offkey.training.stages import Batch, Stage, plan_stages, stage_losses
+
+ROUNDS = 4  # the first warms up
+
+
+def loader_alone(loader: BatchLoader, stage: Stage, steps: int) -> float:
+    """Return steps per second of making batches and throwing them away."""
+    rates = []
+    with Prefetcher(endless(loader, stage)) as batches:
+        ahead = iter(batches)
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            for _ in itertools.islice(ahead, steps):
+                pass
+            rates.append(steps / (time.perf_counter() - started))
+    return statistics.median(rates[1:])
+
+
+def trained(
+    recipe: Recipe, compute: Compute, loader: BatchLoader, stage: Stage, steps: int, batches
+) -> float:
+    """Return steps per second of the training loop itself, fed by `batches`."""
+    rates = []
+
+    def observe(event: object) -> None:
+        if isinstance(event, EpochEnded):
+            rates.append(event.steps_per_s)
+
+    rounds = Stage(number=stage.number, epochs=ROUNDS, tasks=stage.tasks)
+    Trainer(
+        network(recipe, loader).to(compute.device),
+        training=recipe.training,
+        stages=(rounds,),
+        batches=lambda _stage, _epoch: itertools.islice(batches, steps),
+        steps_per_epoch=steps,
+        seed=0,
+        compute=compute,
+        observer=observe,
+    ).run()
+    return statistics.median(rates[1:])
+
+
+def network(recipe: Recipe, loader: BatchLoader) -> Model:
+    """Return the network with its first weights."""
+    return Model(
+        recipe.network,
+        n_mels=recipe.features.n_mels,
+        machine_ids=len(loader.machine_ids),
+        type_task=True,
+        augmentation_classes=len(loader.augmentations),
+    )
+
+
+def endless(loader: BatchLoader, stage: Stage) -> Iterator[Batch]:
+    """Yield batch after batch, epoch after epoch."""
+    for epoch in itertools.count():
+        yield from loader.batches(epoch, pseudo_anomalies=stage.pseudo_anomalies)
+
+
+def operations(recipe: Recipe, loader: BatchLoader, stage: Stage, batch: Batch) -> int:
+    """Return the floating-point operations of one step, forward and back."""
+    model = network(recipe, loader)
+    with FlopCounterMode(display=False) as counter:
+        losses = stage_losses(model, model(batch.logmels), batch, stage, recipe.training)
+        losses["total"].backward()
+    return counter.get_total_flops()
+
+
+def matrix_rate(compute: Compute) -> float:
+    """Return the operations per second of a product of two square matrices."""
+    size = 8192 if compute.device.type == "cuda" else 1536
+    dtype = torch.bfloat16 if compute.autocast else torch.float32
+    a, b = (torch.randn(size, size, device=compute.device, dtype=dtype) for _ in range(2))
+    times = []
+    for _ in range(12):
+        wait(compute)
+        started = time.perf_counter()
+        torch.mm(a, b)
+        wait(compute)
+        times.append(time.perf_counter() - started)
+    return 2 * size**3 / statistics.median(times[2:])
+
+
+def wait(compute: Compute) -> None:
+    """Wait until the device has done what it was given."""
+    if compute.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def measured(
+    recipe: Recipe, loader: BatchLoader, stage: Stage, computes: dict[str, Compute], steps: int
+) -> Iterator[dict[str, object]]:
+    """Yield a row for each way to compute."""
+    alone = loader_alone(loader, stage, steps)
+    one = next(endless(loader, stage))
+    flops = operations(recipe, loader, stage, one)
+    for name, compute in computes.items():
+        model = trained(recipe, compute, loader, stage, steps, itertools.repeat(one))
+        together = trained(recipe, compute, loader, stage, steps, endless(loader, stage))
+        floor = matrix_rate(compute) / flops
+        yield {
+            "stage": stage.number,
+            "computed": name,
+            "clips": len(one.ids),
+            "loader": alone,
+            "network": model,
+            "together": together,
+            "of the slower": together / min(alone, model),
+            "floor": floor,
+            "of the floor": model / floor,
+            "gflop": flops / 1e9,
+        }
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tree", type=Path)
+    parser.add_argument("--machine", required=True)
+    parser.add_argument("--recipe", default="paper")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precisions", default="float32,bfloat16")
+    parser.add_argument("--compile", action="store_true", help="also through torch.compile")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    recipe = Recipe.named(arguments.recipe)
+    started = time.perf_counter()
+    loader = offkey.batch_loader(
+        offkey.datasets.dcase2020(arguments.tree, machine=arguments.machine),
+        recipe=recipe,
+        pin_memory=arguments.device != "cpu" and torch.cuda.is_available(),
+        cache=arguments.cache,
+    )
+    clips = sum(map(len, (loader.split.train, loader.split.held_out, loader.split.others)))
+    print(f"{clips} clips, ready after {time.perf_counter() - started:.1f} s")
+    stages = plan_stages(
+        recipe.training,
+        machine_ids=len(loader.machine_ids),
+        others=True,
+        augmentation_classes=len(loader.augmentations),
+    )
+    computes = {}
+    for precision in arguments.precisions.split(","):
+        computes[precision] = Compute.of(arguments.device, precision)
+        if arguments.compile:
+            computes[f"{precision}, compiled"] = Compute.of(arguments.device, precision, compile=True)
+    rows = []
+    for stage in stages:
+        for row in measured(recipe, loader, stage, computes, arguments.steps):
+            rows.append(row)
+            shown = (f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
+            print(", ".join(shown), flush=True)
+    if arguments.out:
+        about = {
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "cores": len(os.sched_getaffinity(0)),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        }
+        write_text(arguments.out, json.dumps({**about, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
