@@ -1,5 +1,6 @@
 """Pictures for people. Needs the extra `report` (matplotlib, scikit-learn)."""
 
+from offkey.report.curves import training_curves
 from offkey.report.plots import Panel, overview
 
-__all__ = ["Panel", "overview"]
+__all__ = ["Panel", "overview", "training_curves"]

@@ -15,10 +15,10 @@ from offkey.files import atomic_path
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Panel", "overview"]
+__all__ = ["COLOURS", "Panel", "matplotlib_classes", "overview", "plain"]
 
 # Okabe and Ito (2008): told apart by colour-blind readers and in grey print.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 _NORMAL, _ANOMALOUS = "#0072B2", "#D55E00"
 
 
@@ -54,7 +54,7 @@ def overview(panels: list[Panel], path: str | Path) -> None:
     MissingExtraError
         If matplotlib or scikit-learn is not installed.
     """
-    figure_class, canvas_class = _matplotlib()
+    figure_class, canvas_class = matplotlib_classes()
     figure = figure_class(figsize=(13.5, 4.2 * len(panels)), layout="constrained")
     canvas_class(figure)
     grid = figure.subplots(len(panels), 3, squeeze=False)
@@ -66,8 +66,8 @@ def overview(panels: list[Panel], path: str | Path) -> None:
         figure.savefig(scratch, dpi=110)
 
 
-def _matplotlib() -> tuple[Any, Any]:
-    # Figure and canvas without pyplot: no global state, no display, safe in threads.
+def matplotlib_classes() -> tuple[Any, Any]:
+    """Return figure and canvas, without pyplot: no global state, no display, safe in threads."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -93,7 +93,7 @@ def _roc(axes: Axes, panel: Panel) -> None:
     axes.set(xlabel="false-positive rate", ylabel="true-positive rate", xlim=(0, 1), ylim=(0, 1.01))
     axes.set_title(panel.title, loc="left", fontweight="bold")
     axes.legend(loc="lower right", fontsize=8, frameon=False)
-    _plain(axes)
+    plain(axes)
 
 
 def _histogram(axes: Axes, panel: Panel) -> None:
@@ -105,7 +105,7 @@ def _histogram(axes: Axes, panel: Panel) -> None:
         axes.hist(shown[panel.labels == label], bins.tolist(), color=colour, alpha=0.6, label=name)
     axes.set(xlabel="anomaly score", ylabel="clips")
     axes.legend(fontsize=8, frameon=False)
-    _plain(axes)
+    plain(axes)
 
 
 def _map(axes: Axes, panel: Panel) -> None:
@@ -127,7 +127,7 @@ def _map(axes: Axes, panel: Panel) -> None:
     axes.legend(
         fontsize=7, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.06)
     )  # below the points
-    _plain(axes)
+    plain(axes)
 
 
 def _tsne(vectors: np.ndarray) -> np.ndarray:
@@ -141,8 +141,9 @@ def _tsne(vectors: np.ndarray) -> np.ndarray:
 
 
 def _cycle() -> list[str]:
-    return list(_COLOURS) * 8
+    return list(COLOURS) * 8
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Take away what a picture does not need."""
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,54 @@
+"""The losses of a training over its epochs."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from offkey.files import atomic_path
+from offkey.report.plots import COLOURS, matplotlib_classes, plain
+from offkey.training.metrics import read_metrics
+
+__all__ = ["training_curves"]
+
+
+def training_curves(metrics: str | Path, path: str | Path) -> None:
+    """Draw each task's loss over the epochs of a metrics file, and where the second stage begins.
+
+    Parameters
+    ----------
+    metrics
+        What `offkey train --metrics` writes; also while it is being written.
+    path
+        Where the picture goes; its ending (``.png``, ``.svg``, ``.pdf``) says in which format.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    TrainingError
+        If the file is no metrics file.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    epochs = read_metrics(Path(metrics))
+    figure_class, canvas_class = matplotlib_classes()
+    figure = figure_class(figsize=(8, 4.2), layout="constrained")
+    canvas_class(figure)
+    axes = figure.subplots()
+    for colour, name in zip(COLOURS, sorted({name for line in epochs for name in line.losses}), strict=False):
+        points = [(line.epoch, line.losses[name]) for line in epochs if name in line.losses]
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, color=colour, lw=1.8, label=name, marker="." if len(points) == 1 else None)
+    for before, after in itertools.pairwise(epochs):
+        if after.stage != before.stage:
+            axes.axvline(before.epoch + 0.5, color="0.7", lw=1, ls=":")
+            axes.text(before.epoch + 0.8, 0.98, f"stage {after.stage}", color="0.45", fontsize=8,
+                      transform=axes.get_xaxis_transform(), va="top")  # fmt: skip
+    axes.set(xlabel="epoch", ylabel="loss, mean over the epoch")
+    if epochs:
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=8, frameon=False)
+    plain(axes)
+    with atomic_path(path) as scratch:
+        figure.savefig(scratch, dpi=110)
