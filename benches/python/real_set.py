@@ -3,15 +3,17 @@
     python benches/python/real_set.py --real ../shared/real --out FOLDER TREE [TREE ...]
         [--recipes spectral,small] [--seeds 3]
 
-TREE holds ``manifest.csv``: a row for each clip with file, split, label, id and source (the recording that it was
-cut from). It is one machine type with four IDs; the motors and the DCASE clips of the real recordings are the other
-types. Labels are read after the fit and choose nothing. What is in FOLDER already is not computed again.
+A training that is interrupted goes on from its last epoch. TREE holds ``manifest.csv``: a row for each clip with file,
+split, label, id and source (the recording that it was cut from). It is one machine type with four IDs; the motors and
+the DCASE clips of the real recordings are the other types. Labels are read after the fit and choose nothing. What is in
+FOLDER already is not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -33,11 +35,13 @@ def load(tree: Path, real: Path) -> Dataset:
     return Dataset(machine=MACHINE, clips=uav.clips + others)
 
 
-def run(tree: Path, real: Path, recipe: str, seed: int) -> dict[str, object]:
+def run(tree: Path, real: Path, recipe: offkey.Recipe, seed: int, checkpoint: Path) -> dict[str, object]:
     """Fit, score, evaluate: a row for each score and ID."""
     data = load(tree, real)
     started = time.perf_counter()
-    detector = offkey.Detector(offkey.Recipe.named(recipe)).fit(data, seed=seed)
+    detector = offkey.Detector(recipe).fit(
+        data, seed=seed, checkpoint=checkpoint if recipe.network else None, on_event=progress
+    )
     fitted = time.perf_counter()
     scores = detector.score(data.test)
     scored = time.perf_counter()
@@ -54,6 +58,13 @@ def run(tree: Path, real: Path, recipe: str, seed: int) -> dict[str, object]:
         "notes": list(detector.notes),
         "combined": detector.describe()["combined"],
     }
+
+
+def progress(event: object) -> None:
+    """Print a line for each epoch."""
+    if hasattr(event, "losses"):
+        print(f"stage {event.stage} epoch {event.epoch}: {dict(event.losses)}, {event.steps_per_s:.3g} steps/s, "
+              f"{event.eta_s:.0f} s left", file=sys.stderr, flush=True)  # fmt: skip
 
 
 def table(results: list[dict[str, object]]) -> str:
@@ -100,7 +111,14 @@ def main() -> None:
             for seed in range(arguments.seeds):
                 path = arguments.out / f"{tree.name}-{recipe}-{seed}.json"
                 if not path.exists():
-                    write_text(path, json.dumps(run(tree, arguments.real, recipe, seed), indent=1))
+                    made = run(
+                        tree,
+                        arguments.real,
+                        offkey.Recipe.named(recipe),
+                        seed,
+                        path.with_suffix(".checkpoint"),
+                    )
+                    write_text(path, json.dumps(made, indent=1))
                 results.append(json.loads(path.read_text()))
             print(f"\n{tree.name}, recipe {recipe!r}, {len(results)} seeds: AUC, pAUC\n\n{table(results)}\n")
             for name, unit in (
