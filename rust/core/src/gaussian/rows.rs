@@ -3,7 +3,7 @@
 use super::Sample;
 use super::forms::{Factor, Form, Narrow};
 use super::panels::{Panels, Real};
-use crate::simd::{Block, Kernel, Lanes, Level, Vector, lanes_of, prefetch};
+use crate::simd::{Block, Kernel, Lanes, Level, Rows, Vector, lanes_of, prefetch};
 
 /// Vectors of rows that go through the panels together, at most.
 const MAX_VECTORS: usize = 4;
@@ -14,8 +14,8 @@ const NARROW_LEAST: f32 = 1e-30;
 
 /// What a thread needs to compute forms; made once, used for all its rows.
 pub(super) struct Scratch {
-    narrow: Turn<f32>,
-    wide: Turn<f64>,
+    /// Centred rows with features and rows exchanged: `(dim, vectors)` vectors, float32 or as many bytes of float64.
+    turned: Vec<Block>,
     /// Rows that float32 could not decide.
     again: Vec<u32>,
 }
@@ -23,66 +23,45 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn new(level: Level, dim: usize) -> Self {
         Self {
-            narrow: Turn::new(level, dim, level.lanes()),
-            wide: Turn::new(level, dim, level.lanes() / 2),
+            turned: Block::zeros(level, dim * MAX_VECTORS),
             again: Vec::new(),
         }
     }
 }
 
-/// Centred rows, as many as a vector has lanes, and the same with features and rows exchanged.
-struct Turn<T> {
-    /// `(lanes, stride)`.
-    centred: Vec<T>,
-    /// Whole vectors to a row; what lies behind the features is never looked at.
-    stride: usize,
-    /// `(dim, vectors)` vectors.
-    turned: Vec<Block>,
-}
-
-impl<T: Real> Turn<T> {
-    fn new(level: Level, dim: usize, lanes: usize) -> Self {
-        let stride = dim.next_multiple_of(lanes);
-        let turned = Block::zeros(level, dim * MAX_VECTORS);
-        Self { centred: vec![T::ZERO; lanes * stride], stride, turned }
-    }
-
-    /// Take up to `R` vectors of rows through the panels: their results, and the sums over the features of `check`.
-    #[inline(always)]
-    fn norms<L: Lanes<Scalar = T>, const R: usize>(
-        &mut self,
-        panels: &Panels<T>,
-        dim: usize,
-        rows: &[u32],
-        centre: impl Fn(u32, &mut [T]),
-        check: impl Fn(L, L) -> L,
-        between: impl Fn(usize, usize),
-    ) -> ([L; R], [L; R]) {
-        let turned = &mut lanes_of::<L>(&mut self.turned).as_chunks_mut::<R>().0[..dim];
-        for (r, rows) in rows.chunks(L::COUNT).enumerate() {
-            // Lanes without a row keep what was there before; nobody reads their results.
-            for (y, &row) in self.centred.chunks_exact_mut(self.stride).zip(rows) {
-                centre(row, y);
-            }
-            for (start, turned) in (0..dim).step_by(L::COUNT).zip(turned.chunks_mut(L::COUNT)) {
-                let square = L::columns(&self.centred[start..], self.stride);
-                let square = square.as_ref();
-                if turned.len() == L::COUNT {
-                    // A known number of features: the square goes from registers to its place.
-                    (0..L::COUNT).for_each(|k| turned[k][r] = square[k]);
-                } else {
-                    turned.iter_mut().zip(square).for_each(|(feature, &y)| feature[r] = y);
-                }
+/// Take up to `R` vectors of rows through the panels: their results, and the sums over the features of `check`.
+///
+/// `centred(rows, start)` are the features of some rows from `start` on, as many as there are lanes, centred; what
+/// lies behind the last feature is never looked at.
+#[inline(always)]
+fn norms<'r, L: Lanes<Scalar: Real>, P: Rows<L>, const R: usize>(
+    turned: &mut [Block],
+    panels: &Panels<L::Scalar>,
+    dim: usize,
+    rows: &'r [u32],
+    centred: impl Fn(&'r [u32], usize) -> P,
+    check: impl Fn(L, L) -> L,
+    between: impl Fn(usize, usize),
+) -> ([L; R], [L; R]) {
+    let turned = &mut lanes_of::<L>(turned).as_chunks_mut::<R>().0[..dim];
+    let mut checks = [L::splat(L::Scalar::ZERO); R];
+    for (r, rows) in rows.chunks(L::COUNT).enumerate() {
+        for (start, turned) in (0..dim).step_by(L::COUNT).zip(turned.chunks_mut(L::COUNT)) {
+            let square = L::transposed(&centred(rows, start));
+            let square = square.as_ref();
+            let mut take = |feature: &mut [L; R], y| {
+                checks[r] = check(y, checks[r]);
+                feature[r] = y;
+            };
+            if turned.len() == L::COUNT {
+                // A known number of features: the square goes from registers to its place.
+                (0..L::COUNT).for_each(|k| take(&mut turned[k], square[k]));
+            } else {
+                turned.iter_mut().zip(square).for_each(|(feature, &y)| take(feature, y));
             }
         }
-        let mut checks = [L::splat(T::ZERO); R];
-        for y in &*turned {
-            for r in 0..R {
-                checks[r] = check(y[r], checks[r]);
-            }
-        }
-        (panels.squared_norms(turned, between), checks)
     }
+    (panels.squared_norms(turned, between), checks)
 }
 
 /// Where the results of some rows go: row `i` to `values[i * stride + at]`.
@@ -142,25 +121,14 @@ impl<T: Sample> Job<'_, T> {
     ) -> &'r [u32] {
         let (rows, rest) = rows.split_at(rows.len().min(R * V::LANES));
         let (form, dim) = (self.form, self.form.mean.len());
-        let centre = |row: u32, y: &mut [f32]| {
-            let x = &x[row as usize * dim..][..dim];
-            let terms = form.narrow_mean.chunks_exact(V::LANES).zip(narrow.lengths.chunks_exact(V::LANES));
-            let terms = terms.zip(form.narrow_rest.chunks_exact(V::LANES));
-            for ((y, x), ((mean, length), rest)) in
-                y.chunks_exact_mut(V::LANES).zip(x.chunks(V::LANES)).zip(terms)
-            {
-                let x = if x.len() == V::LANES { <V as Vector>::load(x) } else { padded(x) };
-                let y_scaled = (x - <V as Vector>::load(mean))
-                    .mul_sub(<V as Vector>::load(length), <V as Vector>::load(rest));
-                Vector::store(y_scaled, y);
-            }
-        };
+        let centred = |rows, start| NarrowRows { narrow, form, x, rows, start };
         let square = |y: V, sum| y.mul_add(y, sum);
-        let (values, spreads) = self.scratch.narrow.norms::<V, R>(
+        let (values, spreads) = norms::<V, _, R>(
+            &mut self.scratch.turned,
             &narrow.panels,
             dim,
             rows,
-            centre,
+            centred,
             square,
             ahead(x, dim, rest, self.after, R * V::LANES),
         );
@@ -195,19 +163,15 @@ impl<T: Sample> Job<'_, T> {
     fn wide_tile<'r, L: Lanes<Scalar = f64>, const R: usize>(&mut self, rows: &'r [u32]) -> &'r [u32] {
         let (rows, rest) = rows.split_at(rows.len().min(R * L::COUNT));
         let (x, form, dim) = (self.x, self.form, self.form.mean.len());
-        let centre = |row: u32, y: &mut [f64]| {
-            let x = &x[row as usize * dim..][..dim];
-            for ((y, &x), mean) in y.iter_mut().zip(x).zip(&form.mean) {
-                *y = x.into() - mean;
-            }
-        };
+        let centred = |rows, start| WideRows { form, x, rows, start };
         // Zero unless a number is not finite: a factor with a row of zeros must not hide that.
         let poison = |y: L, sum| y.mul_add(L::splat(0.0), sum);
-        let (values, poisons) = self.scratch.wide.norms::<L, R>(
+        let (values, poisons) = norms::<L, _, R>(
+            &mut self.scratch.turned,
             &self.factor.wide,
             dim,
             rows,
-            centre,
+            centred,
             poison,
             ahead(x, dim, rest, self.after, R * L::COUNT),
         );
@@ -222,12 +186,65 @@ impl<T: Sample> Job<'_, T> {
     }
 }
 
-/// The last features of a row, and zeros.
+/// The features of float32 rows from `start` on, centred and scaled, and anything behind the last.
+struct NarrowRows<'a> {
+    form: &'a Form,
+    narrow: &'a Narrow,
+    x: &'a [f32],
+    rows: &'a [u32],
+    start: usize,
+}
+
+impl<V: Vector> Rows<V> for NarrowRows<'_> {
+    #[inline(always)]
+    fn row(&self, lane: usize) -> V {
+        let (dim, start) = (self.form.mean.len(), self.start);
+        let at = place(self.rows, lane) * dim + start;
+        let x = if start + V::LANES <= dim {
+            <V as Vector>::load(&self.x[at..at + V::LANES])
+        } else {
+            let mut whole = [0.0; LANES];
+            whole[..dim - start].copy_from_slice(&self.x[at..at + dim - start]);
+            <V as Vector>::load(&whole)
+        };
+        let load = |from: &[f32]| <V as Vector>::load(&from[start..]);
+        (x - load(&self.form.narrow_mean)).mul_sub(load(&self.narrow.lengths), load(&self.form.narrow_rest))
+    }
+}
+
+/// The features of rows from `start` on, centred, and zeros behind the last.
+struct WideRows<'a, T> {
+    form: &'a Form,
+    x: &'a [T],
+    rows: &'a [u32],
+    start: usize,
+}
+
+impl<T: Sample, L: Lanes<Scalar = f64>> Rows<L> for WideRows<'_, T> {
+    #[inline(always)]
+    fn row(&self, lane: usize) -> L {
+        let (dim, start) = (self.form.mean.len(), self.start);
+        let at = place(self.rows, lane) * dim + start;
+        let mut y = [0.0; 8];
+        if start + L::COUNT <= dim {
+            let (x, mean) = (&self.x[at..at + L::COUNT], &self.form.mean[start..start + L::COUNT]);
+            for k in 0..L::COUNT {
+                y[k] = x[k].into() - mean[k];
+            }
+        } else {
+            let x = &self.x[at..at + dim - start];
+            for ((y, &x), mean) in y.iter_mut().zip(x).zip(&self.form.mean[start..]) {
+                *y = x.into() - mean;
+            }
+        }
+        L::load(&y)
+    }
+}
+
+/// The row in a lane. Lanes without a row repeat the last one, and nobody reads their results.
 #[inline(always)]
-fn padded<V: Vector>(x: &[f32]) -> V {
-    let mut whole = [0.0; LANES];
-    whole[..x.len()].copy_from_slice(x);
-    <V as Vector>::load(&whole)
+fn place(rows: &[u32], lane: usize) -> usize {
+    rows[lane.min(rows.len() - 1)] as usize
 }
 
 /// What to do after each panel: have a share of the rows that come next fetched, as nothing else is read meanwhile.
