@@ -294,7 +294,9 @@ impl QuadraticForms {
         let chunks = x.chunks(CHUNK * self.dim).zip(out.chunks_mut(CHUNK * width)).collect();
         let work = |scratch: &mut Work, at, (x, values): (&[T], &mut [f64])| {
             fill(scratch, x, values, at * CHUNK);
-            if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
+            // Counted first, which is fast, and looked for only if there is one.
+            if values.iter().filter(|v| !v.is_finite()).count() > 0 {
+                let bad = values.iter().position(|v| !v.is_finite()).unwrap_or(0);
                 return Err(not_finite(x, self.dim, bad / width, at * CHUNK));
             }
             if measure == Measure::Distance {

@@ -2,7 +2,7 @@
 
 use crate::simd::Lanes;
 
-/// Columns of a panel; with two to four vectors of rows they keep 8 to 16 sums in registers.
+/// Columns of a panel.
 const COLUMNS: usize = 4;
 
 /// The numbers of a panel.

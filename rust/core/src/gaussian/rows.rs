@@ -4,9 +4,11 @@ use super::Sample;
 use super::forms::{Factor, Form, Narrow};
 use super::panels::{Panels, Real};
 use crate::simd::{Block, Kernel, Lanes, Level, Rows, Vector, lanes_of, prefetch};
+use std::array::from_fn;
 
-/// Vectors of rows that go through the panels together, at most.
-const MAX_VECTORS: usize = 4;
+/// Vectors of rows that go through the panels together. With four columns they keep eight sums in registers: enough
+/// to hide the latency of the additions, and no more than sixteen registers hold beside what is being multiplied.
+const VECTORS: usize = 2;
 /// Lanes of the widest float32 vector: what is added or multiplied feature by feature is padded to a multiple of it.
 pub(super) const LANES: usize = 16;
 /// A float32 result below this is computed again: its terms may have been denormal.
@@ -23,33 +25,36 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn new(level: Level, dim: usize) -> Self {
         Self {
-            turned: Block::zeros(level, dim * MAX_VECTORS),
+            turned: Block::zeros(level, dim * VECTORS),
             again: Vec::new(),
         }
     }
 }
 
-/// Take up to `R` vectors of rows through the panels: their results, and the sums over the features of `check`.
+/// Take up to [`VECTORS`] vectors of rows through the panels: their results, and the sums over the features of `check`.
 ///
 /// `centred(rows, start)` are the features of some rows from `start` on, as many as there are lanes, centred; what
 /// lies behind the last feature is never looked at.
 #[inline(always)]
-fn norms<'r, L: Lanes<Scalar: Real>, P: Rows<L>, const R: usize>(
+fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: Rows<L>>(
     turned: &mut [Block],
     panels: &Panels<L::Scalar>,
-    dim: usize,
-    rows: &'r [u32],
-    centred: impl Fn(&'r [u32], usize) -> P,
+    (x, dim): (&'x [T], usize),
+    rows: &[u32],
+    centred: impl Fn([&'x [T]; LANES], usize) -> P,
     check: impl Fn(L, L) -> L,
     between: impl Fn(usize, usize),
-) -> ([L; R], [L; R]) {
-    let turned = &mut lanes_of::<L>(turned).as_chunks_mut::<R>().0[..dim];
-    let mut checks = [L::splat(L::Scalar::ZERO); R];
+) -> ([L; VECTORS], [L; VECTORS]) {
+    let turned = &mut lanes_of::<L>(turned).as_chunks_mut::<VECTORS>().0[..dim];
+    let mut checks = [L::splat(L::Scalar::ZERO); VECTORS];
     for (r, rows) in rows.chunks(L::COUNT).enumerate() {
+        // Lanes without a row repeat the last one, and nobody reads their results.
+        let row = |lane: usize| &x[rows[lane.min(rows.len() - 1)] as usize * dim..][..dim];
+        let rows: [&[T]; LANES] = from_fn(row);
         for (start, turned) in (0..dim).step_by(L::COUNT).zip(turned.chunks_mut(L::COUNT)) {
             let square = L::transposed(&centred(rows, start));
             let square = square.as_ref();
-            let mut take = |feature: &mut [L; R], y| {
+            let mut take = |feature: &mut [L; VECTORS], y| {
                 checks[r] = check(y, checks[r]);
                 feature[r] = y;
             };
@@ -94,13 +99,8 @@ impl<T: Sample> Kernel for Job<'_, T> {
         };
         self.scratch.again.clear();
         let mut rest = self.rows;
-        // 32 registers hold the sums of four vectors, 16 those of three; two are enough to hide the latency.
         while !rest.is_empty() {
-            rest = match V::LANES {
-                16 if rest.len() > 3 * V::LANES => self.narrow_tile::<V, 4>(narrow, x, rest),
-                8 if rest.len() > 2 * V::LANES => self.narrow_tile::<V, 3>(narrow, x, rest),
-                _ => self.narrow_tile::<V, 2>(narrow, x, rest),
-            };
+            rest = self.narrow_tile::<V>(narrow, x, rest);
         }
         if !self.scratch.again.is_empty() {
             let again = std::mem::take(&mut self.scratch.again);
@@ -113,24 +113,24 @@ impl<T: Sample> Kernel for Job<'_, T> {
 impl<T: Sample> Job<'_, T> {
     /// The first rows of `rows` in float32; those that float64 must decide are noted. Returns the other rows.
     #[inline(always)]
-    fn narrow_tile<'r, V: Vector, const R: usize>(
+    fn narrow_tile<'r, V: Vector>(
         &mut self,
         narrow: &Narrow,
         x: &[f32],
         rows: &'r [u32],
     ) -> &'r [u32] {
-        let (rows, rest) = rows.split_at(rows.len().min(R * V::LANES));
+        let (rows, rest) = rows.split_at(rows.len().min(VECTORS * V::LANES));
         let (form, dim) = (self.form, self.form.mean.len());
-        let centred = |rows, start| NarrowRows { narrow, form, x, rows, start };
+        let centred = |rows, start| NarrowRows { narrow, form, rows, start };
         let square = |y: V, sum| y.mul_add(y, sum);
-        let (values, spreads) = norms::<V, _, R>(
+        let (values, spreads) = norms::<_, V, _>(
             &mut self.scratch.turned,
             &narrow.panels,
-            dim,
+            (x, dim),
             rows,
             centred,
             square,
-            ahead(x, dim, rest, self.after, R * V::LANES),
+            ahead(x, dim, rest, self.after, VECTORS * V::LANES),
         );
         for ((rows, value), spread) in rows.chunks(V::LANES).zip(values).zip(spreads) {
             let (mut v, mut s) = ([0.0; LANES], [0.0; LANES]);
@@ -150,30 +150,26 @@ impl<T: Sample> Job<'_, T> {
     #[inline(always)]
     fn wide<V: Vector>(&mut self, mut rest: &[u32]) {
         while !rest.is_empty() {
-            rest = match V::Wide::COUNT {
-                8 if rest.len() > 24 => self.wide_tile::<V::Wide, 4>(rest),
-                4 if rest.len() > 8 => self.wide_tile::<V::Wide, 3>(rest),
-                _ => self.wide_tile::<V::Wide, 2>(rest),
-            };
+            rest = self.wide_tile::<V::Wide>(rest);
         }
     }
 
     /// The first rows of `rows` in float64. Returns the other rows.
     #[inline(always)]
-    fn wide_tile<'r, L: Lanes<Scalar = f64>, const R: usize>(&mut self, rows: &'r [u32]) -> &'r [u32] {
-        let (rows, rest) = rows.split_at(rows.len().min(R * L::COUNT));
+    fn wide_tile<'r, L: Lanes<Scalar = f64>>(&mut self, rows: &'r [u32]) -> &'r [u32] {
+        let (rows, rest) = rows.split_at(rows.len().min(VECTORS * L::COUNT));
         let (x, form, dim) = (self.x, self.form, self.form.mean.len());
-        let centred = |rows, start| WideRows { form, x, rows, start };
+        let centred = |rows, start| WideRows { form, rows, start };
         // Zero unless a number is not finite: a factor with a row of zeros must not hide that.
         let poison = |y: L, sum| y.mul_add(L::splat(0.0), sum);
-        let (values, poisons) = norms::<L, _, R>(
+        let (values, poisons) = norms::<_, L, _>(
             &mut self.scratch.turned,
             &self.factor.wide,
-            dim,
+            (x, dim),
             rows,
             centred,
             poison,
-            ahead(x, dim, rest, self.after, R * L::COUNT),
+            ahead(x, dim, rest, self.after, VECTORS * L::COUNT),
         );
         for ((rows, value), poison) in rows.chunks(L::COUNT).zip(values).zip(poisons) {
             let mut results = [0.0; 8];
@@ -190,21 +186,19 @@ impl<T: Sample> Job<'_, T> {
 struct NarrowRows<'a> {
     form: &'a Form,
     narrow: &'a Narrow,
-    x: &'a [f32],
-    rows: &'a [u32],
+    rows: [&'a [f32]; LANES],
     start: usize,
 }
 
 impl<V: Vector> Rows<V> for NarrowRows<'_> {
     #[inline(always)]
     fn row(&self, lane: usize) -> V {
-        let (dim, start) = (self.form.mean.len(), self.start);
-        let at = place(self.rows, lane) * dim + start;
-        let x = if start + V::LANES <= dim {
-            <V as Vector>::load(&self.x[at..at + V::LANES])
+        let (row, start) = (self.rows[lane], self.start);
+        let x = if start + V::LANES <= row.len() {
+            <V as Vector>::load(&row[start..start + V::LANES])
         } else {
             let mut whole = [0.0; LANES];
-            whole[..dim - start].copy_from_slice(&self.x[at..at + dim - start]);
+            whole[..row.len() - start].copy_from_slice(&row[start..]);
             <V as Vector>::load(&whole)
         };
         let load = |from: &[f32]| <V as Vector>::load(&from[start..]);
@@ -215,36 +209,27 @@ impl<V: Vector> Rows<V> for NarrowRows<'_> {
 /// The features of rows from `start` on, centred, and zeros behind the last.
 struct WideRows<'a, T> {
     form: &'a Form,
-    x: &'a [T],
-    rows: &'a [u32],
+    rows: [&'a [T]; LANES],
     start: usize,
 }
 
 impl<T: Sample, L: Lanes<Scalar = f64>> Rows<L> for WideRows<'_, T> {
     #[inline(always)]
     fn row(&self, lane: usize) -> L {
-        let (dim, start) = (self.form.mean.len(), self.start);
-        let at = place(self.rows, lane) * dim + start;
+        let (row, start) = (self.rows[lane], self.start);
         let mut y = [0.0; 8];
-        if start + L::COUNT <= dim {
-            let (x, mean) = (&self.x[at..at + L::COUNT], &self.form.mean[start..start + L::COUNT]);
+        if start + L::COUNT <= row.len() {
+            let (x, mean) = (&row[start..start + L::COUNT], &self.form.mean[start..start + L::COUNT]);
             for k in 0..L::COUNT {
                 y[k] = x[k].into() - mean[k];
             }
         } else {
-            let x = &self.x[at..at + dim - start];
-            for ((y, &x), mean) in y.iter_mut().zip(x).zip(&self.form.mean[start..]) {
+            for ((y, &x), mean) in y.iter_mut().zip(&row[start..]).zip(&self.form.mean[start..]) {
                 *y = x.into() - mean;
             }
         }
         L::load(&y)
     }
-}
-
-/// The row in a lane. Lanes without a row repeat the last one, and nobody reads their results.
-#[inline(always)]
-fn place(rows: &[u32], lane: usize) -> usize {
-    rows[lane.min(rows.len() - 1)] as usize
 }
 
 /// What to do after each panel: have a share of the rows that come next fetched, as nothing else is read meanwhile.
