@@ -338,8 +338,13 @@ impl Work {
 
     /// Sort the rows of a chunk by their form, keeping the order of those that share one.
     fn sort(&mut self, index: &[i64], forms: usize) {
+        self.order.clear();
         self.ends.clear();
         self.ends.resize(forms, 0);
+        if forms == 1 {
+            self.ends[0] = index.len() as u32;
+            return self.order.extend(0..index.len() as u32);
+        }
         for &form in index {
             self.ends[form as usize] += 1;
         }
@@ -347,7 +352,6 @@ impl Work {
         for end in &mut self.ends {
             (*end, start) = (start, start + *end);
         }
-        self.order.clear();
         self.order.resize(index.len(), 0);
         for (row, &form) in index.iter().enumerate() {
             let place = &mut self.ends[form as usize];
