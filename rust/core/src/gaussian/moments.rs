@@ -203,7 +203,8 @@ impl Sums {
         }
         // By value: a reference to the tile would keep it in memory instead of in registers.
         for (a, line) in tile.into_iter().enumerate() {
-            let target = &mut self.products[(i * COUNT + a) * across * COUNT + j * COUNT..][..VECTORS * COUNT];
+            let target =
+                &mut self.products[(i * COUNT + a) * across * COUNT + j * COUNT..][..VECTORS * COUNT];
             for (target, sum) in target.chunks_exact_mut(COUNT).zip(line) {
                 (L::load(target) + sum).store(target);
             }

@@ -24,10 +24,7 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new(level: Level, dim: usize) -> Self {
-        Self {
-            turned: Block::zeros(level, dim * VECTORS),
-            again: Vec::new(),
-        }
+        Self { turned: Block::zeros(level, dim * VECTORS), again: Vec::new() }
     }
 }
 
@@ -82,8 +79,8 @@ pub(super) struct Job<'a, T> {
     pub(super) factor: &'a Factor,
     pub(super) x: &'a [T],
     pub(super) rows: &'a [u32],
-    /// Rows that another job will ask for next.
-    pub(super) after: &'a [u32],
+    /// While row `i` of `rows` is used, row `ahead + i` of `x` is fetched, if there is one.
+    pub(super) ahead: usize,
     pub(super) scratch: &'a mut Scratch,
     pub(super) target: Target<'a>,
 }
@@ -110,19 +107,15 @@ impl<T: Sample> Kernel for Job<'_, T> {
     }
 }
 
-impl<T: Sample> Job<'_, T> {
+impl<'a, T: Sample> Job<'a, T> {
     /// The first rows of `rows` in float32; those that float64 must decide are noted. Returns the other rows.
     #[inline(always)]
-    fn narrow_tile<'r, V: Vector>(
-        &mut self,
-        narrow: &Narrow,
-        x: &[f32],
-        rows: &'r [u32],
-    ) -> &'r [u32] {
+    fn narrow_tile<'r, V: Vector>(&mut self, narrow: &Narrow, x: &[f32], rows: &'r [u32]) -> &'r [u32] {
         let (rows, rest) = rows.split_at(rows.len().min(VECTORS * V::LANES));
         let (form, dim) = (self.form, self.form.mean.len());
         let centred = |rows, start| NarrowRows { narrow, form, rows, start };
         let square = |y: V, sum| y.mul_add(y, sum);
+        let between = self.fetch(rows, rest);
         let (values, spreads) = norms::<_, V, _>(
             &mut self.scratch.turned,
             &narrow.panels,
@@ -130,7 +123,7 @@ impl<T: Sample> Job<'_, T> {
             rows,
             centred,
             square,
-            ahead(x, dim, rest, self.after, VECTORS * V::LANES),
+            between,
         );
         for ((rows, value), spread) in rows.chunks(V::LANES).zip(values).zip(spreads) {
             let (mut v, mut s) = ([0.0; LANES], [0.0; LANES]);
@@ -145,6 +138,16 @@ impl<T: Sample> Job<'_, T> {
             }
         }
         rest
+    }
+
+    /// What to do after each panel of a tile of rows: have a share of the rows fetched that are due, as nothing else is
+    /// read meanwhile.
+    #[inline(always)]
+    fn fetch(&self, tile: &[u32], rest: &[u32]) -> impl Fn(usize, usize) + use<'a, T> {
+        let (dim, done) = (self.form.mean.len(), self.rows.len().saturating_sub(tile.len() + rest.len()));
+        let due = self.x.get(self.ahead.saturating_add(done).saturating_mul(dim)..).unwrap_or(&[]);
+        let due = &due[..due.len().min(tile.len() * dim)];
+        move |panel, panels| prefetch(&due[due.len() * panel / panels..due.len() * (panel + 1) / panels])
     }
 
     #[inline(always)]
@@ -162,6 +165,7 @@ impl<T: Sample> Job<'_, T> {
         let centred = |rows, start| WideRows { form, rows, start };
         // Zero unless a number is not finite: a factor with a row of zeros must not hide that.
         let poison = |y: L, sum| y.mul_add(L::splat(0.0), sum);
+        let between = self.fetch(rows, rest);
         let (values, poisons) = norms::<_, L, _>(
             &mut self.scratch.turned,
             &self.factor.wide,
@@ -169,7 +173,7 @@ impl<T: Sample> Job<'_, T> {
             rows,
             centred,
             poison,
-            ahead(x, dim, rest, self.after, VECTORS * L::COUNT),
+            between,
         );
         for ((rows, value), poison) in rows.chunks(L::COUNT).zip(values).zip(poisons) {
             let mut results = [0.0; 8];
@@ -229,23 +233,5 @@ impl<T: Sample, L: Lanes<Scalar = f64>> Rows<L> for WideRows<'_, T> {
             }
         }
         L::load(&y)
-    }
-}
-
-/// What to do after each panel: have a share of the rows that come next fetched, as nothing else is read meanwhile.
-#[inline(always)]
-fn ahead<'a, T>(
-    x: &'a [T],
-    dim: usize,
-    rest: &'a [u32],
-    after: &'a [u32],
-    rows: usize,
-) -> impl Fn(usize, usize) + 'a {
-    let next = if rest.is_empty() { after } else { rest };
-    let next = &next[..next.len().min(rows)];
-    move |panel, panels| {
-        for &row in &next[next.len() * panel / panels..next.len() * (panel + 1) / panels] {
-            prefetch(&x[row as usize * dim..][..dim]);
-        }
     }
 }
