@@ -12,11 +12,11 @@ use std::ops::Range;
 
 /// Rows that one thread takes at a time.
 const CHUNK: usize = 4096;
-/// Rows of each form, on average, that are sorted together: some tiles of the panels, of which the last is not full.
+/// Rows of each form, on average, that are sorted together: enough to fill tiles of the panels.
 const BLOCK_ROWS: usize = 256;
-/// They and those that are fetched meanwhile must lie in the second-level cache.
+/// Fewer if there are many forms or features: the second-level cache must hold them and what is fetched meanwhile.
 const BLOCK_BYTES: usize = 512 << 10;
-/// Rows in one order are fetched this far ahead.
+/// Rows in one order are fetched this far ahead; of each form at least as many are sorted together.
 const AHEAD: usize = 64;
 /// Relative error that float32 arithmetic may leave in a squared result, by the estimate of [`Narrow::error_limit`].
 const NARROW_ERROR: f64 = 1e-5;
@@ -243,14 +243,16 @@ impl QuadraticForms {
             return Err(Error::array("index", given, format!("numbers from 0 and below {count}")));
         }
         let start = |rest: &[T]| rows - rest.len() / self.dim;
-        let block = (BLOCK_BYTES / size_of_val(&x[..self.dim.min(x.len())]).max(1)).min(BLOCK_ROWS * count);
+        let block = BLOCK_BYTES / (self.dim * size_of::<T>());
+        let block = block.clamp(AHEAD * count, BLOCK_ROWS * count);
         self.run(x, measure, 1, out, threads, cancel, |scratch, x, values| {
-            for (at, values) in values.chunks_mut(block.max(1)).enumerate() {
+            for (at, values) in values.chunks_mut(block).enumerate() {
                 let x = &x[at * block * self.dim..];
                 scratch.sort(&index[start(x)..][..values.len()], count);
                 let mut from = 0;
                 for (form, &end) in self.forms.iter().zip(&scratch.ends) {
-                    let (rows, ahead) = (&scratch.order[from..end as usize], values.len() + from);
+                    let rows = &scratch.order[from..end as usize];
+                    let ahead = if count == 1 { AHEAD } else { values.len() + from };
                     let target = Target { values: &mut *values, stride: 1, at: 0 };
                     self.rows(form, x, rows, ahead, &mut scratch.rows, target);
                     from = end as usize;

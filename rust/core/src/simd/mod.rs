@@ -100,15 +100,15 @@ pub(crate) fn vectors<V: Vector>(blocks: &mut [Block]) -> &mut [V] {
     unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), count) }
 }
 
-/// Ask for the cache lines of some numbers that will be read soon, into the second-level cache; changes nothing but
+/// Ask for the cache lines of some numbers that will be read soon; changes nothing but
 /// the time.
 #[inline(always)]
 pub(crate) fn prefetch<T>(from: &[T]) {
     #[cfg(target_arch = "x86_64")]
     for line in from.chunks(64 / size_of::<T>().clamp(1, 64)) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: SSE is part of the architecture's baseline, and a prefetch may be given any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = from;
