@@ -38,6 +38,7 @@ __all__ = [
     "time_stretch",
     "white_noise",
     "whiten",
+    "wins",
 ]
 __version__: str
 DEBUG_BUILD: bool
@@ -54,6 +55,7 @@ def fit_gaussians(
     shared: bool,
     num_threads: int | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]: ...
+def wins(normals: NDArray[np.float64], anomalies: NDArray[np.float64]) -> int: ...
 def whiten(covariances: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def quadratic_forms(
     x: NDArray[np.float32] | NDArray[np.float64],

@@ -70,9 +70,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     """
     normals, anomalies = _split(labels, scores)
     # Each normal clip is beaten by the anomalies above it, and half by those of the same score.
-    at_or_above, above = _native.counts_from(np.sort(anomalies), np.sort(normals))
-    wins = at_or_above.sum(dtype=np.int64) + above.sum(dtype=np.int64)
-    return float(wins / (2 * len(normals) * len(anomalies)))
+    return _native.wins(normals, anomalies) / (2 * len(normals) * len(anomalies))
 
 
 def pauc(labels: ArrayLike, scores: ArrayLike, *, max_fpr: float = 0.1) -> float:
@@ -175,10 +173,10 @@ def _split(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], N
             f"labels: dtype {marks.dtype}, shape {marks.shape}; expected 0 and 1 in shape {values.shape}"
         )
     values = values.astype(np.float64, copy=False)
-    _refuse(~np.isfinite(values), values, "scores", "finite numbers only")
-    anomalous = marks == 1
-    _refuse(~anomalous & (marks != 0), marks, "labels", "0 (normal) or 1 (anomaly)")
-    normals, anomalies = values[~anomalous], values[anomalous]
+    _refuse(np.isfinite(values), values, "scores", "finite numbers only")
+    normal, anomalous = marks == 0, marks == 1
+    _refuse(normal | anomalous, marks, "labels", "0 (normal) or 1 (anomaly)")
+    normals, anomalies = values[normal], values[anomalous]
     if not len(normals) or not len(anomalies):
         raise ArrayError(
             f"labels: {len(normals)} normal clips, {len(anomalies)} anomalies; expected at least one of each"
@@ -186,7 +184,7 @@ def _split(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], N
     return normals, anomalies
 
 
-def _refuse(bad: NDArray[np.bool_], values: NDArray[Any], name: str, expected: str) -> None:
-    at = np.flatnonzero(bad)
-    if at.size:
-        raise ArrayError(f"{name}: {values[at[0]]} at position {at[0]}; expected {expected}")
+def _refuse(good: NDArray[np.bool_], values: NDArray[Any], name: str, expected: str) -> None:
+    if not good.all():
+        at = int(np.argmin(good))
+        raise ArrayError(f"{name}: {values[at]} at position {at}; expected {expected}")

@@ -94,7 +94,8 @@ class Gaussian:
                 f"ids: {len(ids)} for {len(rows)} rows of x; expected one for each row, and one row"
             )
         names = sorted_ids(ids)
-        index = positions(ids, names)
+        # Nothing to look up for one ID, which would take as long as a good part of its fit.
+        index = positions(ids, names) if len(names) > 1 else np.zeros(len(ids), dtype=np.int64)
         fitted = _native.fit_gaussians(rows, index, len(names), covariance, shared, num_threads)
         return cls(names, *fitted)
 

@@ -1,4 +1,4 @@
-//! Counting scores above thresholds, for ROC curves.
+//! Counting scores above other scores, for ROC curves and the area under them.
 
 /// How many of some values are at or above each threshold, and how many above it; both lists rise.
 ///
@@ -27,12 +27,60 @@ fn remaining(values: &[f64], thresholds: &[f64], before: impl Fn(f64, f64) -> bo
     counts
 }
 
+/// Over all pairs of a normal and an anomaly: 2 if the anomaly is higher, 1 if both are equal. Neither may hold a NaN.
+///
+/// Sorted as integers, which takes a third of the time that floats take.
+#[must_use]
+pub fn wins(normals: &[f64], anomalies: &[f64]) -> u64 {
+    let (normals, anomalies) = (sorted_keys(normals), sorted_keys(anomalies));
+    beaten(&normals, &anomalies, |anomaly, normal| anomaly < normal)
+        + beaten(&normals, &anomalies, |anomaly, normal| anomaly <= normal)
+}
+
+/// Integers in the order of the values, and equal where they are, in rising order.
+fn sorted_keys(values: &[f64]) -> Vec<i64> {
+    let key = |value: &f64| {
+        let bits = (value + 0.0).to_bits() as i64; // no negative zero
+        bits ^ (((bits >> 63) as u64) >> 1) as i64
+    };
+    let mut keys: Vec<i64> = values.iter().map(key).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// The number of pairs in which the anomaly does not come `before` the normal.
+fn beaten(normals: &[i64], anomalies: &[i64], before: impl Fn(i64, i64) -> bool) -> u64 {
+    let (mut normal, mut anomaly, mut pairs) = (0, 0, 0);
+    // Without a branch on the comparison, as above.
+    while normal < normals.len() && anomaly < anomalies.len() {
+        let passed = before(anomalies[anomaly], normals[normal]);
+        pairs += if passed { 0 } else { (anomalies.len() - anomaly) as u64 };
+        anomaly += usize::from(passed);
+        normal += usize::from(!passed);
+    }
+    pairs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Numbers of every size and sign, many of them equal.
+    fn scores() -> impl Strategy<Value = Vec<f64>> {
+        let some = [0.0, -0.0, 5e-324, -5e-324, 1.0, -1.0, f64::MAX, f64::MIN, 1e-300, -3.5];
+        let any = proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL;
+        proptest::collection::vec(prop_oneof![proptest::sample::select(some.to_vec()), any], 0..60)
+    }
+
     proptest! {
+        #[test]
+        fn wins_are_those_of_all_pairs(normals in scores(), anomalies in scores()) {
+            let pair = |n: f64, a: f64| u64::from(a > n) + u64::from(a >= n);
+            let all = normals.iter().flat_map(|&n| anomalies.iter().map(move |&a| pair(n, a)));
+            prop_assert_eq!(wins(&normals, &anomalies), all.sum::<u64>());
+        }
+
         #[test]
         fn as_counted_one_by_one(
             mut values in proptest::collection::vec(-4_i8..4, 0..40),

@@ -1,4 +1,4 @@
-//! Counts for ROC curves.
+//! Counts for ROC curves and the area under them.
 
 use crate::arrays::row_major;
 use crate::call;
@@ -19,6 +19,18 @@ fn counts_from<'py>(
     Ok((PyArray1::from_vec(py, at_or_above), PyArray1::from_vec(py, above)))
 }
 
+/// Over all pairs of a normal (n,) and an anomaly (m,): 2 if the anomaly is higher, 1 if both are equal; no NaN.
+#[pyfunction]
+fn wins(
+    py: Python<'_>,
+    normals: PyReadonlyArray1<'_, f64>,
+    anomalies: PyReadonlyArray1<'_, f64>,
+) -> PyResult<u64> {
+    let (normals, anomalies) = (row_major("normals", &normals)?, row_major("anomalies", &anomalies)?);
+    call::short(py, || Ok(offkey_core::ranking::wins(normals, anomalies)))
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(counts_from, module)?)
+    module.add_function(wrap_pyfunction!(counts_from, module)?)?;
+    module.add_function(wrap_pyfunction!(wins, module)?)
 }

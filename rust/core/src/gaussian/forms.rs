@@ -12,6 +12,12 @@ use std::ops::Range;
 
 /// Rows that one thread takes at a time.
 const CHUNK: usize = 4096;
+/// Rows of each form, on average, that are sorted together: enough to fill tiles of the panels.
+const BLOCK_ROWS: usize = 256;
+/// Fewer if there are many forms or features: the second-level cache must hold them and what is fetched meanwhile.
+const BLOCK_BYTES: usize = 512 << 10;
+/// Rows in one order are fetched this far ahead; of each form at least as many are sorted together.
+const AHEAD: usize = 64;
 /// Relative error that float32 arithmetic may leave in a squared result, by the estimate of [`Narrow::error_limit`].
 const NARROW_ERROR: f64 = 1e-5;
 /// Rows of a factor must have lengths in this range for float32, so that no product is denormal or infinite.
@@ -200,12 +206,14 @@ impl QuadraticForms {
     ) -> Result<()> {
         let (rows, stride) = (super::rows_of(x, self.dim)?, self.forms.len());
         check_size(out, rows, stride)?;
-        self.run(x, measure, stride, out, threads, cancel, |scratch, x, values, _| {
+        self.run(x, measure, stride, out, threads, cancel, |scratch, x, values| {
             scratch.order.clear();
             scratch.order.extend(0..(values.len() / stride) as u32);
             for (at, form) in self.forms.iter().enumerate() {
                 let target = Target { values: &mut *values, stride, at };
-                self.rows(form, x, &scratch.order, &[], &mut scratch.rows, target);
+                // Only the first form reads rows that are not yet in the cache.
+                let ahead = if at == 0 { AHEAD } else { usize::MAX };
+                self.rows(form, x, &scratch.order, ahead, &mut scratch.rows, target);
             }
         })
     }
@@ -234,15 +242,21 @@ impl QuadraticForms {
             let given = format!("{} at row {row}", index[row]);
             return Err(Error::array("index", given, format!("numbers from 0 and below {count}")));
         }
-        self.run(x, measure, 1, out, threads, cancel, |scratch, x, values, start| {
-            scratch.sort(&index[start..][..values.len()], count);
-            let mut from = 0;
-            for (form, &end) in self.forms.iter().zip(&scratch.ends) {
-                let (done, after) = scratch.order.split_at(end as usize);
-                let rows = &done[from as usize..];
-                let target = Target { values: &mut *values, stride: 1, at: 0 };
-                self.rows(form, x, rows, after, &mut scratch.rows, target);
-                from = end;
+        let start = |rest: &[T]| rows - rest.len() / self.dim;
+        let block = BLOCK_BYTES / (self.dim * size_of::<T>());
+        let block = block.clamp(AHEAD * count, BLOCK_ROWS * count);
+        self.run(x, measure, 1, out, threads, cancel, |scratch, x, values| {
+            for (at, values) in values.chunks_mut(block).enumerate() {
+                let x = &x[at * block * self.dim..];
+                scratch.sort(&index[start(x)..][..values.len()], count);
+                let mut from = 0;
+                for (form, &end) in self.forms.iter().zip(&scratch.ends) {
+                    let rows = &scratch.order[from..end as usize];
+                    let ahead = if count == 1 { AHEAD } else { values.len() + from };
+                    let target = Target { values: &mut *values, stride: 1, at: 0 };
+                    self.rows(form, x, rows, ahead, &mut scratch.rows, target);
+                    from = end as usize;
+                }
             }
         })
     }
@@ -278,7 +292,8 @@ impl QuadraticForms {
         self.own_into(x, index, measure, &mut out, threads, cancel).map(|()| out)
     }
 
-    /// Split rows and output into chunks, `width` results for a row, and fill them on all threads.
+    /// Split the output into chunks, `width` results for a row, and fill them on all threads from the rows that begin
+    /// where the chunk does.
     #[allow(clippy::too_many_arguments)] // the arguments of its two callers
     fn run<T: Sample>(
         &self,
@@ -288,13 +303,16 @@ impl QuadraticForms {
         out: &mut [f64],
         threads: Option<NonZeroUsize>,
         cancel: &Cancel,
-        fill: impl Fn(&mut Work, &[T], &mut [f64], usize) + Sync,
+        fill: impl Fn(&mut Work, &[T], &mut [f64]) + Sync,
     ) -> Result<()> {
         let scratch = || Work::new(self.level, self.dim);
-        let chunks = x.chunks(CHUNK * self.dim).zip(out.chunks_mut(CHUNK * width)).collect();
-        let work = |scratch: &mut Work, at, (x, values): (&[T], &mut [f64])| {
-            fill(scratch, x, values, at * CHUNK);
-            if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
+        let chunks = out.chunks_mut(CHUNK * width).collect();
+        let work = |scratch: &mut Work, at, values: &mut [f64]| {
+            let x = &x[at * CHUNK * self.dim..];
+            fill(scratch, x, values);
+            // Counted first, which is fast, and looked for only if there is one.
+            if values.iter().filter(|v| !v.is_finite()).count() > 0 {
+                let bad = values.iter().position(|v| !v.is_finite()).unwrap_or(0);
                 return Err(not_finite(x, self.dim, bad / width, at * CHUNK));
             }
             if measure == Measure::Distance {
@@ -305,18 +323,18 @@ impl QuadraticForms {
         par::map(chunks, threads, cancel, scratch, work).map(|_| ())
     }
 
-    /// One form of some rows; the rows `after` them will be asked for next.
+    /// One form of some rows; while row `i` of them is used, row `ahead + i` of `x` is fetched, if there is one.
     fn rows<T: Sample>(
         &self,
         form: &Form,
         x: &[T],
         rows: &[u32],
-        after: &[u32],
+        ahead: usize,
         scratch: &mut Scratch,
         target: Target<'_>,
     ) {
         let factor = &self.factors[form.factor];
-        self.level.run(Job { form, factor, x, rows, after, scratch, target });
+        self.level.run(Job { form, factor, x, rows, ahead, scratch, target });
     }
 }
 
@@ -336,8 +354,13 @@ impl Work {
 
     /// Sort the rows of a chunk by their form, keeping the order of those that share one.
     fn sort(&mut self, index: &[i64], forms: usize) {
+        self.order.clear();
         self.ends.clear();
         self.ends.resize(forms, 0);
+        if forms == 1 {
+            self.ends[0] = index.len() as u32;
+            return self.order.extend(0..index.len() as u32);
+        }
         for &form in index {
             self.ends[form as usize] += 1;
         }
@@ -345,7 +368,6 @@ impl Work {
         for end in &mut self.ends {
             (*end, start) = (start, start + *end);
         }
-        self.order.clear();
         self.order.resize(index.len(), 0);
         for (row, &form) in index.iter().enumerate() {
             let place = &mut self.ends[form as usize];

@@ -4,6 +4,7 @@ use super::{Sample, not_finite};
 use crate::par::{self, Cancel};
 use crate::simd::{Block, Kernel, Lanes, Level, Vector, lanes_of, numbers, numbers_mut};
 use crate::{Error, Result};
+use std::array::from_fn;
 use std::num::NonZeroUsize;
 
 /// Rows centred together before their products are summed: they stay in the first-level cache.
@@ -84,15 +85,27 @@ impl<T: Sample> Kernel for Sum<'_, T> {
     fn run<V: Vector>(self) -> Result<Vec<f64>> {
         let Self { x, dim, rows } = self;
         let mut sum = vec![0.0; dim];
-        for &row in rows {
-            let values = &x[row * dim..][..dim];
-            sum.iter_mut().zip(values).for_each(|(total, &v)| *total += v.into());
-        }
+        add_rows(&mut sum, rows.len(), |at| &x[rows[at] * dim..][..dim]);
         if sum.iter().all(|v| v.is_finite()) {
             return Ok(sum);
         }
         let bad = |row: &&usize| x[**row * dim..][..dim].iter().any(|&v| !v.into().is_finite());
         Err(not_finite(x, dim, *rows.iter().find(bad).unwrap_or(&rows[0]), 0))
+    }
+}
+
+/// Add `count` rows to a sum, which is read and written once for every four of them.
+#[inline(always)]
+fn add_rows<'a, T: Sample + 'a>(sum: &mut [f64], count: usize, row: impl Fn(usize) -> &'a [T]) {
+    let width = sum.len();
+    for at in (3..count).step_by(4) {
+        let [a, b, c, d] = [at - 3, at - 2, at - 1, at].map(|at| &row(at)[..width]);
+        for k in 0..width {
+            sum[k] += (a[k].into() + b[k].into()) + (c[k].into() + d[k].into());
+        }
+    }
+    for at in count / 4 * 4..count {
+        sum.iter_mut().zip(row(at)).for_each(|(total, &v)| *total += v.into());
     }
 }
 
@@ -126,13 +139,12 @@ impl<T: Sample> Kernel for Products<'_, T> {
                 for ((y, &v), &mean) in y.iter_mut().zip(&self.x[row * dim..][..dim]).zip(self.mean) {
                     *y = v.into() - mean;
                 }
-                sums.rest.iter_mut().zip(&*y).for_each(|(rest, v)| *rest += v);
             }
+            add_rows(&mut sums.rest, block.len(), |at| &numbers(centred)[at * width..][..width]);
             let centred = &centred[..block.len() * across];
             for y in centred.chunks_exact(across) {
                 sums.fourth += squared_length(y).powi(2);
             }
-            // As many sums as the registers of the level hold.
             if V::Wide::COUNT == 8 {
                 sums.add_products::<V::Wide, 8>(centred, across);
             } else {
@@ -156,30 +168,45 @@ impl Sums {
         Self { products: vec![0.0; width * width], rest: vec![0.0; width], fourth: 0.0 }
     }
 
-    /// Add the products of some rows, `(rows, across)` vectors, in tiles of `I` features by two vectors.
+    /// Add the products of some rows, `(rows, across)` vectors, in tiles of `COUNT` features, the lanes of a vector,
+    /// by two vectors: as many sums as the registers of a level hold.
     #[inline(always)]
-    fn add_products<L: Lanes<Scalar = f64>, const I: usize>(&mut self, centred: &[L], across: usize) {
-        let width = across * L::COUNT;
+    fn add_products<L: Lanes<Scalar = f64>, const COUNT: usize>(&mut self, centred: &[L], across: usize) {
         for j in (0..across).step_by(2) {
-            for i in (0..(j + 2) * L::COUNT).step_by(I) {
-                let mut tile = [[L::splat(0.0); 2]; I];
-                for y in centred.chunks_exact(across) {
-                    let right = [y[j], y[j + 1]];
-                    let left = &numbers(y)[i..i + I];
-                    for a in 0..I {
-                        let left = L::splat(left[a]);
-                        tile[a] = [left.mul_add(right[0], tile[a][0]), left.mul_add(right[1], tile[a][1])];
-                    }
+            for i in 0..=j {
+                self.add_tile::<L, COUNT, 2>(centred, across, i, j);
+            }
+            // Its left half would lie below the diagonal.
+            self.add_tile::<L, COUNT, 1>(centred, across, j + 1, j + 1);
+        }
+    }
+
+    /// Add the products of the features in vector `i` with those in the vectors from `j` on.
+    #[inline(always)]
+    fn add_tile<L: Lanes<Scalar = f64>, const COUNT: usize, const VECTORS: usize>(
+        &mut self,
+        centred: &[L],
+        across: usize,
+        i: usize,
+        j: usize,
+    ) {
+        let mut tile = [[L::splat(0.0); VECTORS]; COUNT];
+        for y in centred.chunks_exact(across) {
+            let right: [L; VECTORS] = from_fn(|v| y[j + v]);
+            let left = &numbers(y)[i * COUNT..][..COUNT];
+            for a in 0..COUNT {
+                let left = L::splat(left[a]);
+                for v in 0..VECTORS {
+                    tile[a][v] = left.mul_add(right[v], tile[a][v]);
                 }
-                // By value: a reference to the tile would keep it in memory instead of in registers.
-                for (a, line) in tile.into_iter().enumerate() {
-                    let target = &mut self.products[(i + a) * width + j * L::COUNT..][..2 * L::COUNT];
-                    for (target, sums) in target.chunks_exact_mut(L::COUNT).zip(line) {
-                        let mut values = [0.0; 8];
-                        sums.store(&mut values);
-                        target.iter_mut().zip(values).for_each(|(total, v)| *total += v);
-                    }
-                }
+            }
+        }
+        // By value: a reference to the tile would keep it in memory instead of in registers.
+        for (a, line) in tile.into_iter().enumerate() {
+            let target =
+                &mut self.products[(i * COUNT + a) * across * COUNT + j * COUNT..][..VECTORS * COUNT];
+            for (target, sum) in target.chunks_exact_mut(COUNT).zip(line) {
+                (L::load(target) + sum).store(target);
             }
         }
     }

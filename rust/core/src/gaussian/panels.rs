@@ -2,13 +2,14 @@
 
 use crate::simd::Lanes;
 
-/// Columns of a panel; with two to four vectors of rows they keep 8 to 16 sums in registers.
+/// Columns of a panel.
 const COLUMNS: usize = 4;
 
 /// The numbers of a panel.
 pub(super) trait Real: Copy {
     const ZERO: Self;
     fn of(value: f64) -> Self;
+    fn is_zero(self) -> bool;
 }
 
 impl Real for f32 {
@@ -16,12 +17,18 @@ impl Real for f32 {
     fn of(value: f64) -> Self {
         value as Self
     }
+    fn is_zero(self) -> bool {
+        self == 0.0
+    }
 }
 
 impl Real for f64 {
     const ZERO: Self = 0.0;
     fn of(value: f64) -> Self {
         value
+    }
+    fn is_zero(self) -> bool {
+        self == 0.0
     }
 }
 
@@ -33,6 +40,8 @@ pub(super) struct Panels<T>(Vec<Panel<T>>);
 #[derive(Debug)]
 struct Panel<T> {
     first_row: usize,
+    /// Whether the last whole square of `weights` is zero below its diagonal, and so left out there.
+    stairs: bool,
     weights: Vec<[T; COLUMNS]>,
 }
 
@@ -47,7 +56,10 @@ impl<T: Real> Panels<T> {
             let weights = (first_row..end_row).map(|k| {
                 std::array::from_fn(|column| row(k).get(column).map_or(T::ZERO, |&weight| T::of(weight)))
             });
-            Panel { first_row, weights: weights.collect() }
+            let weights: Vec<[T; COLUMNS]> = weights.collect();
+            let square = weights.as_chunks::<COLUMNS>().0.last();
+            let stairs = square.is_some_and(|w| (0..COLUMNS).all(|k| w[k][..k].iter().all(|w| w.is_zero())));
+            Panel { first_row, stairs, weights }
         };
         Self((0..dim).step_by(COLUMNS).map(panel).collect())
     }
@@ -66,14 +78,27 @@ impl<T: Real> Panels<T> {
         let mut total = [zero; R];
         for (at, panel) in self.0.iter().enumerate() {
             let mut sums = [[zero; R]; COLUMNS];
-            for (y, weights) in rows[panel.first_row..].iter().zip(&panel.weights) {
-                for column in 0..COLUMNS {
+            let mut add = |from: usize, y: &[L; R], weights: &[T; COLUMNS]| {
+                for column in from..COLUMNS {
                     let weight = L::splat(weights[column]);
                     for r in 0..R {
                         sums[column][r] = y[r].mul_add(weight, sums[column][r]);
                     }
                 }
+            };
+            let rows = &rows[panel.first_row..][..panel.weights.len()];
+            // Four rows at a time: how often a short loop turns is foreseen, and a long one is not.
+            let (fours, rest) = panel.weights.as_chunks::<COLUMNS>();
+            let (four_rows, rest_rows) = rows.as_chunks::<COLUMNS>();
+            let stairs = usize::from(panel.stairs);
+            for (y, weights) in four_rows.iter().zip(&fours[..fours.len() - stairs]) {
+                (0..COLUMNS).for_each(|k| add(0, &y[k], &weights[k]));
             }
+            if panel.stairs {
+                let at = fours.len() - 1;
+                (0..COLUMNS).for_each(|k| add(k, &four_rows[at][k], &fours[at][k]));
+            }
+            rest_rows.iter().zip(rest).for_each(|(y, weights)| add(0, y, weights));
             for r in 0..R {
                 let mut squares = sums[0][r] * sums[0][r];
                 for column in &sums[1..] {

@@ -3,10 +3,12 @@
 use super::Sample;
 use super::forms::{Factor, Form, Narrow};
 use super::panels::{Panels, Real};
-use crate::simd::{Block, Kernel, Lanes, Level, Vector, lanes_of, prefetch};
+use crate::simd::{Block, Kernel, Lanes, Level, Rows, Vector, lanes_of, prefetch};
+use std::array::from_fn;
 
-/// Vectors of rows that go through the panels together, at most.
-const MAX_VECTORS: usize = 4;
+/// Vectors of rows that go through the panels together. With four columns they keep eight sums in registers: enough
+/// to hide the latency of the additions, and no more than sixteen registers hold beside what is being multiplied.
+const VECTORS: usize = 2;
 /// Lanes of the widest float32 vector: what is added or multiplied feature by feature is padded to a multiple of it.
 pub(super) const LANES: usize = 16;
 /// A float32 result below this is computed again: its terms may have been denormal.
@@ -14,75 +16,54 @@ const NARROW_LEAST: f32 = 1e-30;
 
 /// What a thread needs to compute forms; made once, used for all its rows.
 pub(super) struct Scratch {
-    narrow: Turn<f32>,
-    wide: Turn<f64>,
+    /// Centred rows with features and rows exchanged: `(dim, vectors)` vectors, float32 or as many bytes of float64.
+    turned: Vec<Block>,
     /// Rows that float32 could not decide.
     again: Vec<u32>,
 }
 
 impl Scratch {
     pub(super) fn new(level: Level, dim: usize) -> Self {
-        Self {
-            narrow: Turn::new(level, dim, level.lanes()),
-            wide: Turn::new(level, dim, level.lanes() / 2),
-            again: Vec::new(),
-        }
+        Self { turned: Block::zeros(level, dim * VECTORS), again: Vec::new() }
     }
 }
 
-/// Centred rows, as many as a vector has lanes, and the same with features and rows exchanged.
-struct Turn<T> {
-    /// `(lanes, stride)`.
-    centred: Vec<T>,
-    /// Whole vectors to a row; what lies behind the features is never looked at.
-    stride: usize,
-    /// `(dim, vectors)` vectors.
-    turned: Vec<Block>,
-}
-
-impl<T: Real> Turn<T> {
-    fn new(level: Level, dim: usize, lanes: usize) -> Self {
-        let stride = dim.next_multiple_of(lanes);
-        let turned = Block::zeros(level, dim * MAX_VECTORS);
-        Self { centred: vec![T::ZERO; lanes * stride], stride, turned }
-    }
-
-    /// Take up to `R` vectors of rows through the panels: their results, and the sums over the features of `check`.
-    #[inline(always)]
-    fn norms<L: Lanes<Scalar = T>, const R: usize>(
-        &mut self,
-        panels: &Panels<T>,
-        dim: usize,
-        rows: &[u32],
-        centre: impl Fn(u32, &mut [T]),
-        check: impl Fn(L, L) -> L,
-        between: impl Fn(usize, usize),
-    ) -> ([L; R], [L; R]) {
-        let turned = &mut lanes_of::<L>(&mut self.turned).as_chunks_mut::<R>().0[..dim];
-        for (r, rows) in rows.chunks(L::COUNT).enumerate() {
-            // Lanes without a row keep what was there before; nobody reads their results.
-            for (y, &row) in self.centred.chunks_exact_mut(self.stride).zip(rows) {
-                centre(row, y);
-            }
-            for (start, turned) in (0..dim).step_by(L::COUNT).zip(turned.chunks_mut(L::COUNT)) {
-                let square = L::columns(&self.centred[start..], self.stride);
-                let square = square.as_ref();
-                if turned.len() == L::COUNT {
-                    // A known number of features: the square goes from registers to its place.
-                    (0..L::COUNT).for_each(|k| turned[k][r] = square[k]);
-                } else {
-                    turned.iter_mut().zip(square).for_each(|(feature, &y)| feature[r] = y);
-                }
+/// Take up to [`VECTORS`] vectors of rows through the panels: their results, and the sums over the features of `check`.
+///
+/// `centred(rows, start)` are the features of some rows from `start` on, as many as there are lanes, centred; what
+/// lies behind the last feature is never looked at.
+#[inline(always)]
+fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: Rows<L>>(
+    turned: &mut [Block],
+    panels: &Panels<L::Scalar>,
+    (x, dim): (&'x [T], usize),
+    rows: &[u32],
+    centred: impl Fn([&'x [T]; LANES], usize) -> P,
+    check: impl Fn(L, L) -> L,
+    between: impl Fn(usize, usize),
+) -> ([L; VECTORS], [L; VECTORS]) {
+    let turned = &mut lanes_of::<L>(turned).as_chunks_mut::<VECTORS>().0[..dim];
+    let mut checks = [L::splat(L::Scalar::ZERO); VECTORS];
+    for (r, rows) in rows.chunks(L::COUNT).enumerate() {
+        // Lanes without a row repeat the last one, and nobody reads their results.
+        let row = |lane: usize| &x[rows[lane.min(rows.len() - 1)] as usize * dim..][..dim];
+        let rows: [&[T]; LANES] = from_fn(row);
+        for (start, turned) in (0..dim).step_by(L::COUNT).zip(turned.chunks_mut(L::COUNT)) {
+            let square = L::transposed(&centred(rows, start));
+            let square = square.as_ref();
+            let mut take = |feature: &mut [L; VECTORS], y| {
+                checks[r] = check(y, checks[r]);
+                feature[r] = y;
+            };
+            if turned.len() == L::COUNT {
+                // A known number of features: the square goes from registers to its place.
+                (0..L::COUNT).for_each(|k| take(&mut turned[k], square[k]));
+            } else {
+                turned.iter_mut().zip(square).for_each(|(feature, &y)| take(feature, y));
             }
         }
-        let mut checks = [L::splat(T::ZERO); R];
-        for y in &*turned {
-            for r in 0..R {
-                checks[r] = check(y[r], checks[r]);
-            }
-        }
-        (panels.squared_norms(turned, between), checks)
     }
+    (panels.squared_norms(turned, between), checks)
 }
 
 /// Where the results of some rows go: row `i` to `values[i * stride + at]`.
@@ -98,8 +79,8 @@ pub(super) struct Job<'a, T> {
     pub(super) factor: &'a Factor,
     pub(super) x: &'a [T],
     pub(super) rows: &'a [u32],
-    /// Rows that another job will ask for next.
-    pub(super) after: &'a [u32],
+    /// While row `i` of `rows` is used, row `ahead + i` of `x` is fetched, if there is one.
+    pub(super) ahead: usize,
     pub(super) scratch: &'a mut Scratch,
     pub(super) target: Target<'a>,
 }
@@ -115,13 +96,8 @@ impl<T: Sample> Kernel for Job<'_, T> {
         };
         self.scratch.again.clear();
         let mut rest = self.rows;
-        // 32 registers hold the sums of four vectors, 16 those of three; two are enough to hide the latency.
         while !rest.is_empty() {
-            rest = match V::LANES {
-                16 if rest.len() > 3 * V::LANES => self.narrow_tile::<V, 4>(narrow, x, rest),
-                8 if rest.len() > 2 * V::LANES => self.narrow_tile::<V, 3>(narrow, x, rest),
-                _ => self.narrow_tile::<V, 2>(narrow, x, rest),
-            };
+            rest = self.narrow_tile::<V>(narrow, x, rest);
         }
         if !self.scratch.again.is_empty() {
             let again = std::mem::take(&mut self.scratch.again);
@@ -131,38 +107,23 @@ impl<T: Sample> Kernel for Job<'_, T> {
     }
 }
 
-impl<T: Sample> Job<'_, T> {
+impl<'a, T: Sample> Job<'a, T> {
     /// The first rows of `rows` in float32; those that float64 must decide are noted. Returns the other rows.
     #[inline(always)]
-    fn narrow_tile<'r, V: Vector, const R: usize>(
-        &mut self,
-        narrow: &Narrow,
-        x: &[f32],
-        rows: &'r [u32],
-    ) -> &'r [u32] {
-        let (rows, rest) = rows.split_at(rows.len().min(R * V::LANES));
+    fn narrow_tile<'r, V: Vector>(&mut self, narrow: &Narrow, x: &[f32], rows: &'r [u32]) -> &'r [u32] {
+        let (rows, rest) = rows.split_at(rows.len().min(VECTORS * V::LANES));
         let (form, dim) = (self.form, self.form.mean.len());
-        let centre = |row: u32, y: &mut [f32]| {
-            let x = &x[row as usize * dim..][..dim];
-            let terms = form.narrow_mean.chunks_exact(V::LANES).zip(narrow.lengths.chunks_exact(V::LANES));
-            let terms = terms.zip(form.narrow_rest.chunks_exact(V::LANES));
-            for ((y, x), ((mean, length), rest)) in
-                y.chunks_exact_mut(V::LANES).zip(x.chunks(V::LANES)).zip(terms)
-            {
-                let x = if x.len() == V::LANES { <V as Vector>::load(x) } else { padded(x) };
-                let y_scaled = (x - <V as Vector>::load(mean))
-                    .mul_sub(<V as Vector>::load(length), <V as Vector>::load(rest));
-                Vector::store(y_scaled, y);
-            }
-        };
+        let centred = |rows, start| NarrowRows { narrow, form, rows, start };
         let square = |y: V, sum| y.mul_add(y, sum);
-        let (values, spreads) = self.scratch.narrow.norms::<V, R>(
+        let between = self.fetch(rows, rest);
+        let (values, spreads) = norms::<_, V, _>(
+            &mut self.scratch.turned,
             &narrow.panels,
-            dim,
+            (x, dim),
             rows,
-            centre,
+            centred,
             square,
-            ahead(x, dim, rest, self.after, R * V::LANES),
+            between,
         );
         for ((rows, value), spread) in rows.chunks(V::LANES).zip(values).zip(spreads) {
             let (mut v, mut s) = ([0.0; LANES], [0.0; LANES]);
@@ -179,37 +140,40 @@ impl<T: Sample> Job<'_, T> {
         rest
     }
 
+    /// What to do after each panel of a tile of rows: have a share of the rows fetched that are due, as nothing else is
+    /// read meanwhile.
+    #[inline(always)]
+    fn fetch(&self, tile: &[u32], rest: &[u32]) -> impl Fn(usize, usize) + use<'a, T> {
+        let (dim, done) = (self.form.mean.len(), self.rows.len().saturating_sub(tile.len() + rest.len()));
+        let due = self.x.get(self.ahead.saturating_add(done).saturating_mul(dim)..).unwrap_or(&[]);
+        let due = &due[..due.len().min(tile.len() * dim)];
+        move |panel, panels| prefetch(&due[due.len() * panel / panels..due.len() * (panel + 1) / panels])
+    }
+
     #[inline(always)]
     fn wide<V: Vector>(&mut self, mut rest: &[u32]) {
         while !rest.is_empty() {
-            rest = match V::Wide::COUNT {
-                8 if rest.len() > 24 => self.wide_tile::<V::Wide, 4>(rest),
-                4 if rest.len() > 8 => self.wide_tile::<V::Wide, 3>(rest),
-                _ => self.wide_tile::<V::Wide, 2>(rest),
-            };
+            rest = self.wide_tile::<V::Wide>(rest);
         }
     }
 
     /// The first rows of `rows` in float64. Returns the other rows.
     #[inline(always)]
-    fn wide_tile<'r, L: Lanes<Scalar = f64>, const R: usize>(&mut self, rows: &'r [u32]) -> &'r [u32] {
-        let (rows, rest) = rows.split_at(rows.len().min(R * L::COUNT));
+    fn wide_tile<'r, L: Lanes<Scalar = f64>>(&mut self, rows: &'r [u32]) -> &'r [u32] {
+        let (rows, rest) = rows.split_at(rows.len().min(VECTORS * L::COUNT));
         let (x, form, dim) = (self.x, self.form, self.form.mean.len());
-        let centre = |row: u32, y: &mut [f64]| {
-            let x = &x[row as usize * dim..][..dim];
-            for ((y, &x), mean) in y.iter_mut().zip(x).zip(&form.mean) {
-                *y = x.into() - mean;
-            }
-        };
+        let centred = |rows, start| WideRows { form, rows, start };
         // Zero unless a number is not finite: a factor with a row of zeros must not hide that.
         let poison = |y: L, sum| y.mul_add(L::splat(0.0), sum);
-        let (values, poisons) = self.scratch.wide.norms::<L, R>(
+        let between = self.fetch(rows, rest);
+        let (values, poisons) = norms::<_, L, _>(
+            &mut self.scratch.turned,
             &self.factor.wide,
-            dim,
+            (x, dim),
             rows,
-            centre,
+            centred,
             poison,
-            ahead(x, dim, rest, self.after, R * L::COUNT),
+            between,
         );
         for ((rows, value), poison) in rows.chunks(L::COUNT).zip(values).zip(poisons) {
             let mut results = [0.0; 8];
@@ -222,28 +186,52 @@ impl<T: Sample> Job<'_, T> {
     }
 }
 
-/// The last features of a row, and zeros.
-#[inline(always)]
-fn padded<V: Vector>(x: &[f32]) -> V {
-    let mut whole = [0.0; LANES];
-    whole[..x.len()].copy_from_slice(x);
-    <V as Vector>::load(&whole)
+/// The features of float32 rows from `start` on, centred and scaled, and anything behind the last.
+struct NarrowRows<'a> {
+    form: &'a Form,
+    narrow: &'a Narrow,
+    rows: [&'a [f32]; LANES],
+    start: usize,
 }
 
-/// What to do after each panel: have a share of the rows that come next fetched, as nothing else is read meanwhile.
-#[inline(always)]
-fn ahead<'a, T>(
-    x: &'a [T],
-    dim: usize,
-    rest: &'a [u32],
-    after: &'a [u32],
-    rows: usize,
-) -> impl Fn(usize, usize) + 'a {
-    let next = if rest.is_empty() { after } else { rest };
-    let next = &next[..next.len().min(rows)];
-    move |panel, panels| {
-        for &row in &next[next.len() * panel / panels..next.len() * (panel + 1) / panels] {
-            prefetch(&x[row as usize * dim..][..dim]);
+impl<V: Vector> Rows<V> for NarrowRows<'_> {
+    #[inline(always)]
+    fn row(&self, lane: usize) -> V {
+        let (row, start) = (self.rows[lane], self.start);
+        let x = if start + V::LANES <= row.len() {
+            <V as Vector>::load(&row[start..start + V::LANES])
+        } else {
+            let mut whole = [0.0; LANES];
+            whole[..row.len() - start].copy_from_slice(&row[start..]);
+            <V as Vector>::load(&whole)
+        };
+        let load = |from: &[f32]| <V as Vector>::load(&from[start..]);
+        (x - load(&self.form.narrow_mean)).mul_sub(load(&self.narrow.lengths), load(&self.form.narrow_rest))
+    }
+}
+
+/// The features of rows from `start` on, centred, and zeros behind the last.
+struct WideRows<'a, T> {
+    form: &'a Form,
+    rows: [&'a [T]; LANES],
+    start: usize,
+}
+
+impl<T: Sample, L: Lanes<Scalar = f64>> Rows<L> for WideRows<'_, T> {
+    #[inline(always)]
+    fn row(&self, lane: usize) -> L {
+        let (row, start) = (self.rows[lane], self.start);
+        let mut y = [0.0; 8];
+        if start + L::COUNT <= row.len() {
+            let (x, mean) = (&row[start..start + L::COUNT], &self.form.mean[start..start + L::COUNT]);
+            for k in 0..L::COUNT {
+                y[k] = x[k].into() - mean[k];
+            }
+        } else {
+            for ((y, &x), mean) in y.iter_mut().zip(&row[start..]).zip(&self.form.mean[start..]) {
+                *y = x.into() - mean;
+            }
         }
+        L::load(&y)
     }
 }

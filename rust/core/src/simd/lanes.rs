@@ -1,6 +1,6 @@
 //! Lanes of either precision, for linear algebra that is written once for `f32` and `f64`.
 
-use super::{Block, Vector};
+use super::{Block, Rows, Vector};
 use std::array::from_fn;
 use std::ops::{Add, Mul, Sub};
 
@@ -21,12 +21,14 @@ pub(crate) unsafe trait Lanes:
 
     /// The same value in every lane.
     fn splat(value: Self::Scalar) -> Self;
+    /// The first `COUNT` values of a slice.
+    fn load(from: &[Self::Scalar]) -> Self;
     /// Write the lanes to the first `COUNT` places of a slice.
     fn store(self, to: &mut [Self::Scalar]);
     /// `self * factor + addend`, fused where the processor can.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
-    /// Lane `i` of vector `j` is `from[i * stride + j]`: a transposed square of `COUNT` rows.
-    fn columns(from: &[Self::Scalar], stride: usize) -> Self::Square;
+    /// Lane `i` of vector `j` is lane `j` of row `i`.
+    fn transposed(rows: &impl Rows<Self>) -> Self::Square;
 }
 
 // SAFETY: by the contract of `Vector`, which asks the same.
@@ -41,6 +43,11 @@ unsafe impl<V: Vector> Lanes for V {
     }
 
     #[inline(always)]
+    fn load(from: &[f32]) -> Self {
+        <V as Vector>::load(from)
+    }
+
+    #[inline(always)]
     fn store(self, to: &mut [f32]) {
         Vector::store(self, to);
     }
@@ -51,8 +58,8 @@ unsafe impl<V: Vector> Lanes for V {
     }
 
     #[inline(always)]
-    fn columns(from: &[f32], stride: usize) -> V::Square {
-        <V as Vector>::columns(from, stride)
+    fn transposed(rows: &impl Rows<Self>) -> V::Square {
+        <V as Vector>::transposed(rows)
     }
 }
 
@@ -120,6 +127,11 @@ unsafe impl Lanes for Portable64 {
     }
 
     #[inline(always)]
+    fn load(from: &[f64]) -> Self {
+        Self(from_fn(|i| from[..4][i]))
+    }
+
+    #[inline(always)]
     fn store(self, to: &mut [f64]) {
         to[..4].copy_from_slice(&self.0);
     }
@@ -130,9 +142,9 @@ unsafe impl Lanes for Portable64 {
     }
 
     #[inline(always)]
-    fn columns(from: &[f64], stride: usize) -> [Self; 4] {
-        let rows: [&[f64]; 4] = from_fn(|i| &from[i * stride..i * stride + 4]);
-        from_fn(|j| Self(from_fn(|i| rows[i][j])))
+    fn transposed(rows: &impl Rows<Self>) -> [Self; 4] {
+        let rows: [Self; 4] = from_fn(|i| rows.row(i));
+        from_fn(|j| Self(from_fn(|i| rows[i].0[j])))
     }
 }
 
@@ -143,13 +155,13 @@ pub(super) use x86::{Avx2F64, Avx512F64};
 /// whether the processor has what they need: that is the safety of every intrinsic below.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Lanes;
+    use super::{Lanes, Rows};
     use std::arch::x86_64::*;
     use std::ops::{Add, Mul, Sub};
 
     macro_rules! double {
-        ($name:ident, $raw:ty, $count:literal, $columns:ident,
-         $splat:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident) => {
+        ($name:ident, $raw:ty, $count:literal, $transpose:ident [$($row:literal)*],
+         $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident) => {
             #[derive(Clone, Copy, Debug)]
             #[repr(transparent)]
             pub(crate) struct $name($raw);
@@ -175,6 +187,13 @@ mod x86 {
                 }
 
                 #[inline(always)]
+                fn load(from: &[f64]) -> Self {
+                    let from = &from[..$count];
+                    // SAFETY: see the module; the slice holds as many `f64` as are read.
+                    Self(unsafe { $load(from.as_ptr()) })
+                }
+
+                #[inline(always)]
                 fn store(self, to: &mut [f64]) {
                     let to = &mut to[..$count];
                     // SAFETY: see the module; the slice holds as many `f64` as are written.
@@ -188,28 +207,23 @@ mod x86 {
                 }
 
                 #[inline(always)]
-                fn columns(from: &[f64], stride: usize) -> [Self; $count] {
-                    let rows: [&[f64; $count]; $count] = std::array::from_fn(|i| {
-                        from[i * stride..i * stride + $count].first_chunk().expect("the slice has this length")
-                    });
+                fn transposed(rows: &impl Rows<Self>) -> [Self; $count] {
                     // SAFETY: see the module.
-                    unsafe { $columns(rows) }.map(Self)
+                    unsafe { $transpose([$(rows.row($row).0),*]) }.map(Self)
                 }
             }
         };
     }
 
-    double!(Avx2F64, __m256d, 4, columns4,
-        _mm256_set1_pd _mm256_storeu_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_fmadd_pd);
-    double!(Avx512F64, __m512d, 8, columns8,
-        _mm512_set1_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_fmadd_pd);
+    double!(Avx2F64, __m256d, 4, transpose4 [0 1 2 3],
+        _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_fmadd_pd);
+    double!(Avx512F64, __m512d, 8, transpose8 [0 1 2 3 4 5 6 7],
+        _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_fmadd_pd);
 
     /// Transpose 4 rows of 4: pairs, then halves.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn columns4(rows: [&[f64; 4]; 4]) -> [__m256d; 4] {
-        // SAFETY: every row holds the 4 values that are read.
-        let r = rows.map(|row| unsafe { _mm256_loadu_pd(row.as_ptr()) });
+    fn transpose4(r: [__m256d; 4]) -> [__m256d; 4] {
         let low = [_mm256_unpacklo_pd(r[0], r[1]), _mm256_unpacklo_pd(r[2], r[3])];
         let high = [_mm256_unpackhi_pd(r[0], r[1]), _mm256_unpackhi_pd(r[2], r[3])];
         [
@@ -223,9 +237,7 @@ mod x86 {
     /// Transpose 8 rows of 8: pairs, then the 4 x 4 square of quarters.
     #[inline]
     #[target_feature(enable = "avx512f,avx2,fma")]
-    fn columns8(rows: [&[f64; 8]; 8]) -> [__m512d; 8] {
-        // SAFETY: every row holds the 8 values that are read.
-        let r = rows.map(|row| unsafe { _mm512_loadu_pd(row.as_ptr()) });
+    fn transpose8(r: [__m512d; 8]) -> [__m512d; 8] {
         let mut out = r;
         for odd in 0..2 {
             let pairs = [0, 2, 4, 6].map(|q| {
@@ -248,6 +260,16 @@ mod tests {
     use super::super::{Kernel, Level};
     use super::*;
 
+    /// Rows nine numbers apart.
+    struct Nines<'a>(&'a [f64]);
+
+    impl<L: Lanes<Scalar = f64>> Rows<L> for Nines<'_> {
+        #[inline(always)]
+        fn row(&self, i: usize) -> L {
+            L::load(&self.0[9 * i..])
+        }
+    }
+
     /// Every operation on `f64` lanes, written out one after another.
     struct Everything<'a>(&'a [f64]);
 
@@ -257,7 +279,7 @@ mod tests {
         #[inline(always)]
         fn run<V: Vector>(self) -> Self::Output {
             fn written<L: Lanes<Scalar = f64>>(from: &[f64]) -> Vec<Vec<f64>> {
-                let square = L::columns(from, 9);
+                let square = L::transposed(&Nines(from));
                 let x = square.as_ref();
                 let results = [x[0] + x[1], x[0] - x[1], x[0] * x[1], x[0].mul_add(x[1], L::splat(2.0))];
                 let write = |v: &L| {

@@ -2,7 +2,7 @@
 //!
 //! A kernel is written once, generic over [`Vector`], as a [`Kernel`]; [`Level::run`] compiles it for each level
 //! (everything below it must be `#[inline(always)]`) and calls the one that was asked for. [`Portable`] is the
-//! twin without any intrinsic, which tests compare with the others. Lanes never mix but in [`Vector::columns`].
+//! twin without any intrinsic, which tests compare with the others. Lanes never mix but in [`Vector::transposed`].
 
 #![allow(unsafe_code)]
 
@@ -50,8 +50,32 @@ pub(crate) unsafe trait Vector:
     fn sqrt(self) -> Self;
     /// Mantissa in `[sqrt(1/2), sqrt(2))` and exponent of positive normal numbers: `self = mantissa * 2^exponent`.
     fn split(self) -> (Self, Self);
+    /// Lane `i` of vector `j` is lane `j` of row `i`.
+    fn transposed(rows: &impl Rows<Self>) -> Self::Square;
+
     /// Lane `i` of vector `j` is `from[i * stride + j]`: a transposed square of `LANES` rows.
-    fn columns(from: &[f32], stride: usize) -> Self::Square;
+    #[inline(always)]
+    fn columns(from: &[f32], stride: usize) -> Self::Square {
+        Self::transposed(&Strided { from, stride })
+    }
+}
+
+/// Where the rows of a square come from. `row` must be `#[inline(always)]`, which a closure cannot be.
+pub(crate) trait Rows<V> {
+    /// Row `i`, one number in each lane.
+    fn row(&self, i: usize) -> V;
+}
+
+struct Strided<'a> {
+    from: &'a [f32],
+    stride: usize,
+}
+
+impl<V: Vector> Rows<V> for Strided<'_> {
+    #[inline(always)]
+    fn row(&self, i: usize) -> V {
+        V::load(&self.from[i * self.stride..i * self.stride + V::LANES])
+    }
 }
 
 /// A piece of aligned memory that holds one vector of the widest level, or several of a narrower one.
@@ -76,7 +100,8 @@ pub(crate) fn vectors<V: Vector>(blocks: &mut [Block]) -> &mut [V] {
     unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), count) }
 }
 
-/// Ask for the cache lines of some numbers that will be read soon; changes nothing but the time.
+/// Ask for the cache lines of some numbers that will be read soon; changes nothing but
+/// the time.
 #[inline(always)]
 pub(crate) fn prefetch<T>(from: &[T]) {
     #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,6 @@
 //! Eight lanes in plain Rust: the twin of the intrinsics, and what runs where there are none.
 
-use super::Vector;
+use super::{Rows, Vector};
 use std::array::from_fn;
 use std::ops::{Add, Mul, Sub};
 
@@ -79,8 +79,8 @@ unsafe impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn columns(from: &[f32], stride: usize) -> [Self; 8] {
-        let rows: [&[f32]; 8] = from_fn(|i| &from[i * stride..i * stride + 8]);
-        from_fn(|j| Self(from_fn(|i| rows[i][j])))
+    fn transposed(rows: &impl Rows<Self>) -> [Self; 8] {
+        let rows: [Self; 8] = from_fn(|i| rows.row(i));
+        from_fn(|j| Self(from_fn(|i| rows[i].0[j])))
     }
 }

@@ -3,7 +3,7 @@
 //! These vectors are made and used by kernels alone, and kernels come here only through `Level::run`, which has
 //! looked whether the processor has what they need: that is the safety of every intrinsic below.
 
-use super::{Kernel, SQRT_HALF_BITS, Vector};
+use super::{Kernel, Rows, SQRT_HALF_BITS, Vector};
 use std::arch::x86_64::*;
 use std::ops::{Add, Mul, Sub};
 
@@ -20,7 +20,7 @@ pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 }
 
 macro_rules! vector {
-    ($name:ident, $raw:ty, $integers:ty, $wide:ty, $lanes:literal, $columns:ident,
+    ($name:ident, $raw:ty, $integers:ty, $wide:ty, $lanes:literal, $transpose:ident [$($row:literal)*],
      $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident $mul_sub:ident $max:ident $min:ident $sqrt:ident
      $to_bits:ident $from_bits:ident $convert:ident $isplat:ident $isub:ident $shift_right:ident $shift_left:ident) => {
         #[derive(Clone, Copy, Debug)]
@@ -99,12 +99,9 @@ macro_rules! vector {
             }
 
             #[inline(always)]
-            fn columns(from: &[f32], stride: usize) -> [Self; $lanes] {
-                let rows: [&[f32; $lanes]; $lanes] = std::array::from_fn(|i| {
-                    from[i * stride..i * stride + $lanes].first_chunk().expect("the slice has this length")
-                });
+            fn transposed(rows: &impl Rows<Self>) -> [Self; $lanes] {
                 // SAFETY: see the module.
-                unsafe { $columns(rows) }.map(Self)
+                unsafe { $transpose([$(rows.row($row).0),*]) }.map(Self)
             }
         }
     };
@@ -121,13 +118,13 @@ macro_rules! vector {
     };
 }
 
-vector!(Avx2, __m256, __m256i, super::lanes::Avx2F64, 8, columns8,
+vector!(Avx2, __m256, __m256i, super::lanes::Avx2F64, 8, transpose8 [0 1 2 3 4 5 6 7],
     _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps _mm256_fmsub_ps
     _mm256_max_ps _mm256_min_ps _mm256_sqrt_ps
     _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtepi32_ps _mm256_set1_epi32 _mm256_sub_epi32
     _mm256_srai_epi32 _mm256_slli_epi32);
 
-vector!(Avx512, __m512, __m512i, super::lanes::Avx512F64, 16, columns16,
+vector!(Avx512, __m512, __m512i, super::lanes::Avx512F64, 16, transpose16 [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15],
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps _mm512_fmsub_ps
     _mm512_max_ps _mm512_min_ps _mm512_sqrt_ps
     _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtepi32_ps _mm512_set1_epi32 _mm512_sub_epi32
@@ -136,9 +133,7 @@ vector!(Avx512, __m512, __m512i, super::lanes::Avx512F64, 16, columns16,
 /// Transpose 8 rows of 8: pairs, then fours, then halves.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn columns8(rows: [&[f32; 8]; 8]) -> [__m256; 8] {
-    // SAFETY: every row holds the 8 values that are read.
-    let r = rows.map(|row| unsafe { _mm256_loadu_ps(row.as_ptr()) });
+fn transpose8(r: [__m256; 8]) -> [__m256; 8] {
     let mut out = r;
     for half in [0, 4] {
         let low = [_mm256_unpacklo_ps(r[half], r[half + 1]), _mm256_unpacklo_ps(r[half + 2], r[half + 3])];
@@ -161,9 +156,7 @@ fn columns8(rows: [&[f32; 8]; 8]) -> [__m256; 8] {
 /// Transpose 16 rows of 16: pairs, then fours, then the 4 x 4 square of quarters.
 #[inline]
 #[target_feature(enable = "avx512f,avx2,fma")]
-fn columns16(rows: [&[f32; 16]; 16]) -> [__m512; 16] {
-    // SAFETY: every row holds the 16 values that are read.
-    let r = rows.map(|row| unsafe { _mm512_loadu_ps(row.as_ptr()) });
+fn transpose16(r: [__m512; 16]) -> [__m512; 16] {
     let mut u = r;
     for q in [0, 4, 8, 12] {
         let low = [_mm512_unpacklo_ps(r[q], r[q + 1]), _mm512_unpacklo_ps(r[q + 2], r[q + 3])];
