@@ -133,12 +133,20 @@ class LogMel:
     def filters(self) -> NDArray[float32]: ...
     def peaks_hz(self) -> NDArray[float64]: ...
     def batch(
-        self, clips: Sequence[ndarray], masks: NDArray[float32] | None, num_threads: int | None
+        self,
+        clips: Sequence[ndarray],
+        masks: NDArray[float32] | None,
+        out: NDArray[float32] | None,
+        num_threads: int | None,
     ) -> NDArray[float32]: ...
     def each(self, clips: Sequence[ndarray], num_threads: int | None) -> list[NDArray[float32]]: ...
     def statistics(self, clips: Sequence[ndarray], num_threads: int | None) -> _Statistics: ...
     def from_files(
-        self, paths: list[str], channel: int | None, num_threads: int | None
+        self,
+        paths: list[str],
+        channel: int | None,
+        out: NDArray[float32] | None,
+        num_threads: int | None,
     ) -> NDArray[float32]: ...
     def each_from_files(
         self, paths: list[str], channel: int | None, num_threads: int | None
@@ -196,6 +204,7 @@ class Augmenter:
         epoch: int,
         clips: _U64,
         occurrences: _U64,
+        out: _F32 | None,
         num_threads: int | None,
     ) -> tuple[_F32, _F32, _I64]: ...
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey import _native
+from offkey.calls import threads
 from offkey.errors import ArrayError, AudioError, OffkeyError, ParameterError
 
 __all__ = ["Audio", "AudioBatch", "AudioInfo", "info", "read", "read_batch", "resample"]
@@ -204,7 +205,8 @@ def read_batch(
         What to do when a file cannot be read: raise its error (of the first such file in order), or go on and
         keep it in `AudioBatch.errors`.
     num_threads : int, optional
-        Threads to use; default: one for each core. The result does not depend on it.
+        Threads to use; default: one for each core, but one in a worker of a `DataLoader`. The result does not
+        depend on it.
 
     Returns
     -------
@@ -230,7 +232,7 @@ def read_batch(
         _channel(channel),
         _rate("sample_rate", sample_rate),
         on_error == "collect",
-        _threads(num_threads),
+        threads(num_threads),
     )
     errors = {index: error for index, (*_, error) in enumerate(items) if error is not None}
     rates = {rate: index for index, (_, rate, _, error) in reversed(list(enumerate(items))) if error is None}
@@ -305,9 +307,3 @@ def _channel(channel: int | str) -> int | None:
     if isinstance(channel, str) or not 0 <= operator.index(channel) < 1024:
         raise ParameterError(f"channel = {channel!r}: expected 0 to 1023, or 'mean'")
     return operator.index(channel)
-
-
-def _threads(num_threads: int | None) -> int | None:
-    if num_threads is not None and operator.index(num_threads) < 1:
-        raise ParameterError(f"num_threads = {num_threads!r}: expected at least 1, or None for all cores")
-    return num_threads

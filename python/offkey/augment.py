@@ -15,6 +15,7 @@ import numpy.typing as npt
 from offkey import _native
 from offkey import augment_inputs as given
 from offkey.augment_inputs import Batch, Float32, Int64
+from offkey.calls import threads
 from offkey.errors import ParameterError
 from offkey.recipe import Augmentation
 
@@ -203,7 +204,7 @@ def time_stretch(
         If the rate or the sample rate is out of range.
     """
     samples = given.clip(clip)
-    target = None if out is None else given.apart(out, samples, None)  # the kernel knows the length
+    target = None if out is None else given.apart(out, samples, ("samples",))  # the kernel knows the length
     return _native.time_stretch(samples, rate=rate, sample_rate=given.rate(sample_rate), out=target)
 
 
@@ -345,7 +346,7 @@ class Augmenter:
     sample_rate
         Of the clips, in Hz, 1,000 to 768,000.
     num_threads
-        How many threads share a batch; None: one for each core.
+        How many threads share a batch; None: one for each core, but one in a worker of a `DataLoader`.
 
     Raises
     ------
@@ -362,7 +363,8 @@ class Augmenter:
     ) -> None:
         self._augmentation = augmentation = Augmentation() if augmentation is None else augmentation
         self._sample_rate = given.rate(sample_rate)
-        self._num_threads = given.threads(num_threads)
+        threads(num_threads)  # checked now; what None stands for depends on where the call is made
+        self._num_threads = num_threads
         self._native = _native.Augmenter(
             augmentation.classes,
             sample_rate=self._sample_rate,
@@ -394,6 +396,8 @@ class Augmenter:
         epoch: int = 0,
         clips: npt.ArrayLike | None = None,
         occurrences: npt.ArrayLike | None = None,
+        out: Float32 | None = None,
+        num_threads: int | None = None,
     ) -> Augmented:
         """Augment a batch.
 
@@ -407,10 +411,15 @@ class Augmenter:
             (clips,) number of each clip in its data set; None: 0, 1, 2, ...
         occurrences
             (clips,) how often each clip has come up in this epoch before; None: never.
+        out
+            (clips, samples) float32 to write the samples into, apart from the batch; None: a new array. After an
+            error it is partly written.
+        num_threads
+            Threads of this call; None: as the augmenter was made.
 
         Returns
         -------
-        Samples, plan of the masks, and classes.
+        Samples (`out` where it was given), plan of the masks, and classes.
 
         Raises
         ------
@@ -427,7 +436,8 @@ class Augmenter:
             epoch=given.unsigned("epoch", epoch),
             clips=given.numbers("clips", clips, np.arange(len(stacked))),
             occurrences=given.numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
-            num_threads=self._num_threads,
+            out=None if out is None else given.apart(out, stacked, stacked.shape),
+            num_threads=threads(self._num_threads if num_threads is None else num_threads),
         )
         return Augmented(samples, masks, classes)
 
@@ -466,7 +476,7 @@ def augment_logmel(
     seed, epoch, clips, occurrences
         As for `Augmenter`.
     num_threads
-        How many threads share a batch; None: one for each core.
+        How many threads share a batch; None: one for each core, but one in a worker of a `DataLoader`.
 
     Returns
     -------
@@ -495,6 +505,6 @@ def augment_logmel(
         epoch=given.unsigned("epoch", epoch),
         clips=given.numbers("clips", clips, np.arange(len(stacked))),
         occurrences=given.numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
-        num_threads=given.threads(num_threads),
+        num_threads=threads(num_threads),
     )
     return AugmentedLogMels(masked, classes)

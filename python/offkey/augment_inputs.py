@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from offkey.calls import output
 from offkey.errors import ArrayError, ParameterError
 
 Batch = npt.NDArray[np.floating] | Sequence[npt.NDArray[np.floating]]
@@ -33,28 +34,11 @@ def floats(name: str, values: npt.ArrayLike, axes: tuple[str, ...]) -> Float32:
         return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def output(out: object, shape: tuple[int, ...] | None) -> Float32:
-    """Check an array to write into; without a shape, any vector."""
-    if isinstance(out, np.ndarray):
-        fits = out.ndim == 1 if shape is None else out.shape == shape
-        if fits and out.dtype == _FLOAT32 and out.flags.carray:
-            return out
-        found = (
-            f"dtype {out.dtype}, shape {out.shape}, strides {out.strides}, writeable {out.flags.writeable}"
-        )
-    else:
-        found = type(out).__name__
-    wanted = "(samples,)" if shape is None else str(shape)
-    raise ArrayError(
-        f"out: {found}; expected a C-contiguous float32 array of shape {wanted} that can be written to"
-    )
-
-
-def apart(out: object, samples: Float32, shape: tuple[int, ...] | None) -> Float32:
+def apart(out: object, samples: Float32, shape: tuple[int | str, ...]) -> Float32:
     """Check an array to write into that must not be the input."""
     target = output(out, shape)
     if np.may_share_memory(target, samples):
-        raise ArrayError("out: shares memory with the clip, which is still read while out is written")
+        raise ArrayError("out: shares memory with the input, which is still read while out is written")
     return target
 
 
@@ -118,14 +102,13 @@ def integer(name: str, value: int, low: int, high: int) -> int:
 
 def unsigned(name: str, value: int) -> int:
     """Check an integer from 0."""
+    if (
+        type(value) is int and 0 <= value < 2**63
+    ):  # nearly all, and a mask takes little longer than this check
+        return value
     return integer(name, value, 0, 2**63 - 1)
 
 
 def rate(value: int) -> int:
     """Check a sample rate."""
     return integer("sample_rate", value, 1_000, 768_000)
-
-
-def threads(value: int | None) -> int | None:
-    """Check a number of threads, or None for one for each core."""
-    return None if value is None else integer("num_threads", value, 1, 1024)

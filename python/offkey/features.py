@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offkey import _native
+from offkey.calls import output, threads
 from offkey.errors import ArrayError, OffkeyError, OffkeyWarning, ParameterError
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class LogMel:
         What keeps the logarithm finite: ``log10(max(x, floor_value))`` (``"max"``) or ``log10(x +
         floor_value)`` (``"add"``). From 1e-37 to 1e37.
     num_threads
-        Threads of a call; None: one for each core. The result does not depend on it.
+        Threads of a call that does not name its own; None: one for each core, but one in a worker of a torch
+        `DataLoader`. The result does not depend on it.
 
     Raises
     ------
@@ -125,7 +127,7 @@ class LogMel:
     num_threads: int | None = None
 
     def __post_init__(self) -> None:
-        _check_threads(self.num_threads)
+        threads(self.num_threads)  # checked now; what None stands for depends on where the call is made
         settings = _settings(self)
         del settings["num_threads"]
         native = _native.LogMel(**settings)
@@ -233,7 +235,14 @@ class LogMel:
         """Return the frequency of each filter's peak, `(n_mels,)`."""
         return self._kernel.peaks_hz()
 
-    def __call__(self, batch: Batch, *, masks: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
+    def __call__(
+        self,
+        batch: Batch,
+        *,
+        masks: npt.ArrayLike | None = None,
+        out: npt.NDArray[np.float32] | None = None,
+        num_threads: int | None = None,
+    ) -> npt.NDArray[np.float32]:
         """Return the log-Mel spectrograms of clips of equal length.
 
         Parameters
@@ -246,48 +255,74 @@ class LogMel:
             1), widths in [0, 1]). A width above 0 masks ``max(1, floor(width * size))`` bins from
             ``floor(start * (size - bins + 1))``, filled with the clip's least value. `offkey.Augmenter` makes
             them.
+        out
+            `(clips, n_mels, frames)` float32, C-contiguous, to write into; None: a new array. After an error it
+            is partly written.
+        num_threads
+            Threads of this call; None: as the plan was made.
 
         Returns
         -------
         ndarray
-            `(clips, n_mels, frames)` in dB.
+            `(clips, n_mels, frames)` in dB; `out` where it was given.
 
         Raises
         ------
         ArrayError
             If a clip is too short, of another length than the first, of another dtype, or has samples that
-            are not finite (or above 1e12), naming clip and sample; if a mask is no fraction.
+            are not finite (or above 1e12), naming clip and sample; if a mask is no fraction; if `out` does
+            not fit or shares memory with the batch.
+        ParameterError
+            If `num_threads` is below 1.
         """
         clips = self._clips(batch)
         if not clips and not (isinstance(batch, np.ndarray) and batch.ndim == 2):
             raise ArrayError("batch: no clips; expected at least one, or an array of shape (0, samples)")
         rows = None if masks is None else _masks(masks)
+        target = None if out is None else output(out, (len(clips), self.n_mels, "frames"))
         if not clips:
             frames = self.frames(np.shape(batch)[1])
-            return np.empty((0, self.n_mels, frames), np.float32)
-        return self._kernel.batch(clips, rows, self.num_threads)
+            return np.empty((0, self.n_mels, frames), np.float32) if target is None else target
+        return self._kernel.batch(clips, rows, target, self._threads(num_threads))
 
-    def each(self, batch: Batch) -> list[npt.NDArray[np.float32]]:
+    def each(self, batch: Batch, *, num_threads: int | None = None) -> list[npt.NDArray[np.float32]]:
         """Return the log-Mel spectrogram of each clip of any length, `(n_mels, frames)`.
 
+        Parameters
+        ----------
+        batch, num_threads
+            As for a call.
+
         Raises
         ------
         ArrayError
             As a call, but lengths may differ.
         """
-        return self._kernel.each(self._clips(batch), self.num_threads)
+        return self._kernel.each(self._clips(batch), self._threads(num_threads))
 
-    def statistics(self, batch: Batch) -> ClipStatistics:
+    def statistics(self, batch: Batch, *, num_threads: int | None = None) -> ClipStatistics:
         """Return statistics over time of clips of any length; their spectrograms are not kept.
 
+        Parameters
+        ----------
+        batch, num_threads
+            As for a call.
+
         Raises
         ------
         ArrayError
             As a call, but lengths may differ.
         """
-        return ClipStatistics(*self._kernel.statistics(self._clips(batch), self.num_threads))
+        return ClipStatistics(*self._kernel.statistics(self._clips(batch), self._threads(num_threads)))
 
-    def from_files(self, paths: Paths, *, channel: Channel = 0) -> npt.NDArray[np.float32]:
+    def from_files(
+        self,
+        paths: Paths,
+        *,
+        channel: Channel = 0,
+        out: npt.NDArray[np.float32] | None = None,
+        num_threads: int | None = None,
+    ) -> npt.NDArray[np.float32]:
         """Return the log-Mel spectrograms of sound files of equal length, decoded and turned in one step.
 
         Files of another sample rate are resampled to that of the plan.
@@ -298,11 +333,16 @@ class LogMel:
             The files.
         channel
             The channel to take, from 0, or ``"mean"`` of all.
+        out
+            `(files, n_mels, frames)` float32, C-contiguous, to write into; None: a new array. After an error it
+            is partly written.
+        num_threads
+            Threads of this call; None: as the plan was made.
 
         Returns
         -------
         ndarray
-            `(files, n_mels, frames)` in dB.
+            `(files, n_mels, frames)` in dB; `out` where it was given.
 
         Raises
         ------
@@ -312,24 +352,38 @@ class LogMel:
             A file is damaged, of another kind than offkey reads, lacks the channel, is too short, or of
             another length than the first.
         ArrayError
-            There is no file.
+            There is no file, or `out` does not fit.
         ParameterError
-            `channel` is outside its range.
+            `channel` or `num_threads` is outside its range.
         """
-        return self._kernel.from_files(_paths(paths), _channel(channel), self.num_threads)
+        files = _paths(paths)
+        target = None if out is None else output(out, (len(files), self.n_mels, "frames"))
+        return self._kernel.from_files(files, _channel(channel), target, self._threads(num_threads))
 
-    def each_from_files(self, paths: Paths, *, channel: Channel = 0) -> list[npt.NDArray[np.float32]]:
+    def each_from_files(
+        self, paths: Paths, *, channel: Channel = 0, num_threads: int | None = None
+    ) -> list[npt.NDArray[np.float32]]:
         """Return the log-Mel spectrogram of each sound file of any length, `(n_mels, frames)`.
+
+        Parameters
+        ----------
+        paths, channel, num_threads
+            As for `from_files`.
 
         Raises
         ------
         OSError, AudioError, ParameterError
             As `from_files`, but lengths may differ.
         """
-        return self._kernel.each_from_files(_paths(paths), _channel(channel), self.num_threads)
+        return self._kernel.each_from_files(_paths(paths), _channel(channel), self._threads(num_threads))
 
     def statistics_from_files(
-        self, paths: Paths, *, channel: Channel = 0, on_error: Literal["raise", "collect"] = "raise"
+        self,
+        paths: Paths,
+        *,
+        channel: Channel = 0,
+        on_error: Literal["raise", "collect"] = "raise",
+        num_threads: int | None = None,
     ) -> FileStatistics:
         """Return statistics over time of sound files of any length; neither samples nor spectrograms are kept.
 
@@ -342,6 +396,8 @@ class LogMel:
         on_error
             ``"raise"``: the error of the first file, in order, that cannot be read; ``"collect"``: go on,
             keep it in `FileStatistics.errors` and leave NaN in that file's rows.
+        num_threads
+            Threads of this call; None: as the plan was made.
 
         Raises
         ------
@@ -351,7 +407,7 @@ class LogMel:
         if on_error not in ("raise", "collect"):
             raise ParameterError(f"on_error = {on_error!r}: expected 'raise' or 'collect'")
         arrays, errors = self._kernel.statistics_from_files(
-            _paths(paths), _channel(channel), on_error == "collect", self.num_threads
+            _paths(paths), _channel(channel), on_error == "collect", self._threads(num_threads)
         )
         return FileStatistics(ClipStatistics(*arrays), dict(errors))
 
@@ -367,6 +423,9 @@ class LogMel:
             raise ArrayError(f"batch: shape {batch.shape}; expected (clips, samples){hint}")
         return [_clip(index, np.asarray(clip)) for index, clip in enumerate(batch)]
 
+    def _threads(self, num_threads: int | None) -> int | None:
+        return threads(self.num_threads if num_threads is None else num_threads)
+
     @property
     def _kernel(self) -> _native.LogMel:
         kernel: _native.LogMel = self.__dict__["_native"]
@@ -381,14 +440,13 @@ def clip_statistics(logmels: np.ndarray, *, num_threads: int | None = None) -> C
     logmels
         `(clips, n_mels, frames)` in dB, float32 or float64 (rounded to float32).
     num_threads
-        Threads of the call; None: one for each core.
+        Threads of the call; None: one for each core, but one in a worker of a torch `DataLoader`.
 
     Raises
     ------
     ArrayError
         If the array has another shape or dtype, no frame, or values that are not finite.
     """
-    _check_threads(num_threads)
     logmels = np.asarray(logmels)
     if logmels.ndim != 3 or logmels.dtype not in (np.float32, np.float64):
         raise ArrayError(
@@ -396,18 +454,11 @@ def clip_statistics(logmels: np.ndarray, *, num_threads: int | None = None) -> C
             "expected (clips, n_mels, frames) of float32 or float64"
         )
     values = np.require(logmels, np.float32, ["C", "A"])
-    return ClipStatistics(*_native.clip_statistics(values, num_threads))
+    return ClipStatistics(*_native.clip_statistics(values, threads(num_threads)))
 
 
 def _settings(logmel: LogMel) -> dict[str, Any]:
     return {field.name: getattr(logmel, field.name) for field in dataclasses.fields(logmel)}
-
-
-def _check_threads(num_threads: int | None) -> None:
-    if num_threads is not None and num_threads < 1:
-        raise ParameterError(
-            f"num_threads = {num_threads}: expected at least 1, or None for one for each core"
-        )
 
 
 def _clip(index: int, clip: np.ndarray) -> np.ndarray:

@@ -42,8 +42,8 @@ def logmel():
         ({"floor": "clip"}, r'floor = "clip": expected one of'),
         ({"floor_value": 0.0}, r"floor_value = 0: expected 1e-37 to 1e37"),
         ({"floor_value": float("inf")}, r"floor_value = inf: expected"),
-        ({"num_threads": 0}, r"num_threads = 0: expected at least 1"),
-        ({"num_threads": -2}, r"num_threads = -2: expected at least 1"),
+        ({"num_threads": 0}, r"num_threads = 0: expected 1 to 1024"),
+        ({"num_threads": -2}, r"num_threads = -2: expected 1 to 1024"),
     ],
 )
 def test_parameters(arguments, message):

@@ -48,17 +48,27 @@ def test_batches_are_read_in_a_forked_child(files):
     assert digest(files) == expected
 
 
+LONG_CALLS = {
+    "read_batch": "offkey.read_batch(paths * 20, sample_rate=44_100, num_threads=2)",
+    "from_files": "slow.from_files(paths, num_threads=2)",
+    "statistics_from_files": "slow.statistics_from_files(paths, num_threads=2)",
+}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
-def test_ctrl_c_ends_a_long_batch(files):
-    """The batch would take minutes; the process must end by KeyboardInterrupt soon after the signal."""
-    code = """
+@pytest.mark.parametrize("call", LONG_CALLS.values(), ids=LONG_CALLS)
+def test_ctrl_c_ends_a_long_batch(files, call):
+    """The 10,000 files would take a minute; the process must end by KeyboardInterrupt soon after the signal."""
+    code = f"""
 import signal, sys
 import offkey
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what runs in the background
-paths = sys.argv[1:] * 200_000
+paths = sys.argv[1:] * 10_000
+slow = offkey.LogMel(sample_rate=44_100, n_fft=16_384, hop_length=64, n_mels=8)
 print("begin", flush=True)
 try:
-    offkey.read_batch(paths, sample_rate=44_100, num_threads=2)
+    {call}
+    print("done", flush=True)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """

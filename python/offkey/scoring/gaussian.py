@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey import _native
+from offkey.calls import threads
 from offkey.errors import ArrayError, DetectorFileError
 from offkey.scoring._checks import positions, sorted_ids
 
@@ -74,7 +75,7 @@ class Gaussian:
             divides by rows less IDs; the shrinkers take the centred rows as scikit-learn does with
             ``assume_centered=True``. IDs with one row are left out of it.
         num_threads
-            None: all cores. The result does not depend on it.
+            None: all cores, but one in a worker of a `DataLoader`. The result does not depend on it.
 
         Returns
         -------
@@ -96,7 +97,7 @@ class Gaussian:
         names = sorted_ids(ids)
         # Nothing to look up for one ID, which would take as long as a good part of its fit.
         index = positions(ids, names) if len(names) > 1 else np.zeros(len(ids), dtype=np.int64)
-        fitted = _native.fit_gaussians(rows, index, len(names), covariance, shared, num_threads)
+        fitted = _native.fit_gaussians(rows, index, len(names), covariance, shared, threads(num_threads))
         return cls(names, *fitted)
 
     @property
@@ -129,7 +130,7 @@ class Gaussian:
             Where to write the distances: ``(n, ids)`` float64, C-contiguous. None: a new array. After an
             error it is partly written.
         num_threads
-            None: all cores. The result does not depend on it.
+            None: all cores, but one in a worker of a `DataLoader`. The result does not depend on it.
 
         Returns
         -------
@@ -142,8 +143,8 @@ class Gaussian:
             shape, dtype or order, is read-only or shares memory with `x`.
         """
         if out is None:
-            return self._forms.all(_rows(x), num_threads, True)
-        self._forms.all_into(_rows(x), out, num_threads, True)
+            return self._forms.all(_rows(x), threads(num_threads), True)
+        self._forms.all_into(_rows(x), out, threads(num_threads), True)
         return out
 
     def mahalanobis_to(
@@ -167,7 +168,7 @@ class Gaussian:
             Where to write the distances: ``(n,)`` float64, C-contiguous. None: a new array. With positions
             and C-contiguous `x` nothing as large as `x` or `out` is then allocated.
         num_threads
-            None: all cores. The result does not depend on it.
+            None: all cores, but one in a worker of a `DataLoader`. The result does not depend on it.
 
         Returns
         -------
@@ -182,8 +183,8 @@ class Gaussian:
         """
         index = self._positions(ids)
         if out is None:
-            return self._forms.own(_rows(x), index, num_threads, True)
-        self._forms.own_into(_rows(x), index, out, num_threads, True)
+            return self._forms.own(_rows(x), index, threads(num_threads), True)
+        self._forms.own_into(_rows(x), index, out, threads(num_threads), True)
         return out
 
     def _positions(self, ids: Sequence[str] | NDArray[np.int64]) -> NDArray[np.int64]:

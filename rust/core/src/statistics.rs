@@ -1,6 +1,9 @@
 //! Statistics of a log-Mel spectrogram over time, for each Mel band.
 
+mod lowest;
+
 use crate::par::{self, Cancel};
+use crate::simd::{Block, Kernel, Lanes, Level, Vector, numbers, vectors};
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 
@@ -58,30 +61,6 @@ impl ClipStatistics {
     }
 }
 
-/// Statistics of one band over its frames; `sorted` is scratch.
-///
-/// # Errors
-/// [`Error::Array`] if there is no frame, or one that is not finite.
-pub fn band(frames: &[f32], sorted: &mut Vec<f32>) -> Result<BandStatistics> {
-    if frames.is_empty() {
-        return Err(Error::array("logmels", "no frames", "at least one frame"));
-    }
-    let count = frames.len() as f64;
-    let mean = sum(frames, |x| x) / count;
-    if !mean.is_finite() {
-        let position = frames.iter().position(|x| !x.is_finite()).unwrap_or(0);
-        let given = format!("{} at frame {position}", frames[position]);
-        return Err(Error::array("logmels", given, "finite decibels"));
-    }
-    let deviation = (sum(frames, |x| (x - mean) * (x - mean)) / count).sqrt();
-    Ok(BandStatistics {
-        mean: mean as f32,
-        lstd: (deviation + DEVIATION_FLOOR_DB).ln() as f32,
-        ldstd: (difference_deviation(frames) + DEVIATION_FLOOR_DB).ln() as f32,
-        p5: low_percentile(frames, sorted),
-    })
-}
-
 /// Statistics of many given spectrograms, `(clips, n_mels, frames)` row by row.
 ///
 /// # Errors
@@ -97,8 +76,8 @@ pub fn given(
         let given = format!("{n_mels} Mel bands, {frames} frames");
         return Err(Error::array("logmels", given, "at least one of each"));
     }
-    let work = |sorted: &mut Vec<f32>, index: usize, logmel: &[f32]| {
-        clip(logmel, n_mels, sorted).map_err(|error| match error {
+    let work = |scratch: &mut Scratch, index: usize, logmel: &[f32]| {
+        clip(logmel, n_mels, scratch).map_err(|error| match error {
             Error::Array { given, expected, .. } => {
                 Error::array(format!("logmels[{index}]"), given, expected)
             }
@@ -107,76 +86,151 @@ pub fn given(
     };
     let clips: Vec<&[f32]> = logmels.chunks_exact(n_mels * frames).collect();
     let mut statistics = ClipStatistics::with_capacity(clips.len() * n_mels);
-    let all = par::map(clips, threads, cancel, Vec::new, work)?;
+    let all = par::map(clips, threads, cancel, || Scratch::new(Level::best()), work)?;
     all.iter().for_each(|bands| statistics.extend(bands));
     Ok(statistics)
+}
+
+/// The memory of one worker, and how it computes.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    level: Level,
+    blocks: Vec<Block>,
+}
+
+impl Scratch {
+    /// Memory that grows with the first clip.
+    pub(crate) fn new(level: Level) -> Self {
+        Self { level, blocks: Vec::new() }
+    }
 }
 
 /// Statistics of every band of one clip, `(n_mels, frames)` row by row.
 ///
 /// # Errors
-/// As [`band`]; the message names the band.
-pub fn clip(logmel: &[f32], n_mels: usize, sorted: &mut Vec<f32>) -> Result<Vec<BandStatistics>> {
+/// [`Error::Array`] if there is no frame, or one that is not finite, naming the band.
+pub(crate) fn clip(logmel: &[f32], n_mels: usize, scratch: &mut Scratch) -> Result<Vec<BandStatistics>> {
     let frames = logmel.len() / n_mels.max(1);
-    let name = |mel: usize, error| match error {
-        Error::Array { array, given, expected } => {
-            Error::Array { array, given: format!("{given} of Mel band {mel}"), expected }
-        }
-        other => other,
-    };
-    let row = |mel: usize| band(&logmel[mel * frames..][..frames], sorted).map_err(|error| name(mel, error));
-    (0..n_mels).map(row).collect()
-}
-
-/// Sum in float64 over eight running sums, the order fixed.
-fn sum(values: &[f32], f: impl Fn(f64) -> f64) -> f64 {
-    let mut sums = [0.0; 8];
-    let (chunks, rest) = values.as_chunks::<8>();
-    for chunk in chunks {
-        for (sum, &value) in sums.iter_mut().zip(chunk) {
-            *sum += f(f64::from(value));
-        }
+    if frames == 0 {
+        return Err(Error::array("logmels", "no frames", "at least one frame"));
     }
-    let rest: f64 = rest.iter().map(|&value| f(f64::from(value))).sum();
-    sums.iter().sum::<f64>() + rest
+    let Scratch { level, blocks } = scratch;
+    let place = LOW_FRACTION * (frames - 1) as f64;
+    lowest::make_room(place as usize, *level, blocks);
+    level.run(Clip { logmel, frames, place, blocks })
 }
 
-/// Population deviation of the differences between neighbours.
-fn difference_deviation(frames: &[f32]) -> f64 {
-    let [first, .., last] = *frames else { return 0.0 };
-    let count = (frames.len() - 1) as f64;
+/// One clip's work. Means and deviations go along the rows, percentiles across them.
+struct Clip<'a> {
+    logmel: &'a [f32],
+    frames: usize,
+    /// Rank of the percentile, with what lies between two ranks.
+    place: f64,
+    blocks: &'a mut [Block],
+}
+
+impl Kernel for Clip<'_> {
+    type Output = Result<Vec<BandStatistics>>;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> Self::Output {
+        let Self { logmel, frames, place, blocks } = self;
+        let mut bands = Vec::with_capacity(logmel.len() / frames);
+        for (mel, row) in logmel.chunks_exact(frames).enumerate() {
+            bands.push(moments::<V>(row, mel)?);
+        }
+        let (below, part) = (place as usize, place.fract());
+        for (group, bands) in bands.chunks_mut(V::LANES).enumerate() {
+            let rows = &logmel[group * V::LANES * frames..][..bands.len() * frames];
+            let pair = lowest::two::<V>(rows, frames, below, vectors(blocks)).map(lanes);
+            for (lane, band) in bands.iter_mut().enumerate() {
+                let [low, next] = [pair[0][lane], pair[1][lane]].map(f64::from);
+                // Without a part of it, the next one need not exist.
+                band.p5 = if part > 0.0 { low + (next - low) * part } else { low } as f32;
+            }
+        }
+        Ok(bands)
+    }
+}
+
+/// Everything but the percentile of one band.
+///
+/// One pass in float64. Sums are those of the distances from the first value, or the first difference: a member of
+/// the data is at most `sqrt(n)` deviations from the mean, so that the mean's square takes no digits that count.
+#[inline(always)]
+fn moments<V: Vector>(row: &[f32], mel: usize) -> Result<BandStatistics> {
+    let (origin, last) = (f64::from(row[0]), f64::from(row[row.len() - 1]));
+    let step = row.get(1).map_or(0.0, |&second| f64::from(second) - origin);
+    let [distances, squares, changes] = sums::<V>(row, origin, step);
+    let (count, steps) = (row.len() as f64, (row.len() - 1).max(1) as f64);
+    let mean = (distances + (last - origin)) / count;
+    if !mean.is_finite() {
+        let position = row.iter().position(|x| !x.is_finite()).unwrap_or(0);
+        let given = format!("{} at frame {position} of Mel band {mel}", row[position]);
+        return Err(Error::array("logmels", given, "finite decibels"));
+    }
+    let square = (squares + (last - origin) * (last - origin)) / count;
     // Differences add up to the last value less the first.
-    let mean = (f64::from(last) - f64::from(first)) / count;
-    let mut sums = [0.0; 8];
-    let (heads, tails) = (&frames[..frames.len() - 1], &frames[1..]);
-    for (from, to) in heads.chunks(8).zip(tails.chunks(8)) {
-        for ((sum, &from), &to) in sums.iter_mut().zip(from).zip(to) {
-            let deviation = f64::from(to) - f64::from(from) - mean;
-            *sum += deviation * deviation;
-        }
-    }
-    (sums.iter().sum::<f64>() / count).sqrt()
+    let change = (last - origin) / steps - step;
+    Ok(BandStatistics {
+        mean: (origin + mean) as f32,
+        lstd: log_deviation(square, mean),
+        ldstd: log_deviation(changes / steps, change),
+        p5: f32::NAN,
+    })
 }
 
-/// 5th percentile as numpy's `percentile(x, 5)`.
-fn low_percentile(frames: &[f32], sorted: &mut Vec<f32>) -> f32 {
-    sorted.clear();
-    sorted.extend_from_slice(frames);
-    let place = LOW_FRACTION * (frames.len() - 1) as f64;
-    let below = place as usize;
-    let (_, &mut low, above) = sorted.select_nth_unstable_by(below, f32::total_cmp);
-    let next = above.iter().copied().reduce(f32::min).unwrap_or(low);
-    let (low, next) = (f64::from(low), f64::from(next));
-    (low + (next - low) * (place - below as f64)) as f32
+/// Over all values but the last: sums of `value - origin`, of its square, and of the square of what the next value
+/// differs by, less `step`.
+#[inline(always)]
+fn sums<V: Vector>(row: &[f32], origin: f64, step: f64) -> [f64; 3] {
+    let mut sums = [[V::Wide::splat(0.0); 2]; 3];
+    let whole = (row.len() - 1) / V::LANES * V::LANES;
+    for start in (0..whole).step_by(V::LANES) {
+        let (from, to) = (V::load_wide(&row[start..]), V::load_wide(&row[start + 1..]));
+        for half in 0..2 {
+            let distance = from[half] - V::Wide::splat(origin);
+            let change = to[half] - from[half] - V::Wide::splat(step);
+            sums[0][half] = sums[0][half] + distance;
+            sums[1][half] = distance.mul_add(distance, sums[1][half]);
+            sums[2][half] = change.mul_add(change, sums[2][half]);
+        }
+    }
+    let mut totals = [0.0; 3];
+    for (total, sums) in totals.iter_mut().zip(&sums) {
+        *total = numbers(sums).iter().sum::<f64>();
+    }
+    for pair in row[whole..].windows(2) {
+        let (from, to) = (f64::from(pair[0]), f64::from(pair[1]));
+        let (distance, change) = (from - origin, to - from - step);
+        totals[0] += distance;
+        totals[1] += distance * distance;
+        totals[2] += change * change;
+    }
+    totals
+}
+
+/// Logarithm of the deviation of numbers with this mean and mean square.
+fn log_deviation(square: f64, mean: f64) -> f32 {
+    ((square - mean * mean).max(0.0).sqrt() + DEVIATION_FLOOR_DB).ln() as f32
+}
+
+/// The numbers of a vector; there are at most 16.
+#[inline(always)]
+fn lanes<V: Vector>(vector: V) -> [f32; 16] {
+    let mut lanes = [0.0; 16];
+    vector.store(&mut lanes);
+    lanes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Stream;
     use proptest::prelude::*;
 
     fn of(frames: &[f32]) -> BandStatistics {
-        band(frames, &mut Vec::new()).unwrap()
+        clip(frames, 1, &mut Scratch::new(Level::best())).unwrap()[0]
     }
 
     #[test]
@@ -201,37 +255,90 @@ mod tests {
 
     #[test]
     fn bad_frames_are_named() {
-        assert!(band(&[], &mut Vec::new()).is_err());
-        let error = clip(&[0.0, 1.0, 2.0, f32::NAN, 3.0, 4.0], 2, &mut Vec::new()).unwrap_err();
-        assert_eq!(error.to_string(), "logmels: NaN at frame 0 of Mel band 1; expected finite decibels");
-        let error = clip(&[0.0, f32::INFINITY], 1, &mut Vec::new()).unwrap_err();
-        assert!(error.to_string().starts_with("logmels: inf at frame 1 of Mel band 0;"), "{error}");
+        let refused = |logmel: &[f32], n_mels| {
+            clip(logmel, n_mels, &mut Scratch::new(Level::best())).unwrap_err().to_string()
+        };
+        assert!(refused(&[], 3).starts_with("logmels: no frames;"));
+        let text = refused(&[0.0, 1.0, 2.0, f32::NAN, 3.0, 4.0], 2);
+        assert_eq!(text, "logmels: NaN at frame 0 of Mel band 1; expected finite decibels");
+        let text = refused(&[0.0, f32::INFINITY], 1);
+        assert!(text.starts_with("logmels: inf at frame 1 of Mel band 0;"), "{text}");
+        let text = refused(&[f32::NEG_INFINITY; 50], 1);
+        assert!(text.starts_with("logmels: -inf at frame 0 of Mel band 0;"), "{text}");
+    }
+
+    /// The definition: mean, deviations and percentile of one band.
+    fn definition(frames: &[f32]) -> [f64; 4] {
+        let values: Vec<f64> = frames.iter().map(|&x| f64::from(x)).collect();
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len().max(1) as f64;
+        let deviation = |v: &[f64]| {
+            let mean = mean(v);
+            (v.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / v.len().max(1) as f64).sqrt()
+        };
+        let differences: Vec<f64> = values.windows(2).map(|w| w[1] - w[0]).collect();
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        let place = 0.05 * (sorted.len() - 1) as f64;
+        let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+        let logarithm = |deviation: f64| (deviation + 1e-3).ln();
+        let p5 = low + (high - low) * place.fract();
+        [mean(&values), logarithm(deviation(&values)), logarithm(deviation(&differences)), p5]
+    }
+
+    fn check(logmel: &[f32], n_mels: usize) {
+        let frames = logmel.len() / n_mels;
+        for level in Level::all() {
+            // Memory is kept from another clip, as a worker keeps it.
+            let scratch = &mut Scratch::new(level);
+            clip(&[1.0; 700], 1, scratch).unwrap();
+            let bands = clip(logmel, n_mels, scratch).unwrap();
+            assert_eq!(bands.len(), n_mels);
+            for (row, got) in logmel.chunks_exact(frames).zip(bands) {
+                let got = [got.mean, got.lstd, got.ldstd, got.p5].map(f64::from);
+                for (got, expected) in got.into_iter().zip(definition(row)) {
+                    let close = (got - expected).abs() <= 1e-5 + 1e-7 * expected.abs();
+                    assert!(close, "{level:?}, {n_mels} bands, {frames} frames: {got} for {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_agrees_with_the_definition_at_any_size() {
+        // Around the width of vectors and runs, and where the list of the lowest values grows.
+        for frames in [1, 2, 7, 8, 9, 15, 16, 17, 21, 22, 31, 33, 313, 320, 321, 322, 641, 1300] {
+            for n_mels in [1, 7, 8, 9, 15, 16, 17, 33] {
+                let mut stream = Stream::new(&[frames as u64, n_mels as u64]);
+                let logmel: Vec<f32> =
+                    (0..frames * n_mels).map(|_| stream.uniform_in(-100.0, 40.0) as f32).collect();
+                check(&logmel, n_mels);
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_agrees_with_the_definition_on_odd_values() {
+        let ramp = (0..3000).map(|i| i as f32 * 0.01);
+        let fall = ramp.clone().rev();
+        let outlier = (0..500).map(|i| if i == 0 { 40.0 } else { -100.0 + 1e-3 * (i % 2) as f32 });
+        let floor = (0..400).map(|i| if i % 30 == 0 { -20.0 } else { -100.0 });
+        let denormal = (0..200).map(|i| f32::from_bits(i) * if i % 3 == 0 { -1.0 } else { 1.0 });
+        let huge = (0..100).map(|i| if i % 2 == 0 { 1e30 } else { 1.0001e30 });
+        let zeros = (0..70).map(|i| if i % 2 == 0 { 0.0 } else { -0.0 });
+        check(&ramp.collect::<Vec<_>>(), 1);
+        check(&fall.collect::<Vec<_>>(), 1);
+        check(&outlier.collect::<Vec<_>>(), 1);
+        check(&floor.collect::<Vec<_>>(), 1);
+        check(&denormal.collect::<Vec<_>>(), 1);
+        check(&zeros.collect::<Vec<_>>(), 1);
+        let huge = huge.collect::<Vec<_>>();
+        assert_eq!((of(&huge).p5, of(&huge).mean), (1e30, 1.00005e30));
     }
 
     proptest! {
         #[test]
-        fn agrees_with_the_definition(frames in prop::collection::vec(-100.0_f32..40.0, 1..200)) {
-            let got = of(&frames);
-            let values: Vec<f64> = frames.iter().map(|&x| f64::from(x)).collect();
-            let deviation = |v: &[f64]| {
-                let mean = v.iter().sum::<f64>() / v.len() as f64;
-                (v.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / v.len() as f64).sqrt()
-            };
-            let differences: Vec<f64> = values.windows(2).map(|w| w[1] - w[0]).collect();
-            let ldstd = if differences.is_empty() { 0.0 } else { deviation(&differences) };
-            let mut sorted = values.clone();
-            sorted.sort_by(f64::total_cmp);
-            let place = 0.05 * (sorted.len() - 1) as f64;
-            let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-            let expected = [
-                values.iter().sum::<f64>() / values.len() as f64,
-                (deviation(&values) + 1e-3).ln(),
-                (ldstd + 1e-3).ln(),
-                low + (high - low) * place.fract(),
-            ];
-            for (got, expected) in [got.mean, got.lstd, got.ldstd, got.p5].into_iter().zip(expected) {
-                prop_assert!((f64::from(got) - expected).abs() < 1e-5, "{got} {expected}");
-            }
+        fn agrees_with_the_definition(frames in prop::collection::vec(-100.0_f32..40.0, 1..700)) {
+            check(&frames, 1);
         }
     }
 }

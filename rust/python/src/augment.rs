@@ -1,6 +1,6 @@
 //! Augmentations: single effects on one clip, and the augmenter of batches.
 
-use crate::arrays::{row_major, row_major_mut};
+use crate::arrays::{output, row_major, row_major_mut, writable};
 use crate::call;
 use numpy::ndarray::{Array1, Array2, Dimension};
 use numpy::{
@@ -242,7 +242,7 @@ impl Augmenter {
         call::short(py, make).map(Self)
     }
 
-    #[pyo3(signature = (batch, *, seed, epoch, clips, occurrences, num_threads))]
+    #[pyo3(signature = (batch, *, seed, epoch, clips, occurrences, out, num_threads))]
     #[allow(clippy::too_many_arguments, clippy::type_complexity)] // named in Python
     fn apply<'py>(
         &self,
@@ -252,21 +252,22 @@ impl Augmenter {
         epoch: u64,
         clips: PyReadonlyArray1<'py, u64>,
         occurrences: PyReadonlyArray1<'py, u64>,
+        out: Option<Bound<'py, PyArray2<f32>>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<(Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<i64>>)> {
         let (rows, samples) = (batch.dims()[0], batch.dims()[1]);
         let batch = row_major("batch", &batch)?;
         let keys = keys(seed, epoch, row_major("clips", &clips)?, row_major("occurrences", &occurrences)?)?;
-        let done = call::long(py, |cancel| self.0.apply_batch(batch, samples, &keys, num_threads, cancel))?;
+        let out = output(py, out, [rows, samples])?;
+        let mut target = writable("out", &out)?;
+        let target = row_major_mut("out", &mut target)?;
+        let done =
+            call::long(py, |cancel| self.0.apply_batch(batch, samples, &keys, target, num_threads, cancel))?;
         let row = |(time, frequency): (augment::Band, augment::Band)| {
             [time.start, time.width, frequency.start, frequency.width]
         };
         let masks = done.masks.into_iter().flat_map(row).collect();
-        Ok((
-            matrix(py, done.samples, (rows, samples))?,
-            matrix(py, masks, (rows, 4))?,
-            indices(py, done.classes),
-        ))
+        Ok((out, matrix(py, masks, (rows, 4))?, indices(py, done.classes)))
     }
 }
 

@@ -1,11 +1,11 @@
 //! The log-Mel spectrogram and the clip statistics.
 
-use crate::arrays::row_major;
+use crate::arrays::{output, row_major, row_major_mut, writable};
 use crate::call::{self, ArrayError};
 use numpy::PyReadonlyArray3;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use offkey_core::decode::{ChannelChoice, OnError};
-use offkey_core::mel::{self, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum};
+use offkey_core::mel::{self, FileBatch, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum};
 use offkey_core::par::Cancel;
 use offkey_core::statistics::{self, BandStatistics, ClipStatistics};
 use offkey_core::{Error, Result};
@@ -185,19 +185,19 @@ impl LogMel {
         py: Python<'py>,
         clips: Vec<Bound<'py, PyAny>>,
         masks: Option<PyReadonlyArray2<'py, f32>>,
+        out: Option<Bound<'py, PyArray3<f32>>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Bound<'py, PyArray3<f32>>> {
         let batch = Batch::new(&clips)?;
         let clips = batch.samples();
         let frames = mel::common_frames(&self.plan, &clips).map_err(call::exception)?;
         let masks = masks.as_ref().map(mask_rows).transpose()?;
-        let out = PyArray3::zeros(py, [clips.len(), self.plan.n_mels(), frames], false);
-        let mut writable = out.try_readwrite()?;
-        let target = writable.as_slice_mut()?;
+        let out = output(py, out, [clips.len(), self.plan.n_mels(), frames])?;
+        let mut target = writable("out", &out)?;
+        let target = row_major_mut("out", &mut target)?;
         run(py, total(&clips), |cancel| {
             mel::batch(&self.plan, &clips, masks.as_deref(), target, num_threads, cancel)
         })?;
-        drop(writable);
         Ok(out)
     }
 
@@ -235,12 +235,16 @@ impl LogMel {
         py: Python<'py>,
         paths: Vec<PathBuf>,
         channel: Option<usize>,
+        out: Option<Bound<'py, PyArray3<f32>>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Bound<'py, PyArray3<f32>>> {
         let channel = choice_of_channel(channel);
-        let logmels =
-            call::long(py, |cancel| mel::from_files(&self.plan, &paths, channel, num_threads, cancel))?;
-        logmels.values.into_pyarray(py).reshape([paths.len(), self.plan.n_mels(), logmels.frames])
+        let files = call::long(py, |cancel| FileBatch::open(&self.plan, &paths, channel, cancel))?;
+        let out = output(py, out, [paths.len(), self.plan.n_mels(), files.frames()])?;
+        let mut target = writable("out", &out)?;
+        let target = row_major_mut("out", &mut target)?;
+        call::long(py, |cancel| files.process_into(target, num_threads, cancel))?;
+        Ok(out)
     }
 
     /// Log-Mel spectrogram of each file of any length, `(n_mels, frames)`.

@@ -11,6 +11,7 @@ use super::{check_length, check_range, check_samples};
 use crate::par::{self, Cancel};
 use crate::rng::Stream;
 use crate::{Error, Result};
+use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 
 /// The ranges from which parameters are drawn uniformly, each as (low, high).
@@ -82,12 +83,9 @@ const NOISE: u64 = 1;
 /// The time and the frequency band that a clip's log-Mel is to be masked by.
 pub type Masks = (Band, Band);
 
-/// An augmented batch: the samples row by row, and for each row the plan of its masks and the index of its
-/// class.
+/// What was done to the rows of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Augmented {
-    /// Rows of samples, as long as they were given.
-    pub samples: Vec<f32>,
     /// What the rows' log-Mels are to be masked by.
     pub masks: Vec<Masks>,
     /// Positions in the augmenter's list of classes.
@@ -138,10 +136,10 @@ impl Augmenter {
         check_samples(samples)?;
         check_length(samples, out)?;
         let draw = &mut key.stream(PARAMETERS);
-        let index = draw.below(self.classes.len() as u64) as usize;
+        let (index, class) = self.draw_class(draw);
         let mut masks = Masks::default();
         let ranges = &self.ranges;
-        match self.classes[index] {
+        match class {
             Class::None => out.copy_from_slice(samples),
             Class::WhiteNoise => {
                 white_noise_into(samples, within(draw, ranges.snr_db), &mut key.stream(NOISE), out)?;
@@ -165,7 +163,7 @@ impl Augmenter {
                 let semitones = within(draw, ranges.pitch_semitones);
                 shift_into(self.stretcher, samples, semitones, out, &mut scratch.0, cancel)?;
             }
-            class @ (Class::TimeMask | Class::FrequencyMask) => {
+            Class::TimeMask | Class::FrequencyMask => {
                 out.copy_from_slice(samples);
                 masks = draw_masks(class, draw, ranges.mask_fraction);
             }
@@ -173,16 +171,18 @@ impl Augmenter {
         Ok((index, masks))
     }
 
-    /// Augment every row of `batch` (rows of `samples` samples, one key for each) by as many threads as asked
-    /// for.
+    /// Augment every row of `batch` (rows of `samples` samples, one key for each) into the same row of `out`, by as
+    /// many threads as asked for.
     ///
     /// # Errors
-    /// [`Error::Array`] if a sample is not finite or keys and rows differ in number, [`Error::Interrupted`].
+    /// [`Error::Array`] if a sample is not finite, or the keys, `out` and the rows differ in number;
+    /// [`Error::Interrupted`].
     pub fn apply_batch(
         &self,
         batch: &[f32],
         samples: usize,
         keys: &[Key],
+        out: &mut [f32],
         threads: Option<NonZeroUsize>,
         cancel: &Cancel,
     ) -> Result<Augmented> {
@@ -190,20 +190,36 @@ impl Augmenter {
             let given = format!("{} keys for {} samples in rows of {samples}", keys.len(), batch.len());
             return Err(Error::array("batch", given, "one key for each row"));
         }
-        let mut out = vec![0.0; batch.len()];
-        let mut rest = out.as_mut_slice();
+        check_length(batch, out)?;
+        let mut rest = out;
         let mut rows = Vec::with_capacity(keys.len());
         for (i, &key) in keys.iter().enumerate() {
             let (row, others) = rest.split_at_mut(samples);
             rest = others;
-            rows.push((&batch[i * samples..(i + 1) * samples], key, row));
+            rows.push((i, &batch[i * samples..(i + 1) * samples], key, row));
         }
-        let work = |scratch: &mut Scratch, i: usize, (clip, key, out): (&[f32], Key, &mut [f32])| {
-            self.apply(clip, key, out, scratch, cancel).map_err(|error| of_clip(error, i))
+        // The longest work first: what is left at the end, when threads run out of it, is short.
+        rows.sort_by_cached_key(|&(.., key, _)| {
+            Reverse(self.draw_class(&mut key.stream(PARAMETERS)).1.cost())
+        });
+        type Row<'a> = (usize, &'a [f32], Key, &'a mut [f32]);
+        let work = |scratch: &mut Scratch, _, (i, clip, key, out): Row<'_>| {
+            let (class, masks) =
+                self.apply(clip, key, out, scratch, cancel).map_err(|error| of_clip(error, i))?;
+            Ok((i, class, masks))
         };
-        let plans = par::map(rows, threads, cancel, || self.scratch(), work)?;
-        let (classes, masks) = plans.into_iter().unzip();
-        Ok(Augmented { samples: out, masks, classes })
+        let mut augmented =
+            Augmented { masks: vec![Masks::default(); keys.len()], classes: vec![0; keys.len()] };
+        for (i, class, masks) in par::map(rows, threads, cancel, || self.scratch(), work)? {
+            (augmented.classes[i], augmented.masks[i]) = (class, masks);
+        }
+        Ok(augmented)
+    }
+
+    /// A class with its index: the first draw of a clip's parameters.
+    fn draw_class(&self, draw: &mut Stream) -> (usize, Class) {
+        let index = draw.below(self.classes.len() as u64) as usize;
+        (index, self.classes[index])
     }
 
     /// Stretch a clip, then cut it off or repeat it from its start to fill its length.
@@ -330,10 +346,13 @@ mod tests {
         clips.map(|clip| Key { seed, epoch: 0, clip, occurrence: 0 }).collect()
     }
 
-    fn apply(classes: &[Class], batch: &[f32], keys: &[Key], threads: usize) -> Augmented {
+    fn apply(classes: &[Class], batch: &[f32], keys: &[Key], threads: usize) -> (Vec<f32>, Augmented) {
         let augmenter = Augmenter::new(classes.to_vec(), RANGES, 16_000).unwrap();
-        let threads = NonZeroUsize::new(threads);
-        augmenter.apply_batch(batch, batch.len() / keys.len(), keys, threads, &Cancel::default()).unwrap()
+        let (threads, cancel, length) =
+            (NonZeroUsize::new(threads), Cancel::default(), batch.len() / keys.len());
+        let mut out = vec![f32::NAN; batch.len()];
+        let done = augmenter.apply_batch(batch, length, keys, &mut out, threads, &cancel).unwrap();
+        (out, done)
     }
 
     #[test]
@@ -341,8 +360,9 @@ mod tests {
         let batch = clip(3000).repeat(40);
         let all = apply(&Class::ALL, &batch, &keys(7, 0..40), 1);
         assert_eq!(all, apply(&Class::ALL, &batch, &keys(7, 0..40), 3));
-        let last = apply(&Class::ALL, &batch[..3000 * 10], &keys(7, 30..40), 2);
-        assert_eq!(last.samples, all.samples[3000 * 30..]);
+        let (samples, last) = apply(&Class::ALL, &batch[..3000 * 10], &keys(7, 30..40), 2);
+        let (all_samples, all) = all;
+        assert_eq!(samples, all_samples[3000 * 30..]);
         assert_eq!((&last.classes[..], &last.masks[..]), (&all.classes[30..], &all.masks[30..]));
     }
 
@@ -357,14 +377,14 @@ mod tests {
         number.clip += 1;
         occurrence.occurrence += 1;
         for other in [seed, epoch, number, occurrence] {
-            assert_ne!(base.samples, apply(&[Class::WhiteNoise], &batch, &[other], 1).samples);
+            assert_ne!(base.0, apply(&[Class::WhiteNoise], &batch, &[other], 1).0);
         }
     }
 
     #[test]
     fn classes_are_drawn_evenly() {
         let keys = keys(3, 0..8000);
-        let drawn = apply(&Class::ALL, &vec![0.5; 8000], &keys, 2).classes;
+        let drawn = apply(&Class::ALL, &vec![0.5; 8000], &keys, 2).1.classes;
         for class in 0..8 {
             let count = drawn.iter().filter(|&&c| c == class).count();
             assert!((880..=1120).contains(&count), "class {class}: {count}"); // four standard deviations
@@ -376,8 +396,8 @@ mod tests {
         let keys = keys(5, 0..2000);
         let batch = vec![0.5; 2000];
         for (class, other) in [(Class::TimeMask, 1), (Class::FrequencyMask, 0)] {
-            let plan = apply(&[class], &batch, &keys, 1);
-            assert_eq!(plan.samples, batch);
+            let (samples, plan) = apply(&[class], &batch, &keys, 1);
+            assert_eq!(samples, batch);
             for &(time, frequency) in &plan.masks {
                 let both = [time, frequency];
                 let (drawn, none) = (both[1 - other], both[other]);
@@ -424,9 +444,13 @@ mod tests {
         let augmenter = Augmenter::new(Class::ALL.to_vec(), RANGES, 16_000).unwrap();
         let mut batch = vec![0.0; 30];
         batch[25] = f32::NAN;
-        let got = augmenter.apply_batch(&batch, 10, &keys(0, 0..3), None, &Cancel::default());
-        assert!(got.unwrap_err().to_string().starts_with("samples of clip 2: NaN at position 5"));
-        assert!(augmenter.apply_batch(&batch, 10, &keys(0, 0..2), None, &Cancel::default()).is_err());
+        let refused = |keys: &[Key], out: &mut [f32]| {
+            augmenter.apply_batch(&batch, 10, keys, out, None, &Cancel::default()).unwrap_err().to_string()
+        };
+        let mut out = [0.0; 30];
+        assert!(refused(&keys(0, 0..3), &mut out).starts_with("samples of clip 2: NaN at position 5"));
+        assert!(refused(&keys(0, 0..2), &mut out).starts_with("batch: 2 keys"));
+        assert!(refused(&keys(0, 0..3), &mut out[1..]).starts_with("out: 29 samples; expected 30"));
     }
 
     #[test]

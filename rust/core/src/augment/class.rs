@@ -61,6 +61,16 @@ impl Class {
         found.ok_or_else(|| Error::parameter("classes", format!("{name:?}"), format!("some of {}", names())))
     }
 
+    /// How long it takes on a clip, roughly, in units of the quickest.
+    pub(super) fn cost(self) -> u32 {
+        match self {
+            Self::PitchShift => 100,
+            Self::TimeStretch => 70,
+            Self::WhiteNoise => 5,
+            _ => 1,
+        }
+    }
+
     /// Whether the class can be applied where only a log-Mel is given.
     #[must_use]
     pub fn acts_on_logmel(self) -> bool {

@@ -1,6 +1,6 @@
 //! Masks over time or frequency, on a log-Mel spectrogram.
 
-use super::{NEAR, greatest};
+use super::{NEAR, append, greatest};
 use crate::simd::{Kernel, Level, Vector, numbers};
 use crate::{Error, Result};
 use std::ops::Range;
@@ -41,8 +41,8 @@ pub fn time_mask(
     value: Option<f32>,
 ) -> Result<Vec<f32>> {
     check_mask(&frames, n_frames, "frames", value)?;
-    let (mut out, least) = copied(logmel)?;
-    fill_frames(&mut out, n_frames, frames, value.unwrap_or(least));
+    let (mut out, value) = copied(logmel, value)?;
+    fill_frames(&mut out, n_frames, frames, value);
     Ok(out)
 }
 
@@ -74,8 +74,8 @@ pub fn frequency_mask(
     value: Option<f32>,
 ) -> Result<Vec<f32>> {
     check_mask(&bins, logmel.len().checked_div(n_frames).unwrap_or(0), "Mel bins", value)?;
-    let (mut out, least) = copied(logmel)?;
-    out[bins.start * n_frames..bins.end * n_frames].fill(value.unwrap_or(least));
+    let (mut out, value) = copied(logmel, value)?;
+    out[bins.start * n_frames..bins.end * n_frames].fill(value);
     Ok(out)
 }
 
@@ -127,15 +127,15 @@ fn check_mask(bins: &Range<usize>, size: usize, what: &str, value: Option<f32>) 
     Err(Error::parameter("start..start + width", given, format!("a part of the {size} {what}")))
 }
 
-/// A copy of a log-Mel and its minimum.
-fn copied(logmel: &[f32]) -> Result<(Vec<f32>, f32)> {
+/// A copy of a log-Mel, and the value given or else its minimum.
+fn copied(logmel: &[f32], value: Option<f32>) -> Result<(Vec<f32>, f32)> {
     let mut out = Vec::with_capacity(logmel.len());
-    let least = Level::best().run(Least { logmel, copy: Some(&mut out) });
-    least.map(|least| (out, least)).ok_or_else(|| not_finite(logmel))
+    let filler = Level::best().run(Filler { logmel, value, copy: Some(&mut out) });
+    filler.map(|filler| (out, filler)).ok_or_else(|| not_finite(logmel))
 }
 
 fn minimum(logmel: &[f32]) -> Result<f32> {
-    Level::best().run(Least { logmel, copy: None }).ok_or_else(|| not_finite(logmel))
+    Level::best().run(Filler { logmel, value: None, copy: None }).ok_or_else(|| not_finite(logmel))
 }
 
 fn not_finite(logmel: &[f32]) -> Error {
@@ -144,29 +144,34 @@ fn not_finite(logmel: &[f32]) -> Error {
     Error::array("logmel", given, "finite numbers")
 }
 
-/// The minimum of a log-Mel, 0 if it is empty, nothing if a value is not finite; if asked for, with a copy. Each value
-/// is looked at while it is near. The loops are plain and vectorise.
-struct Least<'a> {
+/// The value given or else the minimum of a log-Mel (0 if it is empty); nothing if a value of it is not finite. If
+/// asked for, with a copy. Each value is looked at while it is near. The loops are plain and vectorise.
+struct Filler<'a> {
     logmel: &'a [f32],
+    value: Option<f32>,
     copy: Option<&'a mut Vec<f32>>,
 }
 
-impl Kernel for Least<'_> {
+impl Kernel for Filler<'_> {
     type Output = Option<f32>;
 
     #[inline(always)]
     fn run<V: Vector>(self) -> Option<f32> {
-        let Self { logmel, mut copy } = self;
+        let Self { logmel, value, mut copy } = self;
         let (mut least, mut finite) = (V::splat(f32::MAX), true);
         for chunk in logmel.chunks(NEAR) {
-            finite &= greatest(chunk) <= f32::MAX.to_bits();
-            least = least_of(chunk, least);
-            if let Some(copy) = &mut copy {
-                copy.extend_from_slice(chunk);
+            let greatest = match &mut copy {
+                Some(copy) => append(chunk, copy),
+                None => greatest(chunk),
+            };
+            finite &= greatest <= f32::MAX.to_bits();
+            if value.is_none() {
+                least = least_of(chunk, least);
             }
         }
         let least = numbers(&[least]).iter().copied().fold(f32::MAX, f32::min);
-        finite.then_some(if logmel.is_empty() { 0.0 } else { least })
+        let least = if logmel.is_empty() { 0.0 } else { least };
+        finite.then_some(value.unwrap_or(least))
     }
 }
 

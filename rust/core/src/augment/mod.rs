@@ -106,7 +106,7 @@ pub(crate) fn join_into(samples: &[f32], pieces: [&[f32]; 2], out: &mut [f32]) -
     if sound == [true; 2] { Ok(()) } else { check_samples(samples) }
 }
 
-/// Append samples to a vector that has room for them; each is checked while it is near.
+/// Append samples to a vector that has room for them, and look at each on the way. Returns whether all are sound.
 struct Append<'a>(&'a [f32], &'a mut Vec<f32>);
 
 impl Kernel for Append<'_> {
@@ -114,14 +114,19 @@ impl Kernel for Append<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) -> bool {
-        let Self(samples, out) = self;
-        let mut good = true;
-        for chunk in samples.chunks(NEAR) {
-            good &= sound(chunk);
-            out.extend_from_slice(chunk);
-        }
-        good
+        append(self.0, self.1) <= MAX_SAMPLE.to_bits()
     }
+}
+
+/// Copy samples to the end of a vector that has room for them; returns their [`greatest`].
+#[inline(always)]
+fn append(samples: &[f32], out: &mut Vec<f32>) -> u32 {
+    let mut greatest = 0;
+    out.extend(samples.iter().map(|&x| {
+        greatest = x.abs().to_bits().max(greatest);
+        x
+    }));
+    greatest
 }
 
 /// [`join_into`] a vector of its own.

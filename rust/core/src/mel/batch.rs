@@ -91,12 +91,13 @@ pub fn each(
 pub(crate) struct StatisticsScratch {
     scratch: super::Scratch,
     logmel: Vec<f32>,
-    sorted: Vec<f32>,
+    statistics: statistics::Scratch,
 }
 
 impl StatisticsScratch {
     pub(crate) fn new(plan: &LogMel) -> Self {
-        Self { scratch: plan.scratch(), logmel: Vec::new(), sorted: Vec::new() }
+        let statistics = statistics::Scratch::new(plan.level());
+        Self { scratch: plan.scratch(), logmel: Vec::new(), statistics }
     }
 
     /// Statistics of each band of one clip.
@@ -104,7 +105,7 @@ impl StatisticsScratch {
         let frames = plan.frames(clip.len())?;
         self.logmel.resize(plan.n_mels() * frames, 0.0);
         plan.process_into(&mut self.scratch, clip, &mut self.logmel)?;
-        statistics::clip(&self.logmel, plan.n_mels(), &mut self.sorted)
+        statistics::clip(&self.logmel, plan.n_mels(), &mut self.statistics)
     }
 }
 

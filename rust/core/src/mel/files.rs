@@ -9,15 +9,6 @@ use crate::{Error, Result};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-/// Log-Mel spectrograms of files of equal length.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FileLogMels {
-    /// `(files, n_mels, frames)` row by row.
-    pub values: Vec<f32>,
-    /// Number of frames of each.
-    pub frames: usize,
-}
-
 /// The memory of one worker.
 struct Worker {
     bytes: decode::Scratch,
@@ -43,50 +34,88 @@ fn reader(plan: &LogMel, channel: ChannelChoice) -> Result<MonoReader> {
     MonoReader::new(channel, Some(plan.settings().sample_rate))
 }
 
-/// Log-Mel spectrograms of files of equal length; files of another sample rate are resampled to the plan's.
-///
-/// # Errors
-/// Those of [`MonoReader::read`], of the first file in order; [`Error::Decode`] naming the file if a clip is too short
-/// or of another length than the first; [`Error::Array`] if there is no file; [`Error::Interrupted`].
-pub fn from_files(
-    plan: &LogMel,
-    paths: &[PathBuf],
-    channel: ChannelChoice,
-    threads: Option<NonZeroUsize>,
-    cancel: &Cancel,
-) -> Result<FileLogMels> {
-    let reader = reader(plan, channel)?;
-    let Some((first, others)) = paths.split_first() else {
-        return Err(Error::array("paths", "no files", "at least one"));
-    };
-    // The first file alone says how much memory all of them need.
-    let mut worker = Worker::new(plan);
-    let clip = reader.read(first, &mut worker.bytes, cancel)?.samples;
-    let (length, frames) = (clip.len(), plan.frames(clip.len()).map_err(of_file(first))?);
-    let size = plan.n_mels() * frames;
-    let mut values = vec![0.0; paths.len() * size];
-    let (head, tail) = values.split_at_mut(size);
-    plan.process_into(&mut worker.scratch, Samples::F32(&clip), head).map_err(of_file(first))?;
-    drop(clip);
-    let work = |worker: &mut Worker, _, (path, out): (&PathBuf, &mut [f32])| {
-        let clip = reader.read(path, &mut worker.bytes, cancel)?.samples;
-        if clip.len() != length {
-            let rate = plan.settings().sample_rate;
-            let expected = format!("{length} as {} has, or a call for clips of any length", first.display());
-            let given = format!("{} samples at {rate} Hz", clip.len());
-            return Err(Error::decode(path, format!("{given}; expected {expected}")));
+/// Files of equal length of which the first was read: it alone says how much memory the spectrograms of all need.
+pub struct FileBatch<'a> {
+    plan: &'a LogMel,
+    paths: &'a [PathBuf],
+    reader: MonoReader,
+    first: Vec<f32>,
+    frames: usize,
+}
+
+impl<'a> FileBatch<'a> {
+    /// Read the first file; those of another sample rate are resampled to the plan's.
+    ///
+    /// # Errors
+    /// Those of [`MonoReader::read`]; [`Error::Decode`] if the clip is too short, [`Error::Array`] if there is no file.
+    pub fn open(
+        plan: &'a LogMel,
+        paths: &'a [PathBuf],
+        channel: ChannelChoice,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let reader = reader(plan, channel)?;
+        let Some(path) = paths.first() else {
+            return Err(Error::array("paths", "no files", "at least one"));
+        };
+        let first = reader.read(path, &mut decode::Scratch::default(), cancel)?.samples;
+        let frames = plan.frames(first.len()).map_err(of_file(path))?;
+        Ok(Self { plan, paths, reader, first, frames })
+    }
+
+    /// Number of frames of each spectrogram.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Log-Mel spectrograms of all files, `(files, n_mels, frames)`.
+    ///
+    /// # Errors
+    /// Those of [`MonoReader::read`], of the first file in order; [`Error::Decode`] naming the file if a clip is of
+    /// another length than the first; [`Error::Array`] if `out` is not of that size; [`Error::Interrupted`].
+    pub fn process_into(
+        &self,
+        out: &mut [f32],
+        threads: Option<NonZeroUsize>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let Self { plan, paths, .. } = self;
+        let size = plan.n_mels() * self.frames;
+        if out.len() != paths.len() * size {
+            let expected = format!("{}", paths.len() * size);
+            return Err(Error::array("out", format!("{} values", out.len()), expected));
         }
-        plan.process_into(&mut worker.scratch, Samples::F32(&clip), out).map_err(of_file(path))
-    };
-    let items = others.iter().zip(tail.chunks_exact_mut(size)).collect();
-    par::map(items, threads, cancel, || Worker::new(plan), work)?;
-    Ok(FileLogMels { values, frames })
+        let work = |worker: &mut Worker, index: usize, out: &mut [f32]| {
+            let path = &paths[index];
+            let read = match index {
+                0 => None,
+                _ => Some(self.read(path, worker, cancel)?),
+            };
+            let clip = Samples::F32(read.as_deref().unwrap_or(&self.first));
+            plan.process_into(&mut worker.scratch, clip, out).map_err(of_file(path))
+        };
+        par::map(out.chunks_exact_mut(size).collect(), threads, cancel, || Worker::new(plan), work)?;
+        Ok(())
+    }
+
+    /// A clip as long as the first.
+    fn read(&self, path: &Path, worker: &mut Worker, cancel: &Cancel) -> Result<Vec<f32>> {
+        let clip = self.reader.read(path, &mut worker.bytes, cancel)?.samples;
+        if clip.len() == self.first.len() {
+            return Ok(clip);
+        }
+        let given = format!("{} samples at {} Hz", clip.len(), self.plan.settings().sample_rate);
+        let (length, first) = (self.first.len(), self.paths[0].display());
+        let expected = format!("{length} as {first} has, or a call for clips of any length");
+        Err(Error::decode(path, format!("{given}; expected {expected}")))
+    }
 }
 
 /// Log-Mel spectrogram of each file of any length, `(n_mels, frames)`.
 ///
 /// # Errors
-/// As [`from_files`], but for lengths.
+/// As [`FileBatch`], but for lengths.
 pub fn each_from_files(
     plan: &LogMel,
     paths: &[PathBuf],

@@ -157,6 +157,10 @@ impl LogMel {
         Ok(())
     }
 
+    pub(super) fn level(&self) -> Level {
+        self.level
+    }
+
     pub(super) fn bank(&self) -> &FilterBank {
         &self.bank
     }

@@ -12,7 +12,7 @@ mod stft;
 mod tests;
 
 pub use batch::{batch, common_frames, each, statistics};
-pub use files::{FileLogMels, each_from_files, from_files, statistics_from_files};
+pub use files::{FileBatch, each_from_files, statistics_from_files};
 pub use filterbank::{MelNorm, MelScale};
 pub use input::Samples;
 pub use logmel::{LogMel, Scratch};

@@ -94,7 +94,7 @@ pub(crate) fn numbers_mut<L: Lanes>(vectors: &mut [L]) -> &mut [L::Scalar] {
 /// Four `f64` in plain Rust.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(32))]
-pub(crate) struct Portable64([f64; 4]);
+pub(crate) struct Portable64(pub(super) [f64; 4]);
 
 macro_rules! operators {
     ($name:ident: $($operator:ident $method:ident |$a:ident, $b:ident| $result:expr;)*) => {$(
@@ -165,6 +165,13 @@ mod x86 {
             #[derive(Clone, Copy, Debug)]
             #[repr(transparent)]
             pub(crate) struct $name($raw);
+
+            impl From<$raw> for $name {
+                #[inline(always)]
+                fn from(raw: $raw) -> Self {
+                    Self(raw)
+                }
+            }
 
             operators!($name:
                 // SAFETY: see the module, here and below.

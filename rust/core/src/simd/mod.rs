@@ -36,6 +36,8 @@ pub(crate) unsafe trait Vector:
     fn splat(value: f32) -> Self;
     /// The first `LANES` values of a slice.
     fn load(from: &[f32]) -> Self;
+    /// The first `LANES` values of a slice in double precision.
+    fn load_wide(from: &[f32]) -> [Self::Wide; 2];
     /// Write the lanes to the first `LANES` places of a slice.
     fn store(self, to: &mut [f32]);
     /// `self * factor + addend`, fused where the processor can.
@@ -241,6 +243,25 @@ mod tests {
                 }
                 assert_eq!(got[11][lane], square[lane * 16 + level.lanes() - 1]);
             }
+        }
+    }
+
+    #[test]
+    fn wide_lanes_keep_values_and_order() {
+        struct Wide<'a>(&'a [f32]);
+        impl Kernel for Wide<'_> {
+            type Output = Vec<f64>;
+            #[inline(always)]
+            fn run<V: Vector>(self) -> Vec<f64> {
+                numbers(&V::load_wide(self.0)).to_vec()
+            }
+        }
+        let values: Vec<f32> = (0..16).map(|i| [0.1, -0.0, f32::INFINITY, 1e-45][i % 4] * i as f32).collect();
+        for level in Level::all() {
+            let expected: Vec<u64> =
+                values[..level.lanes()].iter().map(|&x| f64::from(x).to_bits()).collect();
+            let got: Vec<u64> = level.run(Wide(&values)).into_iter().map(f64::to_bits).collect();
+            assert_eq!(got, expected, "{level:?}");
         }
     }
 

@@ -41,6 +41,12 @@ unsafe impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn load_wide(from: &[f32]) -> [Self::Wide; 2] {
+        let from = &from[..8];
+        [0, 4].map(|start| super::lanes::Portable64(from_fn(|i| f64::from(from[start + i]))))
+    }
+
+    #[inline(always)]
     fn store(self, to: &mut [f32]) {
         to[..8].copy_from_slice(&self.0);
     }

@@ -21,6 +21,7 @@ pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 
 macro_rules! vector {
     ($name:ident, $raw:ty, $integers:ty, $wide:ty, $lanes:literal, $transpose:ident [$($row:literal)*],
+     $load_half:ident $widen:ident,
      $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident $mul_sub:ident $max:ident $min:ident $sqrt:ident
      $to_bits:ident $from_bits:ident $convert:ident $isplat:ident $isub:ident $shift_right:ident $shift_left:ident) => {
         #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,13 @@ macro_rules! vector {
                 let from = &from[..$lanes];
                 // SAFETY: see the module; the slice holds as many `f32` as are read.
                 Self(unsafe { $load(from.as_ptr()) })
+            }
+
+            #[inline(always)]
+            fn load_wide(from: &[f32]) -> [$wide; 2] {
+                let from = &from[..$lanes];
+                // SAFETY: see the module; the slice holds as many `f32` as are read.
+                [0, $lanes / 2].map(|start| unsafe { $widen($load_half(from[start..].as_ptr())) }.into())
             }
 
             #[inline(always)]
@@ -119,12 +127,14 @@ macro_rules! vector {
 }
 
 vector!(Avx2, __m256, __m256i, super::lanes::Avx2F64, 8, transpose8 [0 1 2 3 4 5 6 7],
+    _mm_loadu_ps _mm256_cvtps_pd,
     _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps _mm256_fmsub_ps
     _mm256_max_ps _mm256_min_ps _mm256_sqrt_ps
     _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtepi32_ps _mm256_set1_epi32 _mm256_sub_epi32
     _mm256_srai_epi32 _mm256_slli_epi32);
 
 vector!(Avx512, __m512, __m512i, super::lanes::Avx512F64, 16, transpose16 [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15],
+    _mm256_loadu_ps _mm512_cvtps_pd,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps _mm512_fmsub_ps
     _mm512_max_ps _mm512_min_ps _mm512_sqrt_ps
     _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtepi32_ps _mm512_set1_epi32 _mm512_sub_epi32

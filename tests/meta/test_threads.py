@@ -1,0 +1,86 @@
+"""Kernels let other Python threads run, and leave the cores of a `DataLoader` to its workers."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+import soundfile
+
+import offkey
+from offkey import augment, calls
+from offkey.scoring.gaussian import Gaussian
+
+BATCH = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 16_000)).astype(np.float32)
+ROWS = np.random.default_rng(1).normal(size=(2000, 16)).astype(np.float32)
+LOGMEL = offkey.LogMel(num_threads=1)
+GAUSSIAN = Gaussian.fit(ROWS, ["a"] * len(ROWS))
+PATHS = []
+
+KERNELS = {
+    "logmel": lambda: LOGMEL(BATCH),
+    "statistics": lambda: LOGMEL.statistics(BATCH),
+    "files": lambda: LOGMEL.from_files(PATHS),
+    "read_batch": lambda: offkey.read_batch(PATHS, num_threads=2),
+    "augmenter": lambda: offkey.Augmenter(num_threads=1)(BATCH, seed=0),
+    "effect": lambda: augment.pitch_shift(BATCH[0], semitones=2),
+    "mahalanobis": lambda: GAUSSIAN.mahalanobis(ROWS, num_threads=1),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def paths(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "clip.wav"
+    soundfile.write(path, BATCH[0], 16_000)
+    PATHS.append(path)
+
+
+@pytest.fixture
+def no_switches():
+    """Python threads no longer take turns: another one runs only when this one lets go of the lock itself."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.usefixtures("no_switches")
+def test_another_thread_runs_during_a_kernel(name):
+    """It hears the other thread's call begin, and is heard before a long row of calls is over."""
+    limit, begun, heard, calls_made = 3000, threading.Event(), threading.Event(), []
+
+    def work():
+        begun.set()
+        while not heard.is_set() and len(calls_made) < limit:
+            KERNELS[name]()
+            calls_made.append(name)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    begun.wait()
+    heard.set()
+    worker.join()
+    assert len(calls_made) < limit
+
+
+class Threads:
+    """A dataset of what a call stands for in the process that loads it."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        spectrogram = offkey.LogMel.paper()(BATCH)  # a batch of two, which would take two threads
+        return calls.threads(None) or 0, float(spectrogram.sum())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_a_worker_of_a_dataloader_uses_one_thread(workers):
+    data = pytest.importorskip("torch.utils.data")
+    expected = float(offkey.LogMel.paper()(BATCH).sum())
+    loader = data.DataLoader(Threads(), batch_size=None, num_workers=workers, timeout=60 * (workers > 0))
+    for threads, total in loader:
+        assert threads == (1 if workers else 0)
+        assert total == expected
