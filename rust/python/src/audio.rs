@@ -7,6 +7,7 @@ use offkey_core::decode::{self, ChannelChoice, OnError, Scratch};
 use offkey_core::par::Cancel;
 use offkey_core::resample::Resampler;
 use pyo3::prelude::*;
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -27,7 +28,13 @@ fn read_audio(
     path: PathBuf,
     sample_rate: Option<u32>,
 ) -> PyResult<(Bound<'_, PyArray1<f32>>, usize, u32)> {
-    let clip = call::long(py, |cancel| decode::read(&path, sample_rate, &mut Scratch::default(), cancel))?;
+    thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+    let short = || SCRATCH.with_borrow_mut(|scratch| decode::read_if_short(&path, sample_rate, scratch));
+    // A thread of its own would take as long as a small file does.
+    let clip = match call::short(py, short)? {
+        Some(clip) => clip,
+        None => call::long(py, |cancel| decode::read(&path, sample_rate, &mut Scratch::default(), cancel))?,
+    };
     Ok((clip.samples.into_pyarray(py), clip.channels, clip.sample_rate))
 }
 

@@ -2,6 +2,7 @@
 
 use super::Vector;
 use std::array::from_fn;
+use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,13 @@ unsafe impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn store_fresh(self, to: &mut [MaybeUninit<f32>]) {
+        for (place, value) in to[..8].iter_mut().zip(self.0) {
+            place.write(value);
+        }
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         self * factor + addend
     }
@@ -82,5 +90,13 @@ unsafe impl Vector for Portable {
     fn columns(from: &[f32], stride: usize) -> [Self; 8] {
         let rows: [&[f32]; 8] = from_fn(|i| &from[i * stride..i * stride + 8]);
         from_fn(|j| Self(from_fn(|i| rows[i][j])))
+    }
+
+    #[inline(always)]
+    fn int16_eights(frames: &[[u8; 16]]) -> [Self; 8] {
+        let frames = &frames[..8];
+        from_fn(|j| {
+            Self(from_fn(|i| f32::from(i16::from_le_bytes([frames[i][2 * j], frames[i][2 * j + 1]]))))
+        })
     }
 }
