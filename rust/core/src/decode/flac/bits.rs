@@ -5,6 +5,7 @@ use super::Fault;
 /// A reader that holds the next bits at the top of a word.
 ///
 /// Behind the end of the slice it reads zeros; [`Bits::check`] tells whether that happened.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     /// The first byte that is not wholly held.
@@ -60,31 +61,52 @@ impl<'a> Bits<'a> {
     /// Rice codes with `low` lower bits, 30 at most, each given to the next place of `out`.
     #[inline(always)]
     pub(super) fn rice<S: From<i32>>(&mut self, low: u32, out: &mut [S]) -> Result<(), Fault> {
+        let mut bits = *self; // a copy, so that it stays in registers
         let mut excess = 0;
-        for place in out {
-            self.refill();
-            let zeros = self.word.leading_zeros();
-            let code = if zeros + 1 + low <= REFILLED {
-                let rest = self.word << zeros << 1;
-                let code = u64::from(zeros) << low | (rest >> 1) >> (63 - low);
-                self.word = rest << low;
-                self.held -= zeros + 1 + low;
-                code
-            } else {
-                self.long_code(low)?
-            };
+        let mut set = |bits: &mut Self, place: &mut S| {
+            let code = bits.rice_code(low)?;
             excess |= code >> 32;
             // Even codes stand for 0, 1, 2 ..., odd ones for -1, -2, -3 ...
             let code = code as u32;
             *place = S::from((code >> 1).cast_signed() ^ -((code & 1).cast_signed()));
+            Ok(())
+        };
+        // Two codes have seldom more bits than one refill.
+        let (pairs, last) = out.as_chunks_mut::<2>();
+        for [first, second] in pairs {
+            bits.refill();
+            set(&mut bits, first)?;
+            set(&mut bits, second)?;
         }
+        for place in last {
+            set(&mut bits, place)?;
+        }
+        *self = bits;
         if excess == 0 { Ok(()) } else { Err(Fault::Damaged("a residual has more than 32 bits")) }
     }
 
+    /// Zeros up to a one, then the lower bits: fast, if all are held.
+    #[inline(always)]
+    fn rice_code(&mut self, low: u32) -> Result<u64, Fault> {
+        let zeros = self.word.leading_zeros();
+        let count = zeros + 1 + low;
+        if count > self.held {
+            let (bits, code) = self.long_rice_code(low)?;
+            *self = bits;
+            return Ok(code);
+        }
+        let rest = self.word << zeros << 1;
+        self.word = rest << low;
+        self.held -= count;
+        Ok(u64::from(zeros) << low | (rest >> 1) >> (63 - low))
+    }
+
     #[cold]
-    fn long_code(&mut self, low: u32) -> Result<u64, Fault> {
+    #[inline(never)]
+    fn long_rice_code(mut self, low: u32) -> Result<(Self, u64), Fault> {
         let zeros = u64::from(self.unary()?);
-        Ok(zeros << low | self.unsigned(low))
+        let code = zeros << low | self.unsigned(low);
+        Ok((self, code))
     }
 
     /// Pass over the rest of a byte; the number of bytes up to here.
@@ -116,18 +138,20 @@ impl<'a> Bits<'a> {
                 self.next += ((63 - self.held) / 8) as usize;
                 self.held |= REFILLED;
             }
-            None => self.refill_at_the_end(),
+            None => *self = self.refilled_at_the_end(),
         }
     }
 
     #[cold]
-    fn refill_at_the_end(&mut self) {
+    #[inline(never)]
+    fn refilled_at_the_end(mut self) -> Self {
         while self.held < REFILLED {
             let byte = self.bytes.get(self.next).copied().unwrap_or(0);
             self.word |= u64::from(byte) << (REFILLED - self.held);
             self.next += 1;
             self.held += 8;
         }
+        self
     }
 }
 

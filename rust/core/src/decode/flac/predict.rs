@@ -7,6 +7,8 @@ pub(super) trait Sample: Copy + From<i32> {
     fn wide(self) -> i64;
     /// The same number, if it fits.
     fn narrowed(value: i64) -> Self;
+    /// All samples have so many bits.
+    fn all_have(samples: &[Self], bits: u32) -> bool;
     /// [`Prediction::restore`] with sums of 32 bits, where the type of the samples allows it.
     fn restore_narrow<const ORDER: usize>(samples: &mut [Self], prediction: &Prediction) -> bool;
 }
@@ -20,6 +22,12 @@ impl Sample for i32 {
     #[inline(always)]
     fn narrowed(value: i64) -> Self {
         value as i32
+    }
+
+    #[inline(always)]
+    fn all_have(samples: &[Self], bits: u32) -> bool {
+        // Every bit from the sign on is the same, unless there are more.
+        samples.iter().fold(0, |all, sample| all | sample ^ sample >> 31) >> (bits - 1) == 0
     }
 
     #[inline(always)]
@@ -38,6 +46,12 @@ impl Sample for i64 {
     #[inline(always)]
     fn narrowed(value: i64) -> Self {
         value
+    }
+
+    #[inline(always)]
+    fn all_have(samples: &[Self], bits: u32) -> bool {
+        // Every bit from the sign on is the same, unless there are more.
+        samples.iter().fold(0, |all, sample| all | sample ^ sample >> 63) >> (bits - 1) == 0
     }
 
     #[inline(always)]
@@ -98,18 +112,8 @@ impl Prediction {
         } else {
             wide(samples, self)
         };
-        if fits { check_range(samples, bits) } else { Err(OUTSIDE) }
+        if fits && S::all_have(samples, bits) { Ok(()) } else { Err(OUTSIDE) }
     }
-}
-
-/// Damage, unless all samples have so many bits.
-#[inline(always)]
-pub(super) fn check_range<S: Sample>(samples: &[S], bits: u32) -> Result<(), Fault> {
-    let half = 1i64 << (bits - 1);
-    let outside = samples
-        .iter()
-        .fold(false, |outside, sample| outside | (sample.wide() < -half) | (sample.wide() >= half));
-    if outside { Err(OUTSIDE) } else { Ok(()) }
 }
 
 pub(super) const OUTSIDE: Fault = Fault::Damaged("a sample has more bits than the stream");
