@@ -11,6 +11,8 @@ mod crc;
 mod frame;
 mod predict;
 mod subframe;
+#[cfg(test)]
+mod tests;
 
 use super::pcm::check_header;
 use super::source::Source;
