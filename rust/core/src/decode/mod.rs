@@ -266,6 +266,33 @@ pub fn info(path: &Path, scratch: &mut Scratch) -> Result<Info> {
 /// # Errors
 /// As [`read`].
 pub fn read_if_short(path: &Path, target_rate: Option<u32>, scratch: &mut Scratch) -> Result<Option<Clip>> {
+    decode_if_short(path, None, target_rate, scratch)
+}
+
+/// [`MonoReader::read`], if it takes some hundredths of a second at most: then nobody need interrupt it.
+///
+/// # Errors
+/// As [`MonoReader::read`].
+pub fn read_mono_if_short(
+    path: &Path,
+    choice: ChannelChoice,
+    target_rate: Option<u32>,
+    scratch: &mut Scratch,
+) -> Result<Option<MonoClip>> {
+    let clip = decode_if_short(path, Some(choice), target_rate, scratch)?;
+    Ok(clip.map(|Clip { sample_rate, samples, .. }| MonoClip {
+        sample_rate,
+        source_rate: sample_rate,
+        samples,
+    }))
+}
+
+fn decode_if_short(
+    path: &Path,
+    choice: Option<ChannelChoice>,
+    target_rate: Option<u32>,
+    scratch: &mut Scratch,
+) -> Result<Option<Clip>> {
     /// Samples of all channels.
     const SHORT: u64 = 1 << 22;
     let sound = Sound::open(path, scratch)?;
@@ -276,7 +303,7 @@ pub fn read_if_short(path: &Path, target_rate: Option<u32>, scratch: &mut Scratc
     };
     let short = info.frames.is_some_and(|frames| frames.saturating_mul(info.channels as u64) <= SHORT);
     if short && target_rate.is_none_or(|rate| rate == info.sample_rate && rate <= MAX_RATE) {
-        sound.read(None, &Cancel::default()).map(Some)
+        sound.read(choice, &Cancel::default()).map(Some)
     } else {
         Ok(None)
     }

@@ -133,8 +133,8 @@ fn decorrelate<S: Sample>(stereo: Stereo, bits: u32, samples: &mut [i32], side: 
         Stereo::SideRight => set(|_, right, side| (right + side, right)),
         Stereo::MidSide => set(|mid, _, side| {
             // The sum of the two is even where their difference is.
-            let sum = 2 * mid | side & 1;
-            (sum + side >> 1, sum - side >> 1)
+            let sum = (2 * mid) | (side & 1);
+            ((sum + side) >> 1, (sum - side) >> 1)
         }),
     }
     if outside == 0 { Ok(()) } else { Err(OUTSIDE) }
