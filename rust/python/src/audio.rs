@@ -7,6 +7,7 @@ use offkey_core::decode::{self, ChannelChoice, OnError, Scratch};
 use offkey_core::par::Cancel;
 use offkey_core::resample::Resampler;
 use pyo3::prelude::*;
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -20,6 +21,8 @@ fn audio_info(
     Ok((info.sample_rate, info.channels, info.frames, info.format.name(), info.subtype))
 }
 
+thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+
 /// `(samples, channels, sample_rate)`: the channels one after the other.
 #[pyfunction]
 fn read_audio(
@@ -27,7 +30,12 @@ fn read_audio(
     path: PathBuf,
     sample_rate: Option<u32>,
 ) -> PyResult<(Bound<'_, PyArray1<f32>>, usize, u32)> {
-    let clip = call::long(py, |cancel| decode::read(&path, sample_rate, &mut Scratch::default(), cancel))?;
+    let short = || SCRATCH.with_borrow_mut(|scratch| decode::read_if_short(&path, sample_rate, scratch));
+    // A thread of its own would take as long as a small file does.
+    let clip = match call::short(py, short)? {
+        Some(clip) => clip,
+        None => call::long(py, |cancel| decode::read(&path, sample_rate, &mut Scratch::default(), cancel))?,
+    };
     Ok((clip.samples.into_pyarray(py), clip.channels, clip.sample_rate))
 }
 
@@ -46,9 +54,20 @@ fn read_audio_batch(
 ) -> PyResult<Vec<BatchItem<'_>>> {
     let choice = channel.map_or(ChannelChoice::Mean, ChannelChoice::One);
     let on_error = if collect { OnError::Keep } else { OnError::Stop };
-    let clips = call::long(py, |cancel| {
-        decode::read_batch(paths, choice, sample_rate, on_error, num_threads, cancel)
-    })?;
+    let short = match paths.as_slice() {
+        // A thread of its own would take as long as a small file does.
+        [path] => call::short(py, || {
+            SCRATCH.with_borrow_mut(|scratch| decode::read_mono_if_short(path, choice, sample_rate, scratch))
+        }),
+        _ => Ok(None),
+    };
+    let clips = match short {
+        Ok(Some(clip)) => vec![Ok(clip)],
+        // An error comes once more, and is raised or kept.
+        _ => call::long(py, |cancel| {
+            decode::read_batch(paths, choice, sample_rate, on_error, num_threads, cancel)
+        })?,
+    };
     let item = |clip: offkey_core::Result<decode::MonoClip>| match clip {
         Ok(clip) => (clip.samples.into_pyarray(py), clip.sample_rate, clip.source_rate, None),
         Err(error) => {

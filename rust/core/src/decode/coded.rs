@@ -1,7 +1,7 @@
-//! FLAC, Ogg Vorbis and MP3 through Symphonia.
+//! Ogg Vorbis and MP3 through Symphonia.
 //!
-//! Symphonia passes over what it cannot decode, as a player should; here a damaged frame is an error. Frames whose
-//! checksum fails leave a gap in the time stamps or a shortfall against the length in the header; both are refused.
+//! Symphonia passes over what it cannot decode, as a player should; here a damaged frame is an error. Frames that
+//! are lost leave a gap in the time stamps or a shortfall against the length in the header; both are refused.
 
 use super::pcm::check_finite;
 use super::source::Source;
@@ -17,12 +17,11 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDe
 use symphonia::core::errors::Error as CodecError;
 use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
-use symphonia::default::formats::{FlacReader, MpaReader, OggReader};
+use symphonia::default::formats::{MpaReader, OggReader};
 
 /// The containers that this module reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coded {
-    Flac,
     OggVorbis,
     Mp3,
 }
@@ -87,7 +86,6 @@ impl<'a> Stream<'a> {
         let tail = Tail { file: source.into_file(offset)?, offset, len };
         let bytes = MediaSourceStream::new(Box::new(tail), Default::default());
         let format: Box<dyn FormatReader> = match kind {
-            Coded::Flac => Box::new(FlacReader::try_new(bytes, Default::default()).map_err(failed)?),
             Coded::OggVorbis => Box::new(OggReader::try_new(bytes, Default::default()).map_err(failed)?),
             Coded::Mp3 => Box::new(MpaReader::try_new(bytes, Default::default()).map_err(failed)?),
         };
@@ -97,8 +95,7 @@ impl<'a> Stream<'a> {
             return Err(Error::decode(path, "its header describes no sound"));
         };
         let info = describe(path, kind, parameters, track.num_frames)?;
-        let verify = track.num_frames.is_none(); // then nothing else tells whether the end is there
-        let options = AudioDecoderOptions::default().gapless(true).verify(verify);
+        let options = AudioDecoderOptions::default().gapless(true);
         let decoder =
             symphonia::default::get_codecs().make_audio_decoder(parameters, &options).map_err(failed)?;
         Ok(Self { path, info, track: track.id, format, decoder, next: None })
@@ -121,27 +118,20 @@ impl<'a> Stream<'a> {
         if spec.rate() != self.info.sample_rate || spec.channels().count() != self.info.channels {
             return Err(Error::decode(self.path, "its rate or number of channels changes on the way"));
         }
-        match buffer {
-            GenericAudioBufferRef::S32(buffer) => {
-                planes.push(buffer, |x| x as f32 * (1.0 / 2_147_483_648.0))?
-            }
-            GenericAudioBufferRef::F32(buffer) => planes.push(buffer, |x| x)?,
-            _ => return Err(Error::decode(self.path, "its decoder gives samples of an unexpected type")),
-        }
+        let GenericAudioBufferRef::F32(buffer) = buffer else {
+            return Err(Error::decode(self.path, "its decoder gives samples of an unexpected type"));
+        };
+        planes.push(buffer)?;
         Ok(true)
     }
 
-    fn check_end(&mut self, frames: u64) -> Result<()> {
+    fn check_end(&self, frames: u64) -> Result<()> {
         match self.info.frames {
             Some(stated) if stated != frames => {
                 let reason =
                     format!("truncated or damaged: the header says {stated} samples, but there are {frames}");
                 Err(Error::decode(self.path, reason))
             }
-            None if self.decoder.finalize().verify_ok == Some(false) => Err(Error::decode(
-                self.path,
-                "truncated or damaged: the checksum of the samples does not fit",
-            )),
             _ => Ok(()),
         }
     }
@@ -156,13 +146,9 @@ fn describe(
     let channels = parameters.channels.as_ref().map_or(0, |channels| channels.count());
     let sample_rate = parameters.sample_rate.unwrap_or(0);
     check_header(path, channels as u64, sample_rate)?;
-    let (format, subtype) = match (kind, parameters.bits_per_sample) {
-        (Coded::OggVorbis, _) => (Format::Ogg, "VORBIS"),
-        (Coded::Mp3, _) => (Format::Mp3, "MPEG_LAYER_III"),
-        (Coded::Flac, Some(0..=8)) => (Format::Flac, "PCM_S8"),
-        (Coded::Flac, Some(9..=16)) => (Format::Flac, "PCM_16"),
-        (Coded::Flac, Some(17..=24)) => (Format::Flac, "PCM_24"),
-        (Coded::Flac, _) => (Format::Flac, "PCM_32"),
+    let (format, subtype) = match kind {
+        Coded::OggVorbis => (Format::Ogg, "VORBIS"),
+        Coded::Mp3 => (Format::Mp3, "MPEG_LAYER_III"),
     };
     Ok(Info { sample_rate, channels, frames, format, subtype })
 }
@@ -227,28 +213,24 @@ impl<'a> Planes<'a> {
         if reserved.any(|result| result.is_err()) { Err(full()) } else { Ok(()) }
     }
 
-    fn push<S: symphonia::core::audio::sample::Sample>(
-        &mut self,
-        buffer: &AudioBuffer<S>,
-        value: impl Fn(S) -> f32 + Copy,
-    ) -> Result<()> {
+    fn push(&mut self, buffer: &AudioBuffer<f32>) -> Result<()> {
         self.reserve(buffer.frames() as u64)?;
-        let inputs: Vec<&[S]> =
+        let inputs: Vec<&[f32]> =
             self.order.iter().map(|&place| buffer.plane(place).unwrap_or_default()).collect();
         match self.choice {
             Some(ChannelChoice::Mean) => {
                 let mean = |i: usize| {
-                    let sum: f64 = inputs.iter().map(|plane| f64::from(value(plane[i]))).sum();
+                    let sum: f64 = inputs.iter().map(|plane| f64::from(plane[i])).sum();
                     (sum / inputs.len() as f64) as f32
                 };
                 self.planes[0].extend((0..buffer.frames()).map(mean));
             }
             Some(ChannelChoice::One(channel)) => {
-                self.planes[0].extend(inputs[channel].iter().map(|&x| value(x)));
+                self.planes[0].extend(inputs[channel]);
             }
             None => {
                 for (plane, input) in self.planes.iter_mut().zip(inputs) {
-                    plane.extend(input.iter().map(|&x| value(x)));
+                    plane.extend(input);
                 }
             }
         }

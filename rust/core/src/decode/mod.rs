@@ -1,7 +1,7 @@
 //! Sound files to float32 samples in [-1, 1].
 //!
 //! The kind of a file is read from its first bytes, never from its name. PCM in WAV and AIFF is read by this
-//! module; FLAC, Ogg Vorbis and MP3 by Symphonia. Integers are scaled as soundfile does: 16 bits by 1/32768.
+//! module, and so is FLAC; Ogg Vorbis and MP3 by Symphonia. Integers are scaled as soundfile does: 16 bits by 1/32768.
 //!
 //! No header is trusted with memory: what is allocated is bounded by the true size of the file, or grows with
 //! the samples that are really decoded. The limits: [`MAX_CHANNELS`] channels, [`MAX_SAMPLES`] samples for one
@@ -9,6 +9,7 @@
 
 mod aiff;
 mod coded;
+mod flac;
 mod ogg;
 mod pcm;
 mod probe;
@@ -16,8 +17,9 @@ mod source;
 mod wav;
 
 use crate::par::{self, Cancel};
-use crate::resample::Resampler;
+use crate::resample::{MAX_RATE, Resampler};
 use crate::{Error, Result};
+use coded::Coded;
 use pcm::Layout;
 use probe::Kind;
 use source::Source;
@@ -213,9 +215,8 @@ struct Resamplers {
 
 impl Resamplers {
     fn new(to: u32) -> Result<Self> {
-        Resampler::new(to, to).map_err(|_| {
-            Error::parameter("sample_rate", to, format!("1 to {} Hz", crate::resample::MAX_RATE))
-        })?;
+        Resampler::new(to, to)
+            .map_err(|_| Error::parameter("sample_rate", to, format!("1 to {} Hz", MAX_RATE)))?;
         Ok(Self { to, planned: Mutex::default() })
     }
 
@@ -253,14 +254,59 @@ impl Resamplers {
 /// # Errors
 /// As [`read`]; damage behind the header is not seen.
 pub fn info(path: &Path, scratch: &mut Scratch) -> Result<Info> {
-    let mut source = Source::open(path, scratch)?;
-    let layout = match probe::kind(&mut source)? {
-        Kind::Wav => wav::layout(&mut source)?,
-        Kind::Aiff => aiff::layout(&mut source)?,
-        Kind::Coded(kind, offset) => return coded::info(source, kind, offset),
+    match Sound::open(path, scratch)? {
+        Sound::Pcm(_, layout) => Ok(layout.info()),
+        Sound::Flac(stream) => Ok(stream.info()),
+        Sound::Coded(source, kind, offset) => coded::info(source, kind, offset),
+    }
+}
+
+/// [`read`], if it takes some hundredths of a second at most: then nobody need interrupt it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_if_short(path: &Path, target_rate: Option<u32>, scratch: &mut Scratch) -> Result<Option<Clip>> {
+    decode_if_short(path, None, target_rate, scratch)
+}
+
+/// [`MonoReader::read`], if it takes some hundredths of a second at most: then nobody need interrupt it.
+///
+/// # Errors
+/// As [`MonoReader::read`].
+pub fn read_mono_if_short(
+    path: &Path,
+    choice: ChannelChoice,
+    target_rate: Option<u32>,
+    scratch: &mut Scratch,
+) -> Result<Option<MonoClip>> {
+    let clip = decode_if_short(path, Some(choice), target_rate, scratch)?;
+    Ok(clip.map(|Clip { sample_rate, samples, .. }| MonoClip {
+        sample_rate,
+        source_rate: sample_rate,
+        samples,
+    }))
+}
+
+fn decode_if_short(
+    path: &Path,
+    choice: Option<ChannelChoice>,
+    target_rate: Option<u32>,
+    scratch: &mut Scratch,
+) -> Result<Option<Clip>> {
+    /// Samples of all channels.
+    const SHORT: u64 = 1 << 22;
+    let sound = Sound::open(path, scratch)?;
+    let info = match &sound {
+        Sound::Pcm(_, layout) => layout.info(),
+        Sound::Flac(stream) => stream.info(),
+        Sound::Coded(..) => return Ok(None),
     };
-    let Layout { format, encoding, channels, sample_rate, frames, .. } = layout;
-    Ok(Info { sample_rate, channels, frames: Some(frames), format, subtype: encoding.name() })
+    let short = info.frames.is_some_and(|frames| frames.saturating_mul(info.channels as u64) <= SHORT);
+    if short && target_rate.is_none_or(|rate| rate == info.sample_rate && rate <= MAX_RATE) {
+        sound.read(choice, &Cancel::default()).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 fn decode(
@@ -269,33 +315,51 @@ fn decode(
     scratch: &mut Scratch,
     cancel: &Cancel,
 ) -> Result<Clip> {
-    let mut source = Source::open(path, scratch)?;
-    let clip = match probe::kind(&mut source)? {
-        Kind::Wav => {
-            let layout = wav::layout(&mut source)?;
-            decode_pcm(&mut source, &layout, choice, cancel)?
-        }
-        Kind::Aiff => {
-            let layout = aiff::layout(&mut source)?;
-            decode_pcm(&mut source, &layout, choice, cancel)?
-        }
-        Kind::Coded(kind, offset) => coded::read(source, kind, offset, choice, cancel)?,
-    };
-    if clip.samples.is_empty() {
-        return Err(Error::decode(path, "the file holds no samples"));
-    }
-    Ok(clip)
+    Sound::open(path, scratch)?.read(choice, cancel)
 }
 
-fn decode_pcm(
-    source: &mut Source<'_>,
-    layout: &Layout,
-    choice: Option<ChannelChoice>,
-    cancel: &Cancel,
-) -> Result<Clip> {
-    check_choice(source.path, choice, layout.channels)?;
-    let samples = pcm::read(source, layout, choice, cancel)?;
-    Ok(Clip { sample_rate: layout.sample_rate, channels: layout.channels, samples })
+/// A file whose header is read, as far as this module reads it.
+enum Sound<'a> {
+    Pcm(Source<'a>, Layout),
+    Flac(flac::Stream<'a>),
+    /// A container for Symphonia, and where in the file it begins.
+    Coded(Source<'a>, Coded, u64),
+}
+
+impl<'a> Sound<'a> {
+    fn open(path: &'a Path, scratch: &'a mut Scratch) -> Result<Self> {
+        let mut source = Source::open(path, scratch)?;
+        match probe::kind(&mut source)? {
+            Kind::Wav => wav::layout(&mut source).map(|layout| Self::Pcm(source, layout)),
+            Kind::Aiff => aiff::layout(&mut source).map(|layout| Self::Pcm(source, layout)),
+            Kind::Flac(offset) => flac::Stream::open(source, offset).map(Self::Flac),
+            Kind::Coded(kind, offset) => Ok(Self::Coded(source, kind, offset)),
+        }
+    }
+
+    fn read(self, choice: Option<ChannelChoice>, cancel: &Cancel) -> Result<Clip> {
+        let path = match &self {
+            Self::Pcm(source, _) | Self::Coded(source, ..) => source.path,
+            Self::Flac(stream) => stream.path(),
+        };
+        let clip = match self {
+            Self::Pcm(mut source, layout) => {
+                check_choice(path, choice, layout.channels)?;
+                let samples = pcm::read(&mut source, &layout, choice, cancel)?;
+                Clip { sample_rate: layout.sample_rate, channels: layout.channels, samples }
+            }
+            Self::Flac(stream) => {
+                let Info { sample_rate, channels, .. } = stream.info();
+                check_choice(path, choice, channels)?;
+                Clip { sample_rate, channels, samples: stream.read(choice, cancel)? }
+            }
+            Self::Coded(source, kind, offset) => coded::read(source, kind, offset, choice, cancel)?,
+        };
+        if clip.samples.is_empty() {
+            return Err(Error::decode(path, "the file holds no samples"));
+        }
+        Ok(clip)
+    }
 }
 
 fn check_choice(path: &Path, choice: Option<ChannelChoice>, channels: usize) -> Result<()> {

@@ -1,8 +1,9 @@
 //! Samples that lie in a file as they are: integers, floats and G.711, in either byte order.
 
 use super::source::Source;
-use super::{ChannelChoice, Format, MAX_CHANNELS, MAX_SAMPLES};
+use super::{ChannelChoice, Format, Info, MAX_CHANNELS, MAX_SAMPLES};
 use crate::par::Cancel;
+use crate::simd::{Level, Planes};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -59,6 +60,13 @@ pub(super) struct Layout {
     pub(super) offset: u64,
 }
 
+impl Layout {
+    pub(super) fn info(&self) -> Info {
+        let Self { format, encoding, channels, sample_rate, frames, .. } = *self;
+        Info { sample_rate, channels, frames: Some(frames), format, subtype: encoding.name() }
+    }
+}
+
 /// Refuse numbers of channels and rates that no recording has.
 pub(super) fn check_header(path: &Path, channels: u64, sample_rate: u32) -> Result<()> {
     if channels == 0 || channels > MAX_CHANNELS as u64 {
@@ -71,21 +79,22 @@ pub(super) fn check_header(path: &Path, channels: u64, sample_rate: u32) -> Resu
     Ok(())
 }
 
-/// Zeros for `count` samples, or an error where the memory or the limit is too small.
-pub(super) fn zeroed(path: &Path, count: u64) -> Result<Vec<f32>> {
+/// Room for the samples, or an error where the memory or the limit is too small.
+fn room(path: &Path, planes: usize, frames: u64) -> Result<Planes> {
+    let count = frames.saturating_mul(planes as u64);
     if count > MAX_SAMPLES {
         let reason =
             format!("{count} samples are more than can be read at once ({MAX_SAMPLES}); cut the file");
         return Err(Error::decode(path, reason));
     }
-    // Asked for first in the way that can fail; `vec!` then takes pages that the system zeroes lazily.
-    Vec::<f32>::new().try_reserve_exact(count as usize).map_err(|_| {
+    let mut room = Planes::new(planes);
+    room.reserve(frames as usize).map_err(|_| {
         Error::decode(
             path,
             format!("there is no memory for its {count} samples; cut the file or read fewer channels"),
         )
     })?;
-    Ok(vec![0.0; count as usize])
+    Ok(room)
 }
 
 /// The samples as float32 planes, one after the other: all channels, or the one that was chosen.
@@ -97,115 +106,101 @@ pub(super) fn read(
 ) -> Result<Vec<f32>> {
     let path = source.path;
     let planes = if choice.is_some() { 1 } else { layout.channels };
-    let mut out = zeroed(path, layout.frames.saturating_mul(planes as u64))?;
-    let frames = out.len() / planes;
+    let mut out = room(path, planes, layout.frames)?;
+    let frames = layout.frames as usize;
     let frame_bytes = layout.encoding.bytes() * layout.channels;
+    let level = Level::best();
     source.go_to(layout.offset)?;
-    let mut done = 0;
-    while done < frames {
+    while out.frames() < frames {
         cancel.check()?;
+        let done = out.frames();
         let left = (frames - done) as u64 * frame_bytes as u64;
         let bytes = source.frames(frame_bytes, left)?;
         if bytes.is_empty() {
             let reason = format!("truncated while it was read: {done} of {frames} frames were there");
             return Err(Error::decode(path, reason));
         }
-        let count = bytes.len() / frame_bytes;
-        let window = Window { channels: layout.channels, choice, plane: frames, start: done, count };
-        window.convert(layout, bytes, &mut out);
+        Frames { channels: layout.channels, choice, bytes }.convert(layout, level, &mut out);
         if matches!(layout.encoding, Encoding::F32 | Encoding::F64) {
-            window.check_finite(path, &out)?;
+            for plane in 0..planes {
+                check_finite(path, out.plane(plane, done), done, choice, plane)?;
+            }
         }
-        done += count;
     }
-    Ok(out)
+    Ok(out.into_samples())
 }
 
-/// Where the frames of one chunk go.
-struct Window {
+/// The frames of one chunk of a file.
+#[derive(Clone, Copy)]
+struct Frames<'a> {
     channels: usize,
     choice: Option<ChannelChoice>,
-    plane: usize,
-    start: usize,
-    count: usize,
+    bytes: &'a [u8],
 }
 
-impl Window {
-    fn convert(&self, layout: &Layout, bytes: &[u8], out: &mut [f32]) {
+impl Frames<'_> {
+    fn convert(self, layout: &Layout, level: Level, out: &mut Planes) {
         const I16: f32 = 1.0 / 32768.0;
         const I32: f32 = 1.0 / 2_147_483_648.0;
         match (layout.encoding, layout.big_endian) {
-            (Encoding::U8, _) => self.spread(bytes, out, |[b]| (f32::from(b) - 128.0) / 128.0),
-            (Encoding::I8, _) => self.spread(bytes, out, |b| f32::from(i8::from_le_bytes(b)) / 128.0),
-            (Encoding::I16, false) => self.spread(bytes, out, |b| f32::from(i16::from_le_bytes(b)) * I16),
-            (Encoding::I16, true) => self.spread(bytes, out, |b| f32::from(i16::from_be_bytes(b)) * I16),
+            (Encoding::U8, _) => self.spread(out, |[b]| (f32::from(b) - 128.0) / 128.0),
+            (Encoding::I8, _) => self.spread(out, |b| f32::from(i8::from_le_bytes(b)) / 128.0),
+            (Encoding::I16, false) => self.spread_int16(out, level),
+            (Encoding::I16, true) => self.spread(out, |b| f32::from(i16::from_be_bytes(b)) * I16),
             // Three bytes at the top of a 32-bit integer: exact in float32.
             (Encoding::I24, false) => {
-                self.spread(bytes, out, |[a, b, c]| i32::from_le_bytes([0, a, b, c]) as f32 * I32);
+                self.spread(out, |[a, b, c]| i32::from_le_bytes([0, a, b, c]) as f32 * I32);
             }
             (Encoding::I24, true) => {
-                self.spread(bytes, out, |[a, b, c]| i32::from_be_bytes([a, b, c, 0]) as f32 * I32);
+                self.spread(out, |[a, b, c]| i32::from_be_bytes([a, b, c, 0]) as f32 * I32);
             }
-            (Encoding::I32, false) => self.spread(bytes, out, |b| i32::from_le_bytes(b) as f32 * I32),
-            (Encoding::I32, true) => self.spread(bytes, out, |b| i32::from_be_bytes(b) as f32 * I32),
-            (Encoding::F32, false) => self.spread(bytes, out, f32::from_le_bytes),
-            (Encoding::F32, true) => self.spread(bytes, out, f32::from_be_bytes),
-            (Encoding::F64, false) => self.spread(bytes, out, |b| f64::from_le_bytes(b) as f32),
-            (Encoding::F64, true) => self.spread(bytes, out, |b| f64::from_be_bytes(b) as f32),
-            (Encoding::ALaw, _) => self.spread(bytes, out, |[b]| A_LAW[usize::from(b)]),
-            (Encoding::MuLaw, _) => self.spread(bytes, out, |[b]| MU_LAW[usize::from(b)]),
+            (Encoding::I32, false) => self.spread(out, |b| i32::from_le_bytes(b) as f32 * I32),
+            (Encoding::I32, true) => self.spread(out, |b| i32::from_be_bytes(b) as f32 * I32),
+            (Encoding::F32, false) => self.spread(out, f32::from_le_bytes),
+            (Encoding::F32, true) => self.spread(out, f32::from_be_bytes),
+            (Encoding::F64, false) => self.spread(out, |b| f64::from_le_bytes(b) as f32),
+            (Encoding::F64, true) => self.spread(out, |b| f64::from_be_bytes(b) as f32),
+            (Encoding::ALaw, _) => self.spread(out, |[b]| A_LAW[usize::from(b)]),
+            (Encoding::MuLaw, _) => self.spread(out, |[b]| MU_LAW[usize::from(b)]),
+        }
+    }
+
+    /// The commonest kind, by vectors.
+    fn spread_int16(self, out: &mut Planes, level: Level) {
+        let (samples, _) = self.bytes.as_chunks();
+        match self.choice {
+            None => out.push_int16(level, samples, self.channels, None),
+            Some(ChannelChoice::One(channel)) => {
+                out.push_int16(level, samples, self.channels, Some(channel));
+            }
+            Some(ChannelChoice::Mean) => {
+                self.spread(out, |b| f32::from(i16::from_le_bytes(b)) * (1.0 / 32768.0));
+            }
         }
     }
 
     /// Convert what was chosen, and nothing else.
-    fn spread<const N: usize>(&self, bytes: &[u8], out: &mut [f32], value: impl Fn([u8; N]) -> f32 + Copy) {
-        let (samples, _) = bytes.as_chunks::<N>();
+    fn spread<const N: usize>(self, out: &mut Planes, value: impl Fn([u8; N]) -> f32 + Copy) {
+        let (samples, _) = self.bytes.as_chunks::<N>();
+        let frames = samples.chunks_exact(self.channels);
         match self.choice {
-            Some(ChannelChoice::One(channel)) => {
-                self.channel(samples, channel, &mut out[self.range(0)], value)
-            }
-            Some(ChannelChoice::Mean) => {
-                for (frame, out) in samples.chunks_exact(self.channels).zip(&mut out[self.range(0)]) {
+            Some(ChannelChoice::Mean) => out.push(frames.len(), |_| {
+                frames.clone().map(|frame| {
                     let sum: f64 = frame.iter().map(|&sample| f64::from(value(sample))).sum();
-                    *out = (sum / self.channels as f64) as f32;
-                }
+                    (sum / self.channels as f64) as f32
+                })
+            }),
+            // Known to have no stride, the compiler makes vectors of it.
+            _ if self.channels == 1 => {
+                out.push(samples.len(), |_| samples.iter().map(|&sample| value(sample)));
+            }
+            Some(ChannelChoice::One(channel)) => {
+                out.push(frames.len(), |_| frames.clone().map(move |frame| value(frame[channel])));
             }
             None => {
-                for channel in 0..self.channels {
-                    self.channel(samples, channel, &mut out[self.range(channel)], value);
-                }
+                out.push(frames.len(), |channel| frames.clone().map(move |frame| value(frame[channel])));
             }
         }
-    }
-
-    fn channel<const N: usize>(
-        &self,
-        samples: &[[u8; N]],
-        channel: usize,
-        out: &mut [f32],
-        value: impl Fn([u8; N]) -> f32,
-    ) {
-        if self.channels == 1 {
-            for (&sample, out) in samples.iter().zip(out) {
-                *out = value(sample);
-            }
-        } else {
-            for (frame, out) in samples.chunks_exact(self.channels).zip(out) {
-                *out = value(frame[channel]);
-            }
-        }
-    }
-
-    fn range(&self, plane: usize) -> std::ops::Range<usize> {
-        let start = plane * self.plane + self.start;
-        start..start + self.count
-    }
-
-    fn check_finite(&self, path: &Path, out: &[f32]) -> Result<()> {
-        for plane in 0..out.len() / self.plane {
-            check_finite(path, &out[self.range(plane)], self.start, self.choice, plane)?;
-        }
-        Ok(())
     }
 }
 

@@ -10,6 +10,8 @@ use std::path::Path;
 pub(super) enum Kind {
     Wav,
     Aiff,
+    /// FLAC, and where in the file it begins.
+    Flac(u64),
     /// A container for Symphonia, and where in the file it begins.
     Coded(Coded, u64),
 }
@@ -50,7 +52,7 @@ pub(super) fn kind(source: &mut Source<'_>) -> Result<Kind> {
     if offset > 0 {
         // Only these two are met behind an ID3 tag.
         return match head {
-            [b'f', b'L', b'a', b'C', ..] => Ok(Kind::Coded(Coded::Flac, offset)),
+            [b'f', b'L', b'a', b'C', ..] => Ok(Kind::Flac(offset)),
             _ => mpeg(path, head, offset)
                 .unwrap_or_else(|| Err(Error::decode(path, "an ID3 tag without sound behind it"))),
         };
@@ -67,7 +69,7 @@ pub(super) fn kind(source: &mut Source<'_>) -> Result<Kind> {
             b"8SVX" | b"16SV" => Err(unsupported(path, "Amiga 8SVX")),
             _ => Err(Error::decode(path, format!("an IFF file of kind '{}', not AIFF", form.escape_ascii()))),
         },
-        b"fLaC" => Ok(Kind::Coded(Coded::Flac, 0)),
+        b"fLaC" => Ok(Kind::Flac(0)),
         b"OggS" => ogg(path, head),
         _ if head.get(4..8) == Some(b"ftyp") => Err(unsupported(path, "M4A or MP4 (AAC, ALAC)")),
         _ => match REFUSED.iter().find(|(magic, _)| head.starts_with(magic)) {

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Bytes that are read at once: large enough to make system calls cheap, small enough to stay in the L2 cache.
-pub(super) const CHUNK_BYTES: usize = 128 * 1024;
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Memory that one thread reuses from file to file.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Source<'a> {
     /// Offset in the file of the next byte to be taken.
     pub(super) position: u64,
     file: File,
-    buffer: &'a mut [u8],
+    buffer: &'a mut Vec<u8>,
     start: usize,
     end: usize,
 }
@@ -57,6 +57,16 @@ impl<'a> Source<'a> {
             }
         }
         Ok(&self.buffer[self.start..self.end])
+    }
+
+    /// [`Source::peek`] of more than a chunk, where the caller knows a limit: the buffer grows.
+    ///
+    /// It becomes twice as large, because what it still holds is moved to its beginning each time it is filled.
+    pub(super) fn window(&mut self, wanted: usize) -> Result<&[u8]> {
+        if 2 * wanted > self.buffer.len() && (self.buffer.len() as u64) < self.left() {
+            self.buffer.resize(2 * wanted, 0);
+        }
+        self.peek(wanted)
     }
 
     /// Take exactly `N` bytes, or say which part of the file is cut off.

@@ -2,16 +2,20 @@
 //!
 //! A kernel is written once, generic over [`Vector`], as a [`Kernel`]; [`Level::run`] compiles it for each level
 //! (everything below it must be `#[inline(always)]`) and calls the one that was asked for. [`Portable`] is the
-//! twin without any intrinsic, which tests compare with the others. Lanes never mix but in [`Vector::transposed`].
+//! twin without any intrinsic, which tests compare with the others. Lanes never mix but in [`Vector::transposed`]
+//! and [`Vector::int16_eights`]. [`Planes`] is memory that is not zeroed before it is written.
 
 #![allow(unsafe_code)]
 
 mod lanes;
+mod planes;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub(crate) use lanes::{Lanes, lanes_of, numbers, numbers_mut};
+pub(crate) use planes::Planes;
+use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
 
 /// The bits of `sqrt(1/2)`: where [`Vector::split`] cuts between two exponents.
@@ -40,6 +44,8 @@ pub(crate) unsafe trait Vector:
     fn load_wide(from: &[f32]) -> [Self::Wide; 2];
     /// Write the lanes to the first `LANES` places of a slice.
     fn store(self, to: &mut [f32]);
+    /// [`Vector::store`] to memory that nobody has written yet.
+    fn store_fresh(self, to: &mut [MaybeUninit<f32>]);
     /// `self * factor + addend`, fused where the processor can.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// `self * factor - subtrahend`, fused where the processor can.
@@ -60,6 +66,8 @@ pub(crate) unsafe trait Vector:
     fn columns(from: &[f32], stride: usize) -> Self::Square {
         Self::transposed(&Strided { from, stride })
     }
+    /// Lane `i` of vector `j` is number `j` of the eight little-endian 16-bit integers of frame `i`.
+    fn int16_eights(frames: &[[u8; 16]]) -> [Self; 8];
 }
 
 /// Where the rows of a square come from. `row` must be `#[inline(always)]`, which a closure cannot be.
@@ -144,7 +152,11 @@ impl Level {
         let mut levels = vec![Self(Kind::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
-            if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+            // All processors with AVX2 have the others too; the compiler wants it said.
+            let bits = std::is_x86_feature_detected!("bmi1")
+                && std::is_x86_feature_detected!("bmi2")
+                && std::is_x86_feature_detected!("lzcnt");
+            if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") && bits {
                 levels.push(Self(Kind::Avx2));
                 if std::is_x86_feature_detected!("avx512f") {
                     levels.push(Self(Kind::Avx512));
@@ -176,10 +188,10 @@ impl Level {
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
             Kind::Portable => kernel.run::<portable::Portable>(),
-            // SAFETY: this level exists only where AVX2 and FMA were detected.
+            // SAFETY: this level exists only where AVX2, FMA, BMI1, BMI2 and LZCNT were detected.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe { x86::run_avx2(kernel) },
-            // SAFETY: this level exists only where AVX-512F, AVX2 and FMA were detected.
+            // SAFETY: as above, and AVX-512F.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => unsafe { x86::run_avx512(kernel) },
         }

@@ -2,6 +2,7 @@
 
 use super::{Rows, Vector};
 use std::array::from_fn;
+use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +53,13 @@ unsafe impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn store_fresh(self, to: &mut [MaybeUninit<f32>]) {
+        for (place, value) in to[..8].iter_mut().zip(self.0) {
+            place.write(value);
+        }
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         self * factor + addend
     }
@@ -88,5 +96,13 @@ unsafe impl Vector for Portable {
     fn transposed(rows: &impl Rows<Self>) -> [Self; 8] {
         let rows: [Self; 8] = from_fn(|i| rows.row(i));
         from_fn(|j| Self(from_fn(|i| rows[i].0[j])))
+    }
+
+    #[inline(always)]
+    fn int16_eights(frames: &[[u8; 16]]) -> [Self; 8] {
+        let frames = &frames[..8];
+        from_fn(|j| {
+            Self(from_fn(|i| f32::from(i16::from_le_bytes([frames[i][2 * j], frames[i][2 * j + 1]]))))
+        })
     }
 }

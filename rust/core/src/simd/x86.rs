@@ -5,23 +5,24 @@
 
 use super::{Kernel, Rows, SQRT_HALF_BITS, Vector};
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
 
-/// A kernel compiled for AVX2 and FMA.
-#[target_feature(enable = "avx2,fma")]
+/// A kernel compiled for AVX2 and FMA, and the operations on bits that came with them.
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt")]
 pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx2>()
 }
 
-/// A kernel compiled for AVX-512F.
-#[target_feature(enable = "avx512f,avx2,fma")]
+/// A kernel compiled for AVX-512F, and all that [`run_avx2`] asks for.
+#[target_feature(enable = "avx512f,avx2,fma,bmi1,bmi2,lzcnt")]
 pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx512>()
 }
 
 macro_rules! vector {
     ($name:ident, $raw:ty, $integers:ty, $wide:ty, $lanes:literal, $transpose:ident [$($row:literal)*],
-     $load_half:ident $widen:ident,
+     $load_half:ident $widen:ident, $eights:ident,
      $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident $mul_sub:ident $max:ident $min:ident $sqrt:ident
      $to_bits:ident $from_bits:ident $convert:ident $isplat:ident $isub:ident $shift_right:ident $shift_left:ident) => {
         #[derive(Clone, Copy, Debug)]
@@ -63,6 +64,13 @@ macro_rules! vector {
                 let to = &mut to[..$lanes];
                 // SAFETY: see the module; the slice holds as many `f32` as are written.
                 unsafe { $store(to.as_mut_ptr(), self.0) }
+            }
+
+            #[inline(always)]
+            fn store_fresh(self, to: &mut [MaybeUninit<f32>]) {
+                let to = &mut to[..$lanes];
+                // SAFETY: see the module; the slice holds as many `f32` as are written.
+                unsafe { $store(to.as_mut_ptr().cast(), self.0) }
             }
 
             #[inline(always)]
@@ -111,6 +119,13 @@ macro_rules! vector {
                 // SAFETY: see the module.
                 unsafe { $transpose([$(rows.row($row).0),*]) }.map(Self)
             }
+
+            #[inline(always)]
+            fn int16_eights(frames: &[[u8; 16]]) -> [Self; 8] {
+                let frames: &[[u8; 16]; $lanes] = frames.first_chunk().expect("as many frames as lanes");
+                // SAFETY: see the module.
+                unsafe { $eights(frames) }.map(Self)
+            }
         }
     };
     (@operator $name:ident, $operator:ident, $method:ident, $intrinsic:ident) => {
@@ -127,14 +142,14 @@ macro_rules! vector {
 }
 
 vector!(Avx2, __m256, __m256i, super::lanes::Avx2F64, 8, transpose8 [0 1 2 3 4 5 6 7],
-    _mm_loadu_ps _mm256_cvtps_pd,
+    _mm_loadu_ps _mm256_cvtps_pd, eights8,
     _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps _mm256_fmsub_ps
     _mm256_max_ps _mm256_min_ps _mm256_sqrt_ps
     _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtepi32_ps _mm256_set1_epi32 _mm256_sub_epi32
     _mm256_srai_epi32 _mm256_slli_epi32);
 
 vector!(Avx512, __m512, __m512i, super::lanes::Avx512F64, 16, transpose16 [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15],
-    _mm256_loadu_ps _mm512_cvtps_pd,
+    _mm256_loadu_ps _mm512_cvtps_pd, eights16,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps _mm512_fmsub_ps
     _mm512_max_ps _mm512_min_ps _mm512_sqrt_ps
     _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtepi32_ps _mm512_set1_epi32 _mm512_sub_epi32
@@ -186,4 +201,53 @@ fn transpose16(r: [__m512; 16]) -> [__m512; 16] {
         out[j + 12] = _mm512_shuffle_f32x4::<0xdd>(odd[0], odd[1]);
     }
     out
+}
+
+/// Eight frames: the 32-bit pairs of integers are transposed by fours in each half, then taken apart.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn eights8(frames: &[[u8; 16]; 8]) -> [__m256; 8] {
+    // SAFETY: every frame has the 16 bytes that are read.
+    let frame = |i: usize| unsafe { _mm_loadu_si128(frames[i].as_ptr().cast()) };
+    let r: [__m256i; 4] =
+        std::array::from_fn(|i| _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(frame(i)), frame(i + 4)));
+    let low = [_mm256_unpacklo_epi32(r[0], r[1]), _mm256_unpacklo_epi32(r[2], r[3])];
+    let high = [_mm256_unpackhi_epi32(r[0], r[1]), _mm256_unpackhi_epi32(r[2], r[3])];
+    let pairs = [
+        _mm256_unpacklo_epi64(low[0], low[1]),
+        _mm256_unpackhi_epi64(low[0], low[1]),
+        _mm256_unpacklo_epi64(high[0], high[1]),
+        _mm256_unpackhi_epi64(high[0], high[1]),
+    ];
+    std::array::from_fn(|j| {
+        let pair = pairs[j / 2];
+        let top = if j % 2 == 0 { _mm256_slli_epi32::<16>(pair) } else { pair };
+        _mm256_cvtepi32_ps(_mm256_srai_epi32::<16>(top))
+    })
+}
+
+/// Sixteen frames, as [`eights8`] does it in each quarter.
+#[inline]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn eights16(frames: &[[u8; 16]; 16]) -> [__m512; 8] {
+    // SAFETY: every frame has the 16 bytes that are read.
+    let frame = |i: usize| unsafe { _mm_loadu_si128(frames[i].as_ptr().cast()) };
+    let r: [__m512i; 4] = std::array::from_fn(|i| {
+        let first = _mm512_castsi128_si512(frame(i));
+        let second = _mm512_inserti32x4::<1>(first, frame(i + 4));
+        _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(second, frame(i + 8)), frame(i + 12))
+    });
+    let low = [_mm512_unpacklo_epi32(r[0], r[1]), _mm512_unpacklo_epi32(r[2], r[3])];
+    let high = [_mm512_unpackhi_epi32(r[0], r[1]), _mm512_unpackhi_epi32(r[2], r[3])];
+    let pairs = [
+        _mm512_unpacklo_epi64(low[0], low[1]),
+        _mm512_unpackhi_epi64(low[0], low[1]),
+        _mm512_unpacklo_epi64(high[0], high[1]),
+        _mm512_unpackhi_epi64(high[0], high[1]),
+    ];
+    std::array::from_fn(|j| {
+        let pair = pairs[j / 2];
+        let top = if j % 2 == 0 { _mm512_slli_epi32::<16>(pair) } else { pair };
+        _mm512_cvtepi32_ps(_mm512_srai_epi32::<16>(top))
+    })
 }
