@@ -12,6 +12,7 @@ from offkey.errors import OffkeyError
 
 __all__ = [
     "DEBUG_BUILD",
+    "SIMD_LEVEL",
     "Augmenter",
     "LogMel",
     "QuadraticForms",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 __version__: str
 DEBUG_BUILD: bool
+SIMD_LEVEL: str
 
 def counts_from(
     values: NDArray[np.float64], thresholds: NDArray[np.float64]

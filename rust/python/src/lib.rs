@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEBUG_BUILD", cfg!(debug_assertions))?; // benchmarks refuse such a build
+    module.add("SIMD_LEVEL", offkey_core::simd::Level::best().name())?; // benchmarks say what they measured
     gaussian::register(module)?;
     ranking::register(module)?;
     module.add_class::<features::LogMel>()?;

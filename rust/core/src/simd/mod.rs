@@ -13,6 +13,12 @@ mod x86;
 
 pub(crate) use lanes::{Lanes, lanes_of, numbers, numbers_mut};
 use std::ops::{Add, Mul, Sub};
+use std::sync::OnceLock;
+
+/// The environment variable that limits [`Level::best`].
+const LIMIT: &str = "OFFKEY_SIMD";
+/// Of all levels, the plainest first.
+const NAMES: [&str; 3] = ["portable", "avx2", "avx512"];
 
 /// The bits of `sqrt(1/2)`: where [`Vector::split`] cuts between two exponents.
 const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
@@ -127,10 +133,37 @@ impl Level {
         levels
     }
 
-    /// The fastest level that this processor has.
+    /// The level that kernels take of themselves: the fastest that this processor has.
+    ///
+    /// Tests and measurements may set a limit: with the environment variable `OFFKEY_SIMD` it is the fastest up to the
+    /// one of that name. The variable is read once.
+    ///
+    /// # Panics
+    /// If the variable is set and holds no level's name.
     #[must_use]
     pub fn best() -> Self {
-        Self::all().pop().unwrap_or(Self(Kind::Portable))
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Self::up_to(std::env::var(LIMIT).ok().as_deref()))
+    }
+
+    /// The fastest level that this processor has, up to the one of a given name.
+    fn up_to(limit: Option<&str>) -> Self {
+        let known = |limit| NAMES.iter().position(|&name| name == limit);
+        let rank = limit.map_or(Some(NAMES.len() - 1), known);
+        let rank = rank.unwrap_or_else(|| panic!("{LIMIT} = {limit:?}: expected one of {NAMES:?}"));
+        Self::all().into_iter().take(rank + 1).last().unwrap_or(Self(Kind::Portable))
+    }
+
+    /// Its name: `portable`, `avx2` (with FMA) or `avx512` (its foundation).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => NAMES[0],
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => NAMES[1],
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => NAMES[2],
+        }
     }
 
     /// Number of lanes of its vectors.
@@ -217,6 +250,22 @@ mod tests {
                 assert_eq!(got[11][lane], square[lane * 16 + level.lanes() - 1]);
             }
         }
+    }
+
+    #[test]
+    fn a_limit_is_kept() {
+        let levels = Level::all();
+        assert_eq!(Level::up_to(None), levels[levels.len() - 1]);
+        for (rank, name) in NAMES.into_iter().enumerate() {
+            assert_eq!(Level::up_to(Some(name)), levels[rank.min(levels.len() - 1)]);
+        }
+        assert!(levels.iter().zip(NAMES).all(|(level, name)| level.name() == name));
+    }
+
+    #[test]
+    #[should_panic(expected = "OFFKEY_SIMD")]
+    fn a_limit_of_no_name_is_no_silent_default() {
+        let _ = Level::up_to(Some("fast"));
     }
 
     #[test]

@@ -1,0 +1,78 @@
+//! Inputs made in code: the same on every machine.
+
+use offkey_core::mel::{LogMel, Samples, Settings};
+use offkey_core::rng::Stream;
+use std::f64::consts::TAU;
+use std::path::PathBuf;
+
+/// Samples a second of every clip.
+pub(crate) const RATE_HZ: u32 = 16_000;
+/// Of recordings with several.
+pub(crate) const CHANNELS: u64 = 8;
+/// Ten seconds.
+const SAMPLES: usize = 160_000;
+
+/// Ten seconds of a machine's hum over noise.
+pub(crate) fn hum(seed: u64) -> Vec<f32> {
+    let mut noise = Stream::new(&[seed]);
+    let hz = 60.0 + 40.0 * noise.uniform();
+    let tone = |i: usize, k: u32| {
+        let partial = f64::from(k);
+        (TAU * hz * partial * i as f64 / f64::from(RATE_HZ)).sin() / partial
+    };
+    (0..SAMPLES)
+        .map(|i| {
+            let tones: f64 = (1..8).map(|k| tone(i, k)).sum();
+            (0.05 * tones + 0.02 * (noise.uniform() + noise.uniform() - 1.0)) as f32
+        })
+        .collect()
+}
+
+/// Numbers between -1 and 1.
+pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f64> {
+    let mut stream = Stream::new(&[seed]);
+    (0..count).map(|_| stream.uniform_in(-1.0, 1.0)).collect()
+}
+
+/// The log-Mel of a clip.
+pub(crate) fn logmel_of(clip: &[f32]) -> Vec<f32> {
+    let plan = LogMel::new(Settings::default()).expect("the defaults are in range");
+    let mut out = vec![0.0; plan.n_mels() * plan.frames(clip.len()).expect("a clip of ten seconds")];
+    plan.process_into(&mut plan.scratch(), Samples::F32(clip), &mut out).expect("finite samples");
+    out
+}
+
+/// Samples as 16-bit integers.
+pub(crate) fn integers(channel: &[f32]) -> Vec<i16> {
+    channel.iter().map(|x| (x * 32_767.0).round() as i16).collect()
+}
+
+/// A PCM16 WAV file of these channels.
+pub(crate) fn wav(channels: &[Vec<f32>]) -> Vec<u8> {
+    let count = channels.len();
+    let bytes = 2 * count * channels[0].len();
+    let mut out = Vec::with_capacity(44 + bytes);
+    out.extend(b"RIFF");
+    out.extend((36 + bytes as u32).to_le_bytes());
+    out.extend(b"WAVEfmt \x10\0\0\0\x01\0");
+    out.extend((count as u16).to_le_bytes());
+    out.extend(RATE_HZ.to_le_bytes());
+    out.extend((RATE_HZ * 2 * count as u32).to_le_bytes());
+    out.extend((2 * count as u16).to_le_bytes());
+    out.extend(b"\x10\0data");
+    out.extend((bytes as u32).to_le_bytes());
+    let channels: Vec<Vec<i16>> = channels.iter().map(|channel| integers(channel)).collect();
+    for i in 0..channels[0].len() {
+        channels.iter().for_each(|channel| out.extend(channel[i].to_le_bytes()));
+    }
+    out
+}
+
+/// Write a file into the system's folder for temporary ones.
+pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("offkey-benches-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for temporary files");
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("room for a sound file");
+    path
+}
