@@ -45,6 +45,10 @@ RESAMPLING = (
     ),
     Row("resample 48 to 16 kHz, mono", "resample", "mono_48000_16000", (*AS_SOXR, at_most("alias_db", -120))),
     Row("resample 8 to 16 kHz, mono", "resample", "mono_8000_16000", AS_SOXR),
+    Row("resample 22.05 to 16 kHz, mono", "resample", "mono_22050_16000", AS_SOXR),
+    Row("resample 96 to 16 kHz, mono", "resample", "mono_96000_16000", AS_SOXR),
+    Row("resample 16 to 44.1 kHz, mono", "resample", "mono_16000_44100", AS_SOXR),
+    Row("resample 16 to 16.001 kHz, mono", "resample", "mono_16000_16001", AS_SOXR),
 )
 
 LOGMEL = (AtMost(1.25, "floor"), Times(4, FASTEST), Times(11, "librosa"), at_most("error_db", 5e-5))
@@ -164,6 +168,12 @@ SCORING = (
             (FOUR, EXPERT, at_most("error", 1e-5)),
         )
         for size in ("1e3", "1e5", "1e6")
+    ),
+    Row(
+        "Mahalanobis, to all of four IDs, 1e5 rows",
+        "mahalanobis",
+        "all_1e5",
+        (EXPERT, at_most("error", 1e-5)),
     ),
     Row("Mahalanobis, four IDs, condition number 1e6", "mahalanobis", "ill_1e5", (at_most("error", 1e-5),)),
     Row(

@@ -11,6 +11,7 @@ import numpy as np
 
 from peers import data, floor
 from peers.harness import Bench, Group, each
+from peers.judge import at_most
 
 group = Group(
     "decode",
@@ -23,6 +24,7 @@ group = Group(
         "flac": "mono FLAC, 10 s at 16 kHz",
         "flac8": "FLAC of 8 channels, all of them",
     },
+    same_work=(at_most("error", 0),),
     two_threads=("wav", "flac"),
 )
 WAV = ("wav", "wav8", "wav8_one")

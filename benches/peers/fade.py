@@ -7,6 +7,7 @@ import numpy as np
 from peers import clip as clips
 from peers import data, floor
 from peers.harness import Bench, Group
+from peers.judge import at_most
 
 FADE = 8_000
 CURVES = ("exponential", "logarithmic", "quarter_sine", "half_sine")
@@ -16,6 +17,7 @@ group = Group(
     1e6,
     {"linear": "linear fade in and out", "in_place": "linear fade in and out, in place"}
     | {curve: f"{curve} fade in and out" for curve in CURVES},
+    same_work=(at_most("error", 1e-5),),
 )
 
 

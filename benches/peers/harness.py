@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from peers.judge import Figure
+
 Kind = Literal["ours", "peer", "floor", "reference"]
 Check = Callable[[], dict[str, float]]
 
@@ -55,6 +57,8 @@ class Group:
     per_unit: float
     """What a second is in that unit: 1e3 for milliseconds."""
     cases: dict[str, str]
+    same_work: tuple[Figure, ...] = ()
+    """What the check of every contender must yield, or else it does other work and is not timed."""
     two_threads: tuple[str, ...] = ()
     """The cases that are also run with two threads."""
     contenders: dict[str, Contender] = field(default_factory=dict)
@@ -76,6 +80,10 @@ class Group:
             return make
 
         return register
+
+    def objection(self, check: dict[str, float]) -> str | None:
+        """Why a contender with these figures does other work."""
+        return next(filter(None, (figure.objection(check) for figure in self.same_work)), None)
 
     def takes_part(self, contender: Contender, case: str, threads: int) -> bool:
         """Whether the contender is measured there."""

@@ -111,9 +111,16 @@ class Figure:
 
     def judge(self, lines: list[Line]) -> Verdict:
         found = next((line["check"].get(self.name) for line in chosen(lines, OURS, 1)), None)
-        return Verdict(
-            f"{self.name} {self._bounds()}", found, None if found is None else self.low <= found <= self.high
-        )
+        return Verdict(f"{self.name} {self._bounds()}", found, None if found is None else self.holds(found))
+
+    def holds(self, found: float) -> bool:
+        """Whether a figure lies within the bounds; NaN does not."""
+        return self.low <= found <= self.high
+
+    def objection(self, check: dict[str, float]) -> str | None:
+        """What is wrong with the figures of a check, if they hold this one."""
+        found = check.get(self.name, self.high)
+        return None if self.holds(found) else f"{self.name} {found:.3g}, expected {self._bounds()}"
 
     def _bounds(self) -> str:
         if self.low == -self.high:

@@ -9,6 +9,7 @@ import numpy as np
 
 from peers import floor
 from peers.harness import Bench, Group
+from peers.judge import at_most
 
 DIM, IDS = 64, 4
 NAMES = ("00", "02", "04", "06")
@@ -20,7 +21,9 @@ group = Group(
     1e9,
     {f"one_{size}": f"one ID, {size} rows" for size in SIZES}
     | {f"four_{size}": f"four IDs mixed, {size} rows" for size in SIZES}
+    | {"all_1e5": "each row to all four IDs, 1e5 rows"}
     | {"ill_1e5": "four IDs mixed, 1e5 rows, condition number 1e6"},
+    same_work=(at_most("error", 1e-3),),
     two_threads=("one_1e6",),
 )
 Score = Callable[[np.ndarray, int], np.ndarray]
@@ -62,6 +65,8 @@ class Rows:
     def expected(self, case: str) -> np.ndarray:
         if case.startswith("one"):
             return self.squared(0)
+        if case.startswith("all"):
+            return np.stack([self.squared(k) for k in range(IDS)], axis=1)
         out = np.empty(len(self.x))
         for k in range(IDS):
             out[self.ids == k] = self.squared(k, self.ids == k)
@@ -87,6 +92,9 @@ def bench(case: str, make: Callable[[Rows], Score], *, squared: bool = True) -> 
     score = make(rows)
     if case.startswith("one"):
         return checked(case, rows, lambda: score(rows.x, 0), squared=squared)
+    if case.startswith("all"):
+        run_all = lambda: np.stack([score(rows.x, k) for k in range(IDS)], axis=1)  # noqa: E731
+        return checked(case, rows, run_all, squared=squared)
 
     def run() -> np.ndarray:
         out = np.empty(len(rows.x), np.float32)
@@ -109,6 +117,10 @@ def of_ours(case: str, threads: int, *, one: bool) -> Bench:
         "shrinkages": np.zeros(count),
     }
     gaussian, out = Gaussian.from_state(state, ids=NAMES[:count]), np.empty(len(rows.x))
+    if case.startswith("all"):
+        table = np.empty((len(rows.x), IDS))
+        to_all = lambda: gaussian.mahalanobis(rows.x, out=table, num_threads=threads)  # noqa: E731
+        return checked(case, rows, to_all, squared=False)
     ids = np.zeros(len(rows.x), np.int64) if one else rows.ids
     run = lambda: gaussian.mahalanobis_to(rows.x, ids, out=out, num_threads=threads)  # noqa: E731
     return checked("one" if one else case, rows, run, squared=False)

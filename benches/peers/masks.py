@@ -8,6 +8,7 @@ import numpy as np
 
 from peers import data, floor
 from peers.harness import Bench, Group, each
+from peers.judge import at_most
 
 BANDS: dict[str, dict[str, int]] = {
     "time": {"start": 100, "width": 40},
@@ -23,6 +24,7 @@ group = Group(
         "time_in_place": "time mask in place",
         "frequency_in_place": "frequency mask in place",
     },
+    same_work=(at_most("differing", 0),),
 )
 
 

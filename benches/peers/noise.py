@@ -9,11 +9,18 @@ import numpy as np
 from peers import clip as clips
 from peers import data, floor
 from peers.harness import Bench, Group
+from peers.judge import within
 
 SNR_DB = 20.0
 FACTOR = np.float32(0.1)
 DRAWN = 10_000_000
-group = Group("noise", "ms a clip", 1e3, {"noise": "white noise at an SNR of 20 dB"})
+group = Group(
+    "noise",
+    "ms a clip",
+    1e3,
+    {"noise": "white noise at an SNR of 20 dB"},
+    same_work=(within("snr_error_db", 0.1),),
+)
 
 
 def level(effect: clips.Effect) -> dict[str, float]:

@@ -7,10 +7,15 @@ import numpy as np
 from peers import clip as clips
 from peers import data
 from peers.harness import Bench, Group
+from peers.judge import within
 
 AMOUNTS = (2.0, -2.0, 7.0, -7.0, 10.0, -10.0, 0.5)
 group = Group(
-    "pitch", "ms a clip", 1e3, {f"{amount:+g}": f"pitch shift by {amount:+g} semitones" for amount in AMOUNTS}
+    "pitch",
+    "ms a clip",
+    1e3,
+    {f"{amount:+g}": f"pitch shift by {amount:+g} semitones" for amount in AMOUNTS},
+    same_work=(within("cents", 5),),
 )
 
 

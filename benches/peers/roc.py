@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from peers.harness import Bench, Group
+from peers.judge import at_most
 
 COUNT = 1_000_000
 MAX_FPR = 0.1
@@ -20,6 +21,7 @@ group = Group(
         "pauc_ties": "pAUC of 1e6 scores with ties",
         "pauc": "pAUC of 1e6 distinct scores",
     },
+    same_work=(at_most("error", 1e-6),),
 )
 Area = Callable[[np.ndarray, np.ndarray], float]
 

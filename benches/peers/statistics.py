@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from peers import data
 from peers.harness import Bench, Group, each
-from peers.logmel import LogMel, librosa_logmel, mkl_logmel
+from peers.judge import at_most
+from peers.logmel import CHECKED, LogMel, exact, librosa_logmel, mkl_logmel
 
-group = Group("statistics", "ms a clip", 1e3, {"clip": "log-Mel 128 x 313 with the clip's statistics"})
+group = Group(
+    "statistics",
+    "ms a clip",
+    1e3,
+    {"clip": "log-Mel 128 x 313 with the clip's statistics"},
+    same_work=(at_most("error", 1e-3),),
+)
 
 
 def by_numpy(logmel: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -21,23 +30,25 @@ def by_numpy(logmel: np.ndarray) -> tuple[np.ndarray, ...]:
     )
 
 
+def bench(statistics: Callable[[np.ndarray], Iterable[np.ndarray]], threads: int) -> Bench:
+    """`statistics` takes a clip; the check is against numpy on the definition of the log-Mel, in float64."""
+    clips = data.clips(64)
+
+    def check() -> dict[str, float]:
+        pairs = (zip(statistics(clip), by_numpy(exact(clip)), strict=True) for clip in clips[:CHECKED])
+        return {"error": max(float(np.abs(a - b).max()) for pair in pairs for a, b in pair)}
+
+    made = each(clips, statistics, threads)
+    made.check = check
+    return made
+
+
 @group.contender("offkey", kind="ours")
 def ours(case: str, threads: int) -> Bench:
     import offkey
 
-    logmel, clips = offkey.LogMel.paper(num_threads=threads), data.clips(64)
-
-    def error() -> dict[str, float]:
-        """From numpy's in float64 on our own spectrograms."""
-        pairs = (
-            zip(logmel.statistics([clip]), by_numpy(logmel([clip])[0].astype(np.float64)), strict=True)
-            for clip in clips[:8]
-        )
-        return {"error": max(float(np.abs(a[0] - b).max()) for pair in pairs for a, b in pair)}
-
-    made = each(clips, lambda clip: logmel.statistics([clip]), threads)
-    made.check = error
-    return made
+    logmel = offkey.LogMel.paper(num_threads=threads)
+    return bench(lambda clip: [values[0] for values in logmel.statistics([clip])], threads)
 
 
 @group.contender("offkey, log-Mel alone", kind="reference")
@@ -49,7 +60,7 @@ def alone(case: str, threads: int) -> Bench:
 
 
 def in_numpy(logmel: LogMel, threads: int) -> Bench:
-    return each(data.clips(64), lambda clip: by_numpy(logmel(clip)), threads)
+    return bench(lambda clip: by_numpy(logmel(clip)), threads)
 
 
 @group.contender("numpy + mkl_fft by an expert")

@@ -20,14 +20,18 @@ class Worker:
     """Prepares, checks and times one contender in one case after the other."""
 
     def __init__(self, group: Group, contender: str, threads: int) -> None:
-        self.contender, self.threads = group.contenders[contender], threads
+        self.group, self.threads = group, threads
+        self.contender = group.contenders[contender]
         self.bench = Bench(lambda: None)
 
     def prepare(self, case: str) -> dict[str, Any]:
         self.bench = Bench(lambda: None)  # what the last case held is free
         self.bench = self.contender.make(case, self.threads)
         self.bench.run()
-        return {"check": self.bench.check() if self.bench.check else {}}
+        check = self.bench.check() if self.bench.check else {}
+        if objection := self.group.objection(check):
+            return {"check": check, "error": f"does other work: {objection}"}
+        return {"check": check}
 
     def time(self, slice_s: float) -> dict[str, Any]:
         """One slice: the median call and the fastest, in seconds a unit."""

@@ -151,7 +151,7 @@ impl Level {
         let known = |limit| NAMES.iter().position(|&name| name == limit);
         let rank = limit.map_or(Some(NAMES.len() - 1), known);
         let rank = rank.unwrap_or_else(|| panic!("{LIMIT} = {limit:?}: expected one of {NAMES:?}"));
-        Self::all().into_iter().take(rank + 1).last().unwrap_or(Self(Kind::Portable))
+        Self::all().into_iter().take(rank + 1).next_back().unwrap_or(Self(Kind::Portable))
     }
 
     /// Its name: `portable`, `avx2` (with FMA) or `avx512` (its foundation).
