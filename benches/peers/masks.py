@@ -112,5 +112,5 @@ def filling(case: str, threads: int) -> Bench:
     library, band, given = floor.library(), BANDS[case.removesuffix("_in_place")], logmels()
     rows, width = (128, band["width"]) if case.startswith("time") else (1, band["width"] * data.FRAMES)
     first = band["start"] * (1 if case.startswith("time") else data.FRAMES)
-    places = [logmel.ctypes.data + 4 * first for logmel in given]
-    return each(places, lambda at: library.fill(at, rows, data.FRAMES, width, 0.0), 1)
+    places = [(logmel.ctypes.data + 4 * first, logmel) for logmel in given]  # which must outlive the pointers
+    return each(places, lambda place: library.fill(place[0], rows, data.FRAMES, width, 0.0), 1)

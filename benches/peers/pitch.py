@@ -15,7 +15,7 @@ group = Group(
     "ms a clip",
     1e3,
     {f"{amount:+g}": f"pitch shift by {amount:+g} semitones" for amount in AMOUNTS},
-    same_work=(within("cents", 5),),
+    same_work=(within("cents", 10),),
 )
 
 

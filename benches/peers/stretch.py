@@ -14,7 +14,7 @@ group = Group(
     "ms a clip",
     1e3,
     {f"{rate:g}": f"time stretch, {rate:g} times as fast" for rate in RATES},
-    same_work=(within("cents", 5),),
+    same_work=(within("cents", 10),),
 )
 
 

@@ -19,8 +19,11 @@ use std::hint::black_box;
 /// A kernel with its input, ready to run any number of times.
 pub type Kernel = Box<dyn FnMut()>;
 
+/// Makes a kernel with its input.
+pub type Make = fn() -> Kernel;
+
 /// Names, and what makes the kernels: inputs are made for those that run only.
-pub const KERNELS: &[(&str, fn() -> Kernel)] = &[
+pub const KERNELS: &[(&str, Make)] = &[
     ("decode_wav_mono", || read_all("mono.wav", &wav(&[hum(0)]))),
     ("decode_wav_8_channels", || read_all("eight.wav", &wav(&eight()))),
     ("decode_wav_1_of_8_channels", || read_one("one-of-eight.wav", &wav(&eight()))),
