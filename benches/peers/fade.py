@@ -6,10 +6,11 @@ import numpy as np
 
 from peers import clip as clips
 from peers import data, floor
-from peers.harness import Bench, Group
+from peers.harness import Bench, Group, each
 from peers.judge import at_most
 
 FADE = 8_000
+SOME = 16
 CURVES = ("exponential", "logarithmic", "quarter_sine", "half_sine")
 group = Group(
     "fade",
@@ -53,7 +54,9 @@ def bench(case: str, effect: clips.Effect) -> Bench:
 
     if case == "in_place":
         clip = silence()
-        return Bench(lambda: effect(clip), 1, check)
+        made = each([clip], effect, 1, SOME)
+        made.check = check
+        return made
     return clips.bench(effect, 1, check)
 
 
@@ -101,8 +104,7 @@ def touching(case: str, threads: int) -> Bench:
     library, clip = floor.library(), silence()
     at = clip.ctypes.data
 
-    def touch() -> np.ndarray:
+    def touch(alive: np.ndarray) -> None:
         library.touch(at, 2, data.SAMPLES - FADE, FADE)
-        return clip  # which must outlive the pointer
 
-    return Bench(touch)
+    return each([clip], touch, 1, SOME)

@@ -8,6 +8,7 @@ order and asks for one timed slice after one untimed call, so that slow drifts o
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -120,21 +121,19 @@ def one_blas_thread() -> None:
 
 
 def each(inputs: list[Any], apply: Callable[[Any], object], threads: int, per_call: int = 1) -> Bench:
-    """Apply to one input after the other: by one thread, or by a pool in which each thread takes as many."""
-    place = [0]
+    """Apply to one input after the other: by one thread, or by a pool in which each thread takes as many.
 
-    def some(count: int) -> list[Any]:
-        chosen = [inputs[(place[0] + i) % len(inputs)] for i in range(count)]
-        place[0] += count
-        return chosen
+    `per_call` of them make up a timed call: several where one takes microseconds, as the clock does itself.
+    """
+    share, source = per_call if threads == 1 else max(per_call, 4), itertools.cycle(inputs)
+    parts = itertools.cycle([list(itertools.islice(source, share)) for _ in inputs])
 
     def work(part: list[Any]) -> None:
         for one in part:
             apply(one)
 
     if threads == 1:
-        return Bench(lambda: work(some(per_call)), per_call)
+        return Bench(lambda: work(next(parts)), share)
     one_blas_thread()
     executor = pool(threads)
-    share = max(per_call, 4)
-    return Bench(lambda: list(executor.map(work, [some(share) for _ in range(threads)])), share * threads)
+    return Bench(lambda: list(executor.map(work, [next(parts) for _ in range(threads)])), share * threads)

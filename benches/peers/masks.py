@@ -10,6 +10,7 @@ from peers import data, floor
 from peers.harness import Bench, Group, each
 from peers.judge import at_most
 
+SOME = 16
 BANDS: dict[str, dict[str, int]] = {
     "time": {"start": 100, "width": 40},
     "frequency": {"start": 30, "width": 20},
@@ -50,7 +51,7 @@ def bench(case: str, effect: Any) -> Bench:
             "differing": float(np.count_nonzero(np.asarray(effect(given[0].copy())).squeeze() != expected))
         }
 
-    made = each(given, effect, 1)
+    made = each(given, effect, 1, SOME)
     made.check = check
     return made
 
@@ -71,7 +72,7 @@ def to_the_minimum(case: str, threads: int) -> Bench:
     from offkey import augment
 
     effect = augment.time_mask if case == "time" else augment.frequency_mask
-    return each(logmels(), lambda logmel: effect(logmel, **BANDS[case]), 1)
+    return each(logmels(), lambda logmel: effect(logmel, **BANDS[case]), 1, SOME)
 
 
 @group.contender("numpy slices")
@@ -104,7 +105,7 @@ def torchaudio(case: str, threads: int) -> Bench:
 
 @group.contender("a copy", ("time", "frequency"), kind="floor")
 def copy(case: str, threads: int) -> Bench:
-    return each(logmels(), np.copy, 1)
+    return each(logmels(), np.copy, 1, SOME)
 
 
 @group.contender("floor: filling what changes", ("time_in_place", "frequency_in_place"), kind="floor")
@@ -113,4 +114,4 @@ def filling(case: str, threads: int) -> Bench:
     rows, width = (128, band["width"]) if case.startswith("time") else (1, band["width"] * data.FRAMES)
     first = band["start"] * (1 if case.startswith("time") else data.FRAMES)
     places = [(logmel.ctypes.data + 4 * first, logmel) for logmel in given]  # which must outlive the pointers
-    return each(places, lambda place: library.fill(place[0], rows, data.FRAMES, width, 0.0), 1)
+    return each(places, lambda place: library.fill(place[0], rows, data.FRAMES, width, 0.0), 1, SOME)
