@@ -8,24 +8,51 @@ use std::path::PathBuf;
 /// Samples a second of every clip.
 pub(crate) const RATE_HZ: u32 = 16_000;
 /// Of recordings with several.
-pub(crate) const CHANNELS: u64 = 8;
+const CHANNELS: usize = 8;
 /// Ten seconds.
 const SAMPLES: usize = 160_000;
 
 /// Ten seconds of a machine's hum over noise.
-pub(crate) fn hum(seed: u64) -> Vec<f32> {
-    let mut noise = Stream::new(&[seed]);
-    let hz = 60.0 + 40.0 * noise.uniform();
-    let tone = |i: usize, k: u32| {
-        let partial = f64::from(k);
-        (TAU * hz * partial * i as f64 / f64::from(RATE_HZ)).sin() / partial
-    };
+pub(crate) fn hum() -> Vec<f32> {
+    let mut noise = Stream::new(&[1]);
+    // Partials turn by a complex factor a sample: under callgrind, sines would take longer than the kernels.
+    let mut partials: Vec<Partial> =
+        (1..8).map(|k| Partial::new(77.7 * f64::from(k), 0.05 / f64::from(k))).collect();
     (0..SAMPLES)
-        .map(|i| {
-            let tones: f64 = (1..8).map(|k| tone(i, k)).sum();
-            (0.05 * tones + 0.02 * (noise.uniform() + noise.uniform() - 1.0)) as f32
+        .map(|_| {
+            let tones: f64 = partials.iter_mut().map(Partial::next).sum();
+            (tones + 0.02 * (noise.uniform() + noise.uniform() - 1.0)) as f32
         })
         .collect()
+}
+
+/// Channels that hum like one another, at other times.
+pub(crate) fn hums() -> Vec<Vec<f32>> {
+    let mut channel = hum();
+    (0..CHANNELS)
+        .map(|_| {
+            channel.rotate_left(997);
+            channel.clone()
+        })
+        .collect()
+}
+
+struct Partial {
+    now: [f64; 2],
+    turn: [f64; 2],
+}
+
+impl Partial {
+    fn new(hz: f64, amplitude: f64) -> Self {
+        let angle = TAU * hz / f64::from(RATE_HZ);
+        Self { now: [amplitude, 0.0], turn: [angle.cos(), angle.sin()] }
+    }
+
+    fn next(&mut self) -> f64 {
+        let ([re, im], [cos, sin]) = (self.now, self.turn);
+        self.now = [re * cos - im * sin, re * sin + im * cos];
+        im
+    }
 }
 
 /// Numbers between -1 and 1.

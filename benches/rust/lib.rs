@@ -6,7 +6,7 @@ mod flac;
 mod gaussian;
 mod inputs;
 
-use inputs::{CHANNELS, RATE_HZ, file, hum, logmel_of, wav};
+use inputs::{RATE_HZ, file, hum, hums, logmel_of, wav};
 use offkey_core::augment::{self, Shape};
 use offkey_core::decode::{self, ChannelChoice, MonoReader};
 use offkey_core::mel::{LogMel, Samples, Settings};
@@ -24,19 +24,19 @@ pub type Make = fn() -> Kernel;
 
 /// Names, and what makes the kernels: inputs are made for those that run only.
 pub const KERNELS: &[(&str, Make)] = &[
-    ("decode_wav_mono", || read_all("mono.wav", &wav(&[hum(0)]))),
-    ("decode_wav_8_channels", || read_all("eight.wav", &wav(&eight()))),
-    ("decode_wav_1_of_8_channels", || read_one("one-of-eight.wav", &wav(&eight()))),
-    ("decode_flac_mono", || read_all("mono.flac", &flac::encode(&[hum(0)], RATE_HZ))),
-    ("decode_flac_8_channels", || read_all("eight.flac", &flac::encode(&eight(), RATE_HZ))),
+    ("decode_wav_mono", || read_all("mono.wav", &wav(&[hum()]))),
+    ("decode_wav_8_channels", || read_all("eight.wav", &wav(&hums()))),
+    ("decode_wav_1_of_8_channels", || read_one("one-of-eight.wav", &wav(&hums()))),
+    ("decode_flac_mono", || read_all("mono.flac", &flac::encode(&[hum()], RATE_HZ))),
+    ("decode_flac_8_channels", || read_all("eight.flac", &flac::encode(&hums(), RATE_HZ))),
     ("resample_44100_to_16000", || resampled(44_100, 16_000)),
     ("resample_8000_to_16000", || resampled(8_000, 16_000)),
     ("logmel_float32", || {
-        let clip = hum(0);
+        let clip = hum();
         logmel(move |work| work(Samples::F32(&clip)))
     }),
     ("logmel_int16", || {
-        let clip: Vec<i16> = hum(0).iter().map(|x| (x * 32_767.0) as i16).collect();
+        let clip: Vec<i16> = hum().iter().map(|x| (x * 32_767.0) as i16).collect();
         logmel(move |work| work(Samples::I16(&clip)))
     }),
     ("statistics", clip_statistics),
@@ -60,10 +60,6 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("ranking", gaussian::ranking),
 ];
 
-fn eight() -> Vec<Vec<f32>> {
-    (0..CHANNELS).map(hum).collect()
-}
-
 fn read_all(name: &str, bytes: &[u8]) -> Kernel {
     let (path, mut scratch, cancel) = (file(name, bytes), decode::Scratch::default(), Cancel::default());
     Box::new(move || {
@@ -80,7 +76,7 @@ fn read_one(name: &str, bytes: &[u8]) -> Kernel {
 }
 
 fn resampled(from: u32, to: u32) -> Kernel {
-    let (clip, resampler) = (hum(0), Resampler::new(from, to).expect("rates in range"));
+    let (clip, resampler) = (hum(), Resampler::new(from, to).expect("rates in range"));
     let mut out = vec![0.0; resampler.len(clip.len()) as usize];
     let (mut scratch, cancel) = (ResampleScratch::default(), Cancel::default());
     Box::new(move || {
@@ -92,7 +88,7 @@ fn resampled(from: u32, to: u32) -> Kernel {
 /// `with` hands its samples to what it is given.
 fn logmel(with: impl Fn(&mut dyn FnMut(Samples<'_>)) + 'static) -> Kernel {
     let plan = LogMel::new(Settings::default()).expect("the defaults are in range");
-    let (mut scratch, mut out) = (plan.scratch(), logmel_of(&hum(0)));
+    let (mut scratch, mut out) = (plan.scratch(), logmel_of(&hum()));
     Box::new(move || {
         with(&mut |samples| plan.process_into(&mut scratch, samples, &mut out).expect("finite samples"));
         black_box(&mut out);
@@ -100,7 +96,7 @@ fn logmel(with: impl Fn(&mut dyn FnMut(Samples<'_>)) + 'static) -> Kernel {
 }
 
 fn clip_statistics() -> Kernel {
-    let (logmel, cancel) = (logmel_of(&hum(0)), Cancel::default());
+    let (logmel, cancel) = (logmel_of(&hum()), Cancel::default());
     let n_mels = Settings::default().n_mels;
     Box::new(move || {
         let frames = logmel.len() / n_mels;
@@ -110,14 +106,14 @@ fn clip_statistics() -> Kernel {
 
 /// An effect from one array into another.
 fn effect(apply: impl Fn(&[f32], &mut [f32]) -> offkey_core::Result<()> + 'static) -> Kernel {
-    effect_of_length(hum(0).len(), apply)
+    effect_of_length(hum().len(), apply)
 }
 
 fn effect_of_length(
     length: usize,
     apply: impl Fn(&[f32], &mut [f32]) -> offkey_core::Result<()> + 'static,
 ) -> Kernel {
-    let (clip, mut out) = (hum(0), vec![0.0; length]);
+    let (clip, mut out) = (hum(), vec![0.0; length]);
     Box::new(move || {
         apply(&clip, &mut out).expect("parameters in range");
         black_box(&mut out);
@@ -125,7 +121,7 @@ fn effect_of_length(
 }
 
 fn stretched(rate: f64) -> Kernel {
-    let (cancel, length) = (Cancel::default(), augment::time_stretch::stretched_length(hum(0).len(), rate));
+    let (cancel, length) = (Cancel::default(), augment::time_stretch::stretched_length(hum().len(), rate));
     effect_of_length(length, move |clip, out| augment::time_stretch_into(clip, rate, RATE_HZ, out, &cancel))
 }
 
@@ -135,7 +131,7 @@ fn pitched(semitones: f64) -> Kernel {
 }
 
 fn faded(shape: Shape) -> Kernel {
-    let clip = hum(0);
+    let clip = hum();
     Box::new(move || {
         black_box(augment::fade(&clip, 8_000, 8_000, shape).expect("fades within the clip"));
     })
@@ -143,7 +139,7 @@ fn faded(shape: Shape) -> Kernel {
 
 fn fade_in_place() -> Kernel {
     // Zeros stay what they are however often they fade; the arithmetic is the same.
-    let mut clip = vec![0.0; hum(0).len()];
+    let mut clip = vec![0.0; hum().len()];
     Box::new(move || {
         augment::fade_in_place(&mut clip, 8_000, 8_000, Shape::Linear).expect("fades within the clip");
         black_box(&mut clip);
@@ -151,7 +147,7 @@ fn fade_in_place() -> Kernel {
 }
 
 fn masked(mask: impl Fn(&[f32], usize) -> offkey_core::Result<Vec<f32>> + 'static) -> Kernel {
-    let logmel = logmel_of(&hum(0));
+    let logmel = logmel_of(&hum());
     let frames = logmel.len() / Settings::default().n_mels;
     Box::new(move || {
         black_box(mask(&logmel, frames).expect("a mask within the log-Mel"));
