@@ -14,6 +14,8 @@ from peers.judge import at_most
 DIM, IDS = 64, 4
 NAMES = ("00", "02", "04", "06")
 CHUNK = 2048
+MANY = 1_000_000
+"""Rows of which a call needs no other before it to be warm."""
 SIZES = ("1e3", "1e5", "1e6")
 group = Group(
     "mahalanobis",
@@ -26,6 +28,8 @@ group = Group(
     same_work=(at_most("error", 1e-3),),
     two_threads=("one_1e6",),
 )
+ONE_AT_A_TIME = [*(f"one_{size}" for size in SIZES), "four_1e5"]
+"""Where libraries without IDs of their own, which take seconds, are compared."""
 Score = Callable[[np.ndarray, int], np.ndarray]
 
 
@@ -93,7 +97,7 @@ def checked(case: str, rows: Rows, run: Callable[[], np.ndarray], *, squared: bo
         got, expected = np.asarray(run(), np.float64), rows.expected(case)
         return {"error": float(np.abs((got if squared else got**2) / expected - 1).max())}
 
-    return Bench(run, len(rows.x), check)
+    return Bench(run, len(rows.x), check, warm=len(rows.x) < MANY)
 
 
 def bench(case: str, make: Callable[[Rows], Score], *, squared: bool = True) -> Bench:
@@ -188,7 +192,7 @@ def expert_torch(case: str, threads: int) -> Bench:
     return bench(case, make)
 
 
-@group.contender("scipy cdist", threads=(1,))
+@group.contender("scipy cdist", ONE_AT_A_TIME, threads=(1,))
 def scipy_cdist(case: str, threads: int) -> Bench:
     from scipy.spatial.distance import cdist
 
@@ -198,7 +202,7 @@ def scipy_cdist(case: str, threads: int) -> Bench:
     return bench(case, make, squared=False)
 
 
-@group.contender("scikit-learn", threads=(1,))
+@group.contender("scikit-learn", ONE_AT_A_TIME, threads=(1,))
 def scikit_learn(case: str, threads: int) -> Bench:
     from sklearn.covariance import EmpiricalCovariance
 
