@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help setup demo test lint rust python bench wheel clean
+.PHONY: help setup demo test lint rust python bench table counts wheel clean
 
 help:
 	@echo "make demo   synthesise machines, train, score, evaluate: no data and no GPU needed"
 	@echo "make test   every check: lint, types, Rust tests, Python tests"
-	@echo "make lint | rust | python | bench | wheel | clean"
+	@echo "make lint | rust | python | bench | table | counts | wheel | clean"
 
 # The stamp is older than pyproject.toml or the Rust sources when the environment must be brought up to date.
 SOURCES := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
@@ -49,6 +49,12 @@ test: lint rust python
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/pytest benches/python --benchmark-only
+
+table: $(VENV)/.installed-dev
+	$(BIN)/python benches/table.py --out benches/results
+
+counts:
+	$(PYTHON) benches/counts.py
 
 wheel: $(BIN)/python
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -12,6 +12,7 @@ from offkey.errors import OffkeyError
 
 __all__ = [
     "DEBUG_BUILD",
+    "SIMD_LEVEL",
     "Augmenter",
     "LogMel",
     "QuadraticForms",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 __version__: str
 DEBUG_BUILD: bool
+SIMD_LEVEL: str
 
 def bfloat16_in_hardware() -> bool: ...
 def counts_from(

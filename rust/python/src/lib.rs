@@ -8,6 +8,7 @@ mod features;
 mod gaussian;
 mod ranking;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 /// Whether the processor multiplies bfloat16 numbers by itself.
@@ -21,6 +22,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEBUG_BUILD", cfg!(debug_assertions))?; // benchmarks refuse such a build
     module.add_function(wrap_pyfunction!(bfloat16_in_hardware, module)?)?;
+    let level = offkey_core::simd::Level::limited().map_err(|e| PyImportError::new_err(e.to_string()))?;
+    module.add("SIMD_LEVEL", level.name())?; // benchmarks say what they measured
     gaussian::register(module)?;
     ranking::register(module)?;
     module.add_class::<features::LogMel>()?;

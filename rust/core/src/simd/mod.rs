@@ -13,10 +13,17 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::{Error, Result};
 pub(crate) use lanes::{Lanes, lanes_of, numbers, numbers_mut};
 pub(crate) use planes::Planes;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
+use std::sync::OnceLock;
+
+/// The environment variable that limits [`Level::best`].
+const LIMIT: &str = "OFFKEY_SIMD";
+/// Of all levels, the plainest first.
+const NAMES: [&str; 3] = ["portable", "avx2", "avx512"];
 
 /// The bits of `sqrt(1/2)`: where [`Vector::split`] cuts between two exponents.
 const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
@@ -166,10 +173,44 @@ impl Level {
         levels
     }
 
-    /// The fastest level that this processor has.
+    /// The level that kernels take of themselves: the fastest that this processor has.
+    ///
+    /// Tests and measurements may set a limit: with the environment variable `OFFKEY_SIMD` it is the fastest up to the
+    /// one of that name. The variable is read once.
     #[must_use]
     pub fn best() -> Self {
-        Self::all().pop().unwrap_or(Self(Kind::Portable))
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            Self::limited().unwrap_or_else(|_| Self::all().pop().unwrap_or(Self(Kind::Portable)))
+        })
+    }
+
+    /// What [`Level::best`] is limited to by the environment: an error where that names no level, which `best` ignores.
+    pub fn limited() -> Result<Self> {
+        Self::up_to(std::env::var(LIMIT).ok().as_deref())
+    }
+
+    /// The fastest level that this processor has, up to the one of a given name.
+    fn up_to(limit: Option<&str>) -> Result<Self> {
+        let known = |limit| NAMES.iter().position(|&name| name == limit);
+        let rank = limit.map_or(Some(NAMES.len() - 1), known).ok_or_else(|| Error::Parameter {
+            parameter: LIMIT,
+            given: limit.unwrap_or_default().to_owned(),
+            expected: format!("one of {}", NAMES.join(", ")),
+        })?;
+        Ok(Self::all().into_iter().take(rank + 1).next_back().unwrap_or(Self(Kind::Portable)))
+    }
+
+    /// Its name: `portable`, `avx2` (with FMA) or `avx512` (its foundation).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => NAMES[0],
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => NAMES[1],
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => NAMES[2],
+        }
     }
 
     /// Number of lanes of its vectors.
@@ -275,6 +316,22 @@ mod tests {
             let got: Vec<u64> = level.run(Wide(&values)).into_iter().map(f64::to_bits).collect();
             assert_eq!(got, expected, "{level:?}");
         }
+    }
+
+    #[test]
+    fn a_limit_is_kept() {
+        let levels = Level::all();
+        assert_eq!(Level::up_to(None).unwrap(), levels[levels.len() - 1]);
+        for (rank, name) in NAMES.into_iter().enumerate() {
+            assert_eq!(Level::up_to(Some(name)).unwrap(), levels[rank.min(levels.len() - 1)]);
+        }
+        assert!(levels.iter().zip(NAMES).all(|(level, name)| level.name() == name));
+    }
+
+    #[test]
+    fn a_limit_of_no_name_is_refused() {
+        let text = Level::up_to(Some("fast")).unwrap_err().to_string();
+        assert_eq!(text, "OFFKEY_SIMD = fast: expected one of portable, avx2, avx512");
     }
 
     #[test]

@@ -1,0 +1,81 @@
+"""Log-Mel with the statistics of a clip over time: mean, ln of deviations, fifth percentile of each Mel band."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from peers import data
+from peers.harness import Bench, Group, each
+from peers.judge import at_most
+from peers.logmel import CHECKED, LogMel, exact, librosa_logmel, mkl_logmel
+
+group = Group(
+    "statistics",
+    "ms a clip",
+    1e3,
+    {"clip": "log-Mel 128 x 313 with the clip's statistics"},
+    same_work=(at_most("error", 1e-3),),
+)
+
+
+def by_numpy(logmel: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(n_mels, frames) to mean, lstd, ldstd and p5, in the dtype of the log-Mel."""
+    return (
+        logmel.mean(axis=1),
+        np.log(logmel.std(axis=1) + 1e-3),
+        np.log(np.diff(logmel, axis=1).std(axis=1) + 1e-3),
+        np.percentile(logmel, 5, axis=1),
+    )
+
+
+def bench(statistics: Callable[[np.ndarray], Iterable[np.ndarray]], threads: int) -> Bench:
+    """`statistics` takes a clip; the check is against numpy on the definition of the log-Mel, in float64."""
+    clips = data.clips(64)
+
+    def check() -> dict[str, float]:
+        pairs = (zip(statistics(clip), by_numpy(exact(clip)), strict=True) for clip in clips[:CHECKED])
+        return {"error": max(float(np.abs(a - b).max()) for pair in pairs for a, b in pair)}
+
+    made = each(clips, statistics, threads)
+    made.check = check
+    return made
+
+
+@group.contender("offkey", kind="ours")
+def ours(case: str, threads: int) -> Bench:
+    import offkey
+
+    logmel = offkey.LogMel.paper(num_threads=threads)
+    return bench(lambda clip: [values[0] for values in logmel.statistics([clip])], threads)
+
+
+@group.contender("offkey, log-Mel alone", kind="reference")
+def alone(case: str, threads: int) -> Bench:
+    import offkey
+
+    logmel = offkey.LogMel.paper(num_threads=threads)
+    return each(data.clips(64), lambda clip: logmel([clip]), threads)
+
+
+def in_numpy(logmel: LogMel, threads: int) -> Bench:
+    return bench(lambda clip: by_numpy(logmel(clip)), threads)
+
+
+@group.contender("numpy + mkl_fft by an expert")
+def expert(case: str, threads: int) -> Bench:
+    return in_numpy(mkl_logmel(), threads)
+
+
+@group.contender("librosa + numpy")
+def librosa(case: str, threads: int) -> Bench:
+    return in_numpy(librosa_logmel(), threads)
+
+
+@group.contender("numpy on our log-Mel", kind="reference")
+def on_ours(case: str, threads: int) -> Bench:
+    import offkey
+
+    logmel = offkey.LogMel.paper(num_threads=threads)
+    return in_numpy(lambda clip: logmel([clip])[0], threads)

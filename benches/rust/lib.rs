@@ -1,0 +1,155 @@
+//! The kernels of offkey-core on fixed inputs that are made here, each as a closure that does its work once.
+//!
+//! One thread each. The environment variable `OFFKEY_SIMD` limits the vectors that they use.
+
+mod flac;
+mod gaussian;
+mod inputs;
+
+use inputs::{RATE_HZ, file, hum, hums, logmel_of, wav};
+use offkey_core::augment::{self, Shape};
+use offkey_core::decode::{self, ChannelChoice, MonoReader};
+use offkey_core::mel::{LogMel, Samples, Settings};
+use offkey_core::par::Cancel;
+use offkey_core::resample::{Resampler, Scratch as ResampleScratch};
+use offkey_core::rng::Stream;
+use offkey_core::statistics;
+use std::hint::black_box;
+
+/// A kernel with its input, ready to run any number of times.
+pub type Kernel = Box<dyn FnMut()>;
+
+/// Makes a kernel with its input.
+pub type Make = fn() -> Kernel;
+
+/// Names, and what makes the kernels: inputs are made for those that run only.
+pub const KERNELS: &[(&str, Make)] = &[
+    ("decode_wav_mono", || read_all("mono.wav", &wav(&[hum()]))),
+    ("decode_wav_8_channels", || read_all("eight.wav", &wav(&hums()))),
+    ("decode_wav_1_of_8_channels", || read_one("one-of-eight.wav", &wav(&hums()))),
+    ("decode_flac_mono", || read_all("mono.flac", &flac::encode(&[hum()], RATE_HZ))),
+    ("decode_flac_8_channels", || read_all("eight.flac", &flac::encode(&hums(), RATE_HZ))),
+    ("resample_44100_to_16000", || resampled(44_100, 16_000)),
+    ("resample_8000_to_16000", || resampled(8_000, 16_000)),
+    ("logmel_float32", || {
+        let clip = hum();
+        logmel(move |work| work(Samples::F32(&clip)))
+    }),
+    ("logmel_int16", || {
+        let clip: Vec<i16> = hum().iter().map(|x| (x * 32_767.0) as i16).collect();
+        logmel(move |work| work(Samples::I16(&clip)))
+    }),
+    ("statistics", clip_statistics),
+    ("time_stretch_1.1", || stretched(1.1)),
+    ("time_stretch_0.5", || stretched(0.5)),
+    ("pitch_shift_2", || pitched(2.0)),
+    ("pitch_shift_-7", || pitched(-7.0)),
+    ("white_noise", || {
+        effect(|clip, out| augment::white_noise_into(clip, 20.0, &mut Stream::new(&[1]), out))
+    }),
+    ("time_shift", || effect(|clip, out| augment::time_shift_into(clip, 12_345, out))),
+    ("fade_linear", || faded(Shape::Linear)),
+    ("fade_half_sine", || faded(Shape::HalfSine)),
+    ("fade_linear_in_place", fade_in_place),
+    ("time_mask", || masked(|logmel, frames| augment::time_mask(logmel, frames, 100..140, None))),
+    ("frequency_mask", || masked(|logmel, frames| augment::frequency_mask(logmel, frames, 30..50, None))),
+    ("mahalanobis_1_id", || gaussian::distances(1)),
+    ("mahalanobis_4_ids", || gaussian::distances(4)),
+    ("fit_ledoit_wolf", gaussian::fit),
+    ("whitening", gaussian::whitening),
+    ("ranking", gaussian::ranking),
+];
+
+fn read_all(name: &str, bytes: &[u8]) -> Kernel {
+    let (path, mut scratch, cancel) = (file(name, bytes), decode::Scratch::default(), Cancel::default());
+    Box::new(move || {
+        black_box(decode::read(&path, None, &mut scratch, &cancel).expect("a sound file"));
+    })
+}
+
+fn read_one(name: &str, bytes: &[u8]) -> Kernel {
+    let (path, mut scratch, cancel) = (file(name, bytes), decode::Scratch::default(), Cancel::default());
+    let reader = MonoReader::new(ChannelChoice::One(0), None).expect("no rate to be wrong");
+    Box::new(move || {
+        black_box(reader.read(&path, &mut scratch, &cancel).expect("a sound file"));
+    })
+}
+
+fn resampled(from: u32, to: u32) -> Kernel {
+    let (clip, resampler) = (hum(), Resampler::new(from, to).expect("rates in range"));
+    let mut out = vec![0.0; resampler.len(clip.len()) as usize];
+    let (mut scratch, cancel) = (ResampleScratch::default(), Cancel::default());
+    Box::new(move || {
+        resampler.process_into(&clip, &mut out, &mut scratch, &cancel).expect("nobody cancels");
+        black_box(&mut out);
+    })
+}
+
+/// `with` hands its samples to what it is given.
+fn logmel(with: impl Fn(&mut dyn FnMut(Samples<'_>)) + 'static) -> Kernel {
+    let plan = LogMel::new(Settings::default()).expect("the defaults are in range");
+    let (mut scratch, mut out) = (plan.scratch(), logmel_of(&hum()));
+    Box::new(move || {
+        with(&mut |samples| plan.process_into(&mut scratch, samples, &mut out).expect("finite samples"));
+        black_box(&mut out);
+    })
+}
+
+fn clip_statistics() -> Kernel {
+    let (logmel, cancel) = (logmel_of(&hum()), Cancel::default());
+    let n_mels = Settings::default().n_mels;
+    Box::new(move || {
+        let frames = logmel.len() / n_mels;
+        black_box(statistics::given(&logmel, n_mels, frames, None, &cancel).expect("finite decibels"));
+    })
+}
+
+/// An effect from one array into another.
+fn effect(apply: impl Fn(&[f32], &mut [f32]) -> offkey_core::Result<()> + 'static) -> Kernel {
+    effect_of_length(hum().len(), apply)
+}
+
+fn effect_of_length(
+    length: usize,
+    apply: impl Fn(&[f32], &mut [f32]) -> offkey_core::Result<()> + 'static,
+) -> Kernel {
+    let (clip, mut out) = (hum(), vec![0.0; length]);
+    Box::new(move || {
+        apply(&clip, &mut out).expect("parameters in range");
+        black_box(&mut out);
+    })
+}
+
+fn stretched(rate: f64) -> Kernel {
+    let (cancel, length) = (Cancel::default(), augment::time_stretch::stretched_length(hum().len(), rate));
+    effect_of_length(length, move |clip, out| augment::time_stretch_into(clip, rate, RATE_HZ, out, &cancel))
+}
+
+fn pitched(semitones: f64) -> Kernel {
+    let cancel = Cancel::default();
+    effect(move |clip, out| augment::pitch_shift_into(clip, semitones, RATE_HZ, out, &cancel))
+}
+
+fn faded(shape: Shape) -> Kernel {
+    let clip = hum();
+    Box::new(move || {
+        black_box(augment::fade(&clip, 8_000, 8_000, shape).expect("fades within the clip"));
+    })
+}
+
+fn fade_in_place() -> Kernel {
+    // Zeros stay what they are however often they fade; the arithmetic is the same.
+    let mut clip = vec![0.0; hum().len()];
+    Box::new(move || {
+        augment::fade_in_place(&mut clip, 8_000, 8_000, Shape::Linear).expect("fades within the clip");
+        black_box(&mut clip);
+    })
+}
+
+fn masked(mask: impl Fn(&[f32], usize) -> offkey_core::Result<Vec<f32>> + 'static) -> Kernel {
+    let logmel = logmel_of(&hum());
+    let frames = logmel.len() / Settings::default().n_mels;
+    Box::new(move || {
+        black_box(mask(&logmel, frames).expect("a mask within the log-Mel"));
+    })
+}
