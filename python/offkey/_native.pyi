@@ -16,6 +16,7 @@ __all__ = [
     "Augmenter",
     "LogMel",
     "QuadraticForms",
+    "Resampler",
     "__version__",
     "audio_info",
     "augment_logmels",
@@ -32,7 +33,6 @@ __all__ = [
     "quadratic_forms_own",
     "read_audio",
     "read_audio_batch",
-    "resample",
     "time_mask",
     "time_mask_in_place",
     "time_shift",
@@ -221,4 +221,8 @@ def read_audio_batch(
     collect: bool,
     num_threads: int | None,
 ) -> list[tuple[NDArray[np.float32], int, int, OffkeyError | OSError | None]]: ...
-def resample(samples: NDArray[np.float32], from_rate: int, to_rate: int) -> NDArray[np.float32]: ...
+
+@final
+class Resampler:
+    def __new__(cls, from_rate: int, to_rate: int) -> Self: ...
+    def process(self, samples: NDArray[np.float32]) -> NDArray[np.float32]: ...

@@ -21,6 +21,9 @@ fn audio_info(
     Ok((info.sample_rate, info.channels, info.frames, info.format.name(), info.subtype))
 }
 
+/// Samples up to which a conversion runs on this thread: it takes some tens of milliseconds.
+const SHORT: usize = 1 << 20;
+
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 
 /// `(samples, channels, sample_rate)`: the channels one after the other.
@@ -78,28 +81,39 @@ fn read_audio_batch(
     Ok(clips.into_iter().map(item).collect())
 }
 
-/// Channels at another rate: `(channels, samples)` in row-major order to as many rows of another length.
-#[pyfunction]
-fn resample<'py>(
-    py: Python<'py>,
-    samples: PyReadonlyArray2<'py, f32>,
-    from_rate: u32,
-    to_rate: u32,
-) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let (channels, frames) = samples.as_array().dim();
-    let samples = row_major("samples", &samples)?;
-    let (out, frames) = call::long(py, |cancel: &Cancel| {
-        let resampler = Resampler::new(from_rate, to_rate)?;
-        let out = resampler.process_channels(samples, channels, cancel)?;
-        Ok((out, resampler.len(frames)))
-    })?;
-    out.into_pyarray(py).reshape([channels, frames as usize])
+/// A planned conversion between two rates.
+#[pyclass(frozen, module = "offkey._native", name = "Resampler")]
+struct RateConverter(Resampler);
+
+#[pymethods]
+impl RateConverter {
+    #[new]
+    fn new(from_rate: u32, to_rate: u32) -> PyResult<Self> {
+        Resampler::new(from_rate, to_rate).map(Self).map_err(call::exception)
+    }
+
+    /// (channels, samples) at the one rate to the other.
+    fn process<'py>(
+        &self,
+        py: Python<'py>,
+        samples: PyReadonlyArray2<'py, f32>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let (channels, frames) = samples.as_array().dim();
+        let samples = row_major("samples", &samples)?;
+        let work = |cancel: &Cancel| self.0.process_channels(samples, channels, cancel);
+        let out = if samples.len() < SHORT {
+            call::short(py, || work(&Cancel::default()))?
+        } else {
+            call::long(py, work)?
+        };
+        out.into_pyarray(py).reshape([channels, self.0.len(frames) as usize])
+    }
 }
 
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(audio_info, module)?)?;
     module.add_function(wrap_pyfunction!(read_audio, module)?)?;
     module.add_function(wrap_pyfunction!(read_audio_batch, module)?)?;
-    module.add_function(wrap_pyfunction!(resample, module)?)?;
+    module.add_class::<RateConverter>()?;
     Ok(())
 }
