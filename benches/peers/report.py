@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -107,18 +108,27 @@ def as_markdown(results: dict[str, Any], machine: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def brief(row: Row, lines: list[Line]) -> str:
+    """How many bars are met, and which are not."""
+    found = row.judge(lines)
+    missed = [
+        clause(verdict).replace("**missed**", "[red]missed[/red]") for verdict in found if not verdict.met
+    ]
+    return "\n".join([f"{len(found) - len(missed)} of {len(found)} met", *missed] if found else [])
+
+
 def show(results: dict[str, Any], machine: dict[str, Any]) -> None:
-    """Print the table as wide as the terminal is."""
+    """Print the table as wide as the terminal is, or wide enough where there is none."""
     from rich.console import Console
     from rich.table import Table
 
-    console, table = Console(), Table(show_lines=True)
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    table = Table(show_lines=console.width < 140)
     for name in HEADER:
         table.add_column(name)
     for row, lines in measured(results):
-        *first, bars, last = cells(row, lines)
-        bars = "\n".join(bars.split("; ")).replace("**missed**", "[red]missed[/red]")
-        table.add_row(*first, bars, last)
+        *first, _, last = cells(row, lines)
+        table.add_row(*first, brief(row, lines), last)
     console.print(table)
     for reason in missing(results):
         console.print(f"left out: {reason}", markup=False)

@@ -13,7 +13,7 @@ from offkey._native import __version__
 if TYPE_CHECKING:
     from offkey import audio, augment, benchmark, datasets, errors, evaluation, report, scoring
     from offkey.audio import Audio, AudioBatch, AudioInfo, info, read, read_batch, resample
-    from offkey.augment import Augmenter
+    from offkey.augmenter import Augmenter
     from offkey.detector import Detector, load
     from offkey.evaluation.protocols import Evaluation, evaluate
     from offkey.features import ClipStatistics, LogMel, clip_statistics
@@ -27,7 +27,7 @@ _HOME = {
     "Audio": "offkey.audio",
     "AudioBatch": "offkey.audio",
     "AudioInfo": "offkey.audio",
-    "Augmenter": "offkey.augment",
+    "Augmenter": "offkey.augmenter",
     "ClipStatistics": "offkey.features",
     "Detector": "offkey.detector",
     "Evaluation": "offkey.evaluation.protocols",

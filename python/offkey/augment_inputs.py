@@ -42,8 +42,17 @@ def apart(out: object, samples: Float32, shape: tuple[int | str, ...]) -> Float3
     return target
 
 
-def filled(out: object, given: object, values: Float32) -> Float32:
+def in_place(out: object, given: object, name: str, axes: tuple[str, ...]) -> Float32:
     """Check an array to change in place; copy the input into it unless it is the input."""
+    if (
+        out is given
+        and isinstance(out, np.ndarray)
+        and out.dtype == _FLOAT32
+        and out.ndim == len(axes)
+        and out.flags.carray
+    ):
+        return out  # the usual case: a mask takes no longer than these checks
+    values = floats(name, given, axes)  # type: ignore[arg-type]
     target = output(out, values.shape)
     if out is not given:
         np.copyto(target, values)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from offkey import augment
+from offkey.augmenter import Augmenter
 
 CLIPS = arrays(np.float32, st.integers(0, 3000), elements=st.floats(-1, 1, width=32), fill=st.just(0.25))
 
@@ -62,7 +63,7 @@ def test_noise_keeps_length_and_silence(clip, snr_db, seed):
 @given(st.integers(0, 12), st.integers(1, 800), st.integers(0, 2**63 - 1), st.integers(1, 4))
 def test_batches_do_not_depend_on_threads(count, samples, seed, num_threads):
     batch = np.random.default_rng(0).uniform(-1, 1, (count, samples))
-    one = augment.Augmenter.paper(num_threads=1)(batch, seed=seed)
-    many = augment.Augmenter.paper(num_threads=num_threads)(batch, seed=seed)
+    one = Augmenter.paper(num_threads=1)(batch, seed=seed)
+    many = Augmenter.paper(num_threads=num_threads)(batch, seed=seed)
     for a, b in zip(one, many, strict=True):
         assert a.tobytes() == b.tobytes()

@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 
 from offkey import augment
+from offkey.augmenter import Augmented, Augmenter
 from offkey.recipe import Augmentation
 
 
@@ -88,12 +89,12 @@ def test_masks_are_slices_set_to_the_minimum() -> None:
         np.testing.assert_array_equal(augment.time_mask(logmel, start=start, width=width), expected)
 
 
-def draws(name: str, **changes: object) -> tuple[np.ndarray, np.ndarray, augment.Augmented]:
+def draws(name: str, **changes: object) -> tuple[np.ndarray, np.ndarray, Augmented]:
     """Many draws of one class on one clip."""
     clip = np.zeros(1600, np.float32)
     clip[0], clip[800] = 0.9, 0.3
     batch = np.tile(clip, (2000, 1))
-    augmenter = augment.Augmenter(Augmentation(classes=(name,), **changes))
+    augmenter = Augmenter(Augmentation(classes=(name,), **changes))
     return clip, batch, augmenter(batch, seed=1)
 
 
@@ -115,7 +116,7 @@ def test_shift_is_drawn_uniformly_in_its_range() -> None:
 
 def test_fade_lengths_are_drawn_from_nothing_to_half() -> None:
     batch = np.ones((2000, 1000), np.float32)
-    done = augment.Augmenter(Augmentation(classes=("fade",)))(batch, seed=2)
+    done = Augmenter(Augmentation(classes=("fade",)))(batch, seed=2)
     rising = (done.samples[:, :500] < 1).sum(axis=1)
     falling = (done.samples[:, 500:] < 1).sum(axis=1)
     for lengths in (rising, falling):
@@ -127,7 +128,7 @@ def test_fade_lengths_are_drawn_from_nothing_to_half() -> None:
 
 def test_every_fade_shape_is_drawn() -> None:
     batch = np.ones((200, 1000), np.float32)
-    done = augment.Augmenter(Augmentation(classes=("fade",)))(batch, seed=2)
+    done = Augmenter(Augmentation(classes=("fade",)))(batch, seed=2)
     seen = set()
     for row in done.samples[:, :500]:
         length = int((row < 1).sum()) + 1  # the last gain is 1, but a logarithmic fade reaches that earlier
@@ -150,7 +151,7 @@ def test_masks_are_drawn_uniformly_in_place_and_width() -> None:
 def test_stretch_is_cut_or_repeated_to_length() -> None:
     clip = noise_clip(6000)
     for rate in (0.7, 1.7):
-        augmenter = augment.Augmenter(Augmentation(classes=("time_stretch",), stretch_rate=(rate, rate)))
+        augmenter = Augmenter(Augmentation(classes=("time_stretch",), stretch_rate=(rate, rate)))
         stretched = augment.time_stretch(clip, rate=rate)
         np.testing.assert_array_equal(augmenter(clip[None], seed=0).samples[0], np.resize(stretched, 6000))
 
@@ -158,8 +159,6 @@ def test_stretch_is_cut_or_repeated_to_length() -> None:
 def test_pitch_shift_in_a_batch_is_the_function() -> None:
     clip = noise_clip(6000)
     for semitones in (-10.0, 3.3):
-        augmenter = augment.Augmenter(
-            Augmentation(classes=("pitch_shift",), pitch_semitones=(semitones, semitones))
-        )
+        augmenter = Augmenter(Augmentation(classes=("pitch_shift",), pitch_semitones=(semitones, semitones)))
         expected = augment.pitch_shift(clip, semitones=semitones)
         np.testing.assert_array_equal(augmenter(clip[None], seed=0).samples[0], expected)

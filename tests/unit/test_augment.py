@@ -8,6 +8,7 @@ import pytest
 
 import offkey
 from offkey import augment
+from offkey.augmenter import Augmenter, augment_logmel, logmel_classes
 from offkey.errors import ArrayError, ParameterError
 from offkey.recipe import Augmentation
 
@@ -84,7 +85,7 @@ def test_class_labels_say_what_was_done() -> None:
 
 def test_labels_are_positions_in_the_recipes_own_list() -> None:
     chosen = Augmentation(classes=("time_shift", "none"))
-    augmenter = augment.Augmenter(chosen)
+    augmenter = Augmenter(chosen)
     assert augmenter.classes == ("time_shift", "none")
     batch = clips(40)
     done = augmenter(batch, seed=1)
@@ -113,7 +114,7 @@ def test_a_clip_is_augmented_alike_in_any_batch() -> None:
 
 def test_seed_epoch_clip_and_occurrence_all_matter() -> None:
     batch = np.repeat(clips(1), 30, axis=0)
-    augmenter = augment.Augmenter(Augmentation(classes=("white_noise",)))
+    augmenter = Augmenter(Augmentation(classes=("white_noise",)))
     base = augmenter(batch, seed=0).samples
     assert len(np.unique(base, axis=0)) == 30
     for other in (
@@ -135,10 +136,10 @@ def test_an_empty_batch_comes_back_empty() -> None:
 
 
 def test_logmels_get_the_classes_that_need_no_samples() -> None:
-    assert augment.logmel_classes() == ("none", "time_mask", "frequency_mask")
+    assert logmel_classes() == ("none", "time_mask", "frequency_mask")
     logmels = np.random.default_rng(0).standard_normal((60, 32, 50)).astype(np.float32)
     before = logmels.copy()
-    masked, classes = augment.augment_logmel(logmels, seed=1, num_threads=2)
+    masked, classes = augment_logmel(logmels, seed=1, num_threads=2)
     np.testing.assert_array_equal(logmels, before)
     assert set(classes) == {0, 1, 2}
     for clip, out, label in zip(logmels, masked, classes, strict=True):
@@ -153,7 +154,7 @@ def test_logmels_get_the_classes_that_need_no_samples() -> None:
         else:
             assert 1 <= rows <= 3
             assert columns == 50
-    again = augment.augment_logmel(logmels, seed=1, num_threads=1)
+    again = augment_logmel(logmels, seed=1, num_threads=1)
     assert again.logmels.tobytes() == masked.tobytes()
 
 
@@ -167,7 +168,7 @@ def test_errors_name_parameter_value_and_range(clip: np.ndarray) -> None:
     with pytest.raises(ArrayError, match=r"batch\[1\]: 3 samples, but batch\[0\] has 4000"):
         offkey.Augmenter.paper()([clip, clip[:3]], seed=0)
     with pytest.raises(ParameterError, match="at least one of none, time_mask"):
-        augment.augment_logmel(np.zeros((1, 2, 3)), Augmentation(classes=("fade",)), seed=0)
+        augment_logmel(np.zeros((1, 2, 3)), Augmentation(classes=("fade",)), seed=0)
 
 
 def _in_child(batch: np.ndarray, queue: "multiprocessing.Queue[bytes]") -> None:

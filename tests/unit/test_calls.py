@@ -10,7 +10,8 @@ import soundfile
 from logmel_reference import machine
 
 import offkey
-from offkey import augment, calls, features
+from offkey import calls, features
+from offkey.augmenter import augment_logmel
 from offkey.errors import ArrayError, ParameterError
 from offkey.scoring.gaussian import Gaussian
 from offkey.spectral.likelihood_ratio import LikelihoodRatio
@@ -44,7 +45,7 @@ def files(tmp_path_factory, batch):
         offkey.LogMel.statistics_from_files,
         features.clip_statistics,
         offkey.Augmenter.__call__,
-        augment.augment_logmel,
+        augment_logmel,
         offkey.read_batch,
         Gaussian.fit,
         Gaussian.mahalanobis,

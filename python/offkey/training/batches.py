@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from offkey.augment import Augmenter, augment_logmel, logmel_classes
+from offkey.augmenter import Augmenter, augment_logmel, logmel_classes
 from offkey.errors import ArrayError
 from offkey.features import LogMel
 from offkey.recipe import Recipe

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from offkey.augment import Augmenter
+from offkey.augmenter import Augmenter
 from offkey.errors import DetectorFileError, OffkeyError, RecipeError
 from offkey.files import check_writable
 from offkey.inlier import Calibration, PseudoAnomalies
