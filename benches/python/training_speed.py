@@ -22,6 +22,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import offkey
+from offkey import _native
 from offkey.files import write_text
 from offkey.nn.model import Model
 from offkey.recipe import Recipe
@@ -159,6 +160,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    if _native.DEBUG_BUILD:
+        raise SystemExit("offkey._native is a debug build; build it with `maturin develop --release`")
     recipe = Recipe.named(arguments.recipe)
     started = time.perf_counter()
     loader = offkey.batch_loader(

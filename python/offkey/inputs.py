@@ -139,7 +139,7 @@ class AudioTraining:
             statistics, errors = _statistics_of_files(logmel, every.paths, features, on_progress)
         else:
             clips = _from_cache(every, features, cache, num_threads, on_progress)
-            statistics, errors = _statistics_of_samples(logmel, clips), clips.errors
+            statistics, errors = _statistics_of_samples(logmel, clips, every.paths)
         kept = [i for i in range(len(own)) if i not in errors]
         if not kept:
             raise DatasetError(
@@ -266,19 +266,30 @@ def _statistics_of_files(
     return _joined(parts), errors
 
 
-def _statistics_of_samples(logmel: LogMel, clips: DecodedClips) -> ClipStatistics:
-    """Return each clip's statistics; those of a clip without samples are of silence and not used."""
-    silence = np.zeros(logmel.n_fft, dtype=np.float32)
-    parts = [
-        logmel.statistics(
-            [
-                silence if i in clips.errors else clips[i]
-                for i in range(start, min(start + _CHUNK, len(clips)))
-            ]
-        )
-        for start in range(0, len(clips), _CHUNK)
-    ]
-    return _joined(parts)
+def _statistics_of_samples(
+    logmel: LogMel, clips: DecodedClips, paths: Sequence[Path]
+) -> tuple[ClipStatistics, dict[int, str]]:
+    """Return each clip's statistics, and which have none, and why."""
+    errors = dict(clips.errors)
+    silence = np.zeros(
+        logmel.n_fft, dtype=np.float32
+    )  # in the place of those, which are left out by the caller
+
+    def one(i: int) -> ClipStatistics:
+        try:
+            return logmel.statistics([silence if i in errors else clips[i]])
+        except ArrayError as error:
+            errors[i] = f"{paths[i]}: {error}"
+            return logmel.statistics([silence])
+
+    parts = []
+    for start in range(0, len(clips), _CHUNK):
+        chunk = range(start, min(start + _CHUNK, len(clips)))
+        try:
+            parts.append(logmel.statistics([silence if i in errors else clips[i] for i in chunk]))
+        except ArrayError:  # of one clip: find it
+            parts += [one(i) for i in chunk]
+    return _joined(parts), errors
 
 
 def _joined(parts: Sequence[ClipStatistics]) -> ClipStatistics:

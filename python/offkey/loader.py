@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offkey import inputs, models
 from offkey.datasets import Dataset, LogMelArrays
+from offkey.errors import OffkeyWarning, RecipeError
 from offkey.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -61,8 +63,15 @@ def batch_loader(
         If torch is not installed.
     DatasetError
         If there is no normal training clip, or none that can be read.
+    RecipeError
+        If the recipe has no network.
     ParameterError
-        If other types are asked for and there are none.
+        If other types are asked for and there are none, or the seed is negative.
+
+    Warns
+    -----
+    OffkeyWarning
+        If recordings cannot be read and are left out, or were resampled.
 
     Examples
     --------
@@ -72,11 +81,14 @@ def batch_loader(
     ...     for logmels, ids, augmentations in loader:
     ...         ...
     """
-    models.model_class("network")  # a missing torch is said
+    recipe = recipe or Recipe.named("paper")
+    if models.check_fit(recipe, data, seed=seed, device="cpu", precision="auto", checkpoint=None) is None:
+        raise RecipeError(
+            f"recipe {recipe.name!r}: has no network to make batches for; expected a section `network`"
+        )
     from offkey.training.data import TrainingClips
     from offkey.training.loader import BatchLoader
 
-    recipe = recipe or Recipe.named("paper")
     clips = inputs.training(
         recipe,
         data,
@@ -84,6 +96,8 @@ def batch_loader(
         cache=None if cache is None else Path(cache),
         on_progress=on_progress,
     )
+    for note in clips.notes:
+        warnings.warn(note, OffkeyWarning, stacklevel=2)
     return BatchLoader(
         TrainingClips(**clips.network_clips()),
         recipe,

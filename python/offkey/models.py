@@ -56,6 +56,8 @@ def check_fit(
         raise ParameterError(f"seed = {seed}: expected a whole number from 0")
     if recipe.network is None:
         check_device(device)
+        if precision not in ("auto", "float32", "bfloat16"):
+            raise ParameterError(f"precision = {precision!r}: expected auto, float32 or bfloat16")
         if checkpoint is not None:
             raise ParameterError(
                 f"checkpoint: recipe {recipe.name!r} has no network whose training could be interrupted"

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from offkey import ranks
 from offkey.cli import console
 from offkey.cli.train import read_recipe
 from offkey.cli.training import TrainingDisplay
@@ -75,6 +76,10 @@ def bench(
     json
         Print all figures as JSON.
     """
+    if ranks.launched():
+        raise ParameterError(
+            "offkey bench: start it without torchrun; --jobs trains several types side by side"
+        )
     from offkey import benchmark
     from offkey.benchmark.runs import Execution
 

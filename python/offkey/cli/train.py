@@ -99,6 +99,8 @@ def train(
         Print a description of the detector as JSON.
     """
     check_writable(out)
+    if metrics is not None:
+        check_writable(metrics)
     detector = Detector(read_recipe(recipe))
     if detector.recipe.network is None and (metrics or tensorboard):
         raise ParameterError(f"recipe {recipe!r} trains no network whose losses could be written")

@@ -6,12 +6,14 @@ Each list of recordings has a folder of its own, named by a hash of their paths,
     <folder>/<key>/index.json    where each lies, or why it could not be read
 
 Samples that a 16-bit recorder wrote are kept as int16, all others as float32: what is read is what decoding gives, bit
-for bit. A changed recording has another key. A folder that is not needed any more may simply be removed; so may one
-with a leading dot, which is what a killed process has left.
+for bit. A changed recording has another key. One process at a time makes caches in a folder, the others wait. A folder
+that is not needed any more may be removed; so may one with a leading dot, which is what a killed process has left.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +26,7 @@ from typing import BinaryIO, Literal
 import msgspec
 import numpy as np
 
+from offkey import _native
 from offkey.audio import read_batch
 
 __all__ = ["DecodedClips", "decoded"]
@@ -102,16 +105,49 @@ def decoded(
     on_progress
         Called with (done, total) recordings while they are decoded.
 
+    Returns
+    -------
+    DecodedClips
+        In the order of `paths`.
+
     Raises
     ------
     OSError
-        If the folder cannot be written to, or the disk is full; nothing is left behind then.
+        If a recording that is there cannot be read for a reason that may pass (no permission, a failing disk), or the
+        folder cannot be written to, or the disk is full; nothing is left behind then.
     """
     target = folder / _key(paths, sample_rate, channel)
-    found = _opened(target)
+    found = _opened(target, len(paths))
     if found is not None:
         return found
     folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        found = _opened(target, len(paths))  # another process may have made it while this one waited
+        return (
+            _made(target, paths, sample_rate, channel, num_threads, on_progress) if found is None else found
+        )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time make caches in a folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: at worst the work is done twice
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _made(
+    target: Path,
+    paths: Sequence[Path],
+    sample_rate: int,
+    channel: int | Literal["mean"],
+    num_threads: int | None,
+    on_progress: Progress | None,
+) -> DecodedClips:
     scratch = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     scratch.mkdir()
     try:
@@ -120,27 +156,31 @@ def decoded(
             file.flush()
             os.fsync(file.fileno())
         (scratch / _INDEX).write_bytes(msgspec.json.encode(index))
-        _put(scratch, target)
+        shutil.rmtree(target, ignore_errors=True)  # a damaged one
+        scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    made = _opened(target)
-    assert made is not None  # it has just been written
+    made = _opened(target, len(paths))
+    if made is None:
+        raise OSError(f"{target}: cannot be read right after it was written")
     return made
 
 
 def _key(paths: Sequence[Path], sample_rate: int, channel: int | str) -> str:
     files = [[str(path.resolve()), *_state(path)] for path in paths]
-    content = json.dumps([_FORMAT, sample_rate, channel, files]).encode(errors="surrogateescape")
+    content = json.dumps([_FORMAT, _native.__version__, sample_rate, channel, files]).encode(
+        errors="surrogateescape"
+    )
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """Return size and time of a file; one that is not there is told of when it is read."""
+def _state(path: Path) -> tuple[int, int, int]:
+    """Return size and times of a file; one that is not there is told of when it is read."""
     try:
         found = path.stat()
     except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
+        return 0, 0, 0
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _batches(
@@ -150,12 +190,15 @@ def _batches(
     num_threads: int | None,
     on_progress: Progress | None,
 ) -> Iterator[np.ndarray | str]:
-    """Yield each recording's samples, or why it could not be read."""
+    """Yield each recording's samples, or why it could not be read; what may pass is raised, not remembered."""
     for start in range(0, len(paths), _CHUNK):
         part = paths[start : start + _CHUNK]
         batch = read_batch(
             part, sample_rate=sample_rate, channel=channel, on_error="collect", num_threads=num_threads
         )
+        for error in batch.errors.values():
+            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | IsADirectoryError):
+                raise error
         for i in range(len(part)):
             yield str(batch.errors[i]) if i in batch.errors else batch[i]
         if on_progress:
@@ -184,29 +227,18 @@ def _compact(samples: np.ndarray) -> np.ndarray:
     """Return samples as int16 where that loses nothing."""
     scaled = samples * np.float32(_FULL_SCALE)
     whole = np.rint(scaled)
-    exact = bool((whole == scaled).all()) and bool((scaled < _FULL_SCALE).all())
+    exact = bool(((whole == scaled) & (scaled >= -_FULL_SCALE) & (scaled < _FULL_SCALE)).all())
     return whole.astype("<i2") if exact else samples.astype("<f4", copy=False)
 
 
-def _put(scratch: Path, target: Path) -> None:
-    """Give a finished cache its name, unless another process has done so before."""
-    try:
-        scratch.rename(target)
-    except OSError:
-        if _opened(target) is not None:
-            return
-        shutil.rmtree(target)  # damaged
-        scratch.rename(target)
-
-
-def _opened(folder: Path) -> DecodedClips | None:
-    """Return a cache; None where there is none, or what is there is damaged."""
+def _opened(folder: Path, count: int) -> DecodedClips | None:
+    """Return a cache of so many recordings; None where there is none, or what is there is damaged."""
     try:
         index = msgspec.json.decode((folder / _INDEX).read_bytes(), type=_Index)
         size = (folder / _SAMPLES).stat().st_size
-    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if index.format != _FORMAT or index.size != size or not _fits(index):
+    if index.format != _FORMAT or len(index.clips) != count or index.size != size or not _fits(index):
         return None
     file = np.memmap(folder / _SAMPLES, np.uint8, "r") if size else np.empty(0, np.uint8)
     clips = [

@@ -16,18 +16,37 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from offkey import ranks
-from offkey.errors import ParameterError
+from offkey.errors import ParameterError, TrainingError
 from offkey.nn.model import Model
 from offkey.recipe import Training
 
-__all__ = ["JointBatchNorm", "averaged", "check_shares", "join_batch_norms", "process_group", "shared"]
+__all__ = [
+    "JointBatchNorm",
+    "averaged",
+    "check_agreement",
+    "check_shares",
+    "join_batch_norms",
+    "process_group",
+    "shared",
+]
 
 _TIMEOUT = datetime.timedelta(minutes=30)  # the first epoch waits for the slowest process to read its clips
 
 
 @contextlib.contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join torchrun's processes for the block; nothing without torchrun, or where the caller has joined them."""
+    """Join torchrun's processes for the block; nothing without torchrun, or where the caller has joined them.
+
+    Raises
+    ------
+    TrainingError
+        If the caller has joined processes of another launcher.
+    """
+    if distributed.is_initialized() and distributed.get_world_size() != ranks.world_size():
+        raise TrainingError(
+            f"a group of {distributed.get_world_size()} processes that torchrun has not started: start them by "
+            "torchrun, which says which of them each is"
+        )
     if not ranks.launched() or distributed.is_initialized():
         yield
         return
@@ -37,6 +56,25 @@ def process_group(device: torch.device) -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+def check_agreement(what: str, own: object) -> None:
+    """Refuse to go on where the processes of a group differ: their shares would be of different trainings.
+
+    Raises
+    ------
+    TrainingError
+        In every process, if `own` is not the same in all of them.
+    """
+    if not distributed.is_initialized():
+        return
+    every: list[object] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(every, own)
+    if any(other != every[0] for other in every):
+        raise TrainingError(
+            f"the processes have different {what}: {every}; each must read the same clips, with the same recipe "
+            "and seed, and see the same checkpoint"
+        )
 
 
 def check_shares(training: Training) -> None:
@@ -66,10 +104,11 @@ def shared(model: nn.Module) -> nn.Module:
 
 def averaged(values: Tensor) -> Tensor:
     """Return the mean over all processes of as many numbers."""
-    if distributed.is_initialized():
-        distributed.all_reduce(values)
-        values = values / distributed.get_world_size()
-    return values
+    if not distributed.is_initialized():
+        return values
+    total = values.clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
 
 
 class _Sum(torch.autograd.Function):
@@ -95,7 +134,7 @@ class JointBatchNorm(nn.BatchNorm1d):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name of the base class
-        """Return ``(clips, channels)`` or ``(clips, channels, frames)`` from the same shape."""
+        """Return ``(clips, channels)`` or ``(clips, channels, frames)``, normalised, from the same shape."""
         if not self.training:
             return super().forward(input)
         axes = [0] if input.ndim == 2 else [0, 2]

@@ -18,7 +18,7 @@ from offkey.training.batches import ClipSource
 from offkey.training.checkpoint import Checkpoint
 from offkey.training.data import TrainingClips
 from offkey.training.device import Compute, seeded
-from offkey.training.distributed import check_shares, join_batch_norms, process_group
+from offkey.training.distributed import check_agreement, check_shares, join_batch_norms, process_group
 from offkey.training.events import Note, Observer
 from offkey.training.loader import BatchLoader
 from offkey.training.loop import Trainer
@@ -88,7 +88,9 @@ def train(
         )
     if network.normalisation == "standard":
         _normalise(model, mean, deviation)
+    same = _fingerprint(clips, recipe, seed, compute)
     with process_group(compute.device):
+        check_agreement("trainings", same)
         join_batch_norms(model)
         trainer = Trainer(
             model.to(compute.device),
@@ -100,7 +102,7 @@ def train(
             compute=compute,
             checkpoint=None
             if checkpoint is None
-            else _checkpoint(checkpoint, clips, recipe, seed, compute, mean),
+            else Checkpoint(checkpoint, same, levels=torch.from_numpy(mean)),
             observer=observer,
         )
         history = trainer.run()
@@ -170,23 +172,18 @@ def checked(recipe: Recipe, seed: int) -> Network:
     return recipe.network
 
 
-def _checkpoint(
-    path: Path, clips: TrainingClips, recipe: Recipe, seed: int, compute: Compute, levels: np.ndarray
-) -> Checkpoint:
+def _fingerprint(clips: TrainingClips, recipe: Recipe, seed: int, compute: Compute) -> dict[str, str]:
+    """Return what must be the same for a training to go on, or to be shared by processes."""
     columns = [
         clips.inputs,
         *map(list, (clips.machine_ids, clips.groups, clips.other_types, clips.other_groups)),
     ]
-    return Checkpoint(
-        path,
-        {
-            "recipe": recipe.of_training().to_json(),
-            "seed": str(seed),
-            "precision": "bfloat16" if compute.autocast else "float32",
-            "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
-        },
-        levels=torch.from_numpy(levels),
-    )
+    return {
+        "recipe": recipe.of_training().to_json(),
+        "seed": str(seed),
+        "precision": "bfloat16" if compute.autocast else "float32",
+        "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
+    }
 
 
 def _notes(

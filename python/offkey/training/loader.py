@@ -14,6 +14,7 @@ from offkey.errors import ParameterError
 from offkey.recipe import Recipe
 from offkey.training.batches import ClipSource, source_of
 from offkey.training.data import TrainingClips
+from offkey.training.distributed import check_shares
 from offkey.training.prefetch import Prefetcher
 from offkey.training.sampling import BalancedSampler, Step, by_label, derived_seed, epoch_steps
 from offkey.training.split import Split
@@ -52,7 +53,7 @@ class BatchLoader:
     Raises
     ------
     ParameterError
-        If other types are asked for and there are none.
+        If other types are asked for and there are none, or torchrun's processes cannot share a batch evenly.
 
     Examples
     --------
@@ -74,6 +75,7 @@ class BatchLoader:
         split: Split | None = None,
     ) -> None:
         training = recipe.training
+        check_shares(training)
         self.split = Split.of(clips, recipe, seed=seed) if split is None else split
         self.machine_ids = tuple(sorted(set(clips.machine_ids)))
         """What the numbers in `Batch.ids` stand for."""
@@ -144,12 +146,10 @@ def _numbers(clips: TrainingClips, machine_ids: tuple[str, ...]) -> np.ndarray:
 def _share(step: Step) -> Step:
     """Return this process's part of a step: every one of the normals, and of the others, that is its turn.
 
-    The processes divide the number of normals (`distributed.check_shares`), so one stride over both goes on in turn.
+    The processes divide the number of normals (`check_shares`), so one stride over both goes on in turn.
     """
     rank, size = ranks.rank(), ranks.world_size()
-    return Step(
-        clips=step.clips[rank::size], occurrences=step.occurrences[rank::size], normals=step.normals // size
-    )
+    return Step(clips=step.clips[rank::size], occurrences=step.occurrences[rank::size])
 
 
 def _share_of_cores(num_threads: int | None) -> int | None:

@@ -16,7 +16,7 @@ from offkey.nn.model import Model
 from offkey.recipe import Training
 from offkey.training.checkpoint import Checkpoint, Progress
 from offkey.training.device import Compute, seeded
-from offkey.training.distributed import averaged, shared
+from offkey.training.distributed import averaged, check_agreement, shared
 from offkey.training.events import (
     CheckpointSaved,
     EpochEnded,
@@ -99,9 +99,11 @@ class Trainer:
         Raises
         ------
         TrainingError
-            If a loss is not finite, or the checkpoint is damaged or of another training.
+            If a loss is not finite, the checkpoint is damaged or of another training, or the processes of a group
+            have different ones.
         """
         progress = self._restore()
+        check_agreement("checkpoints (epochs done)", progress.epochs_done)
         first = 0
         for stage in self._stages:
             done = min(max(progress.epochs_done - first, 0), stage.epochs)
@@ -159,7 +161,7 @@ class Trainer:
             if head is not None:
                 head.requires_grad_(task in stage.tasks)
         model = shared(self._model)
-        return torch.compile(model) if self._compute.compile else model  # type: ignore[return-value]
+        return torch.compile(model, dynamic=False) if self._compute.compile else model  # type: ignore[return-value]
 
     def _stage_batches(self, stage: Stage, first: int, done: int) -> Iterator[Batch]:
         for epoch in range(done, stage.epochs):
@@ -196,6 +198,8 @@ class Trainer:
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._compute.autocast):
                 outputs = forward(batch.logmels)
             losses = stage_losses(self._model, outputs, batch, stage, self._training)
+            if self._training.loss_reduction == "sum":  # over the joint batch; gradients are averaged
+                losses = {name: ranks.world_size() * loss for name, loss in losses.items()}
             self._optimiser.zero_grad()
             losses["total"].backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class MetricsFile:
     def __call__(self, event: Event) -> None:
         """Take one event of a training."""
         if isinstance(event, Resumed):
-            self._begin(_lines(self._path)[: event.epochs_done], event.epochs_done)
+            self._begin(_kept(self._path, event.epochs_done), event.epochs_done)
         elif isinstance(event, EpochEnded):
             if not self._begun:
                 self._begin([], 0)
@@ -76,9 +77,9 @@ class TensorBoard:
     def __init__(self, folder: Path) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
+        except ImportError as error:
             raise MissingExtraError(
-                "TensorBoard needs the package tensorboard: pip install tensorboard"
+                f"TensorBoard needs the package tensorboard: pip install tensorboard ({error})"
             ) from None
         self._writer: Any = SummaryWriter(str(folder))
         self._epochs = 0
@@ -105,16 +106,23 @@ def read_metrics(path: Path) -> list[EpochMetrics]:
     TrainingError
         If a line is no epoch's.
     """
-    with path.open(encoding="utf-8") as file:
-        lines = [line for line in file if line.endswith("\n")]
+    with path.open("rb") as file:
+        lines = [line for line in file if line.endswith(b"\n")]
     try:
         return [msgspec.json.decode(line, type=EpochMetrics) for line in lines]
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path}: not a metrics file: {error}") from None
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+def _kept(path: Path, epochs_done: int) -> list[str]:
+    """Return the lines of the first epochs; what is no line of a metrics file, or only a part of one, goes."""
+    kept: dict[int, str] = {}
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            epoch = msgspec.json.decode(line, type=EpochMetrics).epoch
+            if epoch <= epochs_done:
+                kept[epoch] = line.decode()
+    return [kept[epoch] for epoch in sorted(kept)]
 
 
 def _metrics(event: EpochEnded, epoch: int) -> EpochMetrics:

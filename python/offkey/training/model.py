@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from offkey import ranks
 from offkey.augmenter import Augmenter
 from offkey.errors import DetectorFileError, OffkeyError, RecipeError
 from offkey.files import check_writable
@@ -132,9 +133,9 @@ class NetworkModel:
         device
             `auto`, `cpu` or `cuda`.
         precision
-            `float32`; `bfloat16`: matrix products and convolutions in it, weights, normalisations, embedding, heads
-            and losses in float32; `auto`: bfloat16 where the device multiplies in it by itself. Scoring is always in
-            float32.
+            `float32`; `bfloat16`: the encoder's products, convolutions and what flows between them in it, weights,
+            pooling, embedding, heads and losses in float32; `auto`: bfloat16 where the device multiplies in it by
+            itself. Scoring is always in float32.
         compile
             Put the network through `torch.compile`: a start of a minute or more, for faster steps on a GPU.
         num_threads
@@ -157,6 +158,7 @@ class NetworkModel:
         ArrayError
             If a clip is empty, not finite or of the wrong shape.
         """
+        on_event = ignore if ranks.rank() else on_event
         trained = train(
             clips,
             recipe=recipe,

@@ -95,8 +95,6 @@ class Step:
     """``(clips,)`` int64 positions, normals first."""
     occurrences: np.ndarray
     """``(clips,)`` int64: how often the clip came up in the epoch before."""
-    normals: int
-    """How many of the clips are normals of the target type."""
 
 
 def epoch_steps(
@@ -121,7 +119,7 @@ def epoch_steps(
         for position, clip in enumerate(clips.tolist()):
             occurrences[position] = seen.get(clip, 0)
             seen[clip] = seen.get(clip, 0) + 1
-        yield Step(clips=clips, occurrences=occurrences, normals=len(drawn[0]))
+        yield Step(clips=clips, occurrences=occurrences)
 
 
 def holdout(

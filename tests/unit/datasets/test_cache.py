@@ -1,5 +1,5 @@
+import multiprocessing
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -56,6 +56,45 @@ def test_what_is_read_is_what_decoding_gives_bit_for_bit(recordings, tmp_path):
     assert kinds == [np.int16, np.int16, np.float32, np.float32, np.float32, np.int16]
 
 
+def test_floats_beyond_full_scale_are_kept(tmp_path):
+    loud = np.array([-1.5, 0.25, -1.0, 1.0], np.float32)
+    sf.write(tmp_path / "loud.wav", loud, RATE, "FLOAT")
+    sf.write(tmp_path / "full.wav", loud.clip(-1, 0.5), RATE, "FLOAT")
+    clips = made([tmp_path / "loud.wav", tmp_path / "full.wav"], tmp_path / "cache")
+    np.testing.assert_array_equal(clips[0], loud)
+    np.testing.assert_array_equal(clips[1], loud.clip(-1, 0.5))
+    assert clips._stored[1].dtype == np.int16
+
+
+def test_an_error_that_may_pass_is_raised_and_not_remembered(recordings, tmp_path, monkeypatch):
+    read = cache.read_batch
+
+    def refused(paths, **options):
+        batch = read(paths, **options)
+        batch.errors[2] = PermissionError(13, "Permission denied", str(paths[2]))
+        return batch
+
+    monkeypatch.setattr(cache, "read_batch", refused)
+    with pytest.raises(PermissionError):
+        made(recordings, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    monkeypatch.setattr(cache, "read_batch", read)
+    assert 2 not in made(recordings, tmp_path / "cache").errors
+
+
+def test_processes_that_need_one_cache_at_once_make_it_once(recordings, tmp_path):
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        counts = pool.map(made_in_a_process, [(recordings, tmp_path / "cache")] * 3)
+    assert sorted(counts) == [0, 0, 1]  # one has decoded, two have waited
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def made_in_a_process(arguments):
+    seen = []
+    made(*arguments, on_progress=lambda done, total: seen.append(done))
+    return len(seen)
+
+
 def test_is_decoded_once(recordings, tmp_path, monkeypatch):
     seen = []
     made(recordings, tmp_path / "cache", on_progress=lambda done, total: seen.append((done, total)))
@@ -83,7 +122,9 @@ def test_anything_else_has_a_cache_of_its_own(recordings, tmp_path, change):
     np.testing.assert_array_equal(clips[0 if change != "order" else 7], wanted[0])
 
 
-@pytest.mark.parametrize("damage", ["cut", "no index", "nonsense", "lying", "negative"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "no index", "nonsense", "no text", "lying", "negative", "fewer clips"]
+)
 def test_a_damaged_cache_is_made_again(recordings, tmp_path, damage):
     folder = tmp_path / "cache"
     wanted = made(recordings, folder)[0]
@@ -96,11 +137,15 @@ def test_a_damaged_cache_is_made_again(recordings, tmp_path, damage):
         index.unlink()
     elif damage == "nonsense":
         index.write_text("{")
+    elif damage == "no text":
+        index.write_bytes(b'{"format": "\xff"}')
+    elif damage == "fewer clips":
+        index.write_text(text.replace('[0,4800,"<i2"],', ""))
     elif damage == "lying":
         index.write_text(text.replace("[0,4800,", "[0,480000000,"))
     else:
         index.write_text(text.replace("[0,4800,", "[-64,4800,"))
-    assert damage not in ("lying", "negative") or index.read_text() != text
+    assert damage not in ("lying", "negative", "fewer clips") or index.read_text() != text
     np.testing.assert_array_equal(made(recordings, folder)[0], wanted)
     assert [path.name for path in folder.iterdir()] == [one.name]
     np.testing.assert_array_equal(made(recordings, folder)[0], wanted)
@@ -114,21 +159,6 @@ def test_a_failed_write_leaves_nothing(recordings, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         made(recordings, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_two_processes_at_once_end_with_one_cache(recordings, tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    made(recordings, tmp_path / "before")
-    (ready,) = (tmp_path / "before").iterdir()
-    put = cache._put
-
-    def late(scratch, target):
-        shutil.copytree(ready, target)  # another process was faster
-        put(scratch, target)
-
-    monkeypatch.setattr(cache, "_put", late)
-    assert len(made(recordings, folder)) == len(recordings)
-    assert [path.name for path in folder.iterdir()] == [ready.name]
 
 
 def test_an_empty_list(tmp_path):
@@ -158,3 +188,16 @@ def test_training_from_a_cache_is_training_from_the_files(tmp_path):
         assert files["other_types"] == stored["other_types"]
     # One for each type, shared by the detectors of all types.
     assert len(list(folder.iterdir())) == 3
+
+
+def test_a_clip_without_statistics_is_left_out_by_name_with_a_cache_too(tmp_path):
+    tree = write_tree(tmp_path / "data", machines=("fan",), train=5, test=1)
+    short = tree / "fan" / "train" / "normal_id_00_00000002.wav"
+    sf.write(short, np.full(300, 0.1), RATE, "PCM_16")
+    recipe = Recipe.named("spectral").replace(features__pad_mode="reflect")
+    data = dcase2020(tree, machine="fan")
+    for options in ({}, {"cache": tmp_path / "cache"}):
+        found = training(recipe, data, **options)
+        assert len(found.unread) == 1
+        assert short.name in found.unread[0]
+        assert len(found.machine_ids) == 9

@@ -5,7 +5,7 @@ import torch
 from machines import write_tree
 from tiny_network import RECIPE, audio_clips
 
-from offkey.errors import ParameterError
+from offkey.errors import OffkeyWarning, ParameterError, RecipeError
 from offkey.training.loader import BatchLoader
 from offkey.training.stages import NO_ID, Batch
 
@@ -83,3 +83,17 @@ def test_a_loader_of_a_dataset(tmp_path):
     loader = offkey.batch_loader(data, recipe=recipe, cache=tmp_path / "cache")
     assert loader.machine_ids == ("00", "02")
     assert [batch.logmels.shape for batch in loader] == [(36, 128, 32)] * 3
+
+
+def test_a_loader_says_what_it_leaves_out_and_what_it_cannot_make(tmp_path):
+    import offkey
+
+    tree = write_tree(tmp_path / "data")
+    (tree / "fan" / "train" / "normal_id_00_00000001.wav").write_bytes(b"RIFF")
+    data = offkey.datasets.dcase2020(tree, machine="fan")
+    with pytest.warns(OffkeyWarning, match="left out of training"):
+        offkey.batch_loader(data, recipe=offkey.Recipe.named("small"))
+    with pytest.raises(RecipeError, match="no network to make batches for"):
+        offkey.batch_loader(data, recipe=offkey.Recipe.named("spectral"))
+    with pytest.raises(ParameterError, match="seed = -1"):
+        offkey.batch_loader(data, seed=-1)

@@ -44,6 +44,26 @@ def test_a_resumed_training_goes_on_in_its_file(tmp_path):
     assert [line.epoch for line in read_metrics(path)] == [1, 2, 3]
 
 
+def test_what_an_interruption_has_left_does_not_stay(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    before = MetricsFile(path)
+    for number in (1, 2, 3):
+        before(epoch(number))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + "of another training\n" + lines[2] + lines[2] + lines[1][:20])
+    after = MetricsFile(path)
+    after(Resumed(path=tmp_path, epochs_done=3))
+    after(epoch(1, stage=2))
+    assert [line.epoch for line in read_metrics(path)] == [1, 3, 4]
+
+
+def test_a_binary_file_is_no_metrics_file(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(TrainingError, match="not a metrics file"):
+        read_metrics(path)
+
+
 def test_a_line_that_is_being_written_is_not_read(tmp_path):
     path = tmp_path / "metrics.jsonl"
     MetricsFile(path)(epoch(1))
