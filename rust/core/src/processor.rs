@@ -1,6 +1,6 @@
 //! What the processor can do that other libraries choose by.
 
-/// Whether it multiplies bfloat16 numbers by itself, as twice as many at a time as f32.
+/// Whether it multiplies bfloat16 numbers by itself, twice as many at a time as of f32.
 #[must_use]
 pub fn bfloat16_in_hardware() -> bool {
     #[cfg(target_arch = "x86_64")]

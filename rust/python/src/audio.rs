@@ -17,12 +17,13 @@ fn audio_info(
     py: Python<'_>,
     path: PathBuf,
 ) -> PyResult<(u32, usize, Option<u64>, &'static str, &'static str)> {
-    let info = call::short(py, || decode::info(&path, &mut Scratch::default()))?;
+    let info = call::short(py, || SCRATCH.with_borrow_mut(|scratch| decode::info(&path, scratch)))?;
     Ok((info.sample_rate, info.channels, info.frames, info.format.name(), info.subtype))
 }
 
-/// Samples up to which a conversion runs on this thread: it takes some tens of milliseconds.
-const SHORT: usize = 1 << 20;
+/// Samples, that go in or come out, up to which a conversion runs on this thread: it takes some tens of
+/// milliseconds.
+const SHORT: u64 = 1 << 20;
 
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 
@@ -88,8 +89,8 @@ struct RateConverter(Resampler);
 #[pymethods]
 impl RateConverter {
     #[new]
-    fn new(from_rate: u32, to_rate: u32) -> PyResult<Self> {
-        Resampler::new(from_rate, to_rate).map(Self).map_err(call::exception)
+    fn new(py: Python<'_>, from_rate: u32, to_rate: u32) -> PyResult<Self> {
+        call::short(py, || Resampler::new(from_rate, to_rate)).map(Self)
     }
 
     /// (channels, samples) at the one rate to the other.
@@ -101,11 +102,9 @@ impl RateConverter {
         let (channels, frames) = samples.as_array().dim();
         let samples = row_major("samples", &samples)?;
         let work = |cancel: &Cancel| self.0.process_channels(samples, channels, cancel);
-        let out = if samples.len() < SHORT {
-            call::short(py, || work(&Cancel::default()))?
-        } else {
-            call::long(py, work)?
-        };
+        let size = (samples.len() as u64).max((channels as u64).saturating_mul(self.0.len(frames)));
+        let out =
+            if size < SHORT { call::short(py, || work(&Cancel::default()))? } else { call::long(py, work)? };
         out.into_pyarray(py).reshape([channels, self.0.len(frames) as usize])
     }
 }

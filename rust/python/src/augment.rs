@@ -186,10 +186,10 @@ fn write<'py, D: Dimension>(
     out: Bound<'py, PyArray<f32, D>>,
     work: impl FnOnce(&mut [f32]) -> Result<()> + Send,
 ) -> PyResult<Bound<'py, PyArray<f32, D>>> {
-    let mut writable = out.try_readwrite()?;
-    let values = row_major_mut("out", &mut writable)?;
+    let mut target = writable("out", &out)?;
+    let values = row_major_mut("out", &mut target)?;
     call::short(py, || work(values))?;
-    drop(writable);
+    drop(target);
     Ok(out)
 }
 
@@ -200,10 +200,10 @@ fn write_stoppable<'py>(
     samples: usize,
     work: impl FnOnce(&mut [f32], &Cancel) -> Result<()> + Send,
 ) -> PyResult<Samples<'py>> {
-    let mut writable = out.try_readwrite()?;
-    let values = row_major_mut("out", &mut writable)?;
+    let mut target = writable("out", &out)?;
+    let values = row_major_mut("out", &mut target)?;
     stoppable(py, samples, |cancel| work(values, cancel))?;
-    drop(writable);
+    drop(target);
     Ok(out)
 }
 

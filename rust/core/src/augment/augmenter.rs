@@ -210,7 +210,14 @@ impl Augmenter {
         };
         let mut augmented =
             Augmented { masks: vec![Masks::default(); keys.len()], classes: vec![0; keys.len()] };
-        for (i, class, masks) in par::map(rows, threads, cancel, || self.scratch(), work)? {
+        let done = par::map(rows, threads, cancel, || self.scratch(), work);
+        if matches!(done, Err(Error::Array { .. })) {
+            // The order of the work depends on what was drawn; the row that is named does not.
+            for (i, clip) in batch.chunks_exact(samples.max(1)).enumerate() {
+                check_samples(clip).map_err(|error| of_clip(error, i))?;
+            }
+        }
+        for (i, class, masks) in done? {
             (augmented.classes[i], augmented.masks[i]) = (class, masks);
         }
         Ok(augmented)
@@ -442,15 +449,20 @@ mod tests {
     #[test]
     fn a_bad_sample_is_named_with_its_clip() {
         let augmenter = Augmenter::new(Class::ALL.to_vec(), RANGES, 16_000).unwrap();
-        let mut batch = vec![0.0; 30];
+        let (mut batch, mut out) = ([0.0; 30], [0.0; 30]);
         batch[25] = f32::NAN;
-        let refused = |keys: &[Key], out: &mut [f32]| {
-            augmenter.apply_batch(&batch, 10, keys, out, None, &Cancel::default()).unwrap_err().to_string()
+        let refused = |batch: &[f32], seed, clips, out: &mut [f32]| {
+            let result =
+                augmenter.apply_batch(batch, 10, &keys(seed, 0..clips), out, None, &Cancel::default());
+            result.unwrap_err().to_string()
         };
-        let mut out = [0.0; 30];
-        assert!(refused(&keys(0, 0..3), &mut out).starts_with("samples of clip 2: NaN at position 5"));
-        assert!(refused(&keys(0, 0..2), &mut out).starts_with("batch: 2 keys"));
-        assert!(refused(&keys(0, 0..3), &mut out[1..]).starts_with("out: 29 samples; expected 30"));
+        assert!(refused(&batch, 0, 3, &mut out).starts_with("samples of clip 2: NaN at position 5"));
+        assert!(refused(&batch, 0, 2, &mut out).starts_with("batch: 2 keys"));
+        assert!(refused(&batch, 0, 3, &mut out[1..]).starts_with("out: 29 samples; expected 30"));
+        batch[3] = f32::INFINITY;
+        for seed in 0..20 {
+            assert!(refused(&batch, seed, 3, &mut out).starts_with("samples of clip 0: inf at position 3"));
+        }
     }
 
     #[test]

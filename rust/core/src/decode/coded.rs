@@ -5,7 +5,9 @@
 
 use super::pcm::check_finite;
 use super::source::Source;
-use super::{ChannelChoice, Clip, Format, Info, MAX_SAMPLES, check_choice, ogg, pcm::check_header};
+use super::{
+    ChannelChoice, Clip, Format, Info, MAX_EXPANSION, MAX_SAMPLES, check_choice, ogg, pcm::check_header,
+};
 use crate::par::Cancel;
 use crate::{Error, Result};
 use std::fs::File;
@@ -25,9 +27,6 @@ pub(super) enum Coded {
     OggVorbis,
     Mp3,
 }
-
-/// Bytes of float32 reserved ahead for each byte of a file, whatever its header says.
-const MAX_EXPANSION: u64 = 16;
 
 /// What the header says.
 pub(super) fn info(source: Source<'_>, kind: Coded, offset: u64) -> Result<Info> {

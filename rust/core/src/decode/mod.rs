@@ -36,6 +36,9 @@ pub const MAX_CHANNELS: usize = 1024;
 /// Most samples that one read returns: 16 GiB of float32.
 pub const MAX_SAMPLES: u64 = 1 << 32;
 
+/// Bytes of float32 reserved ahead for each byte of a file, whatever its header says.
+const MAX_EXPANSION: u64 = 16;
+
 /// Which channel of a recording becomes the mono clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelChoice {

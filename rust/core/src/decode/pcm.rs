@@ -3,7 +3,7 @@
 use super::source::Source;
 use super::{ChannelChoice, Format, Info, MAX_CHANNELS, MAX_SAMPLES};
 use crate::par::Cancel;
-use crate::simd::{Level, Planes};
+use crate::simd::{INT16, Level, Planes};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -140,13 +140,12 @@ struct Frames<'a> {
 
 impl Frames<'_> {
     fn convert(self, layout: &Layout, level: Level, out: &mut Planes) {
-        const I16: f32 = 1.0 / 32768.0;
         const I32: f32 = 1.0 / 2_147_483_648.0;
         match (layout.encoding, layout.big_endian) {
             (Encoding::U8, _) => self.spread(out, |[b]| (f32::from(b) - 128.0) / 128.0),
             (Encoding::I8, _) => self.spread(out, |b| f32::from(i8::from_le_bytes(b)) / 128.0),
             (Encoding::I16, false) => self.spread_int16(out, level),
-            (Encoding::I16, true) => self.spread(out, |b| f32::from(i16::from_be_bytes(b)) * I16),
+            (Encoding::I16, true) => self.spread(out, |b| f32::from(i16::from_be_bytes(b)) * INT16),
             // Three bytes at the top of a 32-bit integer: exact in float32.
             (Encoding::I24, false) => {
                 self.spread(out, |[a, b, c]| i32::from_le_bytes([0, a, b, c]) as f32 * I32);
@@ -174,7 +173,7 @@ impl Frames<'_> {
                 out.push_int16(level, samples, self.channels, Some(channel));
             }
             Some(ChannelChoice::Mean) => {
-                self.spread(out, |b| f32::from(i16::from_le_bytes(b)) * (1.0 / 32768.0));
+                self.spread(out, |b| f32::from(i16::from_le_bytes(b)) * INT16);
             }
         }
     }

@@ -19,6 +19,9 @@ pub(super) enum Kind {
 /// Bytes that tell every kind apart.
 const PROBE_BYTES: usize = 64;
 
+/// More ID3 tags than this before the sound are none of a sound file.
+const MAX_TAGS: usize = 64;
+
 /// Beginnings of files that are not read, and what they are.
 const REFUSED: [(&[u8], &str); 19] = [
     (b"riff\x2e\x91\xcf\x11", "Sony Wave64 (W64)"),
@@ -44,9 +47,8 @@ const REFUSED: [(&[u8], &str); 19] = [
 
 /// Tell the kind of a file that the source stands at the beginning of.
 pub(super) fn kind(source: &mut Source<'_>) -> Result<Kind> {
-    let offset = behind_tags(source)?;
-    source.go_to(offset)?;
-    let path = source.path;
+    skip_tags(source)?;
+    let (path, offset) = (source.path, source.position);
     let bytes = source.peek(PROBE_BYTES)?;
     let head = &bytes[..bytes.len().min(PROBE_BYTES)];
     if offset > 0 {
@@ -83,25 +85,25 @@ fn unsupported(path: &Path, what: &str) -> Error {
     Error::Unsupported { path: path.to_owned(), what: what.to_owned() }
 }
 
-/// Where the file begins behind its ID3v2 tags.
-fn behind_tags(source: &mut Source<'_>) -> Result<u64> {
-    let mut offset = 0;
-    loop {
-        source.go_to(offset)?;
+/// Go behind the ID3v2 tags at the beginning of the file.
+fn skip_tags(source: &mut Source<'_>) -> Result<()> {
+    for _ in 0..=MAX_TAGS {
         let &[b'I', b'D', b'3', major, minor, flags, a, b, c, d, ..] = source.peek(10)? else {
-            return Ok(offset);
+            return Ok(());
         };
         let size = [a, b, c, d];
         if major == 0xff || minor == 0xff || size.iter().any(|&byte| byte > 0x7f) {
-            return Ok(offset);
+            return Ok(());
         }
         let size = size.iter().fold(0, |sum, &byte| sum << 7 | u64::from(byte));
         let footer = if flags & 0x10 == 0 { 0 } else { 10 };
-        offset += 10 + size + footer;
-        if offset >= source.len {
+        let size = 10 + size + footer;
+        if size >= source.left() {
             return Err(Error::decode(source.path, "truncated: the file ends inside its ID3 tag"));
         }
+        source.skip(size)?;
     }
+    Err(Error::decode(source.path, format!("no sound behind the first {MAX_TAGS} ID3 tags")))
 }
 
 /// What the first packet of an Ogg file belongs to.

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Bytes that are read at once: large enough to make system calls cheap, small enough to stay in the L2 cache.
+/// Bytes that are read at once, until [`Source::window`] makes the buffer grow: large enough to make system calls
+/// cheap, small enough to stay in the L2 cache.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Memory that one thread reuses from file to file.
@@ -41,12 +42,13 @@ impl<'a> Source<'a> {
         self.len.saturating_sub(self.position)
     }
 
-    /// The next bytes without taking them: at least `wanted` (at most a chunk) unless the file ends before.
+    /// The next bytes without taking them: at least `wanted` (at most the buffer holds) unless the file ends before.
     pub(super) fn peek(&mut self, wanted: usize) -> Result<&[u8]> {
-        if self.end - self.start < wanted {
+        let held = self.end - self.start;
+        // Where the rest of the file is held, there is nothing to read and nothing to move.
+        if held < wanted && (held as u64) < self.left() {
             self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
+            (self.start, self.end) = (0, held);
             while self.end < wanted.min(self.buffer.len()) {
                 match self.file.read(&mut self.buffer[self.end..]) {
                     Ok(0) => break,
@@ -81,7 +83,7 @@ impl<'a> Source<'a> {
     /// The next whole frames of `frame` bytes each, at most `limit` bytes; empty at the end of the file.
     pub(super) fn frames(&mut self, frame: usize, limit: u64) -> Result<&[u8]> {
         let held = self.peek(frame)?.len() as u64;
-        // Both are at most a chunk, so they fit; whole frames only.
+        // What is held is in memory, so its length fits; whole frames only.
         let whole = held.min(limit) as usize / frame * frame;
         let start = self.start;
         self.advance(whole);
@@ -137,5 +139,24 @@ fn open_regular(path: &Path) -> Result<(File, u64)> {
     match metadata.len() {
         0 => Err(Error::decode(path, "the file is empty (0 bytes)")),
         len => Ok((file, len)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_a_file_is_neither_read_nor_moved_again() {
+        let path = std::env::temp_dir().join(format!("offkey-source-{}", std::process::id()));
+        std::fs::write(&path, [7; 100]).unwrap();
+        let mut scratch = Scratch::default();
+        let mut source = Source::open(&path, &mut scratch).unwrap();
+        source.take::<10>("it").unwrap();
+        assert_eq!(source.peek(1000).unwrap(), [7; 90]);
+        assert_eq!((source.start, source.end), (10, 100));
+        source.skip(90).unwrap();
+        assert_eq!(source.peek(1).unwrap(), []);
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! From sound files to log-Mel spectrograms in one step: no clip outlives its turn.
+//! From sound files to log-Mel spectrograms in one step: no clip outlives its turn but the first of a [`FileBatch`].
 
 use super::batch::StatisticsScratch;
 use super::{LogMel, Samples, Scratch};

@@ -1,6 +1,7 @@
 //! A clip's samples as frames want them: float32, with what stands before the first and behind the last one.
 
 use super::{MAX_SAMPLE, PadMode};
+use crate::simd::INT16;
 use crate::{Error, Result};
 
 /// The samples of one clip and channel.
@@ -36,7 +37,7 @@ impl Samples<'_> {
             Self::I16(samples) => {
                 let from = &samples[start..start + to.len()];
                 for (to, &sample) in to.iter_mut().zip(from) {
-                    *to = f32::from(sample) * (1.0 / 32768.0);
+                    *to = f32::from(sample) * INT16;
                 }
             }
         }
@@ -46,7 +47,7 @@ impl Samples<'_> {
     fn at(&self, index: usize) -> f32 {
         match self {
             Self::F32(samples) => samples[index],
-            Self::I16(samples) => f32::from(samples[index]) * (1.0 / 32768.0),
+            Self::I16(samples) => f32::from(samples[index]) * INT16,
         }
     }
 

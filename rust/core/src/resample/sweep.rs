@@ -77,9 +77,7 @@ impl Sweep<'_> {
 
 impl Space {
     fn reserve(&mut self, level: Level, rows: usize, count: usize, vectors: usize, filter: &Filter) {
-        if self.rows.len() * WIDEST < rows * level.lanes() {
-            self.rows = Block::zeros(level, rows);
-        }
+        Block::make_room(level, rows, &mut self.rows);
         let results = count.next_multiple_of(WIDEST) * vectors * level.lanes();
         if self.results.len() < results {
             self.results.resize(results, 0.0);

@@ -15,7 +15,7 @@ mod x86;
 
 use crate::{Error, Result};
 pub(crate) use lanes::{Lanes, lanes_of, numbers, numbers_mut};
-pub(crate) use planes::Planes;
+pub(crate) use planes::{INT16, Planes};
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
 use std::sync::OnceLock;
@@ -103,7 +103,17 @@ pub(crate) struct Block([f32; 16]);
 impl Block {
     /// Memory for `count` vectors of the given level, all zero.
     pub(crate) fn zeros(level: Level, count: usize) -> Vec<Self> {
-        vec![Self([0.0; 16]); (count * level.lanes()).div_ceil(16)]
+        let mut memory = Vec::new();
+        Self::make_room(level, count, &mut memory);
+        memory
+    }
+
+    /// Let memory grow, by zeros, until it has room for `count` vectors of the given level.
+    pub(crate) fn make_room(level: Level, count: usize, memory: &mut Vec<Self>) {
+        let blocks = (count * level.lanes()).div_ceil(16);
+        if memory.len() < blocks {
+            memory.resize(blocks, Self([0.0; 16]));
+        }
     }
 }
 
@@ -117,8 +127,7 @@ pub(crate) fn vectors<V: Vector>(blocks: &mut [Block]) -> &mut [V] {
     unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), count) }
 }
 
-/// Ask for the cache lines of some numbers that will be read soon; changes nothing but
-/// the time.
+/// Ask for the cache lines of some numbers that will be read soon; changes nothing but the time.
 #[inline(always)]
 pub(crate) fn prefetch<T>(from: &[T]) {
     #[cfg(target_arch = "x86_64")]

@@ -58,7 +58,8 @@ impl Planes {
         unsafe { std::slice::from_raw_parts(begin, self.frames - from) }
     }
 
-    /// Write `count` more frames, the values of each plane in turn; there must be as many, and room for them.
+    /// Write `count` more frames, the values of each plane in turn; there must be at least as many, and room for
+    /// `count`.
     #[inline(always)]
     pub(crate) fn push<I: Iterator<Item = f32>>(&mut self, count: usize, values: impl Fn(usize) -> I) {
         for plane in 0..self.planes {
@@ -87,13 +88,17 @@ impl Planes {
 
     /// All planes, one after the other.
     pub(crate) fn into_samples(mut self) -> Vec<f32> {
-        if self.room > self.frames && self.planes > 1 {
-            return (0..self.planes).flat_map(|plane| self.plane(plane, 0)).copied().collect();
+        let Self { planes, room, frames, .. } = self;
+        let places = self.memory.spare_capacity_mut();
+        // In place, because there may be no memory for as many once more; each moves down, onto room or a plane that
+        // has moved already.
+        for plane in 1..planes {
+            places.copy_within(plane * room..plane * room + frames, plane * frames);
         }
-        let len = self.planes * self.frames;
-        assert!(len <= self.memory.capacity());
-        // SAFETY: with one plane, or without room at their ends, the written parts of the planes are the first `len`
-        // places.
+        let len = planes * frames;
+        assert!(frames <= room && len <= self.memory.capacity());
+        // SAFETY: the first `frames` places of each plane are written, and stand one after the other now: they are
+        // the first `len` places.
         unsafe { self.memory.set_len(len) };
         self.memory
     }
@@ -146,7 +151,8 @@ fn scaled(sample: [u8; 2]) -> f32 {
     f32::from(i16::from_le_bytes(sample)) * INT16
 }
 
-const INT16: f32 = 1.0 / 32768.0;
+/// What full scale of 16 bits is scaled by, as soundfile does.
+pub(crate) const INT16: f32 = 1.0 / 32768.0;
 
 /// A number of channels that the compiler knows, so that it makes shuffles of it.
 #[inline(always)]
@@ -211,7 +217,7 @@ mod tests {
         let mut planes = Planes::new(3);
         let mut expected = vec![Vec::new(); 3];
         for (step, count) in [0, 1, 5, 17, 100].into_iter().enumerate() {
-            planes.reserve(planes.frames() + count + step % 2).unwrap();
+            planes.reserve(planes.frames() + count + (step + 1) % 2).unwrap();
             let value = |plane: usize, i: usize| (1000 * step + 300 * plane + i) as f32;
             planes.push(count, |plane| (0..count).map(move |i| value(plane, i)));
             for (plane, expected) in expected.iter_mut().enumerate() {
@@ -219,7 +225,11 @@ mod tests {
                 assert_eq!(planes.plane(plane, 0), expected);
             }
         }
-        assert_eq!(planes.into_samples(), expected.concat());
+        assert!(planes.room() > planes.frames());
+        let place = planes.plane(0, 0).as_ptr();
+        let samples = planes.into_samples();
+        assert_eq!(samples, expected.concat());
+        assert_eq!(samples.as_ptr(), place, "joined in place");
     }
 
     #[test]

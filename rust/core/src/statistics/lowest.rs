@@ -16,10 +16,7 @@ fn kept(below: usize) -> usize {
 
 /// Memory for [`two`].
 pub(super) fn make_room(below: usize, level: Level, memory: &mut Vec<Block>) {
-    let room = Block::zeros(level, 2 * kept(below));
-    if memory.len() < room.len() {
-        *memory = room;
-    }
+    Block::make_room(level, 2 * kept(below), memory);
 }
 
 /// The values of the ranks `below` and `below + 1` in each of up to `V::LANES` rows of `frames` numbers; infinity

@@ -16,7 +16,7 @@ mod tests;
 
 use super::pcm::check_header;
 use super::source::Source;
-use super::{ChannelChoice, Format, Info, MAX_SAMPLES};
+use super::{ChannelChoice, Format, Info, MAX_EXPANSION, MAX_SAMPLES};
 use crate::par::Cancel;
 use crate::simd::{Level, Planes};
 use crate::{Error, Result};
@@ -40,11 +40,10 @@ const MAX_BLOCKS: usize = 4096;
 /// More bytes than a frame needs: 65536 samples of 33 bits in 8 channels, coded as they are.
 const MAX_FRAME_BYTES: usize = 65_536 * 33 + 4096;
 
+const TOO_LONG: Fault = Fault::Damaged("a frame takes more bytes than its samples as they are");
+
 /// Bytes that are taken for a frame's size where nothing tells it.
 const USUAL_FRAME_BYTES: usize = 16 * 1024;
-
-/// Bytes of float32 reserved ahead for each byte of a file, whatever its header says.
-const MAX_EXPANSION: u64 = 16;
 
 /// A file that stands at its first frame.
 pub(super) struct Stream<'a> {
@@ -188,14 +187,21 @@ impl<'a> Stream<'a> {
         loop {
             let left = self.source.left();
             let bytes = self.source.window(self.frame_bytes)?;
+            // However many the buffer happens to hold.
+            let bytes = &bytes[..bytes.len().min(MAX_FRAME_BYTES)];
             let held = bytes.len();
-            match channels.decode(bytes, header) {
+            let fault = match channels.decode(bytes, header) {
                 Ok(size) => return Ok(size),
-                Err(Fault::End) if (held as u64) < left && held < MAX_FRAME_BYTES => {
+                Err(Fault::End) if held as u64 >= left => Fault::End,
+                Err(Fault::End) if held == MAX_FRAME_BYTES => TOO_LONG,
+                // With fewer than were asked for the file has become shorter, and there will never be more.
+                Err(Fault::End) if held >= self.frame_bytes => {
                     self.frame_bytes = (2 * held).min(MAX_FRAME_BYTES);
+                    continue;
                 }
-                Err(fault) => return Err(self.error(fault, done as u64)),
-            }
+                Err(fault) => fault,
+            };
+            return Err(self.error(fault, done as u64));
         }
     }
 
@@ -213,9 +219,9 @@ impl<'a> Stream<'a> {
             return Ok(());
         }
         // Twice as many as before, so that growing costs little on the whole.
-        let ample = frames.max(2 * out.room() as u64).min(self.total.unwrap_or(u64::MAX));
-        let fits = frames.saturating_mul(out.count() as u64) <= MAX_SAMPLES;
-        if fits && out.reserve(ample as usize).is_ok() {
+        let most = MAX_SAMPLES / out.count() as u64;
+        let ample = frames.max(2 * out.room() as u64).min(self.total.unwrap_or(u64::MAX)).min(most);
+        if frames <= most && out.reserve(ample as usize).is_ok() {
             return Ok(());
         }
         let reason = format!("more than {MAX_SAMPLES} samples, or than memory; cut the file");

@@ -221,20 +221,25 @@ fn frame(dice: &mut Dice, channels: &[&[i64]], bits: u32, variable: bool, number
     out.bytes
 }
 
-/// What a file of these bytes is read as.
-fn read(bytes: &[u8], choice: Option<ChannelChoice>) -> Result<Vec<f32>> {
+/// A file of these bytes for as long as the work takes.
+fn with_file<T>(bytes: &[u8], work: impl FnOnce(&Path) -> T) -> T {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("offkey-flac-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let path = std::env::temp_dir().join(name);
     std::fs::write(&path, bytes).unwrap();
-    let result = match choice {
-        Some(choice) => read_mono(&path, choice, None).map(|clip| clip.samples),
-        None => crate::decode::read(&path, None, &mut Scratch::default(), &Cancel::default())
-            .map(|clip| clip.samples),
-    };
+    let result = work(&path);
     std::fs::remove_file(&path).unwrap();
     result
+}
+
+/// What a file of these bytes is read as.
+fn read(bytes: &[u8], choice: Option<ChannelChoice>) -> Result<Vec<f32>> {
+    with_file(bytes, |path| match choice {
+        Some(choice) => read_mono(path, choice, None).map(|clip| clip.samples),
+        None => crate::decode::read(path, None, &mut Scratch::default(), &Cancel::default())
+            .map(|clip| clip.samples),
+    })
 }
 
 impl Example {
@@ -308,4 +313,54 @@ fn all_levels_give_the_same_bits() {
             (0..example.channels.len()).flat_map(|c| example.channel(c)[..header.block].to_vec()).collect();
         decoded.for_each(|samples| assert_eq!(samples, expected));
     }
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_is_truncated() {
+    for seed in 0..20 {
+        let Example { bytes, .. } = example(seed);
+        let (metadata, frames) = bytes.split_at(8 + 34);
+        let frames = &frames[7..];
+        // More padding than the buffer holds, so that nothing of the frames is read yet.
+        let padding = [&[0x81, 1, 0, 0], [0; 1 << 16].as_slice()].concat();
+        let held = Header::read(frames).unwrap().bytes + 1;
+        let error = with_file(&[metadata, &padding, frames].concat(), |path| {
+            let mut scratch = Scratch::default();
+            let mut source = Source::open(path, &mut scratch).unwrap();
+            source.peek(1).unwrap();
+            let stream = Stream::open(source, 0).unwrap();
+            let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len((metadata.len() + padding.len() + held) as u64).unwrap();
+            stream.read(None, &Cancel::default()).unwrap_err().to_string()
+        });
+        assert!(error.contains("truncated: the file ends inside a frame, after 0 samples"), "{error}");
+    }
+}
+
+#[test]
+fn a_frame_of_more_bytes_than_its_samples_is_damaged() {
+    let mut stream = example(0).bytes[..8 + 34].to_vec();
+    stream[4] = 0x80; // no other metadata
+    let channels = usize::from(stream[20] >> 1 & 7) + 1;
+    let mut frame = Writer { bytes: vec![0xff, 0xf8], free: 0 };
+    for (value, count) in [(7, 4), (0, 4), (channels as i64 - 1, 4), (0, 4), (0, 8), (0, 16)] {
+        frame.put(value, count);
+    }
+    frame.put(i64::from(crc8(&frame.bytes)), 8);
+    // A fixed predictor of no order, whose only residual has zeros without end.
+    for (value, count) in [(8 << 1, 8), (0, 2), (0, 4), (0, 4)] {
+        frame.put(value, count);
+    }
+    for size in [MAX_FRAME_BYTES + 1000, 3 * MAX_FRAME_BYTES] {
+        let error = read(&[&stream, &frame.bytes, vec![0; size].as_slice()].concat(), None).unwrap_err();
+        assert!(error.to_string().contains("more bytes than its samples"), "{error}");
+    }
+}
+
+#[test]
+fn it_may_stand_behind_some_tags_but_not_any_number() {
+    let example = example(0);
+    let tagged = |count| read(&[b"ID3\x04\0\0\0\0\0\0".repeat(count), example.bytes.clone()].concat(), None);
+    assert_eq!(tagged(64).unwrap(), example.all());
+    assert!(tagged(65).unwrap_err().to_string().contains("no sound behind the first 64 ID3 tags"));
 }
