@@ -279,3 +279,15 @@ def test_jobs_that_would_write_one_file_are_refused(dcase, tmp_path):
     for how in (Execution(jobs=0), Execution(jobs=2, trainings=tmp_path / "t")):
         with pytest.raises(ParameterError, match=f"jobs = {how.jobs}"):
             benchmark.dcase2020(dcase, out=tmp_path / "out", recipes=[SPECTRAL], how=how)
+
+
+def test_tables_of_made_up_machines_say_so(tmp_path):
+    from offkey.datasets import synthetic
+
+    synthetic.write(
+        tmp_path / "data", machines=("fan",), ids=("00",), clips_train=12, clips_test_normal=2,
+        clips_test_anomaly=2, seconds=1.0,
+    )  # fmt: skip
+    made = benchmark.dcase2020(tmp_path / "data", out=tmp_path / "out", recipes=[SPECTRAL], seeds=1)
+    assert "holds machines that `offkey synth` has made up" in made.to_text()
+    assert "made up" in (tmp_path / "out" / "tables.md").read_text()

@@ -22,7 +22,7 @@ from offkey.datasets.synthetic.scene import MACHINES, grid, mix
 from offkey.errors import DatasetError, ParameterError
 from offkey.files import write_text
 
-__all__ = ["MANIFEST", "PARAMETERS", "Written", "load", "write"]
+__all__ = ["MANIFEST", "PARAMETERS", "Written", "load", "made", "write"]
 
 PARAMETERS = "synthetic.json"
 """The file that says how a synthetic dataset was made."""
@@ -138,6 +138,12 @@ def write(
         kept=kept,
         manifest=base / MANIFEST,
     )
+
+
+def made(root: PathLike) -> bool:
+    """Return whether `write` has made a folder, or the one that it is a part of."""
+    base = Path(root).resolve()
+    return any((folder / PARAMETERS).is_file() for folder in (base, base.parent))
 
 
 def load(root: PathLike, *, machine: str, snr_db: float | None = None, split: Split = "hitachi") -> Dataset:
