@@ -166,7 +166,9 @@ def _product(
 
 def _missing(base: Path, held: Container[Setting], wanted: Sequence[Setting]) -> tuple[str, ...]:
     """Return what the tables lack of the paper's: types, ratios, or the data themselves."""
-    made_up = f"{base} holds machines that `offkey synth` has made up: no figures to compare with published ones"
+    made_up = (
+        f"{base} holds machines that `offkey synth` has made up: no figures to compare with published ones"
+    )
     return (
         *[made_up] * datasets.synthetic.made(base),
         *(f"{setting} is not in {base}" for setting in wanted if setting not in held),
