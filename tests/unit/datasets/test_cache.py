@@ -1,5 +1,6 @@
-import multiprocessing
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -82,17 +83,22 @@ def test_an_error_that_may_pass_is_raised_and_not_remembered(recordings, tmp_pat
     assert 2 not in made(recordings, tmp_path / "cache").errors
 
 
+MAKES_ONE = """
+import json, sys
+from pathlib import Path
+from offkey.datasets.cache import decoded
+*paths, folder = map(Path, sys.argv[1:])
+seen = []
+decoded(paths, folder=folder, sample_rate=16_000, on_progress=lambda done, total: seen.append(done))
+print(len(seen))
+"""
+
+
 def test_processes_that_need_one_cache_at_once_make_it_once(recordings, tmp_path):
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        counts = pool.map(made_in_a_process, [(recordings, tmp_path / "cache")] * 3)
-    assert sorted(counts) == [0, 0, 1]  # one has decoded, two have waited
+    command = [sys.executable, "-c", MAKES_ONE, *map(str, recordings), str(tmp_path / "cache")]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert sorted(process.communicate(timeout=60)[0].strip() for process in started) == ["0", "0", "1"]
     assert len(list((tmp_path / "cache").iterdir())) == 1
-
-
-def made_in_a_process(arguments):
-    seen = []
-    made(*arguments, on_progress=lambda done, total: seen.append(done))
-    return len(seen)
 
 
 def test_is_decoded_once(recordings, tmp_path, monkeypatch):
