@@ -271,9 +271,8 @@ def _statistics_of_samples(
 ) -> tuple[ClipStatistics, dict[int, str]]:
     """Return each clip's statistics, and which have none, and why."""
     errors = dict(clips.errors)
-    silence = np.zeros(
-        logmel.n_fft, dtype=np.float32
-    )  # in the place of those, which are left out by the caller
+    # Stands in for those, which the caller leaves out.
+    silence = np.zeros(logmel.n_fft, dtype=np.float32)
 
     def one(i: int) -> ClipStatistics:
         try:
