@@ -1,11 +1,12 @@
 """What each open question of the paper is worth: one change of recipe `small` at a time, over seeds.
 
     python benches/python/ablation.py --out FOLDER [--synthetic TREE] [--real ../shared/real --uav TREE] [--seeds 3]
-        [--variants small,conv4,...]
+        [--machines fan] [--variants small,conv4,...]
 
-TREE of --synthetic is what ``offkey synth`` makes; its fans are learned. TREE of --uav is what ``build_uav.py`` of the
-real recordings has built. Recipes that differ in scoring alone share a training. Labels are read after the fits and
-choose nothing. What is in FOLDER already is not computed again; FOLDER/ablation.md has the table as far as it goes.
+TREE of --synthetic is what ``offkey synth`` makes; --machines says which types are learned. TREE of --uav is what
+``build_uav.py`` of the real recordings has built. Recipes that differ in scoring alone share a training. Labels are
+read after the fits and choose nothing. What is in FOLDER already is not computed again; FOLDER/ablation.md has the
+table as far as it goes.
 """
 
 from __future__ import annotations
@@ -96,9 +97,9 @@ def table(title: str, records: dict[str, list[Record]]) -> str:
 def data_sets(arguments: argparse.Namespace) -> dict[str, tuple[Setting, Dataset, Path]]:
     """Return what is there: title -> what is trained on."""
     found = {}
-    if arguments.synthetic:
-        data = dcase2020(arguments.synthetic, machine="fan")
-        found["Synthetic fans"] = (Setting("fan"), data, arguments.synthetic)
+    for machine in arguments.machines.split(",") if arguments.synthetic else ():
+        data = dcase2020(arguments.synthetic, machine=machine)
+        found[f"Synthetic machines, {machine}"] = (Setting(machine), data, arguments.synthetic)
     for tree in arguments.uav:
         title = f"Real recordings of a drone, {tree.name}"
         found[title] = (Setting(tree.name), load_real(tree, arguments.real), tree)
@@ -111,6 +112,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--synthetic", type=Path)
+    parser.add_argument("--machines", default="fan", help="synthetic types: fan,pump,slider,valve")
     parser.add_argument("--real", type=Path, default=Path("../shared/real"))
     parser.add_argument("--uav", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, required=True)

@@ -22,6 +22,7 @@ import numpy as np
 import offkey
 from offkey.datasets import Dataset, folder
 from offkey.files import write_text
+from offkey.training.events import Resumed
 
 MACHINE = "uav"
 
@@ -38,9 +39,17 @@ def load(tree: Path, real: Path) -> Dataset:
 def run(tree: Path, real: Path, recipe: offkey.Recipe, seed: int, checkpoint: Path) -> dict[str, object]:
     """Fit, score, evaluate: a row for each score and ID."""
     data = load(tree, real)
+    before = 0.0
+
+    def observe(event: object) -> None:
+        nonlocal before
+        if isinstance(event, Resumed):
+            before = event.spent_s
+        progress(event)
+
     started = time.perf_counter()
     detector = offkey.Detector(recipe).fit(
-        data, seed=seed, checkpoint=checkpoint if recipe.network else None, on_event=progress
+        data, seed=seed, checkpoint=checkpoint if recipe.network else None, on_event=observe
     )
     fitted = time.perf_counter()
     scores = detector.score(data.test)
@@ -53,7 +62,7 @@ def run(tree: Path, real: Path, recipe: offkey.Recipe, seed: int, checkpoint: Pa
     return {
         "rows": rows,
         "false_alarms": float(np.mean([row.false_alarm_rate for row in anomaly_rows])),
-        "fit_s": fitted - started,
+        "fit_s": before + fitted - started,
         "score_s": scored - fitted,
         "notes": list(detector.notes),
         "combined": detector.describe()["combined"],
@@ -89,7 +98,10 @@ def table(results: list[dict[str, object]]) -> str:
 
 def cell(figures: np.ndarray) -> str:
     """``(seeds, 2)`` as "AUC ± deviation, pAUC ± deviation"."""
-    (auc, pauc), (auc_deviation, pauc_deviation) = figures.mean(axis=0), figures.std(axis=0)
+    auc, pauc = figures.mean(axis=0)
+    if len(figures) < 2:
+        return f"{auc:.3f}, {pauc:.3f}"
+    auc_deviation, pauc_deviation = figures.std(axis=0, ddof=1)
     return f"{auc:.3f} ± {auc_deviation:.3f}, {pauc:.3f} ± {pauc_deviation:.3f}"
 
 

@@ -22,6 +22,7 @@ from offkey.errors import DatasetError
 from offkey.files import write_text
 from offkey.recipe import Recipe
 from offkey.scoring.table import ScoreTable
+from offkey.training.events import Resumed, TrainingStarted
 
 __all__ = ["Execution", "Record", "Run", "RunEnded", "RunStarted", "Setting", "execute"]
 
@@ -56,12 +57,16 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     other_clips: int
     test_clips: int
     fit_s: float
+    """With the epochs that an interrupted or shared training had done before, each once."""
     score_s: float
     peak_memory_bytes: int | None
     """Of the process while it fitted and scored."""
     device: str
+    """What has computed: "cpu" or "cuda"."""
     version: str
     notes: tuple[str, ...]
+    precision: str | None = None
+    """Of the network's training: "float32" or "bfloat16"; None without a network."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +192,10 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
     checkpoint = _checkpoint(run, folder, how)
     if done is not None:
         return (done if done.labels == run.labels() else _with_new_figures(run, folder, done)), True
+    training = _TrainingSeen(how.on_event)
     with PeakMemory() as memory:
         started = time.perf_counter()
-        detector = _fitted(run, folder, checkpoint, how)
+        detector = _fitted(run, folder, checkpoint, how, training)
         fitted = time.perf_counter()
         scores = detector.score(
             _without_labels(run.data.test),
@@ -211,10 +217,11 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
         train_clips=len(run.data.train),
         other_clips=len(run.data.others) if run.recipe.network else 0,
         test_clips=len(run.data.test),
-        fit_s=fitted - started,
+        fit_s=fitted - started + training.spent_s,
         score_s=scored - fitted,
         peak_memory_bytes=memory.bytes,
-        device=how.device,
+        device=training.device,
+        precision=training.precision,
         version=offkey.__version__,
         notes=detector.notes,
     )
@@ -232,7 +239,32 @@ def _checkpoint(run: Run, folder: Path, how: Execution) -> Path | None:
     )
 
 
-def _fitted(run: Run, folder: Path, checkpoint: Path | None, how: Execution) -> Detector:
+class _TrainingSeen:
+    """Hands on the events of a fit, and keeps what the record tells of its training."""
+
+    def __init__(self, tell: Callable[[Any], None] | None) -> None:
+        self._tell = tell
+        self.device = "cpu"
+        self.precision: str | None = None
+        self.spent_s = 0.0
+
+    def __call__(self, event: object) -> None:
+        match event:
+            case TrainingStarted():
+                self.device, self.precision = event.device, event.precision
+            case Resumed():
+                self.spent_s = event.spent_s
+        if self._tell is not None:
+            self._tell(event)
+
+
+def _fitted(
+    run: Run,
+    folder: Path,
+    checkpoint: Path | None,
+    how: Execution,
+    on_event: Callable[[Any], None],
+) -> Detector:
     detector = Detector(run.recipe).fit(
         run.data,
         seed=run.seed,
@@ -243,7 +275,7 @@ def _fitted(run: Run, folder: Path, checkpoint: Path | None, how: Execution) -> 
         cache=how.cache,
         checkpoint=checkpoint,
         on_progress=how.on_progress,
-        on_event=how.on_event,
+        on_event=on_event,
     )
     detector.save(folder / _DETECTOR)
     return detector

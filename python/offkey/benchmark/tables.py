@@ -245,6 +245,7 @@ def _cost(records: Sequence[Record]) -> Table:
                 f"{np.median([record.score_s for record in own]):.1f}",
                 f"{max(peaks) / 1e6:.0f}" if peaks else "",
                 _parameters(own),
+                _computed(own),
             )
         )
     header = (
@@ -256,5 +257,12 @@ def _cost(records: Sequence[Record]) -> Table:
         "score s",
         "peak memory MB",
         "parameters",
+        "trained on",
     )
     return Table(title="What it took: medians over seeds, the largest peak", header=header, rows=tuple(rows))
+
+
+def _computed(records: Sequence[Record]) -> str:
+    """Return on what the networks were trained, and with which numbers."""
+    ways = dict.fromkeys(f"{r.device}, {r.precision}" if r.precision else r.device for r in records)
+    return " and ".join(ways)

@@ -41,6 +41,8 @@ class TrainingDisplay:
                     self._bars.remove(self._task)
                     self._task = None
                     console.note(f"{self._name}: {event.epochs} epochs, {_shown(event.losses)}")
+            case events.TrainingStarted():
+                console.note(f"training on {event.device} in {event.precision}")
             case events.Resumed():
                 console.note(f"going on from {event.path}, after {event.epochs_done} epochs")
 

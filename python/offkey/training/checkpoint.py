@@ -28,6 +28,7 @@ class _Header(msgspec.Struct, kw_only=True):
     epochs_done: int
     history: list[dict[str, float]]
     best_loss: float | None
+    spent_s: float = 0.0  # checkpoints of before it was kept have none
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class Progress:
     """Over all stages."""
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     """The losses of each epoch."""
+    spent_s: float = 0.0
+    """How long the epochs took, in seconds."""
     best_loss: float | None = None
     """Lowest total loss of an epoch of the last stage, where the recipe keeps the weights of that epoch."""
     best: dict[str, Tensor] = dataclasses.field(default_factory=dict)
@@ -81,6 +84,7 @@ class Checkpoint:
             epochs_done=progress.epochs_done,
             history=progress.history,
             best_loss=progress.best_loss,
+            spent_s=progress.spent_s,
         )
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +125,7 @@ class Checkpoint:
             epochs_done=header.epochs_done,
             history=header.history,
             best_loss=header.best_loss,
+            spent_s=header.spent_s,
             best=_part(tensors, "best."),
         )
 

@@ -28,6 +28,11 @@ class Compute:
     compile: bool = False
     """Whether the network goes through `torch.compile`."""
 
+    @property
+    def precision(self) -> Literal["float32", "bfloat16"]:
+        """The name of the numbers that the encoder computes with."""
+        return "bfloat16" if self.autocast else "float32"
+
     @classmethod
     def of(cls, device: Device, precision: Precision = "auto", *, compile: bool = False) -> Compute:  # noqa: A002
         """Return what the names stand for here.

@@ -15,9 +15,20 @@ __all__ = [
     "Resumed",
     "StageStarted",
     "StepEnded",
+    "TrainingStarted",
     "ignore",
     "several",
 ]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingStarted:
+    """A training begins, or goes on after an interruption: what computes, and with which numbers."""
+
+    device: str
+    """"cpu" or "cuda"."""
+    precision: str
+    """"float32" or "bfloat16"."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +93,11 @@ class Resumed:
     path: Path
     epochs_done: int
     """Over both stages."""
+    spent_s: float
+    """How long those epochs took, in seconds."""
 
 
-Event = StageStarted | StepEnded | EpochEnded | Note | CheckpointSaved | Resumed
+Event = TrainingStarted | StageStarted | StepEnded | EpochEnded | Note | CheckpointSaved | Resumed
 Observer = Callable[[Event], None]
 
 

@@ -24,6 +24,7 @@ from offkey.training.events import (
     Resumed,
     StageStarted,
     StepEnded,
+    TrainingStarted,
     ignore,
 )
 from offkey.training.prefetch import Prefetcher
@@ -102,6 +103,7 @@ class Trainer:
             If a loss is not finite, the checkpoint is damaged or of another training, or the processes of a group
             have different ones.
         """
+        self._observe(TrainingStarted(device=self._compute.device.type, precision=self._compute.precision))
         progress = self._restore()
         check_agreement("checkpoints (epochs done)", progress.epochs_done)
         first = 0
@@ -121,7 +123,9 @@ class Trainer:
         progress = self._checkpoint.restore(self._model, self._optimiser)
         if progress is None:
             return Progress()
-        self._observe(Resumed(path=self._checkpoint.path, epochs_done=progress.epochs_done))
+        self._observe(
+            Resumed(path=self._checkpoint.path, epochs_done=progress.epochs_done, spent_s=progress.spent_s)
+        )
         return progress
 
     def _run_stage(self, stage: Stage, first: int, done: int, progress: Progress) -> None:
@@ -138,7 +142,7 @@ class Trainer:
                 started = time.perf_counter()
                 losses = self._run_epoch(stage, epoch, first + epoch, forward, islice(ahead, self._steps))
                 seconds = time.perf_counter() - started
-                self._finish_epoch(stage, losses, progress)
+                self._finish_epoch(stage, losses, seconds, progress)
                 self._observe(
                     EpochEnded(
                         stage=stage.number,
@@ -205,8 +209,11 @@ class Trainer:
         self._optimiser.step()
         return losses
 
-    def _finish_epoch(self, stage: Stage, losses: dict[str, float], progress: Progress) -> None:
+    def _finish_epoch(
+        self, stage: Stage, losses: dict[str, float], seconds: float, progress: Progress
+    ) -> None:
         progress.epochs_done += 1
+        progress.spent_s += seconds
         progress.history.append(losses)
         # Losses of two stages are sums of different tasks: only those of the last can be compared.
         candidate = self._training.keep == "lowest_loss" and stage is self._stages[-1]

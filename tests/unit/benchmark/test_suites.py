@@ -127,7 +127,7 @@ class Stop(BaseException):
 
 
 def test_an_interrupted_training_goes_on_to_the_same_figures(dcase, tmp_path):
-    from offkey.training.events import EpochEnded
+    from offkey.training.events import EpochEnded, Resumed
 
     epochs = []
 
@@ -144,7 +144,12 @@ def test_an_interrupted_training_goes_on_to_the_same_figures(dcase, tmp_path):
     stopped = benchmark.dcase2020(dcase, out=tmp_path / "a", how=Execution(on_event=epochs.append), **options)
     assert sum(isinstance(event, EpochEnded) for event in epochs) < 2 + 3
     whole = benchmark.dcase2020(dcase, out=tmp_path / "b", **options)
-    assert stopped.records[0].figures == whole.records[0].figures
+    first, second = stopped.records[0], whole.records[0]
+    assert first.figures == second.figures
+    assert (first.device, first.precision) == (second.device, second.precision)
+    assert first.precision in ("float32", "bfloat16")
+    (resumed,) = (event for event in epochs if isinstance(event, Resumed))
+    assert first.fit_s > resumed.spent_s > 0
     assert not list(tmp_path.rglob("*.checkpoint"))
 
 

@@ -97,7 +97,18 @@ def stop(process, when):
 
 def test_ctrl_c_in_a_training_leaves_the_checkpoint_and_no_detector(tree, slow, tmp_path):
     checkpoint = tmp_path / "c" / "fan.checkpoint"
-    arguments = ("train", tree, "--machine", "fan", "--recipe", slow, "--device", "cpu")
+    arguments = (
+        "train",
+        tree,
+        "--machine",
+        "fan",
+        "--recipe",
+        slow,
+        "--device",
+        "cpu",
+        "--precision",
+        "float32",
+    )
     process = subprocess.Popen(
         command(*arguments, "--out", tmp_path / "fan.offkey", "--checkpoint", checkpoint),
         stdout=subprocess.PIPE,
@@ -107,7 +118,11 @@ def test_ctrl_c_in_a_training_leaves_the_checkpoint_and_no_detector(tree, slow, 
     out, err = stop(process, checkpoint.exists)
     assert process.returncode == 130
     assert out == ""
-    assert err == f"the same command goes on from {checkpoint}\nerror: stopped\n"
+    assert err.splitlines() == [
+        "training on cpu in float32",
+        f"the same command goes on from {checkpoint}",
+        "error: stopped",
+    ]
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["fan.checkpoint"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "slow.json"]
 

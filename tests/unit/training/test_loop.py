@@ -12,7 +12,14 @@ from offkey.nn.model import Model
 from offkey.recipe import Network, Training
 from offkey.training.checkpoint import Checkpoint
 from offkey.training.device import Compute
-from offkey.training.events import CheckpointSaved, EpochEnded, Resumed, StageStarted, StepEnded
+from offkey.training.events import (
+    CheckpointSaved,
+    EpochEnded,
+    Resumed,
+    StageStarted,
+    StepEnded,
+    TrainingStarted,
+)
 from offkey.training.loop import Trainer
 from offkey.training.sampling import derived_seed
 from offkey.training.stages import NO_ID, Batch, Stage
@@ -108,7 +115,8 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, epochs, keep):
     resumed_model, resumed = trainer(keep=keep, checkpoint=checkpoint, observer=events.append)
     assert resumed.run() == history
     assert same(resumed_model.state_dict(), model.state_dict())
-    assert events[0] == Resumed(path=checkpoint.path, epochs_done=epochs)
+    assert events[0] == TrainingStarted(device="cpu", precision="float32")
+    assert events[1] == Resumed(path=checkpoint.path, epochs_done=epochs, spent_s=events[1].spent_s)
     assert sum(isinstance(event, EpochEnded) for event in events) == 5 - epochs
 
 
@@ -119,7 +127,7 @@ def test_a_finished_run_does_no_step_more(tmp_path):
     events = []
     again_model, again = trainer(checkpoint=checkpoint, observer=events.append)
     again.run()
-    assert [type(event) for event in events] == [Resumed]
+    assert [type(event) for event in events] == [TrainingStarted, Resumed]
     assert same(again_model.state_dict(), model.state_dict())
 
 
@@ -141,7 +149,7 @@ def test_events_come_in_order_and_the_loss_falls():
     trainer(observer=events.append)[1].run()
     kinds = [type(event) for event in events]
     epoch = [StepEnded] * STEPS + [EpochEnded]
-    assert kinds == [StageStarted, *epoch * 3, StageStarted, *epoch * 2]
+    assert kinds == [TrainingStarted, StageStarted, *epoch * 3, StageStarted, *epoch * 2]
     ended = [event for event in events if isinstance(event, EpochEnded)]
     assert [(event.stage, event.epoch, event.epochs) for event in ended] == [
         (1, 1, 3), (1, 2, 3), (1, 3, 3), (2, 1, 2), (2, 2, 2)

@@ -38,7 +38,7 @@ def test_a_resumed_training_goes_on_in_its_file(tmp_path):
     for number in (1, 2, 3):
         before(epoch(number))
     after = MetricsFile(path)
-    after(Resumed(path=tmp_path, epochs_done=2))
+    after(Resumed(path=tmp_path, epochs_done=2, spent_s=1.0))
     assert [line.epoch for line in read_metrics(path)] == [1, 2]
     after(epoch(3))
     assert [line.epoch for line in read_metrics(path)] == [1, 2, 3]
@@ -52,7 +52,7 @@ def test_what_an_interruption_has_left_does_not_stay(tmp_path):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text(lines[0] + "of another training\n" + lines[2] + lines[2] + lines[1][:20])
     after = MetricsFile(path)
-    after(Resumed(path=tmp_path, epochs_done=3))
+    after(Resumed(path=tmp_path, epochs_done=3, spent_s=1.0))
     after(epoch(1, stage=2))
     assert [line.epoch for line in read_metrics(path)] == [1, 3, 4]
 
@@ -104,7 +104,7 @@ def test_tensorboard_gets_losses_and_speed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", type(sys)("tensorboard"))
     sys.modules["torch.utils.tensorboard"].SummaryWriter = Writer
     board = TensorBoard(tmp_path)
-    board(Resumed(path=tmp_path, epochs_done=4))
+    board(Resumed(path=tmp_path, epochs_done=4, spent_s=1.0))
     board(epoch(1))
     assert written == [
         str(tmp_path), ("loss/total", 2.5, 5), ("loss/id", 1.0, 5), ("steps_per_s", 4.0, 5), "flushed"
