@@ -50,7 +50,7 @@ _EXAMPLES = {
     "info": ("offkey info fan.offkey", "offkey info recordings --json"),
     "synth": (
         "offkey synth machines",
-        "offkey synth machines --layout mimii --machines fan --snr-db 6",
+        "offkey synth machines --layout mimii --machines fan,pump --snr-db -6,0,6",
     ),
     "demo": ("offkey demo", "offkey demo --out demo-1 --seed 1"),
 }

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from offkey import ranks
 from offkey.cli import console
+from offkey.cli.commas import COMMAS
 from offkey.cli.train import read_recipe
 from offkey.cli.training import TrainingDisplay
 from offkey.errors import ParameterError
@@ -22,10 +23,10 @@ def bench(
     /,
     *,
     out: Annotated[Path, Parameter(alias="-o")] = Path("bench"),
-    recipes: str = "paper,spectral",
+    recipes: Annotated[list[str], COMMAS] = ["paper", "spectral"],  # noqa: B006 - never changed
     seeds: int = 3,
-    machines: str | None = None,
-    snr_db: list[float] | None = None,
+    machines: Annotated[list[str] | None, COMMAS] = None,
+    snr_db: Annotated[list[float] | None, COMMAS] = None,
     split: Literal["hitachi", "random75"] = "hitachi",
     also: list[Path] | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -54,7 +55,7 @@ def bench(
     machines
         Only these machine types, separated by commas.
     snr_db
-        MIMII: only these signal-to-noise ratios.
+        MIMII: only these signal-to-noise ratios, separated by commas.
     split
         MIMII: which normals are kept for testing.
     also
@@ -94,8 +95,7 @@ def bench(
             on_progress=bars.counter("reading"),
             on_event=_Display(bars),
         )
-        chosen = [read_recipe(name.strip()) for name in recipes.split(",")]
-        types = None if machines is None else [name.strip() for name in machines.split(",")]
+        chosen = [read_recipe(name) for name in recipes]
         if suite == "mimii":
             _refuse(suite, also=also)
             made = benchmark.mimii(
@@ -103,7 +103,7 @@ def bench(
                 out=out,
                 recipes=chosen,
                 seeds=seeds,
-                machines=types,
+                machines=machines,
                 snrs_db=snr_db,
                 split=split,
                 how=how,
@@ -111,7 +111,7 @@ def bench(
         else:
             _refuse(suite, snr_db=snr_db, split=None if split == "hitachi" else split)
             made = benchmark.dcase2020(
-                data, out=out, recipes=chosen, seeds=seeds, machines=types, also=also or (), how=how
+                data, out=out, recipes=chosen, seeds=seeds, machines=machines, also=also or (), how=how
             )
     console.result(made.to_json() if json else made.to_text())
     console.note(f"tables written to {out / 'tables.md'}, figures to figures.csv and results.json beside it")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from offkey.cli import console
+from offkey.cli.commas import COMMAS
 from offkey.datasets import synthetic
 
 __all__ = ["synth"]
@@ -17,13 +18,13 @@ def synth(
     /,
     *,
     layout: Literal["dcase2020", "mimii"] = "dcase2020",
-    machines: list[Literal["fan", "pump", "slider", "valve"]] | None = None,
-    ids: list[str] | None = None,
-    eval_ids: list[str] | None = None,
+    machines: Annotated[list[Literal["fan", "pump", "slider", "valve"]] | None, COMMAS] = None,
+    ids: Annotated[list[str] | None, COMMAS] = None,
+    eval_ids: Annotated[list[str] | None, COMMAS] = None,
     train: int = 100,
     test_normal: int = 50,
     test_anomaly: int = 50,
-    snr_db: list[float] | None = None,
+    snr_db: Annotated[list[float] | None, COMMAS] = None,
     seconds: float = 10.0,
     seed: int = 0,
     resume: bool = False,
@@ -39,11 +40,11 @@ def synth(
     layout
         Folder and file names as in DCASE 2020 Task 2 (mono) or MIMII (8 channels).
     machines
-        Which types; all four if not given.
+        Which types, separated by commas; all four if not given.
     ids
-        Machine IDs of each type; 00 02 04 06 if not given.
+        Machine IDs of each type, separated by commas; 00,02,04,06 if not given.
     eval_ids
-        DCASE 2020: IDs of an evaluation part, with its list of labels.
+        DCASE 2020: IDs of an evaluation part, separated by commas; its list of labels is made too.
     train
         Normal training clips for each machine ID.
     test_normal
@@ -51,7 +52,7 @@ def synth(
     test_anomaly
         Anomalous test clips for each machine ID.
     snr_db
-        Level of the machine against factory noise, 0 if not given; MIMII takes several.
+        Level of the machine against factory noise, 0 if not given; MIMII takes several, separated by commas.
     seconds
         Length of a clip.
     seed

@@ -49,6 +49,17 @@ def test_synth_writes_a_tree_that_train_understands(offkey):
     assert len(datasets.load("made/dev_data").train) == 3
 
 
+@pytest.mark.parametrize("snrs", [("-6,0.5",), ("-6", "--snr-db", "0.5")])
+def test_synth_takes_lists_with_commas_or_one_by_one(offkey, tmp_path, snrs):
+    options = f"--layout mimii --machines fan,pump --ids 00,02 {' '.join(SYNTH[4:])} --seconds 1".split()
+    assert offkey("synth", "made", *options, "--snr-db", *snrs).code == 0
+    parts = {path.relative_to(tmp_path / "made").parts for path in tmp_path.rglob("*.wav")}
+    assert {part[0] for part in parts} == {
+        f"{snr}_dB_{machine}" for snr in ("-6", "0.5") for machine in ("fan", "pump")
+    }
+    assert {part[2] for part in parts} == {"id_00", "id_02"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
