@@ -157,17 +157,18 @@ def main() -> None:
     parser.add_argument("--precisions", default="float32,bfloat16")
     parser.add_argument("--compile", action="store_true", help="also through torch.compile")
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=20, help="of a round; 200 on a GPU")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     if _native.DEBUG_BUILD:
         raise SystemExit("offkey._native is a debug build; build it with `maturin develop --release`")
     recipe = Recipe.named(arguments.recipe)
+    cuda = arguments.device != "cpu" and torch.cuda.is_available()
     started = time.perf_counter()
     loader = offkey.batch_loader(
         offkey.datasets.dcase2020(arguments.tree, machine=arguments.machine),
         recipe=recipe,
-        pin_memory=arguments.device != "cpu" and torch.cuda.is_available(),
+        pin_memory=cuda,
         cache=arguments.cache,
     )
     clips = sum(map(len, (loader.split.train, loader.split.held_out, loader.split.others)))
@@ -194,7 +195,7 @@ def main() -> None:
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
             "cores": len(os.sched_getaffinity(0)),
-            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "device": torch.cuda.get_device_name() if cuda else "cpu",
         }
         write_text(arguments.out, json.dumps({**about, "rows": rows}, indent=1) + "\n")
 

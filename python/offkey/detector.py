@@ -330,19 +330,30 @@ class Detector:
         self._fitted()
         return sum(model.parameters for model in self._models.values())
 
-    def embeddings(self, recordings: Recordings, *, num_threads: int | None = None) -> np.ndarray:
+    def embeddings(
+        self, recordings: Recordings, *, device: str = "auto", num_threads: int | None = None
+    ) -> np.ndarray:
         """Return the network's embeddings ``(clips, embedding_dim)`` float64 of recordings as `score` takes them.
+
+        Parameters
+        ----------
+        recordings, device, num_threads
+            As for `score`.
 
         Raises
         ------
         ParameterError
             If the recipe has no network.
+        DeviceError
+            If the device is not there.
         AudioError
             If a recording cannot be read.
         """
         self._fitted()
         if "network" not in self._models:
             raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
+        models.check_device(device)
+        cast(Any, self._models["network"]).use_device(device)
         parts = []
         for chunk in Rows.of(recordings, self.machine, None, self.machine_ids).chunks(
             self.recipe, num_threads, None

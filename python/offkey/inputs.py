@@ -17,6 +17,7 @@ import numpy as np
 from offkey.audio import info, read_batch
 from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.datasets.cache import DecodedClips, decoded
+from offkey.datasets.paths import portions
 from offkey.errors import ArrayError, DatasetError
 from offkey.features import ClipStatistics, LogMel, clip_statistics
 from offkey.recipe import Features, Recipe
@@ -33,8 +34,7 @@ __all__ = [
     "training",
 ]
 
-_CHUNK = 64  # clips decoded at a time: 40 MB of 10 s clips at 16 kHz
-_CHUNK_BYTES = 100_000_000  # of files, whatever their number: hour-long recordings are decoded one by one
+_CHUNK = 64  # clips at a time
 _MOST_NAMED = 20  # unreadable files that notes name one by one
 
 Progress = Callable[[int, int], None]
@@ -350,7 +350,7 @@ def chunks_of_files(
     """Decode files chunk by chunk; what cannot be read is reported in the chunk, the rest goes on."""
     logmel = LogMel.from_recipe(features, num_threads=num_threads)
     start = 0
-    for part in _portions(paths):
+    for part in portions(paths):
         batch = read_batch(
             part,
             sample_rate=features.sample_rate,
@@ -369,21 +369,6 @@ def chunks_of_files(
         start += len(part)
         if on_progress:
             on_progress(start, len(paths))
-
-
-def _portions(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yield the files in portions that fit in memory once they are decoded; at least one file each."""
-    portion: list[Path] = []
-    size = 0
-    for path in paths:
-        own = path.stat().st_size if path.is_file() else 0
-        if portion and (len(portion) == _CHUNK or size + own > _CHUNK_BYTES):
-            yield portion
-            portion, size = [], 0
-        portion.append(path)
-        size += own
-    if portion:
-        yield portion
 
 
 def _chunk_of_samples(

@@ -62,8 +62,8 @@ def test_a_saved_detector_gives_the_same_scores(detector, data, tmp_path):
 
 
 def test_scores_do_not_depend_on_threads_or_company(detector, data):
-    whole = detector.score(data.test, num_threads=2)
-    alone = detector.score([data.test.paths[3]], num_threads=1)
+    whole = detector.score(data.test, device="cpu", num_threads=2)
+    alone = detector.score([data.test.paths[3]], device="cpu", num_threads=1)
     for name in alone.score_names:
         np.testing.assert_allclose(alone.scores(name)[0], whole.scores(name)[3], rtol=1e-4, atol=1e-5)
     assert alone.machine_id == [whole.machine_id[3]]

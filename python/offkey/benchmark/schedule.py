@@ -89,6 +89,8 @@ def _attempt(run: Run, out: Path, how: Execution) -> _Attempt:
         record, again = execute(run, out, how)
     except (OffkeyError, OSError) as error:
         return _Attempt(record=None, again=False, error=str(error))
+    except (MemoryError, RuntimeError) as error:  # of torch: a GPU without memory, a compiler that fails
+        return _Attempt(record=None, again=False, error=f"{type(error).__name__}: {error}")
     return _Attempt(record=record, again=again, error=None)
 
 
@@ -102,5 +104,5 @@ def _quiet_attempt(run: Run, out: Path, how: Execution) -> _Attempt:
 
 
 def _limit_threads(threads: int) -> None:
-    """Keep torch, which is not loaded yet, to this process's share of the cores."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    """Keep torch, which is not loaded yet, and its compiler to this process's share of the cores."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = str(threads)

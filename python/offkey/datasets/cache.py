@@ -28,12 +28,12 @@ import numpy as np
 
 from offkey import _native
 from offkey.audio import read_batch
+from offkey.datasets.paths import portions
 
 __all__ = ["DecodedClips", "decoded"]
 
 _FORMAT = 1
 _SAMPLES, _INDEX = "samples.bin", "index.json"
-_CHUNK = 64  # recordings in memory at a time while they are decoded: 40 MB of 10 s clips at 16 kHz
 _FULL_SCALE = 32768
 _ALIGNMENT = 64  # of each clip's first byte, for vector loads
 
@@ -191,8 +191,8 @@ def _batches(
     on_progress: Progress | None,
 ) -> Iterator[np.ndarray | str]:
     """Yield each recording's samples, or why it could not be read; what may pass is raised, not remembered."""
-    for start in range(0, len(paths), _CHUNK):
-        part = paths[start : start + _CHUNK]
+    done = 0
+    for part in portions(paths):
         batch = read_batch(
             part, sample_rate=sample_rate, channel=channel, on_error="collect", num_threads=num_threads
         )
@@ -201,8 +201,9 @@ def _batches(
                 raise error
         for i in range(len(part)):
             yield str(batch.errors[i]) if i in batch.errors else batch[i]
+        done += len(part)
         if on_progress:
-            on_progress(start + len(part), len(paths))
+            on_progress(done, len(paths))
 
 
 def _write(file: BinaryIO, recordings: Iterator[np.ndarray | str]) -> _Index:

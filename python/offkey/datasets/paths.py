@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from offkey.errors import DatasetError
@@ -16,6 +16,7 @@ __all__ = [
     "find_audio",
     "folder_name",
     "parse_machine_id",
+    "portions",
     "rank",
     "sound_files",
     "subfolders",
@@ -27,6 +28,9 @@ AUDIO_SUFFIXES = frozenset(
     {".wav", ".wave", ".rf64", ".bw64", ".flac", ".aif", ".aiff", ".aifc", ".ogg", ".oga", ".mp3"}
 )
 """Endings, in lower case, of the files that count as sound files."""
+
+_PORTION = 64  # files decoded at a time: 40 MB of 10 s clips at 16 kHz
+_PORTION_BYTES = 100_000_000  # of files, whatever their number: hour-long recordings are decoded one by one
 
 ID = re.compile(r"(?:^|(?<=[^0-9A-Za-z]))id_([0-9A-Za-z]+)")
 """A machine ID in the name of a file or folder."""
@@ -83,6 +87,21 @@ def sound_files(folder: Path) -> list[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found.extend(Path(here, name) for name in names if _is_sound(name))
     return sorted(found)
+
+
+def portions(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield the files in portions that fit in memory once they are decoded; at least one file each."""
+    portion: list[Path] = []
+    size = 0
+    for path in paths:
+        own = path.stat().st_size if path.is_file() else 0
+        if portion and (len(portion) == _PORTION or size + own > _PORTION_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(path)
+        size += own
+    if portion:
+        yield portion
 
 
 def subfolders(folder: Path) -> list[Path]:

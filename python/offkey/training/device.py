@@ -12,7 +12,15 @@ import torch
 from offkey import _native, ranks
 from offkey.errors import DeviceError, ParameterError
 
-__all__ = ["Compute", "Device", "Precision", "resolve_device", "resolve_precision", "seeded"]
+__all__ = [
+    "Compute",
+    "Device",
+    "Precision",
+    "full_float32",
+    "resolve_device",
+    "resolve_precision",
+    "seeded",
+]
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -98,6 +106,16 @@ def resolve_precision(precision: Precision, device: torch.device) -> Literal["fl
         else _native.bfloat16_in_hardware()
     )
     return "bfloat16" if native else "float32"
+
+
+@contextlib.contextmanager
+def full_float32(device: torch.device) -> Iterator[None]:
+    """Let convolutions in float32 be so in the block: cuDNN rounds what goes into them to TF32 unless told."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
 
 
 @contextlib.contextmanager

@@ -181,7 +181,7 @@ def _fingerprint(clips: TrainingClips, recipe: Recipe, seed: int, compute: Compu
     return {
         "recipe": recipe.of_training().to_json(),
         "seed": str(seed),
-        "precision": compute.precision,
+        "precision": compute.precision + ", compiled" * compute.compile,
         "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
     }
 

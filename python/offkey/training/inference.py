@@ -12,6 +12,7 @@ from torch import Tensor
 from offkey.errors import ArrayError
 from offkey.nn.model import Model, Outputs
 from offkey.recipe import Features
+from offkey.training.device import full_float32
 
 __all__ = ["ClipOutputs", "infer", "window_frames"]
 
@@ -100,8 +101,9 @@ def infer(model: Model, logmels: Sequence[np.ndarray], *, longest: int) -> ClipO
 
 
 def _forward(model: Model, logmels: np.ndarray) -> Outputs:
-    with torch.inference_mode():
-        return model(torch.from_numpy(logmels).to(model.mean.device))  # type: ignore[no-any-return]
+    device = model.mean.device
+    with torch.inference_mode(), full_float32(device):
+        return model(torch.from_numpy(logmels).to(device))  # type: ignore[no-any-return]
 
 
 def _in_order(parts: list[Tensor | None], inverse: np.ndarray) -> np.ndarray | None:

@@ -15,7 +15,7 @@ from offkey.errors import TrainingError
 from offkey.nn.model import Model
 from offkey.recipe import Training
 from offkey.training.checkpoint import Checkpoint, Progress
-from offkey.training.device import Compute, seeded
+from offkey.training.device import Compute, full_float32, seeded
 from offkey.training.distributed import averaged, check_agreement, shared
 from offkey.training.events import (
     CheckpointSaved,
@@ -165,6 +165,8 @@ class Trainer:
             if head is not None:
                 head.requires_grad_(task in stage.tasks)
         model = shared(self._model)
+        if model is not self._model:  # one graph: gradients of so few weights need not be averaged in parts
+            torch._dynamo.config.optimize_ddp = False
         return torch.compile(model, dynamic=False) if self._compute.compile else model  # type: ignore[return-value]
 
     def _stage_batches(self, stage: Stage, first: int, done: int) -> Iterator[Batch]:
@@ -198,7 +200,7 @@ class Trainer:
     def _step(self, stage: Stage, forward: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
         device = self._compute.device
         batch = Batch(*(tensor.to(device, non_blocking=True) for tensor in batch))
-        with seeded(seed, device):
+        with seeded(seed, device), full_float32(device):
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._compute.autocast):
                 outputs = forward(batch.logmels)
             losses = stage_losses(self._model, outputs, batch, stage, self._training)

@@ -133,9 +133,9 @@ class NetworkModel:
         device
             `auto`, `cpu` or `cuda`.
         precision
-            `float32`; `bfloat16`: the encoder's products, convolutions and what flows between them in it, weights,
-            pooling, embedding, heads and losses in float32; `auto`: bfloat16 where the device multiplies in it by
-            itself. Scoring is always in float32.
+            `float32`; `bfloat16`: the encoder's products and convolutions in it, weights, pooling, embedding, heads
+            and losses in float32; `auto`: bfloat16 where the device multiplies in it by itself. Scoring is always
+            in float32, never in TF32.
         compile
             Put the network through `torch.compile`: a start of a minute or more, for faster steps on a GPU.
         num_threads
@@ -248,21 +248,16 @@ class NetworkModel:
         recipe: Recipe,
         arrays: dict[str, np.ndarray],
         metadata: dict[str, Any],
-        *,
-        device: Device = "auto",
     ) -> Self:
-        """Rebuild a model that gives the same scores.
+        """Rebuild a model that gives the same scores, on the CPU.
 
         Raises
         ------
         DetectorFileError
             If arrays or metadata are missing or do not fit the recipe.
-        DeviceError
-            If the device is not there.
         """
-        torch_device = resolve_device(device)
         try:
-            return cls._rebuilt(recipe, arrays, metadata, torch_device)
+            return cls._rebuilt(recipe, arrays, metadata)
         except DetectorFileError:
             raise
         except KeyError as error:
@@ -271,9 +266,7 @@ class NetworkModel:
             raise DetectorFileError(f"saved network: does not fit recipe {recipe.name!r}: {error}") from None
 
     @classmethod
-    def _rebuilt(
-        cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any], device: torch.device
-    ) -> Self:
+    def _rebuilt(cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
         if recipe.network is None:
             raise RecipeError("it has no network")
         machine_ids = tuple(str(machine_id) for machine_id in metadata["machine_ids"])
@@ -292,7 +285,7 @@ class NetworkModel:
         pseudo = metadata["pseudo_anomalies"]
         return cls(
             recipe,
-            model.to(device),
+            model,
             Gaussian.from_state(_under("gaussian", arrays), ids=machine_ids),
             machine_ids=machine_ids,
             standardise_on=_calibration("standardise_on", arrays, metadata),

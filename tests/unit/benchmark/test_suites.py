@@ -139,11 +139,13 @@ def test_an_interrupted_training_goes_on_to_the_same_figures(dcase, tmp_path):
 
     options = {"recipes": [TINY], "seeds": 1, "machines": ["fan"]}
     with pytest.raises(Stop):
-        benchmark.dcase2020(dcase, out=tmp_path / "a", how=Execution(on_event=stop), **options)
+        benchmark.dcase2020(dcase, out=tmp_path / "a", how=Execution(device="cpu", on_event=stop), **options)
     assert not list((tmp_path / "a").rglob("run.json"))
-    stopped = benchmark.dcase2020(dcase, out=tmp_path / "a", how=Execution(on_event=epochs.append), **options)
+    stopped = benchmark.dcase2020(
+        dcase, out=tmp_path / "a", how=Execution(device="cpu", on_event=epochs.append), **options
+    )
     assert sum(isinstance(event, EpochEnded) for event in epochs) < 2 + 3
-    whole = benchmark.dcase2020(dcase, out=tmp_path / "b", **options)
+    whole = benchmark.dcase2020(dcase, out=tmp_path / "b", how=Execution(device="cpu"), **options)
     first, second = stopped.records[0], whole.records[0]
     assert first.figures == second.figures
     assert (first.device, first.precision) == (second.device, second.precision)
