@@ -326,3 +326,13 @@ def test_bfloat16_learns_as_float32_does():
         for name in plain:
             assert half[name] == pytest.approx(plain[name], rel=0.05)
     assert histories[0] != histories[1]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
+def test_through_the_compiler_the_losses_are_the_same():
+    histories = [
+        trainer(compute=Compute(device=torch.device("cpu"), compile=compiled), dropout=0.0)[1].run()
+        for compiled in (False, True)
+    ]
+    for plain, compiled in zip(*histories, strict=True):
+        assert compiled == pytest.approx(plain, rel=1e-3)
