@@ -169,6 +169,7 @@ def main() -> None:
         changes = favoured(synthetic)
         label = f"all that pays on synthetic machines ({', '.join(f'{k} = {v}' for k, v in changes.items())})"
         recipes[label] = SMALL.replace(name="favoured", **changes)
+        write_text(arguments.out / "favoured.json", recipes[label].to_json())
         for seed in range(arguments.seeds):
             run(label, seed)
     print((arguments.out / "ablation.md").read_text())

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import offkey
+from offkey.cli.train import read_recipe
 from offkey.datasets import Dataset, folder
 from offkey.files import write_text
 from offkey.training.events import Resumed
@@ -113,26 +114,28 @@ def main() -> None:
     parser.add_argument("trees", nargs="+", type=Path, metavar="TREE")
     parser.add_argument("--real", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--recipes", default="spectral,small")
+    parser.add_argument("--recipes", default="spectral,small", help="names, or JSON files of your own")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for recipe in arguments.recipes.split(","):
+    for recipe in map(read_recipe, arguments.recipes.split(",")):
         for tree in arguments.trees:
             results = []
             for seed in range(arguments.seeds):
-                path = arguments.out / f"{tree.name}-{recipe}-{seed}.json"
+                path = arguments.out / f"{tree.name}-{recipe.name}-{seed}.json"
                 if not path.exists():
                     made = run(
                         tree,
                         arguments.real,
-                        offkey.Recipe.named(recipe),
+                        recipe,
                         seed,
                         path.with_suffix(".checkpoint"),
                     )
                     write_text(path, json.dumps(made, indent=1))
                 results.append(json.loads(path.read_text()))
-            print(f"\n{tree.name}, recipe {recipe!r}, {len(results)} seeds: AUC, pAUC\n\n{table(results)}\n")
+            print(
+                f"\n{tree.name}, recipe {recipe.name!r}, {len(results)} seeds: AUC, pAUC\n\n{table(results)}\n"
+            )
             for name, unit in (
                 ("fit_s", "s to fit"),
                 ("score_s", "s to score"),
