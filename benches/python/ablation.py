@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from real_set import cell as shown
 from real_set import load as load_real
 
 from offkey.benchmark.runs import Execution, Record, Run, Setting, execute
@@ -88,11 +89,7 @@ def cell(records: list[Record], score: str) -> str:
     ]
     if not found:
         return ""
-    means = np.array([np.mean(of_seed, axis=0) for of_seed in found])  # (seeds, 2)
-    if len(means) == 1:
-        return f"{means[0, 0]:.3f}, {means[0, 1]:.3f}"
-    (auc, pauc), (auc_dev, pauc_dev) = means.mean(axis=0), means.std(axis=0, ddof=1)
-    return f"{auc:.3f} ± {auc_dev:.3f}, {pauc:.3f} ± {pauc_dev:.3f}"
+    return shown(np.array([np.mean(of_seed, axis=0) for of_seed in found]))
 
 
 def favoured(synthetic: Sequence[dict[str, list[Record]]]) -> dict[str, object]:
@@ -165,8 +162,8 @@ def main() -> None:
         for name in names:
             run(name, seed)
     synthetic = [records[title] for title in sets if title.startswith("Synthetic")]
-    if synthetic and arguments.seeds > 1 and UNCHANGED in names:
-        changes = favoured(synthetic)
+    changes = favoured(synthetic) if synthetic and arguments.seeds > 1 and UNCHANGED in names else {}
+    if changes:
         label = f"all that pays on synthetic machines ({', '.join(f'{k} = {v}' for k, v in changes.items())})"
         recipes[label] = SMALL.replace(name="favoured", **changes)
         write_text(arguments.out / "favoured.json", recipes[label].to_json())

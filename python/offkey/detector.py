@@ -224,9 +224,7 @@ class Detector:
             If recordings were resampled, or an ID is not known.
         """
         fusion = self._fitted()
-        models.check_device(device)
-        if "network" in self._models:
-            cast(Any, self._models["network"]).use_device(device)
+        self._use_device(device)
         rows = Rows.of(recordings, self.machine, machine_id, self.machine_ids)
         rates = inputs.SourceRates(self.recipe.features.sample_rate)
         for chunk in rows.chunks(self.recipe, num_threads, on_progress):
@@ -352,8 +350,7 @@ class Detector:
         self._fitted()
         if "network" not in self._models:
             raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
-        models.check_device(device)
-        cast(Any, self._models["network"]).use_device(device)
+        self._use_device(device)
         parts = []
         for chunk in Rows.of(recordings, self.machine, None, self.machine_ids).chunks(
             self.recipe, num_threads, None
@@ -477,6 +474,11 @@ class Detector:
             "sample_rate": self.recipe.features.sample_rate,
             "notes": list(self.notes),
         }
+
+    def _use_device(self, device: str) -> None:
+        models.check_device(device)
+        if "network" in self._models:
+            cast(Any, self._models["network"]).use_device(device)
 
     def _raw(self, chunk: inputs.Chunk) -> dict[str, np.ndarray]:
         raw: dict[str, np.ndarray] = {}

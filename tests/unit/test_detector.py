@@ -186,6 +186,12 @@ def test_spectral_has_no_embeddings_and_says_so(data):
         offkey.Detector().fit(data).embeddings(data.test)
 
 
+def test_an_unknown_device_for_embeddings_is_refused(data):
+    detector = offkey.Detector(TINY).fit(data, device="cpu")
+    with pytest.raises(ParameterError, match="device = 'tpu'"):
+        detector.embeddings(data.test, device="tpu")
+
+
 def test_a_network_without_torch_names_the_extra():
     code = """
 import sys

@@ -23,7 +23,7 @@ def bench(
     /,
     *,
     out: Annotated[Path, Parameter(alias="-o")] = Path("bench"),
-    recipes: Annotated[list[str], COMMAS] = ["paper", "spectral"],  # noqa: B006 - never changed
+    recipes: Annotated[tuple[str, ...], COMMAS] = ("paper", "spectral"),
     seeds: int = 3,
     machines: Annotated[list[str] | None, COMMAS] = None,
     snr_db: Annotated[list[float] | None, COMMAS] = None,

@@ -15,7 +15,7 @@ def _split(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 def _shown(default: object) -> str | None:
-    return ",".join(default) if isinstance(default, list) else None
+    return ",".join(default) if isinstance(default, tuple) else None
 
 
 COMMAS = Parameter(converter=_split, allow_leading_hyphen=True, show_default=_shown)

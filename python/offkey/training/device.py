@@ -110,12 +110,23 @@ def resolve_precision(precision: Precision, device: torch.device) -> Literal["fl
 
 @contextlib.contextmanager
 def full_float32(device: torch.device) -> Iterator[None]:
-    """Let convolutions in float32 be so in the block: cuDNN rounds what goes into them to TF32 unless told."""
-    if device.type != "cuda":
+    """Let convolutions in float32 be so in the block: cuDNN rounds what goes into them to TF32 unless told.
+
+    Where the caller has set torch's newer switches, one for each kind of operator, those stand.
+    """
+    cudnn = torch.backends.cudnn
+    try:
+        rounds = device.type == "cuda" and cudnn.allow_tf32
+    except RuntimeError:  # torch refuses to mix the newer switches with this one
+        rounds = False
+    if not rounds:
         yield
         return
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    cudnn.allow_tf32 = False
+    try:
         yield
+    finally:
+        cudnn.allow_tf32 = True
 
 
 @contextlib.contextmanager

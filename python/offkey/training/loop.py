@@ -165,9 +165,11 @@ class Trainer:
             if head is not None:
                 head.requires_grad_(task in stage.tasks)
         model = shared(self._model)
+        if not self._compute.compile:
+            return model
         if model is not self._model:  # one graph: gradients of so few weights need not be averaged in parts
             torch._dynamo.config.optimize_ddp = False
-        return torch.compile(model, dynamic=False) if self._compute.compile else model  # type: ignore[return-value]
+        return torch.compile(model, dynamic=False)  # type: ignore[return-value]
 
     def _stage_batches(self, stage: Stage, first: int, done: int) -> Iterator[Batch]:
         for epoch in range(done, stage.epochs):

@@ -194,6 +194,20 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(own_dcase, tmp_path):
     assert made.failures[0] in (tmp_path / "out" / "tables.md").read_text()
 
 
+def test_a_run_in_which_torch_fails_does_not_stop_the_others(dcase, tmp_path, monkeypatch):
+    fit = Detector.fit
+
+    def failing(self, data, **options):
+        if data.machine == "fan":
+            raise RuntimeError("CUDA out of memory")
+        return fit(self, data, **options)
+
+    monkeypatch.setattr(Detector, "fit", failing)
+    made = benchmark.dcase2020(dcase, out=tmp_path, recipes=[SPECTRAL], seeds=1)
+    assert [record.setting.machine for record in made.records] == ["pump"]
+    assert made.failures == ("fan, recipe spectral, seed 0: RuntimeError: CUDA out of memory",)
+
+
 def test_mimii_has_a_column_for_each_type_and_ratio(mimii, tmp_path):
     made = benchmark.mimii(mimii, out=tmp_path, recipes=[SPECTRAL], seeds=1)
     found = cells(table(made, "Table 1"), "offkey spectral: anomaly_score (a_spectral)")

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from offkey.errors import DeviceError, ParameterError
-from offkey.training.device import Compute, resolve_device, resolve_precision, seeded
+from offkey.training.device import Compute, full_float32, resolve_device, resolve_precision, seeded
 
 CPU = torch.device("cpu")
 
@@ -49,6 +49,33 @@ def test_seeded_blocks_repeat_on_cuda():
     with seeded(3, device):
         assert torch.equal(torch.rand(4, device=device), first)
     assert torch.equal(torch.cuda.get_rng_state(device), before)
+
+
+def test_on_a_gpu_nothing_is_rounded_to_tf32_and_the_callers_switches_stay(monkeypatch):
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "deterministic", True)
+    for callers in (True, False):
+        monkeypatch.setattr(cudnn, "allow_tf32", callers)
+        with full_float32(CPU):
+            assert cudnn.allow_tf32 is callers
+        with pytest.raises(ZeroDivisionError), full_float32(torch.device("cuda")):
+            assert not cudnn.allow_tf32
+            assert cudnn.deterministic
+            1 / 0  # noqa: B018
+        assert cudnn.allow_tf32 is callers
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="a torch without the newer switches")
+def test_switches_of_the_newer_kind_stand():
+    convolutions = torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    try:
+        with full_float32(torch.device("cuda")):
+            assert convolutions.fp32_precision == "ieee"
+    finally:
+        convolutions.fp32_precision = before
+    assert torch.backends.cudnn.allow_tf32  # the older switch can be read again
 
 
 def test_precision_is_chosen_by_what_the_processor_has(monkeypatch):
