@@ -170,7 +170,7 @@ def table(rows: dict[str, Quality]) -> str:
 
 def main() -> None:
     """Print the table of offkey's own effects."""
-    from offkey import augment
+    from offkey.signal import augment
 
     rows = {}
     for semitones in (2.0, 7.0, -2.0, -7.0):

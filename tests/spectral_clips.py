@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from offkey.features import ClipStatistics
+from offkey.signal.statistics import ClipStatistics
 
 
 def normal_statistics(rng, n_clips, *, n_mels=24, offset_db=0.0):

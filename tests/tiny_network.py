@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from offkey.datasets.training_clips import TrainingClips
 from offkey.recipe import Features, Network, Recipe, Scoring, Training
-from offkey.training.data import TrainingClips
 
 RATE = 8_000
 RECIPE = Recipe(
@@ -58,6 +58,6 @@ def audio_clips(pitches=None, *, per_id=10, others=(700.0, 1100.0), seconds=0.5,
 
 def logmels_of(clips, recipe=RECIPE):
     """The log-Mels of the target type's clips, as `scores` takes them."""
-    from offkey.features import LogMel
+    from offkey.signal.logmel import LogMel
 
     return LogMel.from_recipe(recipe.features).each(clips.clips)

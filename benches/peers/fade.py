@@ -62,7 +62,7 @@ def bench(case: str, effect: clips.Effect) -> Bench:
 
 @group.contender("offkey", kind="ours")
 def ours(case: str, threads: int) -> Bench:
-    from offkey import augment
+    from offkey.signal import augment
 
     if case == "in_place":
         return bench(case, lambda clip: augment.fade(clip, fade_in=FADE, fade_out=FADE, out=clip))

@@ -58,7 +58,7 @@ def bench(case: str, effect: Any) -> Bench:
 
 @group.contender("offkey", kind="ours")
 def ours(case: str, threads: int) -> Bench:
-    from offkey import augment
+    from offkey.signal import augment
 
     effect = augment.time_mask if case.startswith("time") else augment.frequency_mask
     band = BANDS[case.removesuffix("_in_place")]
@@ -69,7 +69,7 @@ def ours(case: str, threads: int) -> Bench:
 
 @group.contender("offkey, to the minimum", ("time", "frequency"), kind="reference")
 def to_the_minimum(case: str, threads: int) -> Bench:
-    from offkey import augment
+    from offkey.signal import augment
 
     effect = augment.time_mask if case == "time" else augment.frequency_mask
     return each(logmels(), lambda logmel: effect(logmel, **BANDS[case]), 1, SOME)

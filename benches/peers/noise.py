@@ -38,7 +38,7 @@ def kolmogorov_smirnov() -> dict[str, float]:
     """The p-value of 1e7 samples of our noise against the Gaussian."""
     from scipy.stats import kstest
 
-    from offkey import augment
+    from offkey.signal import augment
 
     faint = np.full(DRAWN, 1e-5, np.float32)  # drowned by its noise, 100 dB above
     noise = augment.white_noise(faint, snr_db=-100.0, seed=1) - faint
@@ -51,7 +51,7 @@ def bench(effect: clips.Effect, threads: int) -> Bench:
 
 @group.contender("offkey", kind="ours")
 def ours(case: str, threads: int) -> Bench:
-    from offkey import augment
+    from offkey.signal import augment
 
     effect = lambda clip: augment.white_noise(clip, snr_db=SNR_DB, seed=1)  # noqa: E731
     return clips.bench(effect, threads, lambda: level(effect) | kolmogorov_smirnov())
@@ -59,7 +59,7 @@ def ours(case: str, threads: int) -> Bench:
 
 @group.contender("offkey, out=", kind="reference")
 def ours_out(case: str, threads: int) -> Bench:
-    from offkey import augment
+    from offkey.signal import augment
 
     out = np.empty(data.SAMPLES, np.float32)
     return bench(lambda clip: augment.white_noise(clip, snr_db=SNR_DB, seed=1, out=out), 1)

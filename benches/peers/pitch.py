@@ -26,7 +26,7 @@ def bench(case: str, threads: int, effect: clips.Effect) -> Bench:
 
 @group.contender("offkey", kind="ours")
 def ours(case: str, threads: int) -> Bench:
-    from offkey import augment
+    from offkey.signal import augment
 
     return bench(case, threads, lambda clip: augment.pitch_shift(clip, semitones=float(case)))
 

@@ -53,7 +53,7 @@ def bench(case: str, area: Area) -> Bench:
 
 @group.contender("offkey", kind="ours")
 def ours(case: str, threads: int) -> Bench:
-    from offkey.evaluation.roc import auc, pauc
+    from offkey.metrics import auc, pauc
 
     return bench(case, pauc if case.startswith("pauc") else auc)
 

@@ -33,7 +33,7 @@ def bench(effect: clips.Effect) -> Bench:
 
 @group.contender("offkey", kind="ours")
 def ours(case: str, threads: int) -> Bench:
-    from offkey import augment
+    from offkey.signal import augment
 
     out = np.empty(data.SAMPLES, np.float32) if case == "out" else None
     return bench(lambda clip: augment.time_shift(clip, samples=SHIFT, out=out))

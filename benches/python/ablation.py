@@ -20,9 +20,9 @@ import numpy as np
 from real_set import cell as shown
 from real_set import load as load_real
 
+from offkey._util.files import write_text
 from offkey.benchmark.runs import Execution, Record, Run, Setting, execute
 from offkey.datasets import Dataset, dcase2020
-from offkey.files import write_text
 from offkey.recipe import Recipe
 
 SMALL = Recipe.named("small")

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 
 import offkey
+from offkey._util.files import write_text
 from offkey.cli.train import read_recipe
 from offkey.datasets import Dataset, folder
-from offkey.files import write_text
-from offkey.training.events import Resumed
+from offkey.models.network.events import Resumed
 
 MACHINE = "uav"
 

@@ -23,15 +23,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import offkey
 from offkey import _native
-from offkey.files import write_text
-from offkey.nn.model import Model
+from offkey._util.files import write_text
+from offkey.models.network.batches import BatchLoader, Prefetcher
+from offkey.models.network.device import Compute
+from offkey.models.network.events import EpochEnded
+from offkey.models.network.loop import Trainer
+from offkey.models.network.net.multitask import Model
+from offkey.models.network.stages import Batch, Stage, plan_stages, stage_losses
 from offkey.recipe import Recipe
-from offkey.training.device import Compute
-from offkey.training.events import EpochEnded
-from offkey.training.loader import BatchLoader
-from offkey.training.loop import Trainer
-from offkey.training.prefetch import Prefetcher
-from offkey.training.stages import Batch, Stage, plan_stages, stage_losses
 
 ROUNDS = 4  # the first warms up
 

@@ -11,46 +11,66 @@ from typing import TYPE_CHECKING, Any
 from offkey._native import __version__
 
 if TYPE_CHECKING:
-    from offkey import audio, augment, benchmark, datasets, errors, evaluation, report, scoring
-    from offkey.audio import Audio, AudioBatch, AudioInfo, info, read, read_batch, resample
-    from offkey.augmenter import Augmenter
+    from offkey import (
+        benchmark,
+        datasets,
+        errors,
+        evaluation,
+        metrics,
+        models,
+        recipe,
+        report,
+        scoring,
+        signal,
+    )
+    from offkey.batches import batch_loader
     from offkey.detector import Detector, load
     from offkey.evaluation.protocols import Evaluation, evaluate
-    from offkey.features import ClipStatistics, LogMel, clip_statistics
-    from offkey.loader import batch_loader
     from offkey.recipe import Recipe
+    from offkey.scores import ScoreTable
     from offkey.scoring.gaussian import Gaussian
-    from offkey.scoring.table import ScoreTable
+    from offkey.signal import audio, augment
+    from offkey.signal.audio import Audio, AudioBatch, AudioInfo, info, read, read_batch, resample
+    from offkey.signal.augmenter import Augmenter
+    from offkey.signal.logmel import LogMel
+    from offkey.signal.statistics import ClipStatistics, clip_statistics
 
-# public name -> module that defines it; a name equal to its module's last part is the module itself
-_HOME = {
-    "Audio": "offkey.audio",
-    "AudioBatch": "offkey.audio",
-    "AudioInfo": "offkey.audio",
-    "Augmenter": "offkey.augmenter",
-    "ClipStatistics": "offkey.features",
+_MODULES = {
+    "audio": "offkey.signal.audio",
+    "augment": "offkey.signal.augment",
+    "benchmark": "offkey.benchmark",
+    "datasets": "offkey.datasets",
+    "errors": "offkey.errors",
+    "evaluation": "offkey.evaluation",
+    "metrics": "offkey.metrics",
+    "models": "offkey.models",
+    "recipe": "offkey.recipe",
+    "report": "offkey.report",
+    "scoring": "offkey.scoring",
+    "signal": "offkey.signal",
+}
+
+# public name -> module that defines it
+_NAMES = {
+    "Audio": "offkey.signal.audio",
+    "AudioBatch": "offkey.signal.audio",
+    "AudioInfo": "offkey.signal.audio",
+    "Augmenter": "offkey.signal.augmenter",
+    "ClipStatistics": "offkey.signal.statistics",
     "Detector": "offkey.detector",
     "Evaluation": "offkey.evaluation.protocols",
     "Gaussian": "offkey.scoring.gaussian",
-    "LogMel": "offkey.features",
+    "LogMel": "offkey.signal.logmel",
     "Recipe": "offkey.recipe",
-    "ScoreTable": "offkey.scoring.table",
-    "audio": "offkey.audio",
-    "augment": "offkey.augment",
-    "batch_loader": "offkey.loader",
-    "benchmark": "offkey.benchmark",
-    "clip_statistics": "offkey.features",
-    "datasets": "offkey.datasets",
-    "errors": "offkey.errors",
+    "ScoreTable": "offkey.scores",
+    "batch_loader": "offkey.batches",
+    "clip_statistics": "offkey.signal.statistics",
     "evaluate": "offkey.evaluation.protocols",
-    "evaluation": "offkey.evaluation",
-    "info": "offkey.audio",
+    "info": "offkey.signal.audio",
     "load": "offkey.detector",
-    "read": "offkey.audio",
-    "read_batch": "offkey.audio",
-    "report": "offkey.report",
-    "resample": "offkey.audio",
-    "scoring": "offkey.scoring",
+    "read": "offkey.signal.audio",
+    "read_batch": "offkey.signal.audio",
+    "resample": "offkey.signal.audio",
 }
 
 __all__ = [
@@ -77,22 +97,28 @@ __all__ = [
     "evaluation",
     "info",
     "load",
+    "metrics",
+    "models",
     "read",
     "read_batch",
+    "recipe",
     "report",
     "resample",
     "scoring",
+    "signal",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name in _MODULES:
+        value: Any = importlib.import_module(_MODULES[name])
+    elif name in _NAMES:
+        value = getattr(importlib.import_module(_NAMES[name]), name)
+    else:
         raise AttributeError(f"module 'offkey' has no attribute {name!r}")
-    module = importlib.import_module(_HOME[name])
-    value = module if _HOME[name] == f"offkey.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(_HOME))
+    return sorted({*globals(), *_MODULES, *_NAMES})

@@ -12,10 +12,10 @@ from offkey import datasets
 from offkey.detector import Detector
 from offkey.errors import MissingExtraError
 from offkey.evaluation.protocols import Evaluation, evaluate
-from offkey.features import LogMel
 from offkey.recipe import Recipe
 from offkey.report import Panel, overview
-from offkey.scoring.table import ScoreTable
+from offkey.scores import ScoreTable
+from offkey.signal.logmel import LogMel
 
 __all__ = ["DemoResult", "demo"]
 

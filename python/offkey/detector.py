@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from offkey import detector_file, inputs, models
+from offkey import detector_file, inputs
 from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.errors import (
     ArrayError,
@@ -23,12 +23,13 @@ from offkey.errors import (
     OffkeyWarning,
     ParameterError,
 )
-from offkey.features import LogMel
-from offkey.inlier import InlierModel
+from offkey.models import registry as models
+from offkey.models.base import InlierModel
 from offkey.recipe import Recipe
 from offkey.rows import Recordings, Rows
+from offkey.scores import ScoreTable
 from offkey.scoring.fusion import Fusion
-from offkey.scoring.table import ScoreTable
+from offkey.signal.logmel import LogMel
 
 __all__ = ["Detector", "Recordings", "load"]
 
@@ -107,7 +108,7 @@ class Detector:
         on_progress
             Called with (done, total) recordings while they are read.
         on_event
-            Called with the events of `offkey.training.events` while the network trains.
+            Called with the events of `offkey.models.network.events` while the network trains.
 
         Returns
         -------
@@ -156,8 +157,8 @@ class Detector:
                     num_threads=num_threads,
                 )
         if network:
-            from offkey.training.data import TrainingClips
-            from offkey.training.events import ignore
+            from offkey.datasets.training_clips import TrainingClips
+            from offkey.models.network.events import ignore
 
             fitted["network"] = network.fit(
                 TrainingClips(**clips.network_clips()),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from offkey import __version__
+from offkey._util.files import atomic_path
 from offkey.errors import DetectorFileError
-from offkey.files import atomic_path
 
 __all__ = ["FORMAT_VERSION", "is_one", "read", "write"]
 

@@ -14,13 +14,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from offkey.audio import info, read_batch
 from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.datasets.cache import DecodedClips, decoded
 from offkey.datasets.paths import portions
 from offkey.errors import ArrayError, DatasetError
-from offkey.features import ClipStatistics, LogMel, clip_statistics
 from offkey.recipe import Features, Recipe
+from offkey.signal.audio import info, read_batch
+from offkey.signal.logmel import LogMel
+from offkey.signal.statistics import ClipStatistics, clip_statistics
 
 __all__ = [
     "ArrayTraining",
@@ -81,7 +82,7 @@ class Training(Protocol):
         """Clip statistics of the target type's clips."""
 
     def network_clips(self) -> dict[str, Any]:
-        """Return the arguments of `offkey.training.data.TrainingClips`."""
+        """Return the arguments of `offkey.datasets.training_clips.TrainingClips`."""
 
 
 # ---------------------------------------------------------------------------------------------- training
@@ -161,7 +162,7 @@ class AudioTraining:
         return self._statistics
 
     def network_clips(self) -> dict[str, Any]:
-        """Return the arguments of `offkey.training.data.TrainingClips`."""
+        """Return the arguments of `offkey.datasets.training_clips.TrainingClips`."""
         return {
             "inputs": "audio",
             "clips": self._own_samples,
@@ -207,7 +208,7 @@ class ArrayTraining:
         return clip_statistics(self._data.logmels)
 
     def network_clips(self) -> dict[str, Any]:
-        """Return the arguments of `offkey.training.data.TrainingClips`."""
+        """Return the arguments of `offkey.datasets.training_clips.TrainingClips`."""
         others = self._data.others
         return {
             "inputs": "logmel",

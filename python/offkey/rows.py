@@ -14,8 +14,8 @@ from offkey import inputs
 from offkey.datasets import Clips, LogMelArrays, find_audio, parse_machine_id
 from offkey.errors import DatasetError
 from offkey.recipe import Recipe
+from offkey.scores import ScoreTable
 from offkey.scoring.fusion import Fused
-from offkey.scoring.table import ScoreTable
 
 __all__ = ["Recordings", "Rows"]
 

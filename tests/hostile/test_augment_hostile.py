@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import offkey
-from offkey import augment
-from offkey.augmenter import augment_logmel
 from offkey.errors import ArrayError, ParameterError, RecipeError
 from offkey.recipe import Augmentation
+from offkey.signal import augment
+from offkey.signal.augmenter import augment_logmel
 
 EFFECTS = {
     "white_noise": lambda x: augment.white_noise(x, snr_db=0.0, seed=0),

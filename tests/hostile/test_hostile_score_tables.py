@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offkey.errors import DatasetError
-from offkey.scoring.table import ScoreTable
-from offkey.scoring.table_io import from_csv, from_json
+from offkey.scores import ScoreTable, from_csv, from_json
 
 CSV = [
     ("", "line 1: there is no column 'path'"),

@@ -5,9 +5,10 @@ import pytest
 from spectral_clips import machine_clips, normal_statistics, take
 
 from offkey.errors import ArrayError, DatasetError
-from offkey.features import ClipStatistics, LogMel
+from offkey.models.spectral import SpectralModel
 from offkey.recipe import Recipe
-from offkey.spectral import SpectralModel
+from offkey.signal.logmel import LogMel
+from offkey.signal.statistics import ClipStatistics
 
 RECIPE = Recipe.named("spectral").replace(spectral__check_draws=2)
 

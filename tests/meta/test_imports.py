@@ -43,7 +43,7 @@ for name in ("torch", "matplotlib", "sklearn", "scipy", "librosa", "pyarrow", "j
 import offkey
 for name in offkey.__all__:
     getattr(offkey, name)
-import offkey.cli, offkey.spectral, offkey.scoring, offkey.evaluation
+import offkey.cli, offkey.models.spectral, offkey.scoring, offkey.evaluation
 print("ok")
 """
     assert run(code).strip() == "ok"

@@ -8,8 +8,9 @@ import pytest
 import soundfile
 
 import offkey
-from offkey import augment, calls
+from offkey._util import threads as calls
 from offkey.scoring.gaussian import Gaussian
+from offkey.signal import augment
 
 BATCH = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 16_000)).astype(np.float32)
 ROWS = np.random.default_rng(1).normal(size=(2000, 16)).astype(np.float32)

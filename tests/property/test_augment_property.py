@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from offkey import augment
-from offkey.augmenter import Augmenter
+from offkey.signal import augment
+from offkey.signal.augmenter import Augmenter
 
 CLIPS = arrays(np.float32, st.integers(0, 3000), elements=st.floats(-1, 1, width=32), fill=st.just(0.25))
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offkey.errors import ArrayError
-from offkey.training.sampling import BalancedSampler, by_label, derived_seed, epoch_steps, holdout
+from offkey.models.network.sampling import BalancedSampler, by_label, derived_seed, epoch_steps, holdout
 
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=9)
 

@@ -8,12 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from offkey.evaluation.bootstrap import resampled_areas
-from offkey.evaluation.roc import auc, pauc, roc_curve
+from offkey.metrics import auc, pauc, resampled_areas, roc_curve
+from offkey.scores import ScoreTable, from_csv, from_json
 from offkey.scoring.gaussian import Gaussian
 from offkey.scoring.standardize import Standardizer
-from offkey.scoring.table import ScoreTable
-from offkey.scoring.table_io import from_csv, from_json
 from offkey.scoring.threshold import Thresholds
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)

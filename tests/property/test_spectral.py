@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from spectral_clips import machine_clips, take
 
 from offkey.errors import DatasetError
-from offkey.features import ClipStatistics
+from offkey.models.spectral import SpectralModel
+from offkey.models.spectral.check import add_bumps
+from offkey.models.spectral.folds import make_folds
+from offkey.models.spectral.likelihood_ratio import prior_covariance, ratio_factor
 from offkey.recipe import Recipe
-from offkey.spectral import SpectralModel
-from offkey.spectral.check import add_bumps
-from offkey.spectral.folds import make_folds
-from offkey.spectral.likelihood_ratio import prior_covariance, ratio_factor
+from offkey.signal.statistics import ClipStatistics
 
 RECIPE = Recipe.named("spectral").replace(spectral__check=False)
 

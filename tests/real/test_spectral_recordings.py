@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from offkey.features import LogMel
+from offkey.models.spectral import SpectralModel
 from offkey.recipe import Recipe
-from offkey.spectral import SpectralModel
+from offkey.signal.logmel import LogMel
 
 pytestmark = pytest.mark.real
 

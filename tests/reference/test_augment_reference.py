@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from offkey import augment
-from offkey.augmenter import Augmented, Augmenter
 from offkey.recipe import Augmentation
+from offkey.signal import augment
+from offkey.signal.augmenter import Augmented, Augmenter
 
 
 def noise_clip(samples: int = 20_000) -> np.ndarray:

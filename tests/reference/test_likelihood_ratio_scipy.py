@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from offkey.spectral.likelihood_ratio import prior_covariance, ratio_factor
+from offkey.models.spectral.likelihood_ratio import prior_covariance, ratio_factor
 
 
 @pytest.mark.parametrize(("p", "samples"), [(8, 40), (32, 20), (64, 300)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from offkey.evaluation.roc import auc, pauc, roc_curve
+from offkey.metrics import auc, pauc, roc_curve
 
 
 def cases():

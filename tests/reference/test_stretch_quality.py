@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from quality_probes import RATE_HZ, Quality, measure
 
-from offkey import augment
+from offkey.signal import augment
 
 
 def assert_quality(quality: Quality) -> None:

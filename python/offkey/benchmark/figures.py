@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.evaluation.roc import auc, pauc
+from offkey.metrics import auc, pauc
 from offkey.scoring.combine import combine, subsets
 
 if TYPE_CHECKING:
     from offkey.datasets import Clips
     from offkey.detector import Detector
-    from offkey.scoring.table import ScoreTable
+    from offkey.scores import ScoreTable
 
 __all__ = ["ANOMALY_SCORE", "ORACLE", "Figure", "figures"]
 

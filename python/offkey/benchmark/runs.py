@@ -1,7 +1,8 @@
-"""One run of a benchmark: fit a recipe to one machine type, score its test clips, keep both; never twice."""
+"""How much memory a piece of work takes at most."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -9,22 +10,44 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import msgspec
 
 import offkey
+from offkey._util.files import write_text
 from offkey.benchmark.figures import Figure, figures
-from offkey.benchmark.memory import PeakMemory
 from offkey.datasets import Clips, Dataset
 from offkey.detector import Detector
 from offkey.errors import DatasetError
-from offkey.files import write_text
+from offkey.models.network.events import Resumed, TrainingStarted
 from offkey.recipe import Recipe
-from offkey.scoring.table import ScoreTable
-from offkey.training.events import Resumed, TrainingStarted
+from offkey.scores import ScoreTable
 
-__all__ = ["Execution", "Record", "Run", "RunEnded", "RunStarted", "Setting", "execute"]
+__all__ = ["Execution", "PeakMemory", "Record", "Run", "RunEnded", "RunStarted", "Setting", "execute"]
+
+_CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+
+
+class PeakMemory:
+    """Watches the resident memory of this process within its block; `bytes` is the peak, None where unknown."""
+
+    def __init__(self) -> None:
+        self.bytes: int | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.suppress(OSError):
+            _CLEAR_REFS.write_text("5")  # Linux: the peak counts anew from here
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError, StopIteration, ValueError):
+            line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+            self.bytes = int(line.split()[1]) * 1024
+
 
 _RECORD, _DETECTOR, _SCORES, _CHECKPOINT = "run.json", "detector.offkey", "scores.csv", "training.checkpoint"
 

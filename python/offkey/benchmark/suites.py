@@ -10,9 +10,9 @@ from typing import Literal
 
 from offkey import datasets
 from offkey.benchmark.published import MACHINES, SNRS_DB
-from offkey.benchmark.results import Benchmark
 from offkey.benchmark.runs import Execution, Record, Run, Setting
 from offkey.benchmark.schedule import outcomes
+from offkey.benchmark.tables import Benchmark
 from offkey.datasets import Dataset
 from offkey.datasets.dcase import EVAL_LIST
 from offkey.datasets.mimii import Split, snr_folders, types_at

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from offkey import ranks
+from offkey._util import ranks
 from offkey.cli import console
-from offkey.cli.commas import COMMAS
+from offkey.cli.console import TrainingDisplay
+from offkey.cli.options import COMMAS
 from offkey.cli.train import read_recipe
-from offkey.cli.training import TrainingDisplay
 from offkey.errors import ParameterError
 
 __all__ = ["bench"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from offkey.cli import console
-from offkey.cli.training import TrainingDisplay
+from offkey.cli.console import TrainingDisplay
 
 __all__ = ["demo"]
 

@@ -9,9 +9,9 @@ from typing import Literal
 import offkey
 from offkey import datasets
 from offkey.cli import console
-from offkey.evaluation import result as result_forms
 from offkey.evaluation import submission
-from offkey.scoring.table import ScoreTable
+from offkey.evaluation.result import check_target
+from offkey.scores import ScoreTable
 
 __all__ = ["evaluate"]
 
@@ -69,7 +69,7 @@ def evaluate(
         Print them as JSON.
     """
     if out is not None:
-        result_forms.check_target(out)
+        check_target(out)
     table = ScoreTable.read(scores)
     test = None
     if data is not None:

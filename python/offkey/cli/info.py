@@ -6,9 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from offkey import audio, datasets, detector_file
+from offkey import datasets, detector_file
 from offkey.cli import console
 from offkey.detector import load
+from offkey.signal import audio
 
 __all__ = ["info"]
 

@@ -11,8 +11,7 @@ from cyclopts import Parameter
 
 from offkey.cli import console
 from offkey.detector import load
-from offkey.scoring import table_io
-from offkey.scoring.table import ScoreTable
+from offkey.scores import ScoreTable, check_target
 
 __all__ = ["score"]
 
@@ -50,7 +49,7 @@ def score(
         Print the scores as JSON.
     """
     if out is not None:
-        table_io.check_target(out)
+        check_target(out)
     trained = load(detector)
     with console.bars() as bars:
         table = trained.score(

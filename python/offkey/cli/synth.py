@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from offkey.cli import console
-from offkey.cli.commas import COMMAS
+from offkey.cli.options import COMMAS
 from offkey.datasets import synthetic
 
 __all__ = ["synth"]

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from offkey import datasets, ranks
+from offkey import datasets
+from offkey._util import ranks
+from offkey._util.files import check_writable
 from offkey.cli import console
-from offkey.cli.training import TrainingDisplay
+from offkey.cli.console import TrainingDisplay
 from offkey.detector import Detector
 from offkey.errors import ParameterError, RecipeError
-from offkey.files import check_writable
 from offkey.recipe import RECIPES, Recipe
 
 __all__ = ["train"]
@@ -145,8 +146,7 @@ def observer(bars: console.Bars, metrics: Path | None, tensorboard: Path | None)
 
     Of torchrun's processes only the first is to write.
     """
-    from offkey.training.events import ignore, several
-    from offkey.training.metrics import MetricsFile, TensorBoard
+    from offkey.models.network.events import MetricsFile, TensorBoard, ignore, several
 
     if ranks.rank():
         return ignore

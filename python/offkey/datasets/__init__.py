@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from offkey.datasets import synthetic
-from offkey.datasets.arrays import LogMelArrays
-from offkey.datasets.base import Clip, Clips, Dataset
+from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays
 from offkey.datasets.dcase import dcase2020
 from offkey.datasets.folder import folder
-from offkey.datasets.layout import detect_layout, list_machines
-from offkey.datasets.load import load
+from offkey.datasets.layout import detect_layout, list_machines, load
 from offkey.datasets.mimii import mimii
 from offkey.datasets.paths import find_audio, parse_machine_id
 

@@ -27,8 +27,8 @@ import msgspec
 import numpy as np
 
 from offkey import _native
-from offkey.audio import read_batch
 from offkey.datasets.paths import portions
+from offkey.signal.audio import read_batch
 
 __all__ = ["DecodedClips", "decoded"]
 

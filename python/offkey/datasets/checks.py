@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from offkey.datasets.base import NO_OTHERS, Clip, Clips, Dataset
+from offkey.datasets.clips import NO_OTHERS, Clip, Clips, Dataset
 from offkey.errors import DatasetError
 
 __all__ = ["checked", "shortlist", "unique_type"]

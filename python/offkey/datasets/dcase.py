@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from offkey.datasets.base import Clip, Dataset
 from offkey.datasets.checks import checked, shortlist, unique_type
+from offkey.datasets.clips import Clip, Dataset
 from offkey.datasets.paths import PathLike, existing_folder, folder_name, sound_files, subfolders
 from offkey.errors import DatasetError
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from offkey.datasets import manifest as manifests
-from offkey.datasets.base import Clip, Dataset
 from offkey.datasets.checks import checked, shortlist, unique_type
+from offkey.datasets.clips import Clip, Dataset
+from offkey.datasets.manifest import LABEL_NAMES, LABELS, Row, read_label, read_split
 from offkey.datasets.paths import ID, PathLike, existing_folder, folder_name, rank, sound_files
-from offkey.datasets.rows import LABEL_NAMES, LABELS, Row, read_label, read_split
 from offkey.errors import DatasetError, ParameterError
 
 __all__ = ["folder", "understood"]

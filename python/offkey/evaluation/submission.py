@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offkey._util.files import write_text
 from offkey.errors import DatasetError
-from offkey.evaluation.matching import labelled, some
-from offkey.files import write_text
-from offkey.scoring.table import ScoreName, ScoreTable
+from offkey.evaluation.protocols import labelled, some
+from offkey.scores import ScoreName, ScoreTable
 
 if TYPE_CHECKING:
-    from offkey.datasets.base import Clips
+    from offkey.datasets.clips import Clips
 
 __all__ = ["read", "write"]
 

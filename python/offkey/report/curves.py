@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from offkey.files import atomic_path
+from offkey._util.files import atomic_path
+from offkey.models.network.events import read_metrics
 from offkey.report.plots import COLOURS, matplotlib_classes, plain
-from offkey.training.metrics import read_metrics
 
 __all__ = ["training_curves"]
 

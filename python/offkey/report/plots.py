@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offkey._util.files import atomic_path
 from offkey.errors import MissingExtraError
-from offkey.evaluation.roc import auc, roc_curve
-from offkey.files import atomic_path
+from offkey.metrics import auc, roc_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offkey.errors import ArrayError, ParameterError
-from offkey.evaluation.roc import auc
+from offkey.metrics import auc
 from offkey.scoring._checks import finite_vector
 
 __all__ = ["Selection", "combine", "oracle", "select", "subsets"]

@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from offkey.errors import DatasetError, DetectorFileError
-from offkey.inlier import InlierModel
 from offkey.recipe import Scoring
+from offkey.scoring.calibration import Calibrated
 from offkey.scoring.combine import Selection, combine, oracle, select
 from offkey.scoring.standardize import Standardizer
 from offkey.scoring.threshold import Thresholds
@@ -56,7 +56,7 @@ class Fusion:
         self._standardizers = dict(standardizers)
 
     @classmethod
-    def fit(cls, models: Sequence[InlierModel], scoring: Scoring) -> Self:
+    def fit(cls, models: Sequence[Calibrated], scoring: Scoring) -> Self:
         """Learn the statistics of each ID, choose the scores to combine, and set the thresholds.
 
         Several models may have held out different clips. The thresholds are quantiles of the combined score of
@@ -186,7 +186,7 @@ class _HeldOut:
     z: np.ndarray
 
     @classmethod
-    def of(cls, model: InlierModel, name: str, standardizer: Standardizer) -> Self:
+    def of(cls, model: Calibrated, name: str, standardizer: Standardizer) -> Self:
         part = model.held_out
         order = np.argsort(part.indices, kind="stable")
         z = standardizer.transform_own(part.scores[name], part.machine_ids)
@@ -256,7 +256,7 @@ def _choice_notes(scoring: Scoring, chosen: Sequence[str]) -> tuple[str, ...]:
 
 
 def _choose(
-    models: Sequence[InlierModel],
+    models: Sequence[Calibrated],
     scoring: Scoring,
     standardizers: Mapping[str, Standardizer],
     held_out: Mapping[str, _HeldOut],

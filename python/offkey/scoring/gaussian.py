@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey import _native
-from offkey.calls import threads
+from offkey._util.threads import threads
 from offkey.errors import ArrayError, DetectorFileError
 from offkey.scoring._checks import positions, sorted_ids
 

@@ -127,7 +127,7 @@ class Stop(BaseException):
 
 
 def test_an_interrupted_training_goes_on_to_the_same_figures(dcase, tmp_path):
-    from offkey.training.events import EpochEnded, Resumed
+    from offkey.models.network.events import EpochEnded, Resumed
 
     epochs = []
 
@@ -267,7 +267,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path, dcase):
 
 
 def test_recipes_that_differ_in_scoring_alone_share_a_training(dcase, tmp_path):
-    from offkey.training.events import EpochEnded
+    from offkey.models.network.events import EpochEnded
 
     events = []
     how = Execution(trainings=tmp_path / "trainings", on_event=events.append)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from offkey.scoring.table import ScoreTable
+from offkey.scores import ScoreTable
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from offkey.scoring.table import ScoreTable
+from offkey.scores import ScoreTable
 
 
 def test_a_pipe_gets_csv(offkey, detector, tree):

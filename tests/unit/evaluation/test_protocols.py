@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import offkey
-from offkey.datasets.base import Clip, Clips
+from offkey.datasets.clips import Clip, Clips
 from offkey.errors import ArrayError, DatasetError, ParameterError
 from offkey.evaluation.protocols import evaluate, harmonic_mean
-from offkey.evaluation.roc import auc, pauc
-from offkey.scoring.table import ScoreTable
+from offkey.metrics import auc, pauc
+from offkey.scores import ScoreTable
 
 
 def clips(folder, machines, per_class=10, machine_type="fan"):
@@ -293,7 +293,7 @@ for name in ("msgspec", "pyarrow", "sklearn", "scipy", "torch", "matplotlib", "r
     sys.modules[name] = None
 import numpy as np
 import offkey
-assert offkey.evaluation.roc.auc([0, 1], [0.0, 1.0]) == 1.0
+assert offkey.metrics.auc([0, 1], [0.0, 1.0]) == 1.0
 assert offkey.scoring.threshold.Thresholds.fit([1.0], ["a"]).fallback == 1.0
 from offkey import ScoreTable, evaluate
 from offkey.scoring import combine, gaussian, standardize, threshold

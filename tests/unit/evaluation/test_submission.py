@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from offkey.datasets.base import Clip, Clips
+from offkey.datasets.clips import Clip, Clips
 from offkey.errors import DatasetError
 from offkey.evaluation import submission
 from offkey.evaluation.protocols import evaluate
-from offkey.scoring.table import ScoreTable
+from offkey.scores import ScoreTable
 
 
 def clips(folder, ids=("00", "02"), n=4):

@@ -1,8 +1,7 @@
 import pytest
 
+from offkey.models.network.events import EpochEnded, MetricsFile
 from offkey.report import training_curves
-from offkey.training.events import EpochEnded
-from offkey.training.metrics import MetricsFile
 
 
 def test_losses_are_drawn_while_they_are_written(tmp_path):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from offkey.errors import DatasetError, DetectorFileError
-from offkey.inlier import Calibration, PseudoAnomalies
 from offkey.recipe import Scoring
+from offkey.scoring.calibration import Calibration, PseudoAnomalies
 from offkey.scoring.fusion import Fusion
 
 IDS = ("00", "02")

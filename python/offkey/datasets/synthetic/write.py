@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from offkey.datasets.base import Dataset
+from offkey._util.files import write_text
+from offkey.datasets.clips import Dataset
 from offkey.datasets.dcase import EVAL_LIST, dcase2020
 from offkey.datasets.mimii import Split, mimii
 from offkey.datasets.paths import PathLike, existing_folder
 from offkey.datasets.synthetic.plan import Job, Layout, Plan, eval_list, jobs
 from offkey.datasets.synthetic.scene import MACHINES, grid, mix
 from offkey.errors import DatasetError, ParameterError
-from offkey.files import write_text
 
 __all__ = ["MANIFEST", "PARAMETERS", "Written", "load", "made", "write"]
 

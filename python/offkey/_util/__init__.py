@@ -1,0 +1,1 @@
+"""Files, threads, arrays and text that several packages need."""

@@ -1,0 +1,28 @@
+"""Tables as plain text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["text_table"]
+
+
+def text_table(header: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as aligned columns: the first one to the left, columns of numbers to the right.
+
+    `header` may have several lines.
+    """
+    lines = [*header, *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    numeric = [all(_is_number(row[at]) for row in rows) for at in range(len(widths))]
+
+    def aligned(line: Sequence[str]) -> str:
+        cells = zip(line, widths, numeric, strict=True)
+        return "  ".join(c.rjust(w) if right else c.ljust(w) for c, w, right in cells).rstrip()
+
+    return "\n".join([*map(aligned, header), "  ".join("-" * w for w in widths), *map(aligned, rows)]) + "\n"
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell holds a number, one with its deviation, several, or none."""
+    return not cell.strip("0123456789.,+-e ±")

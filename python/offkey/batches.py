@@ -1,0 +1,109 @@
+"""Batches of a dataset for training loops of one's own."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offkey import inputs
+from offkey.datasets import Dataset, LogMelArrays
+from offkey.errors import OffkeyWarning, RecipeError
+from offkey.models import registry as models
+from offkey.recipe import Recipe
+
+if TYPE_CHECKING:
+    from offkey.models.network.batches import BatchLoader
+
+__all__ = ["batch_loader"]
+
+
+def batch_loader(
+    data: Dataset | LogMelArrays,
+    *,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    pseudo_anomalies: bool = True,
+    pin_memory: bool = False,
+    num_threads: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> BatchLoader:
+    """Return what yields the batches that the network is trained with: cropped, augmented, as log-Mels in dB.
+
+    Parameters
+    ----------
+    data
+        Its normal training clips, those of other types as pseudo-anomalies.
+    recipe
+        Features, augmentation and numbers of clips; `paper` if None.
+    seed
+        Every random choice follows from it.
+    pseudo_anomalies
+        Whether clips of other types join each batch, as in the second stage.
+    pin_memory
+        Whether the tensors lie in page-locked memory.
+    num_threads
+        Threads of the kernels; all cores if None. The batches do not depend on it.
+    cache
+        A folder for decoded clips, as for `offkey.Detector.fit`.
+    on_progress
+        Called with (done, total) recordings while they are read.
+
+    Returns
+    -------
+    BatchLoader
+        An iterable of `Batch`: log-Mels ``(clips, n_mels, frames)`` float32, numbers of machine IDs ``(clips,)``
+        int64 (-1 for pseudo-anomalies), numbers of augmentation classes ``(clips,)`` int64, as torch tensors.
+
+    Raises
+    ------
+    MissingExtraError
+        If torch is not installed.
+    DatasetError
+        If there is no normal training clip, or none that can be read.
+    RecipeError
+        If the recipe has no network.
+    ParameterError
+        If other types are asked for and there are none, or the seed is negative.
+
+    Warns
+    -----
+    OffkeyWarning
+        If recordings cannot be read and are left out, or were resampled.
+
+    Examples
+    --------
+    >>> loader = offkey.batch_loader(data, seed=0)  # doctest: +SKIP
+    >>> for epoch in range(80):  # doctest: +SKIP
+    ...     loader.set_epoch(epoch)
+    ...     for logmels, ids, augmentations in loader:
+    ...         ...
+    """
+    recipe = recipe or Recipe.named("paper")
+    if models.check_fit(recipe, data, seed=seed, device="cpu", precision="auto", checkpoint=None) is None:
+        raise RecipeError(
+            f"recipe {recipe.name!r}: has no network to make batches for; expected a section `network`"
+        )
+    from offkey.datasets.training_clips import TrainingClips
+    from offkey.models.network.batches import BatchLoader
+
+    clips = inputs.training(
+        recipe,
+        data,
+        num_threads=num_threads,
+        cache=None if cache is None else Path(cache),
+        on_progress=on_progress,
+    )
+    for note in clips.notes:
+        warnings.warn(note, OffkeyWarning, stacklevel=2)
+    return BatchLoader(
+        TrainingClips(**clips.network_clips()),
+        recipe,
+        seed=seed,
+        num_threads=num_threads,
+        pseudo_anomalies=pseudo_anomalies,
+        pin_memory=pin_memory,
+    )

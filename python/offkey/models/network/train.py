@@ -1,0 +1,227 @@
+"""Clips to a trained network: what to train with, what to leave out, and the training itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from offkey.datasets.training_clips import TrainingClips
+from offkey.errors import ArrayError, ParameterError, RecipeError
+from offkey.models.network.batches import BatchLoader, ClipSource
+from offkey.models.network.checkpoint import Checkpoint
+from offkey.models.network.device import Compute, seeded
+from offkey.models.network.distributed import check_agreement, check_shares, join_batch_norms, process_group
+from offkey.models.network.events import Note, Observer
+from offkey.models.network.loop import Trainer
+from offkey.models.network.net.multitask import Model
+from offkey.models.network.sampling import Split, derived_seed
+from offkey.models.network.stages import Stage, plan_stages
+from offkey.recipe import Network, Recipe
+
+__all__ = ["Trained", "checked", "chunks", "train"]
+
+_WEIGHTS = 5  # first part of the key of a random stream
+_CHUNK = 64  # clips whose log-Mels are in memory at a time: 10 MB of 10 s clips
+_MIN_DEVIATION_DB = 1e-3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A trained network, and what is needed to calibrate its scores."""
+
+    model: Model
+    machine_ids: tuple[str, ...]
+    clips: TrainingClips
+    source: ClipSource
+    split: Split
+    notes: tuple[str, ...]
+    history: list[dict[str, float]]
+    """The losses of each epoch."""
+
+
+def train(
+    clips: TrainingClips,
+    *,
+    recipe: Recipe,
+    seed: int,
+    compute: Compute,
+    num_threads: int | None,
+    checkpoint: Path | None,
+    observer: Observer,
+) -> Trained:
+    """Train a network from its first weights or a checkpoint to its last epoch (see `NetworkModel.fit`)."""
+    network = checked(recipe, seed)
+    loader = BatchLoader(
+        clips,
+        recipe,
+        seed=seed,
+        num_threads=num_threads,
+        pseudo_anomalies=False,
+        pin_memory=compute.device.type == "cuda",
+    )
+    source, split, machine_ids = loader.source, loader.split, loader.machine_ids
+    stages = plan_stages(
+        recipe.training,
+        machine_ids=len(machine_ids),
+        others=len(clips.others) > 0,
+        augmentation_classes=len(source.classes),
+    )
+    mean, deviation = level_statistics(source, split.train)
+    notes = _notes(clips, recipe, machine_ids, source, stages, split, deviation)
+    for text in notes:
+        observer(Note(text=text))
+    with seeded(derived_seed(seed, _WEIGHTS), torch.device("cpu")):  # the same first weights on every device
+        model = Model(
+            network,
+            n_mels=recipe.features.n_mels,
+            machine_ids=len(machine_ids),
+            type_task=any(stage.pseudo_anomalies for stage in stages),
+            augmentation_classes=len(source.classes),
+        )
+    if network.normalisation == "standard":
+        _normalise(model, mean, deviation)
+    same = _fingerprint(clips, recipe, seed, compute)
+    with process_group(compute.device):
+        check_agreement("trainings", same)
+        join_batch_norms(model)
+        trainer = Trainer(
+            model.to(compute.device),
+            training=recipe.training,
+            stages=stages,
+            batches=lambda stage, epoch: loader.batches(epoch, pseudo_anomalies=stage.pseudo_anomalies),
+            steps_per_epoch=len(loader),
+            seed=seed,
+            compute=compute,
+            checkpoint=None
+            if checkpoint is None
+            else Checkpoint(checkpoint, same, levels=torch.from_numpy(mean)),
+            observer=observer,
+        )
+        history = trainer.run()
+    return Trained(
+        model=model,
+        machine_ids=machine_ids,
+        clips=clips,
+        source=source,
+        split=split,
+        notes=notes,
+        history=history,
+    )
+
+
+def level_statistics(source: ClipSource, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each Mel bin over all frames, in dB: ``(n_mels,)`` float64 each.
+
+    Raises
+    ------
+    ArrayError
+        If no bin changes by as much as 0.001 dB: the clips are silence.
+    """
+    frames, shift, sums, squares = 0, np.zeros(1), np.zeros(1), np.zeros(1)
+    for chunk in chunks(indices):
+        for logmel in source.clean(chunk):
+            values = logmel.astype(np.float64)
+            if not frames:
+                shift = values.mean(axis=1)  # near the mean, so that the squares lose no digits
+            values -= shift[:, None]
+            sums = sums + values.sum(axis=1)
+            squares = squares + np.square(values).sum(axis=1)
+            frames += logmel.shape[1]
+    deviation = np.sqrt(np.maximum(squares / frames - np.square(sums / frames), 0.0))
+    if (deviation < _MIN_DEVIATION_DB).all():
+        raise ArrayError(
+            f"training clips: no Mel bin of {len(indices)} clips changes by {_MIN_DEVIATION_DB} dB or more: "
+            "they are silence or constant; expected recordings of machines"
+        )
+    return shift + sums / frames, deviation
+
+
+def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the positions in parts that are small enough to hold in memory."""
+    for start in range(0, len(indices), _CHUNK):
+        yield indices[start : start + _CHUNK]
+
+
+def _normalise(model: Model, mean: np.ndarray, deviation: np.ndarray) -> None:
+    """Let the model standardise its input, bins that never change becoming 0."""
+    heard = deviation >= _MIN_DEVIATION_DB
+    gain = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=heard)
+    model.set_normalisation(torch.from_numpy(mean), torch.from_numpy(gain))
+
+
+def checked(recipe: Recipe, seed: int) -> Network:
+    """Return the recipe's network, once recipe and seed are known to suit a training."""
+    if recipe.network is None:
+        raise RecipeError(f"recipe {recipe.name!r}: has no network to train; expected a section `network`")
+    if recipe.training.batch_size < 2:
+        raise RecipeError(
+            f"recipe {recipe.name!r}: training.batch_size = {recipe.training.batch_size}; expected 2 or "
+            "more, since the network normalises over a batch"
+        )
+    if seed < 0:
+        raise ParameterError(f"seed: given {seed}; expected a whole number from 0")
+    check_shares(recipe.training)
+    return recipe.network
+
+
+def _fingerprint(clips: TrainingClips, recipe: Recipe, seed: int, compute: Compute) -> dict[str, str]:
+    """Return what must be the same for a training to go on, or to be shared by processes."""
+    columns = [
+        clips.inputs,
+        *map(list, (clips.machine_ids, clips.groups, clips.other_types, clips.other_groups)),
+    ]
+    return {
+        "recipe": recipe.of_training().to_json(),
+        "seed": str(seed),
+        "precision": compute.precision + ", compiled" * compute.compile,
+        "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
+    }
+
+
+def _notes(
+    clips: TrainingClips,
+    recipe: Recipe,
+    machine_ids: tuple[str, ...],
+    source: ClipSource,
+    stages: tuple[Stage, ...],
+    split: Split,
+    deviation: np.ndarray,
+) -> tuple[str, ...]:
+    """Return what a user should know: what was left out, and why."""
+    notes = []
+    tasks = {task for stage in stages for task in stage.tasks}
+    if len(machine_ids) == 1:
+        notes.append(
+            f"one machine ID only ({machine_ids[0]}): the ID task is left out, and with it the score a_arc"
+        )
+    if not len(clips.others):
+        notes.append(
+            "no clips of other machine types: the type task is left out, and with it the score a_out"
+        )
+    elif "type" not in tasks:
+        notes.append("no epochs for stage 2: the type task is left out, and with it the score a_out")
+    missing = [name for name in recipe.training.augmentation.classes if name not in source.classes]
+    if missing:
+        notes.append(
+            f"training on log-Mels: augmentations that need samples are left out ({', '.join(missing)})"
+        )
+    if "augmentation" not in tasks:
+        notes.append("fewer than two augmentation classes: the augmentation task is left out")
+    if recipe.scoring.holdout_fraction > 0:
+        kept_out = {clips.machine_ids[i] for i in split.held_out.tolist()}
+        whole = [machine_id for machine_id in machine_ids if machine_id not in kept_out]
+        if whole:
+            notes.append(
+                f"machine ID {', '.join(whole)}: one recording only, so nothing could be held out of training"
+            )
+    silent = np.flatnonzero(deviation < _MIN_DEVIATION_DB)
+    if recipe.network is not None and recipe.network.normalisation == "standard" and len(silent):
+        bins = ", ".join(str(i) for i in silent.tolist())
+        notes.append(f"Mel bins that never change are ignored: {bins}")
+    return tuple(notes)

@@ -1,0 +1,271 @@
+"""The label-free check: settings chosen from normal clips alone, by how well each sees bumps added to them.
+
+Every clip is scored by a model that was fitted without its recording, once as it is and in several draws with
+bumps added. Settings are compared by the AUC between the two: no anomaly and no label takes part.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from offkey.metrics import auc
+from offkey.models.spectral.feature_sets import StatisticsTable
+from offkey.models.spectral.likelihood_ratio import LikelihoodRatio, Moments
+
+__all__ = ["BASE_SETS", "Choice", "IdPools", "NormalClips", "Settings", "add_bumps", "choose", "out_of_fold"]
+
+BASE_SETS = ("M", "A", "P")
+"""The feature sets that are always used: the check cannot see the value of P, which resists transients."""
+
+_OPTIONAL_SET = "L"
+_RIDGES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+_RIDGE_TOLERANCE = 0.002  # AUC within which the smaller ridge is taken
+_MAX_BUMPS = 4
+_BUMP_WIDTH = (0.5, 4.0)  # sigma in bins of 128
+_BUMP_AMPLITUDE = (0.05, 1.0)  # of the bin's within-ID deviation
+_BUMP_MODULATION = (0.03, 0.5)  # relative change of a deviation over time
+_REFERENCE_MELS = 128
+_MIN_POOL = 10  # clips; IDs with fewer share their statistics
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NormalClips:
+    """Normal training clips, the folds that hold them out, and what all candidates share."""
+
+    table: StatisticsTable
+    ids: np.ndarray
+    """``(clips,)`` positions of the machine IDs."""
+    n_ids: int
+    fold: np.ndarray
+    """``(clips,)``: the fold that holds a clip out."""
+    own_ids: tuple[int, ...]
+    """IDs that have clips enough for a covariance of their own, in every fold's training part too."""
+    tau: float
+    num_threads: int | None = None
+    """Threads of the kernels; the result does not depend on it."""
+
+    def scored(self) -> np.ndarray:
+        """Return which clips can be scored out of fold, ``(clips,)`` bool: their ID has clips elsewhere."""
+        scored = np.zeros(len(self.ids), dtype=bool)
+        for k in range(int(self.fold.max()) + 1):
+            held = self.fold == k
+            scored[held] = np.isin(self.ids[held], self.ids[~held])
+        return scored
+
+    def moments(self, rows: np.ndarray, *, feature_set: str) -> Moments:
+        """Return the moments of the clips at `rows`, a mask."""
+        return Moments.fit(
+            self.table.take(rows).features(feature_set),
+            self.ids[rows],
+            feature_set=feature_set,
+            n_ids=self.n_ids,
+            own_ids=self.own_ids,
+        )
+
+    def level_deviation_db(self) -> np.ndarray:
+        """Return the within-ID deviation over clips of each bin's mean level, ``(n_mels,)`` in dB."""
+        deviations = self.table.columns["mean"].copy()
+        for i in np.unique(self.ids):
+            deviations[self.ids == i] -= deviations[self.ids == i].mean(axis=0)
+        freedom = max(1, len(self.ids) - len(np.unique(self.ids)))
+        deviation: np.ndarray = np.sqrt(np.square(deviations).sum(axis=0) / freedom)
+        return deviation
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """One candidate."""
+
+    feature_set: str
+    own_covariance: bool
+    ridge: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """The settings used, how they compared, and the out-of-fold scores under them."""
+
+    own_covariance: bool
+    ridge: float
+    feature_sets: tuple[str, ...]
+    criteria: dict[str, float]
+    """Candidate -> AUC between normals and the same clips with bumps; empty without the check."""
+    log_scores: np.ndarray
+    """``(sets, clips)``: of the normal clips at their own ID, out of fold; NaN where there is none."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the choice as plain data for JSON."""
+        return {
+            "own_covariance": self.own_covariance,
+            "ridge": self.ridge,
+            "feature_sets": list(self.feature_sets),
+            "criteria": dict(self.criteria),
+        }
+
+
+class IdPools:
+    """Which clips' scores stand for each ID: its own, or with fewer than 10 those of all such IDs together.
+
+    Where even those are fewer than 10, all clips stand for them.
+    """
+
+    def __init__(self, ids: np.ndarray, scored: np.ndarray, *, n_ids: int) -> None:
+        counts = np.bincount(ids[scored], minlength=n_ids)
+        small = counts < _MIN_POOL
+        together = scored & small[ids]
+        self.shared = tuple(int(i) for i in np.flatnonzero(small))
+        """IDs that have no statistics of their own."""
+        enough = np.count_nonzero(together) >= _MIN_POOL
+        self.rows: list[np.ndarray] = [
+            scored & (ids == i) if not small[i] else together if enough else scored for i in range(n_ids)
+        ]
+        """For each ID the mask of its pool."""
+        self.distinct = [scored & (ids == i) for i in np.flatnonzero(~small)] + [together] * bool(enough)
+        self.distinct = self.distinct or [scored]
+        """The pools without repetition and without too small ones: what a criterion is the mean over."""
+
+    def mean_and_deviation(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of ``(clips,)`` scores for each ID, ``(ids,)`` each; never 0."""
+        mean = np.array([scores[rows].mean() for rows in self.rows])
+        deviation = np.array([scores[rows].std() for rows in self.rows])
+        return mean, np.where(deviation > 0, deviation, 1.0)
+
+
+def add_bumps(
+    rng: np.random.Generator, n_clips: int, *, deviation_db: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw what an anomaly might add to each clip's statistics.
+
+    A clip gets 1 to 4 Gaussian bumps in level: sigma uniform from 0.5 to 4 bins (scaled by ``n_mels / 128``),
+    any centre, amplitude log-uniform from 0.05 to 1 of each bin's deviation, random sign. In half of the
+    clips the deviations over time also change, by a factor ``1 + a b`` with b the clip's first bump (one, so
+    that the factor stays positive) and the size of a log-uniform from 0.03 to 0.5, random sign.
+
+    Parameters
+    ----------
+    rng
+        The stream to draw from.
+    n_clips
+        How many clips.
+    deviation_db
+        ``(n_mels,)`` within-ID deviation of each bin's level over clips.
+
+    Returns
+    -------
+    level_db, log_deviation
+        ``(clips, n_mels)`` each: to be added to `mean` and `p5`, and to `lstd` and `ldstd`.
+    """
+    n_mels = len(deviation_db)
+    counts = 1 + np.floor(_MAX_BUMPS * rng.random(n_clips)).astype(np.int64)
+    shape = np.zeros((n_clips, n_mels))
+    first = np.zeros((n_clips, n_mels))
+    for k, uniform in enumerate(rng.random((_MAX_BUMPS, 4, n_clips))):
+        rows = np.flatnonzero(counts > k)
+        width, centre, amplitude, sign = uniform[:, rows]
+        sigma = (_BUMP_WIDTH[0] + (_BUMP_WIDTH[1] - _BUMP_WIDTH[0]) * width) * (n_mels / _REFERENCE_MELS)
+        distance = np.arange(n_mels) - (n_mels * centre - 0.5)[:, None]
+        bump = np.exp(-0.5 * np.square(distance / sigma[:, None]))
+        shape[rows] += _signed_log_uniform(_BUMP_AMPLITUDE, amplitude, sign)[:, None] * bump
+        if k == 0:
+            first = bump  # every clip has one
+    modulated, amplitude, sign = rng.random((3, n_clips))
+    change = np.where(modulated < 0.5, _signed_log_uniform(_BUMP_MODULATION, amplitude, sign), 0.0)
+    return shape * deviation_db, np.log1p(change[:, None] * first)
+
+
+def _signed_log_uniform(bounds: tuple[float, float], uniform: np.ndarray, sign: np.ndarray) -> np.ndarray:
+    low, high = math.log(bounds[0]), math.log(bounds[1])
+    values: np.ndarray = np.exp(low + (high - low) * uniform) * np.where(sign < 0.5, -1.0, 1.0)
+    return values
+
+
+def out_of_fold(clips: NormalClips, candidates: Sequence[Settings], *, draws: int, seed: int) -> np.ndarray:
+    """Score every clip at its own ID by models fitted without its fold.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(candidates, 1 + draws, clips)`` log scores: first of the clips as they are, then with bumps, the
+        same for every candidate. NaN where an ID has no clip in the other folds.
+    """
+    scores = np.full((len(candidates), 1 + draws, len(clips.ids)), np.nan)
+    deviation_db = clips.level_deviation_db()
+    scored = clips.scored()
+    for k in range(int(clips.fold.max()) + 1):
+        rows = np.flatnonzero((clips.fold == k) & scored)
+        models = _models(clips, candidates, clips.fold != k)
+        held, ids = clips.table.take(rows), clips.ids[rows]
+        for draw in range(1 + draws):
+            table = held
+            if draw:
+                rng = np.random.default_rng([seed, k, draw])
+                level_db, log_deviation = add_bumps(rng, len(rows), deviation_db=deviation_db)
+                table = held.shifted(level_db=level_db, log_deviation=log_deviation)
+            for c, (candidate, model) in enumerate(zip(candidates, models, strict=True)):
+                scores[c, draw, rows] = model.log_scores_to(
+                    table.features(candidate.feature_set), ids, num_threads=clips.num_threads
+                )
+    return scores
+
+
+def _models(clips: NormalClips, candidates: Sequence[Settings], rows: np.ndarray) -> list[LikelihoodRatio]:
+    moments: dict[str, Moments] = {}
+    models = []
+    for c in candidates:
+        if c.feature_set not in moments:
+            moments[c.feature_set] = clips.moments(rows, feature_set=c.feature_set)
+        models.append(
+            moments[c.feature_set].model(own_covariance=c.own_covariance, ridge=c.ridge, tau=clips.tau)
+        )
+    return models
+
+
+def choose(clips: NormalClips, pools: IdPools, *, draws: int, seed: int) -> Choice:
+    """Choose covariance, ridge and feature sets by the criterion (docs/spectral.md).
+
+    First covariance and ridge by set M alone: the covariance with the best AUC, then the smallest ridge
+    within 0.002 of it. Then set L joins M, A and P if the AUC of the summed standardised scores rises.
+    """
+    kinds = (False, True) if clips.own_ids else (False,)
+    candidates = [Settings("M", own, ridge) for own, ridge in itertools.product(kinds, _RIDGES)]
+    scores = out_of_fold(clips, candidates, draws=draws, seed=seed)
+    aucs = [_criterion(s, pools) for s in scores]
+    criteria = {_name(c): value for c, value in zip(candidates, aucs, strict=True)}
+    own = candidates[int(np.argmax(aucs))].own_covariance
+    of_kind = [(c.ridge, value) for c, value in zip(candidates, aucs, strict=True) if c.own_covariance == own]
+    best = max(value for _, value in of_kind)
+    ridge = min(r for r, value in of_kind if value >= best - _RIDGE_TOLERANCE)
+
+    sets = (*BASE_SETS, _OPTIONAL_SET)
+    scores = out_of_fold(clips, [Settings(s, own, ridge) for s in sets], draws=draws, seed=seed)
+    standardised = np.stack([_standardise(s, pools, clips.ids) for s in scores])
+    without = _criterion(standardised[:-1].sum(axis=0), pools)
+    with_optional = _criterion(standardised.sum(axis=0), pools)
+    criteria |= {"+".join(BASE_SETS): without, "+".join(sets): with_optional}
+    used = sets if with_optional > without else BASE_SETS
+    return Choice(own, ridge, used, criteria, scores[: len(used), 0])
+
+
+def _name(candidate: Settings) -> str:
+    return f"{candidate.feature_set} {'own' if candidate.own_covariance else 'shared'} {candidate.ridge:g}"
+
+
+def _standardise(scores: np.ndarray, pools: IdPools, ids: np.ndarray) -> np.ndarray:
+    mean, deviation = pools.mean_and_deviation(scores[0])
+    standardised: np.ndarray = (scores - mean[ids]) / deviation[ids]
+    return standardised
+
+
+def _criterion(scores: np.ndarray, pools: IdPools) -> float:
+    """Return the AUC of clips with bumps, ``scores[1:]``, against the same without: mean over pools."""
+    return float(np.mean([_auc(scores[0, rows], scores[1:, rows].ravel()) for rows in pools.distinct]))
+
+
+def _auc(normals: np.ndarray, bumped: np.ndarray) -> float:
+    return auc(np.repeat([0, 1], [len(normals), len(bumped)]), np.concatenate([normals, bumped]))

@@ -1,0 +1,129 @@
+"""What the closed-form model looks at: a clip's statistics over time, as matrices of features."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Self
+
+import numpy as np
+
+from offkey.errors import ArrayError, DatasetError
+from offkey.signal.statistics import ClipStatistics
+
+__all__ = ["FEATURE_SETS", "Scale", "StatisticsTable"]
+
+FEATURE_SETS: dict[str, tuple[str, ...]] = {
+    "M": ("mean",),
+    "A": ("mean", "ldstd"),
+    "P": ("p5",),
+    "L": ("mean", "lstd", "ldstd"),
+}
+"""Name of a feature set -> the statistics it is made of, one block of Mel bins each (docs/spectral.md)."""
+
+_SMALLEST_DEVIATION = 1e-3  # dB; below it a bin carries the floor of the logarithm, not a sound
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StatisticsTable:
+    """Checked statistics of some clips in float64, each ``(clips, n_mels)``."""
+
+    columns: dict[str, np.ndarray]
+
+    @classmethod
+    def checked(cls, statistics: ClipStatistics, *, n_mels: int | None = None) -> Self:
+        """Take the statistics of `offkey.signal.logmel` after a look at their shapes and values.
+
+        Raises
+        ------
+        ArrayError
+            If they are not four finite matrices of one shape, or have another number of bins than `n_mels`.
+        """
+        columns = {name: np.asarray(getattr(statistics, name)) for name in ("mean", "lstd", "ldstd", "p5")}
+        shape = columns["mean"].shape
+        for name, values in columns.items():
+            if values.ndim != 2 or values.shape != shape or values.shape[1] == 0:
+                raise ArrayError(
+                    f"statistics.{name}: expected (clips, n_mels) as all four have it, given {values.shape} "
+                    f"where statistics.mean has {shape}"
+                )
+            if values.dtype.kind != "f":
+                raise ArrayError(f"statistics.{name}: expected floats, given {values.dtype}")
+            if not np.isfinite(values).all():
+                clip, mel = np.argwhere(~np.isfinite(values))[0]
+                raise ArrayError(
+                    f"statistics.{name}: clip {clip}, Mel bin {mel} is {values[clip, mel]}; expected finite "
+                    "numbers; was the log-Mel computed from finite samples?"
+                )
+        if n_mels is not None and shape[1] != n_mels:
+            raise ArrayError(
+                f"statistics: given {shape[1]} Mel bins, expected {n_mels}, which the model was fitted with"
+            )
+        return cls({name: values.astype(np.float64) for name, values in columns.items()})
+
+    def __len__(self) -> int:
+        return len(self.columns["mean"])
+
+    @property
+    def n_mels(self) -> int:
+        """How many Mel bins each statistic has."""
+        return int(self.columns["mean"].shape[1])
+
+    def take(self, rows: np.ndarray) -> StatisticsTable:
+        """Return the clips at `rows`, a mask or positions."""
+        return StatisticsTable({name: values[rows] for name, values in self.columns.items()})
+
+    def shifted(self, *, level_db: np.ndarray, log_deviation: np.ndarray) -> StatisticsTable:
+        """Return the table with ``(clips, n_mels)`` added to levels and to logarithms of deviations."""
+        shifts = {"mean": level_db, "p5": level_db, "lstd": log_deviation, "ldstd": log_deviation}
+        return StatisticsTable({name: values + shifts[name] for name, values in self.columns.items()})
+
+    def features(self, feature_set: str) -> np.ndarray:
+        """Return the blocks of a feature set side by side, ``(clips, blocks * n_mels)``."""
+        return np.concatenate([self.columns[name] for name in FEATURE_SETS[feature_set]], axis=1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scale:
+    """Centre and unit of each feature, and which features say anything at all."""
+
+    feature_set: str
+    kept: np.ndarray
+    """``(blocks * n_mels,)`` bool: False where a feature does not vary over the clips."""
+    center: np.ndarray
+    """``(kept,)`` mean over clips."""
+    unit: np.ndarray
+    """``(kept,)`` standard deviation over clips."""
+
+    @classmethod
+    def fit(cls, features: np.ndarray, *, feature_set: str) -> Self:
+        """Take mean and deviation of ``(clips, blocks * n_mels)`` features; flat ones are dropped.
+
+        Raises
+        ------
+        DatasetError
+            If every feature is flat.
+        """
+        center, unit = features.mean(axis=0), features.std(axis=0)
+        kept = unit >= _SMALLEST_DEVIATION
+        if not kept.any():
+            raise DatasetError(
+                f"feature set {feature_set} ({', '.join(FEATURE_SETS[feature_set])}): no Mel bin varies over "
+                f"the {len(features)} training clips; are they all silent, or copies of one clip?"
+            )
+        return cls(feature_set, kept, center[kept], unit[kept])
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """Return ``(clips, kept)`` features in units of their deviation, C-contiguous."""
+        # Picking columns with a mask leaves Fortran order, in which the kernels take no array.
+        return np.ascontiguousarray((features[:, self.kept] - self.center) / self.unit)
+
+    def dropped(self) -> dict[str, str]:
+        """Name the flat bins: statistic -> ranges such as ``0-2, 127``; empty if there are none."""
+        names = FEATURE_SETS[self.feature_set]
+        blocks = zip(names, self.kept.reshape(len(names), -1), strict=True)
+        return {name: _ranges(np.flatnonzero(~kept)) for name, kept in blocks if not kept.all()}
+
+
+def _ranges(positions: np.ndarray) -> str:
+    runs = np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -1,0 +1,181 @@
+"""The likelihood ratio of "a smooth bump was added to this clip's spectrum" against "this clip is normal".
+
+With the deviation d of a clip from its ID's mean, distributed as N(0, S) among normals and as N(0, S + R)
+among anomalies, twice the log ratio is, less a constant, ``d' [S^-1 - (S + R)^-1] d``. R = tau t K says what
+an anomaly looks like: neighbouring bins move together. With tau to infinity it is the squared Mahalanobis
+distance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from offkey import _native
+from offkey._util.threads import threads
+from offkey.errors import DatasetError
+from offkey.models.spectral.feature_sets import FEATURE_SETS, Scale
+
+__all__ = ["LikelihoodRatio", "Moments", "prior_covariance", "ratio_factor"]
+
+_REFERENCE_MELS = 128  # the number of bins that widths are given for
+_PRIOR_WIDTHS = np.linspace(0.5, 2.0, 24)
+_PRIOR_RIDGE = 1e-3
+_LOG_OFFSET = 1e-12
+_SMALLEST_VARIANCE = 1e-12  # of the variance over all clips; below it only rounding is left
+
+
+def prior_covariance(*, n_mels: int, kept: np.ndarray) -> np.ndarray:
+    """Return how the bins of an anomalous shift vary together, in units of each bin's deviation.
+
+    Within a block of `n_mels` bins ``K_jk`` is the mean over 24 widths u, linear from 0.5 to 2 bins (scaled
+    by ``n_mels / 128``), of ``u exp(-(j - k)^2 / 4 u^2)``, scaled to unit diagonal, plus 1e-3 there: the
+    covariance of Gaussian bumps of width u anywhere on the Mel axis. Blocks are independent.
+
+    Parameters
+    ----------
+    n_mels
+        Bins in a block.
+    kept
+        ``(blocks * n_mels,)`` bool: rows and columns to return.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(kept, kept)`` float64, symmetric and positive definite.
+    """
+    widths = _PRIOR_WIDTHS * (n_mels / _REFERENCE_MELS)
+    squared = np.arange(n_mels, dtype=np.float64) ** 2
+    profile = np.mean(widths[:, None] * np.exp(-squared / (4 * widths[:, None] ** 2)), axis=0)
+    profile /= profile[0]
+    profile[0] += _PRIOR_RIDGE
+    bins = np.flatnonzero(kept)
+    block, mel = np.divmod(bins, n_mels)
+    near: np.ndarray = profile[np.abs(mel[:, None] - mel[None, :])]
+    return np.where(block[:, None] == block[None, :], near, 0.0)
+
+
+def ratio_factor(covariance: np.ndarray, prior: np.ndarray, *, ridge: float, tau: float) -> np.ndarray:
+    """Return W with ``|W' d|^2 = d' [S^-1 - (S + tau t K)^-1] d``, never subtracting inverses.
+
+    S is `covariance` shrunk: ``(1 - ridge) covariance + ridge t I`` with its mean eigenvalue t. With S = L L'
+    and ``L^-1 (tau t K) L^-T = V diag(g) V'``, W is ``L^-T V diag(sqrt(g / (1 + g)))``.
+
+    Parameters
+    ----------
+    covariance
+        ``(p, p)``, symmetric and positive semi-definite, not all zero.
+    prior
+        ``(p, p)``, K of `prior_covariance`.
+    ridge
+        In (0, 1].
+    tau
+        Above 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(p, p)`` float64.
+    """
+    p = len(covariance)
+    mean_eigenvalue = np.trace(covariance) / p
+    shrunk = (1 - ridge) * covariance + ridge * mean_eigenvalue * np.eye(p)
+    lower = np.linalg.cholesky(shrunk)
+    half = np.linalg.solve(lower, tau * mean_eigenvalue * prior)
+    whitened = np.linalg.solve(lower, half.T)
+    gains, vectors = np.linalg.eigh((whitened + whitened.T) / 2)
+    gains = np.maximum(gains, 0.0)
+    factor: np.ndarray = np.linalg.solve(lower.T, vectors * np.sqrt(gains / (1 + gains)))
+    return factor
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moments:
+    """Means and within-ID covariances of one feature set over some clips: what all candidates share."""
+
+    scale: Scale
+    n_mels: int
+    means: np.ndarray
+    """``(ids, p)``, in units of `scale`; zero where an ID has no clip."""
+    shared: np.ndarray
+    """``(p, p)`` pooled within-ID covariance, divided by clips less IDs."""
+    own: dict[int, np.ndarray]
+    """Position of an ID -> its ``(p, p)`` covariance, for IDs that have clips enough."""
+
+    @classmethod
+    def fit(
+        cls, features: np.ndarray, ids: np.ndarray, *, feature_set: str, n_ids: int, own_ids: tuple[int, ...]
+    ) -> Self:
+        """Estimate from ``(clips, blocks * n_mels)`` features and each clip's ID as ``(clips,)`` positions.
+
+        Raises
+        ------
+        DatasetError
+            If no feature varies, or none within an ID.
+        """
+        scale = Scale.fit(features, feature_set=feature_set)
+        scaled = scale.apply(features)
+        counts = np.bincount(ids, minlength=n_ids)
+        means = np.zeros((n_ids, scaled.shape[1]))
+        for i in np.flatnonzero(counts).tolist():
+            means[i] = scaled[ids == i].mean(axis=0)
+        scaled -= means[ids]
+        shared = scaled.T @ scaled / max(1, len(scaled) - np.count_nonzero(counts))
+        if np.trace(shared) < _SMALLEST_VARIANCE * len(shared):
+            raise DatasetError(
+                f"feature set {feature_set}: the {len(scaled)} training clips differ between machine IDs "
+                "only, not within any; are they copies of one clip for each ID?"
+            )
+        own = {}
+        for i in own_ids:
+            deviations = scaled[ids == i]
+            covariance = deviations.T @ deviations / (len(deviations) - 1)
+            if np.trace(covariance) >= _SMALLEST_VARIANCE * len(covariance):
+                own[i] = covariance
+        return cls(scale, features.shape[1] // len(FEATURE_SETS[feature_set]), means, shared, own)
+
+    def model(self, *, own_covariance: bool, ridge: float, tau: float) -> LikelihoodRatio:
+        """Return the model of these moments: IDs with an own covariance use it if asked for."""
+        prior = prior_covariance(n_mels=self.n_mels, kept=self.scale.kept)
+        covariances = [self.shared]
+        which = np.zeros(len(self.means), dtype=np.int64)
+        for i, covariance in self.own.items() if own_covariance else ():
+            which[i] = len(covariances)
+            covariances.append(covariance)
+        factors = np.stack([ratio_factor(c, prior, ridge=ridge, tau=tau) for c in covariances])
+        return LikelihoodRatio(self.scale, self.means, factors, which)
+
+
+@dataclasses.dataclass(frozen=True)
+class LikelihoodRatio:
+    """The fitted ratio of one feature set for every ID."""
+
+    scale: Scale
+    means: np.ndarray
+    """``(ids, p)``."""
+    factors: np.ndarray
+    """``(covariances, p, p)``: W of `ratio_factor`."""
+    which: np.ndarray
+    """``(ids,)`` int64: the covariance of each ID."""
+
+    @cached_property
+    def _forms(self) -> _native.QuadraticForms:
+        return _native.QuadraticForms(self.means, self.factors, self.which)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.scale, self.means, self.factors, self.which)  # the kernel is made again
+
+    def log_scores(self, features: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
+        """Return ``ln(ratio + 1e-12)`` of ``(clips, blocks * n_mels)`` features, ``(clips, ids)``."""
+        scores: np.ndarray = self._forms.all(self.scale.apply(features), threads(num_threads))
+        return np.log(scores + _LOG_OFFSET)
+
+    def log_scores_to(
+        self, features: np.ndarray, ids: np.ndarray, *, num_threads: int | None = None
+    ) -> np.ndarray:
+        """Return the same for each clip's own ID only, ``(clips,)``; `ids` are positions."""
+        scores: np.ndarray = self._forms.own(self.scale.apply(features), ids, threads(num_threads))
+        return np.log(scores + _LOG_OFFSET)

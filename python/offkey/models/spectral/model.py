@@ -1,0 +1,355 @@
+"""Recipe `spectral`: a closed-form model of normal sound, fitted in seconds without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from offkey.errors import ArrayError, DatasetError, DetectorFileError, RecipeError
+from offkey.models.spectral.check import (
+    BASE_SETS,
+    Choice,
+    IdPools,
+    NormalClips,
+    Settings,
+    choose,
+    out_of_fold,
+)
+from offkey.models.spectral.feature_sets import Scale, StatisticsTable
+from offkey.models.spectral.folds import make_folds
+from offkey.models.spectral.likelihood_ratio import LikelihoodRatio
+from offkey.recipe import Recipe, Spectral
+from offkey.scoring.calibration import Calibration
+from offkey.signal.statistics import ClipStatistics
+
+__all__ = ["SpectralModel"]
+
+_SCORE = "a_spectral"
+_MIN_CLIPS_FOR_OWN_COVARIANCE = 20
+
+
+class SpectralModel:
+    """Likelihood ratios on a clip's statistics, standardised out of fold and summed over feature sets.
+
+    Made by `fit` or `from_state`. Satisfies `offkey.models.base.InlierModel`.
+    """
+
+    def __init__(
+        self,
+        *,
+        machine_ids: tuple[str, ...],
+        ratios: dict[str, LikelihoodRatio],
+        mean: np.ndarray,
+        deviation: np.ndarray,
+        held_out: Calibration,
+        choice: dict[str, Any],
+        n_mels: int,
+        notes: tuple[str, ...],
+    ) -> None:
+        self._machine_ids = machine_ids
+        self._ratios = ratios
+        self._mean, self._deviation = mean, deviation  # (sets, ids) of out-of-fold log scores
+        self._held_out = held_out
+        self._choice = choice
+        self._n_mels = n_mels
+        self._notes = notes
+
+    @classmethod
+    def fit(
+        cls,
+        statistics: ClipStatistics,
+        machine_ids: Sequence[str],
+        groups: Sequence[str],
+        *,
+        recipe: Recipe,
+        seed: int,
+        num_threads: int | None = None,
+    ) -> Self:
+        """Learn from normal clips.
+
+        Parameters
+        ----------
+        statistics
+            Of the training clips, ``(clips, n_mels)`` each.
+        machine_ids
+            The machine ID of each clip.
+        groups
+            The recording that each clip was cut from: its clips are held out together.
+        recipe
+            With a section `spectral`.
+        seed
+            Orders the folds and draws the bumps of the label-free check. The same seed gives the same model.
+        num_threads
+            Threads of the kernels; all cores if None. The result does not depend on it.
+
+        Raises
+        ------
+        ArrayError
+            If the arrays do not match each other or are not finite.
+        DatasetError
+            If there are too few clips, or nothing varies over them.
+        RecipeError
+            If the recipe has no section `spectral`.
+        """
+        settings = _settings(recipe)
+        table = StatisticsTable.checked(statistics)
+        names, ids = _positions(machine_ids, groups, len(table))
+        folds = make_folds(ids, groups, names=names, count=settings.folds, seed=seed)
+        clips = NormalClips(
+            table, ids, len(names), folds.fold, _own_ids(ids, folds.fold), settings.tau, num_threads
+        )
+        scored = clips.scored()
+        pools = IdPools(ids, scored, n_ids=len(names))
+        choice = (
+            choose(clips, pools, draws=settings.check_draws, seed=seed)
+            if settings.check
+            else _given(settings, clips)
+        )
+        every = np.ones(len(ids), dtype=bool)
+        ratios = {
+            name: clips.moments(every, feature_set=name).model(
+                own_covariance=choice.own_covariance, ridge=choice.ridge, tau=settings.tau
+            )
+            for name in choice.feature_sets
+        }
+        standards = [pools.mean_and_deviation(scores) for scores in choice.log_scores]
+        mean, deviation = (np.stack(part) for part in zip(*standards, strict=True))
+        summed = ((choice.log_scores - mean[:, ids]) / deviation[:, ids]).sum(axis=0)[scored]
+        held_out = Calibration(
+            kind="out_of_fold",
+            indices=np.flatnonzero(scored),
+            machine_ids=tuple(names[i] for i in ids[scored]),
+            scores={_SCORE: summed},
+        )
+        notes = (*folds.notes, *_notes(choice, ratios, names=names, pools=pools, clips=clips))
+        return cls(
+            machine_ids=names,
+            ratios=ratios,
+            mean=mean,
+            deviation=deviation,
+            held_out=held_out,
+            choice=choice.metadata(),
+            n_mels=table.n_mels,
+            notes=notes,
+        )
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """``("a_spectral",)``."""
+        return (_SCORE,)
+
+    @property
+    def machine_ids(self) -> tuple[str, ...]:
+        """The known IDs, sorted: the columns of the score matrix."""
+        return self._machine_ids
+
+    @property
+    def standardise_on(self) -> Calibration:
+        """Out-of-fold scores of the training clips."""
+        return self._held_out
+
+    @property
+    def held_out(self) -> Calibration:
+        """The same as `standardise_on`."""
+        return self._held_out
+
+    @property
+    def pseudo_anomalies(self) -> None:
+        """None: this model has one score, so there is nothing to select."""
+        return
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the fit has set: scales, means and factors of all feature sets."""
+        return sum(
+            array.size
+            for ratio in self._ratios.values()
+            for array in (ratio.scale.center, ratio.scale.unit, ratio.means, ratio.factors)
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the fit: bins dropped, what the check chose, IDs with few clips."""
+        return self._notes
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """Covariance, ridge and feature sets in use, and the criterion of every candidate of the check."""
+        return self._choice
+
+    def scores(self, inputs: ClipStatistics) -> dict[str, np.ndarray]:
+        """Score clips against every known ID.
+
+        Parameters
+        ----------
+        inputs
+            Statistics of the clips, ``(clips, n_mels)`` each.
+
+        Returns
+        -------
+        dict
+            ``a_spectral`` -> ``(clips, ids)`` float64: the sum over feature sets of the log ratio's z;
+            higher = more anomalous. An unknown ID is the column with the smallest.
+
+        Raises
+        ------
+        ArrayError
+            If the statistics are not finite, or have other Mel bins than the training clips.
+        """
+        table = StatisticsTable.checked(inputs, n_mels=self._n_mels)
+        total = np.zeros((len(table), len(self._machine_ids)))
+        for (name, ratio), mean, deviation in zip(
+            self._ratios.items(), self._mean, self._deviation, strict=True
+        ):
+            total += (ratio.log_scores(table.features(name)) - mean) / deviation
+        return {_SCORE: total}
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
+        arrays = {
+            "standard.mean": self._mean,
+            "standard.deviation": self._deviation,
+            "held_out.indices": self._held_out.indices,
+            "held_out.ids": np.searchsorted(self._machine_ids, self._held_out.machine_ids).astype(np.int64),
+            "held_out.scores": self._held_out.scores[_SCORE],
+        }
+        for name, ratio in self._ratios.items():
+            arrays |= {
+                f"{name}.kept": ratio.scale.kept,
+                f"{name}.center": ratio.scale.center,
+                f"{name}.unit": ratio.scale.unit,
+                f"{name}.means": ratio.means,
+                f"{name}.factors": ratio.factors,
+                f"{name}.which": ratio.which,
+            }
+        metadata = {
+            "machine_ids": list(self._machine_ids),
+            "n_mels": self._n_mels,
+            "choice": self._choice,
+            "notes": list(self._notes),
+        }
+        return arrays, metadata
+
+    @classmethod
+    def from_state(cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
+        """Rebuild a model that gives the same scores.
+
+        Raises
+        ------
+        DetectorFileError
+            If an array or a field is missing.
+        RecipeError
+            If the recipe has no section `spectral`.
+        """
+        _settings(recipe)
+        try:
+            names = tuple(metadata["machine_ids"])
+            choice = metadata["choice"]
+            ratios = {
+                name: LikelihoodRatio(
+                    Scale(name, *(arrays[f"{name}.{part}"] for part in ("kept", "center", "unit"))),
+                    *(arrays[f"{name}.{part}"] for part in ("means", "factors", "which")),
+                )
+                for name in choice["feature_sets"]
+            }
+            held_out = Calibration(
+                kind="out_of_fold",
+                indices=arrays["held_out.indices"],
+                machine_ids=tuple(names[i] for i in arrays["held_out.ids"]),
+                scores={_SCORE: arrays["held_out.scores"]},
+            )
+            expected = (len(ratios), len(names))
+            for name in ("standard.mean", "standard.deviation"):
+                if arrays[name].shape != expected:
+                    raise DetectorFileError(
+                        f"spectral model: {name} has shape {arrays[name].shape}; expected {expected}"
+                    )
+            return cls(
+                machine_ids=names,
+                ratios=ratios,
+                mean=arrays["standard.mean"],
+                deviation=arrays["standard.deviation"],
+                held_out=held_out,
+                choice=choice,
+                n_mels=metadata["n_mels"],
+                notes=tuple(metadata["notes"]),
+            )
+        except KeyError as error:
+            raise DetectorFileError(
+                f"spectral model: the field {error} is missing; expected a file of this version of offkey"
+            ) from None
+
+
+def _settings(recipe: Recipe) -> Spectral:
+    if recipe.spectral is None:
+        raise RecipeError(f"recipe {recipe.name!r}: expected a section `spectral`, given none")
+    return recipe.spectral
+
+
+def _positions(
+    machine_ids: Sequence[str], groups: Sequence[str], n_clips: int
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the sorted IDs, and each clip's position among them as ``(clips,)``."""
+    for what, given in (("machine_ids", machine_ids), ("groups", groups)):
+        if len(given) != n_clips:
+            raise ArrayError(f"{what}: expected one for each of the {n_clips} clips, given {len(given)}")
+        wrong = next((k for k, value in enumerate(given) if not isinstance(value, str)), None)
+        if wrong is not None:
+            raise DatasetError(f"{what}: clip {wrong} has {given[wrong]!r}; expected a string for each clip")
+    if n_clips == 0:
+        raise DatasetError("no normal training clips: expected some dozens for each machine ID")
+    names = tuple(sorted(set(machine_ids)))
+    return names, np.searchsorted(names, list(machine_ids)).astype(np.int64)
+
+
+def _own_ids(ids: np.ndarray, fold: np.ndarray) -> tuple[int, ...]:
+    """Return the IDs with 20 clips or more in every fold's training part.
+
+    The same in all fits, so that out-of-fold scores come from the kind of model that is used in the end.
+    """
+    held = np.zeros((int(fold.max()) + 1, int(ids.max()) + 1), dtype=np.int64)
+    np.add.at(held, (fold, ids), 1)
+    fewest = (held.sum(axis=0) - held).min(axis=0)
+    return tuple(int(i) for i in np.flatnonzero(fewest >= _MIN_CLIPS_FOR_OWN_COVARIANCE))
+
+
+def _given(settings: Spectral, clips: NormalClips) -> Choice:
+    """Return the recipe's own settings as a choice, for a fit without the check."""
+    sets = (*BASE_SETS, "L") if settings.use_level_deviation else BASE_SETS
+    candidates = [Settings(name, settings.own_covariance, settings.ridge) for name in sets]
+    scores = out_of_fold(clips, candidates, draws=0, seed=0)
+    return Choice(settings.own_covariance, settings.ridge, sets, {}, scores[:, 0])
+
+
+def _notes(
+    choice: Choice,
+    ratios: dict[str, LikelihoodRatio],
+    *,
+    names: tuple[str, ...],
+    pools: IdPools,
+    clips: NormalClips,
+) -> list[str]:
+    how = "the label-free check chose" if choice.criteria else "as the recipe says:"
+    kind = "one covariance for each ID" if choice.own_covariance else "one covariance shared by the IDs"
+    sets = " + ".join(choice.feature_sets)
+    notes = [f"spectral: {how} {kind}, ridge {choice.ridge:g}, feature sets {sets}"]
+    if choice.own_covariance and len(clips.own_ids) < len(names):
+        few = ", ".join(name for i, name in enumerate(names) if i not in clips.own_ids)
+        notes.append(
+            f"spectral: ID {few}: shared covariance, for under {_MIN_CLIPS_FOR_OWN_COVARIANCE} clips a fold"
+        )
+    dropped: dict[str, str] = {}
+    for ratio in ratios.values():
+        dropped |= ratio.scale.dropped()
+    for name, bins in dropped.items():
+        notes.append(f"spectral: Mel bins {bins} of `{name}` do not vary over clips, not used")
+    if pools.shared and len(names) > 1:
+        few = ", ".join(names[i] for i in pools.shared)
+        notes.append(f"spectral: ID {few}: fewer than 10 clips, standardised with pooled statistics")
+    lone = sorted(set(clips.ids[~clips.scored()].tolist()))
+    if lone:
+        listed = ", ".join(names[i] for i in lone)
+        notes.append(f"spectral: ID {listed}: one clip only, which gives no out-of-fold score")
+    return notes

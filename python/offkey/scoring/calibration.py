@@ -1,0 +1,80 @@
+"""What a model of normal sound hands over so that its scores can be standardised, combined and decided on."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, Protocol
+
+import numpy as np
+
+from offkey.errors import ArrayError
+
+__all__ = ["Calibrated", "Calibration", "PseudoAnomalies"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Raw scores of normal training clips, each against its own ID."""
+
+    kind: Literal["out_of_fold", "held_out", "training"]
+    """Whether the model that scored a clip had seen it: only `training` means yes."""
+    indices: np.ndarray
+    """Which training clips these are, ``(n,)`` int64 positions in the training table."""
+    machine_ids: tuple[str, ...]
+    """The clips' own IDs, ``n`` of them."""
+    scores: dict[str, np.ndarray]
+    """For each score name ``(n,)`` float64."""
+
+    def __post_init__(self) -> None:
+        n = len(self.machine_ids)
+        if self.indices.shape != (n,) or self.indices.dtype.kind != "i" or len(np.unique(self.indices)) != n:
+            raise ArrayError(
+                f"indices: {self.indices.dtype} of shape {self.indices.shape}; expected {n} integers, one for "
+                "each machine ID, each once"
+            )
+        _check_scores(self.scores, n)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PseudoAnomalies:
+    """Raw scores of clips that cannot be of the ID that they are scored against: other IDs, other types."""
+
+    machine_ids: tuple[str, ...]
+    """The ID that each clip was scored against, ``m`` of them."""
+    scores: dict[str, np.ndarray]
+    """For each score name ``(m,)`` float64."""
+
+    def __post_init__(self) -> None:
+        _check_scores(self.scores, len(self.machine_ids))
+
+
+def _check_scores(scores: dict[str, np.ndarray], n: int) -> None:
+    for name, values in scores.items():
+        if values.shape != (n,) or values.dtype.kind != "f" or not np.isfinite(values).all():
+            raise ArrayError(
+                f"{name}: {values.dtype} of shape {values.shape}; expected ({n},) finite floats, one for each ID"
+            )
+
+
+class Calibrated(Protocol):
+    """The part of a fitted model that scoring needs."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The raw scores that this model gives; fewer than its recipe names where a task had no data."""
+
+    @property
+    def machine_ids(self) -> tuple[str, ...]:
+        """The known IDs, sorted: the columns of every score matrix."""
+
+    @property
+    def standardise_on(self) -> Calibration:
+        """The scores whose mean and deviation standardise each ID."""
+
+    @property
+    def held_out(self) -> Calibration:
+        """The scores that thresholds and `select` are taken from; of kind `training` only as a last resort."""
+
+    @property
+    def pseudo_anomalies(self) -> PseudoAnomalies | None:
+        """Scores for `select`, or None where the model has none to offer."""

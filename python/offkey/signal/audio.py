@@ -1,0 +1,316 @@
+"""Read sound files: one with all its channels, or many at once as a batch of mono clips.
+
+WAV (PCM 8, 16, 24, 32 bit, float 32, 64 bit, A-law, mu-law; RIFF, RIFX, RF64, BW64, extensible headers),
+AIFF, FLAC, Ogg Vorbis and MP3. The kind of a file is read from its first bytes, not from its name.
+Integers are scaled as soundfile does: 16-bit samples by 1/32768.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offkey import _native
+from offkey._util.threads import threads
+from offkey.errors import ArrayError, AudioError, OffkeyError, ParameterError
+
+__all__ = ["Audio", "AudioBatch", "AudioInfo", "info", "read", "read_batch", "resample"]
+
+MAX_RATE_HZ = 384_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AudioInfo:
+    """What the header of a sound file says."""
+
+    sample_rate: int
+    """Samples a second of each channel."""
+    channels: int
+    frames: int | None
+    """Samples of each channel; None where the header does not say (MP3 without a Xing header, for one)."""
+    format: str
+    """The container, by the name that soundfile has for it: ``"WAV"``, ``"FLAC"``, ..."""
+    subtype: str
+    """How the samples are coded, by the name that soundfile has for it: ``"PCM_16"``, ``"FLOAT"``, ..."""
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length in seconds; None where the header does not say."""
+        return None if self.frames is None else self.frames / self.sample_rate
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Audio:
+    """All channels of one recording."""
+
+    samples: NDArray[np.float32]
+    """``(channels, samples)`` float32 in [-1, 1]."""
+    sample_rate: int
+    path: Path
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.samples.shape[0])
+
+    @property
+    def frames(self) -> int:
+        """Samples of each channel."""
+        return int(self.samples.shape[1])
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.sample_rate
+
+
+class AudioBatch(Sequence[NDArray[np.float32]]):
+    """Mono clips of any lengths: a sequence of ``(samples,)`` float32 arrays in [-1, 1].
+
+    Attributes
+    ----------
+    sample_rate : int
+        Samples a second of every clip; 0 if no file could be read and no rate was asked for.
+    paths : list of Path
+        The files, in order.
+    source_rates : (clips,) int64
+        Samples a second of each file before it was resampled; 0 where it could not be read.
+    lengths : (clips,) int64
+        Samples of each clip.
+    errors : dict of int to Exception
+        What was wrong with the files that could not be read, by position; their clips are empty arrays.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[NDArray[np.float32]],
+        *,
+        sample_rate: int,
+        paths: Sequence[Path],
+        source_rates: Sequence[int] | None = None,
+        errors: dict[int, OffkeyError | OSError] | None = None,
+    ) -> None:
+        if len(clips) != len(paths):
+            raise ArrayError(f"clips: {len(clips)} arrays for {len(paths)} paths; expected one for each")
+        rates = [sample_rate] * len(paths) if source_rates is None else source_rates
+        if len(rates) != len(paths):
+            raise ArrayError(f"source_rates: {len(rates)} for {len(paths)} paths; expected one for each")
+        self._clips = list(clips)
+        self.sample_rate = sample_rate
+        self.paths = list(paths)
+        self.source_rates: NDArray[np.int64] = np.array(rates, dtype=np.int64)
+        self.errors = dict(errors or {})
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return iter(self._clips)
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:  # type: ignore[override]  # clips one by one
+        return self._clips[operator.index(index)]
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.errors)} not readable" if self.errors else ""
+        return f"AudioBatch({len(self)} clips at {self.sample_rate} Hz{failed})"
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Samples of each clip as ``(clips,)`` int64."""
+        return np.array([clip.size for clip in self._clips], dtype=np.int64)
+
+
+def info(path: str | PathLike[str]) -> AudioInfo:
+    """Read the header of a sound file, and nothing behind it.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    AudioInfo
+        Rate, channels, length, container and coding.
+
+    Raises
+    ------
+    OSError
+        The system cannot open it (`FileNotFoundError`, `IsADirectoryError`, `PermissionError`).
+    AudioError
+        The header is damaged or lies.
+    UnsupportedAudioError
+        A format that offkey does not read; the message names it.
+    """
+    sample_rate, channels, frames, kind, subtype = _native.audio_info(fspath(path))
+    return AudioInfo(sample_rate=sample_rate, channels=channels, frames=frames, format=kind, subtype=subtype)
+
+
+def read(path: str | PathLike[str], *, sample_rate: int | None = None) -> Audio:
+    """Read all channels of a sound file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    sample_rate : int, optional
+        Rate to resample to, 1 to 384000 Hz (see `resample`). Default: the file's own.
+
+    Returns
+    -------
+    Audio
+        Its samples are ``(channels, samples)`` float32 in [-1, 1].
+
+    Raises
+    ------
+    OSError
+        The system cannot read it.
+    AudioError
+        The file is empty, truncated or damaged, or a float file holds NaN or infinity.
+    UnsupportedAudioError
+        A format that offkey does not read; the message names it.
+    ParameterError
+        `sample_rate` is outside its range.
+    """
+    samples, channels, rate = _native.read_audio(fspath(path), _rate("sample_rate", sample_rate))
+    return Audio(samples=samples.reshape(channels, -1), sample_rate=rate, path=Path(path))
+
+
+def read_batch(
+    paths: Iterable[str | PathLike[str]],
+    *,
+    sample_rate: int | None = None,
+    channel: int | Literal["mean"] = 0,
+    on_error: Literal["raise", "collect"] = "raise",
+    num_threads: int | None = None,
+) -> AudioBatch:
+    """Read one channel of each of many sound files, by all cores.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        The files. Their lengths may differ.
+    sample_rate : int, optional
+        Rate to resample to, 1 to 384000 Hz. Default: the rate of the files, which must then all agree.
+    channel : int or "mean", default 0
+        The channel to take, from 0, or the mean of all channels.
+    on_error : {"raise", "collect"}, default "raise"
+        What to do when a file cannot be read: raise its error (of the first such file in order), or go on and
+        keep it in `AudioBatch.errors`.
+    num_threads : int, optional
+        Threads to use; default: one for each core, but one in a worker of a `DataLoader`. The result does not
+        depend on it.
+
+    Returns
+    -------
+    AudioBatch
+        The clips, each a ``(samples,)`` float32 array.
+
+    Raises
+    ------
+    OSError, AudioError, UnsupportedAudioError
+        As `read`, if `on_error` is "raise"; also if a file lacks the channel.
+    AudioError
+        Two files have different rates and no `sample_rate` was given.
+    ParameterError
+        A parameter outside its range.
+    """
+    if isinstance(paths, str | bytes | PathLike):
+        raise ParameterError(f"paths = {paths!r}: expected a list of paths; for one file use offkey.read")
+    if on_error not in ("raise", "collect"):
+        raise ParameterError(f"on_error = {on_error!r}: expected 'raise' or 'collect'")
+    files = [fspath(path) for path in paths]
+    items = _native.read_audio_batch(
+        files,
+        _channel(channel),
+        _rate("sample_rate", sample_rate),
+        on_error == "collect",
+        threads(num_threads),
+    )
+    errors = {index: error for index, (*_, error) in enumerate(items) if error is not None}
+    rates = {rate: index for index, (_, rate, _, error) in reversed(list(enumerate(items))) if error is None}
+    if len(rates) > 1:
+        (rate_a, first), (rate_b, second) = sorted(rates.items(), key=operator.itemgetter(1))[:2]
+        raise AudioError(
+            f"{files[second]}: {rate_b} Hz, but {files[first]} has {rate_a} Hz; "
+            "give sample_rate to resample all files to one rate"
+        )
+    return AudioBatch(
+        [samples for samples, *_ in items],
+        sample_rate=next(iter(rates), sample_rate or 0),
+        paths=[Path(file) for file in files],
+        source_rates=[source_rate for _, _, source_rate, _ in items],
+        errors=errors,
+    )
+
+
+def resample(samples: np.ndarray, *, from_rate: int, to_rate: int) -> NDArray[np.float32]:
+    """Convert to another sample rate.
+
+    A polyphase low-pass of linear phase without delay: flat up to 0.913 of the lower Nyquist frequency, at
+    least 120 dB down from that Nyquist frequency on (soxr's HQ has the same edges). Outside of its ends the
+    signal is taken as zero.
+
+    Parameters
+    ----------
+    samples : (samples,) or (channels, samples) float array
+        The signal; each channel by itself.
+    from_rate, to_rate : int
+        Rates from 1 to 384000 Hz.
+
+    Returns
+    -------
+    (n,) or (channels, n) float32
+        ``n = ceil(samples * to_rate / from_rate)``; a copy where the rates are equal.
+
+    Raises
+    ------
+    ArrayError
+        `samples` is not a float array of one or two dimensions, holds NaN or infinity, or becomes too long.
+    ParameterError
+        A rate outside its range.
+    """
+    signal = np.asarray(samples)
+    if signal.ndim not in (1, 2) or not np.issubdtype(signal.dtype, np.floating):
+        raise ArrayError(
+            f"samples: {signal.dtype} of shape {signal.shape}; "
+            "expected floats of shape (samples,) or (channels, samples)"
+        )
+    if not np.isfinite(signal).all():
+        raise ArrayError("samples: hold NaN or infinity; expected finite samples")
+    _rate("from_rate", from_rate)
+    _rate("to_rate", to_rate)
+    rows = np.ascontiguousarray(signal if signal.ndim == 2 else signal[None], dtype=np.float32)
+    out = _resampler(from_rate, to_rate).process(rows)
+    return out if signal.ndim == 2 else out[0]
+
+
+@functools.lru_cache(maxsize=8)
+def _resampler(from_rate: int, to_rate: int) -> _native.Resampler:
+    """Return a planned conversion: its filter takes a good part of the time of a short clip."""
+    return _native.Resampler(from_rate, to_rate)
+
+
+def _rate(name: str, rate: int | None) -> int | None:
+    if rate is None:
+        return None
+    rate = operator.index(rate)
+    if not 1 <= rate <= MAX_RATE_HZ:
+        raise ParameterError(f"{name} = {rate}: expected 1 to {MAX_RATE_HZ} Hz")
+    return rate
+
+
+def _channel(channel: int | str) -> int | None:
+    if channel == "mean":
+        return None
+    if isinstance(channel, str) or not 0 <= operator.index(channel) < 1024:
+        raise ParameterError(f"channel = {channel!r}: expected 0 to 1023, or 'mean'")
+    return operator.index(channel)

@@ -1,0 +1,443 @@
+"""Log-Mel spectrograms: a thin face of the Rust kernel.
+
+The spectrogram of the paper, and those of librosa, torchaudio and the DCASE 2020 baseline, are presets of
+`LogMel`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import warnings
+from collections.abc import Iterable, Sequence
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from offkey import _native
+from offkey._util.threads import output, threads
+from offkey.errors import ArrayError, OffkeyWarning, ParameterError
+from offkey.signal.statistics import ClipStatistics, FileStatistics
+
+if TYPE_CHECKING:
+    from offkey.recipe import Features
+
+__all__ = ["LogMel"]
+
+Paths = Iterable[str | PathLike[str]]
+Channel = int | Literal["mean"]
+Batch = Sequence[np.ndarray] | np.ndarray
+"""A 2-D array `(clips, samples)` or a sequence of 1-D arrays, float32 in [-1, 1] or int16."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LogMel:
+    """Log-Mel spectrogram in dB; the defaults are the paper's.
+
+    Frames are weighted by a periodic Hann window. The plan is made once: keep the object and call it often.
+    It may be shared between threads and pickled, and never writes to its input.
+
+    Parameters
+    ----------
+    sample_rate
+        Samples per second of every clip, in Hz. Clips carry no rate: it is the caller who vouches for it.
+    n_fft
+        Samples of a frame, a power of two from 16 to 65536.
+    hop_length
+        Samples from one frame to the next.
+    n_mels
+        Number of Mel filters. Filters narrower than the step of the spectrum hold no frequency and stay at
+        the floor: as librosa does, that is a warning, which names them. If all are empty it is an error.
+    f_min_hz, f_max_hz
+        Band of the filters; `f_max_hz` None is the Nyquist frequency.
+    mel_scale
+        ``"slaney"``: linear up to 1 kHz, logarithmic above (librosa); ``"htk"``: ``2595 log10(1 + f / 700)``.
+    mel_norm
+        ``"slaney"``: filters of equal area, their peak 2 over their width in Hz; ``"none"``: filters that
+        peak at 1.
+    pad_mode
+        ``"constant"`` and ``"reflect"``: frames are centred, with zeros or the mirrored clip (at least
+        ``n_fft // 2 + 1`` samples) at both ends; ``"none"``: the first frame starts at the first sample, and
+        what does not fill a frame is left out.
+    spectrum
+        ``"power"``: filters on the squared magnitude and ``10 log10``; ``"magnitude"``: filters on the
+        magnitude and ``20 log10``.
+    floor, floor_value
+        What keeps the logarithm finite: ``log10(max(x, floor_value))`` (``"max"``) or ``log10(x +
+        floor_value)`` (``"add"``). From 1e-37 to 1e37.
+    num_threads
+        Threads of a call that does not name its own; None: one for each core, but one in a worker of a torch
+        `DataLoader`. The result does not depend on it.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is outside its range.
+
+    Examples
+    --------
+    >>> import numpy as np, offkey
+    >>> logmel = offkey.LogMel(sample_rate=16_000, n_fft=1024, hop_length=512, n_mels=128)
+    >>> batch = np.zeros((4, 160_000), np.float32)
+    >>> logmel(batch).shape
+    (4, 128, 313)
+    >>> float(logmel(batch).max())
+    -100.0
+    """
+
+    sample_rate: int = 16_000
+    n_fft: int = 1024
+    hop_length: int = 512
+    n_mels: int = 128
+    f_min_hz: float = 0.0
+    f_max_hz: float | None = None
+    mel_scale: Literal["slaney", "htk"] = "slaney"
+    mel_norm: Literal["slaney", "none"] = "slaney"
+    pad_mode: Literal["constant", "reflect", "none"] = "constant"
+    spectrum: Literal["power", "magnitude"] = "power"
+    floor: Literal["max", "add"] = "max"
+    floor_value: float = 1e-10
+    num_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        threads(self.num_threads)  # checked now; what None stands for depends on where the call is made
+        settings = _settings(self)
+        del settings["num_threads"]
+        native = _native.LogMel(**settings)
+        object.__setattr__(self, "_native", native)
+        if empty := native.empty_filters():
+            named = ", ".join(map(str, empty[:10])) + ", ..." * (len(empty) > 10)
+            warnings.warn(
+                f"LogMel: {len(empty)} of {self.n_mels} Mel filters hold no frequency of the spectrum and "
+                f"stay at the floor ({named}); take a larger n_fft than {self.n_fft} or fewer n_mels",
+                OffkeyWarning,
+                stacklevel=3,
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _settings(self)
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        self.__init__(**settings)  # type: ignore[misc]  # frozen: the only way in
+
+    @classmethod
+    def paper(cls, *, num_threads: int | None = None) -> LogMel:
+        """Return the features of Zhang et al. (2023): 16 kHz, 1024 / 512, 128 Slaney Mels, zero padding."""
+        return cls(num_threads=num_threads)
+
+    @classmethod
+    def librosa(
+        cls,
+        *,
+        sample_rate: int = 22_050,
+        n_fft: int = 2048,
+        hop_length: int = 512,
+        n_mels: int = 128,
+        num_threads: int | None = None,
+    ) -> LogMel:
+        """Return what librosa (from 0.10) gives by default.
+
+        ``power_to_db(feature.melspectrogram(y=x, sr=sample_rate, ...), top_db=None)``: Slaney scale and norm,
+        zero padding, power, ``10 log10(max(x, 1e-10))``.
+        """
+        return cls(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            num_threads=num_threads,
+        )
+
+    @classmethod
+    def torchaudio(
+        cls,
+        *,
+        sample_rate: int = 16_000,
+        n_fft: int = 1024,
+        hop_length: int | None = None,
+        n_mels: int = 128,
+        num_threads: int | None = None,
+    ) -> LogMel:
+        """Return what torchaudio's ``MelSpectrogram`` and ``AmplitudeToDB("power")`` give with this `n_fft`.
+
+        HTK scale, no norm, reflected padding, power, ``10 log10(max(x, 1e-10))``, `hop_length` half of
+        `n_fft`. Only `n_fft` cannot be torchaudio's default, 400, which is no power of two: scale, norm,
+        padding and floor are the same at any `n_fft` that both are given.
+        """
+        return cls(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            hop_length=n_fft // 2 if hop_length is None else hop_length,
+            n_mels=n_mels,
+            mel_scale="htk",
+            mel_norm="none",
+            pad_mode="reflect",
+            num_threads=num_threads,
+        )
+
+    @classmethod
+    def dcase_baseline(cls, *, num_threads: int | None = None) -> LogMel:
+        """Return the features of the DCASE 2020 Task 2 baseline, before it stacks frames.
+
+        ``20 / power * log10(melspectrogram + sys.float_info.epsilon)`` with 16 kHz, 1024 / 512, 128 Mels and
+        power 2. The baseline pins librosa 0.6, whose padding was reflection (zeros came with 0.10).
+        """
+        return cls(pad_mode="reflect", floor="add", floor_value=2.0**-52, num_threads=num_threads)
+
+    @classmethod
+    def from_recipe(cls, features: Features, *, num_threads: int | None = None) -> LogMel:
+        """Return the spectrogram of a recipe's section `features`; `channel` is for who reads the files."""
+        names = [field.name for field in dataclasses.fields(cls) if field.name != "num_threads"]
+        return cls(**{name: getattr(features, name) for name in names}, num_threads=num_threads)
+
+    def frames(self, samples: int) -> int:
+        """Return the number of frames of a clip of so many samples.
+
+        Raises
+        ------
+        ArrayError
+            If the clip is too short: empty, or shorter than `pad_mode` needs.
+        """
+        return self._kernel.frames(samples)
+
+    def filters(self) -> npt.NDArray[np.float32]:
+        """Return the filters, `(n_mels, n_fft // 2 + 1)`."""
+        return self._kernel.filters()
+
+    def peaks_hz(self) -> npt.NDArray[np.float64]:
+        """Return the frequency of each filter's peak, `(n_mels,)`."""
+        return self._kernel.peaks_hz()
+
+    def __call__(
+        self,
+        batch: Batch,
+        *,
+        masks: npt.ArrayLike | None = None,
+        out: npt.NDArray[np.float32] | None = None,
+        num_threads: int | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return the log-Mel spectrograms of clips of equal length.
+
+        Parameters
+        ----------
+        batch
+            `(clips, samples)`, an `AudioBatch`, or a sequence of 1-D arrays, of equal length; float32, full
+            scale 1, or int16, full scale 32768. Other dtypes are refused, not converted.
+        masks
+            `(clips, 4)`: start and width in time, start and width in frequency, as fractions (starts in [0,
+            1), widths in [0, 1]). A width above 0 masks ``max(1, floor(width * size))`` bins from
+            ``floor(start * (size - bins + 1))``, filled with the clip's least value. `offkey.Augmenter` makes
+            them.
+        out
+            `(clips, n_mels, frames)` float32, C-contiguous, to write into; None: a new array. After an error it
+            is partly written.
+        num_threads
+            Threads of this call; None: as the plan was made.
+
+        Returns
+        -------
+        ndarray
+            `(clips, n_mels, frames)` in dB; `out` where it was given.
+
+        Raises
+        ------
+        ArrayError
+            If a clip is too short, of another length than the first, of another dtype, or has samples that
+            are not finite (or above 1e12), naming clip and sample; if a mask is no fraction; if `out` does
+            not fit or shares memory with the batch.
+        ParameterError
+            If `num_threads` is below 1.
+        """
+        clips = self._clips(batch)
+        if not clips and not (isinstance(batch, np.ndarray) and batch.ndim == 2):
+            raise ArrayError("batch: no clips; expected at least one, or an array of shape (0, samples)")
+        rows = None if masks is None else _masks(masks)
+        target = None if out is None else output(out, (len(clips), self.n_mels, "frames"))
+        if not clips:
+            frames = self.frames(np.shape(batch)[1])
+            return np.empty((0, self.n_mels, frames), np.float32) if target is None else target
+        return self._kernel.batch(clips, rows, target, self._threads(num_threads))
+
+    def each(self, batch: Batch, *, num_threads: int | None = None) -> list[npt.NDArray[np.float32]]:
+        """Return the log-Mel spectrogram of each clip of any length, `(n_mels, frames)`.
+
+        Parameters
+        ----------
+        batch, num_threads
+            As for a call.
+
+        Raises
+        ------
+        ArrayError
+            As a call, but lengths may differ.
+        """
+        return self._kernel.each(self._clips(batch), self._threads(num_threads))
+
+    def statistics(self, batch: Batch, *, num_threads: int | None = None) -> ClipStatistics:
+        """Return statistics over time of clips of any length; their spectrograms are not kept.
+
+        Parameters
+        ----------
+        batch, num_threads
+            As for a call.
+
+        Raises
+        ------
+        ArrayError
+            As a call, but lengths may differ.
+        """
+        return ClipStatistics(*self._kernel.statistics(self._clips(batch), self._threads(num_threads)))
+
+    def from_files(
+        self,
+        paths: Paths,
+        *,
+        channel: Channel = 0,
+        out: npt.NDArray[np.float32] | None = None,
+        num_threads: int | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return the log-Mel spectrograms of sound files of equal length, decoded and turned in one step.
+
+        Files of another sample rate are resampled to that of the plan.
+
+        Parameters
+        ----------
+        paths
+            The files.
+        channel
+            The channel to take, from 0, or ``"mean"`` of all.
+        out
+            `(files, n_mels, frames)` float32, C-contiguous, to write into; None: a new array. After an error it
+            is partly written.
+        num_threads
+            Threads of this call; None: as the plan was made.
+
+        Returns
+        -------
+        ndarray
+            `(files, n_mels, frames)` in dB; `out` where it was given.
+
+        Raises
+        ------
+        OSError
+            The system cannot read a file.
+        AudioError
+            A file is damaged, of another kind than offkey reads, lacks the channel, is too short, or of
+            another length than the first.
+        ArrayError
+            There is no file, or `out` does not fit.
+        ParameterError
+            `channel` or `num_threads` is outside its range.
+        """
+        files = _paths(paths)
+        target = None if out is None else output(out, (len(files), self.n_mels, "frames"))
+        return self._kernel.from_files(files, _channel(channel), target, self._threads(num_threads))
+
+    def each_from_files(
+        self, paths: Paths, *, channel: Channel = 0, num_threads: int | None = None
+    ) -> list[npt.NDArray[np.float32]]:
+        """Return the log-Mel spectrogram of each sound file of any length, `(n_mels, frames)`.
+
+        Parameters
+        ----------
+        paths, channel, num_threads
+            As for `from_files`.
+
+        Raises
+        ------
+        OSError, AudioError, ParameterError
+            As `from_files`, but lengths may differ.
+        """
+        return self._kernel.each_from_files(_paths(paths), _channel(channel), self._threads(num_threads))
+
+    def statistics_from_files(
+        self,
+        paths: Paths,
+        *,
+        channel: Channel = 0,
+        on_error: Literal["raise", "collect"] = "raise",
+        num_threads: int | None = None,
+    ) -> FileStatistics:
+        """Return statistics over time of sound files of any length; neither samples nor spectrograms are kept.
+
+        Parameters
+        ----------
+        paths
+            The files; those of another sample rate are resampled.
+        channel
+            The channel to take, from 0, or ``"mean"`` of all.
+        on_error
+            ``"raise"``: the error of the first file, in order, that cannot be read; ``"collect"``: go on,
+            keep it in `FileStatistics.errors` and leave NaN in that file's rows.
+        num_threads
+            Threads of this call; None: as the plan was made.
+
+        Raises
+        ------
+        OSError, AudioError, ParameterError
+            As `each_from_files`.
+        """
+        if on_error not in ("raise", "collect"):
+            raise ParameterError(f"on_error = {on_error!r}: expected 'raise' or 'collect'")
+        arrays, errors = self._kernel.statistics_from_files(
+            _paths(paths), _channel(channel), on_error == "collect", self._threads(num_threads)
+        )
+        return FileStatistics(ClipStatistics(*arrays), dict(errors))
+
+    def _clips(self, batch: Batch) -> list[np.ndarray]:
+        """Check the batch and return its clips as the kernels take them: 1-D, contiguous, aligned."""
+        rate = getattr(batch, "sample_rate", None) or self.sample_rate
+        if rate != self.sample_rate:
+            raise ArrayError(
+                f"batch: {rate} Hz; expected {self.sample_rate} Hz: read with sample_rate={self.sample_rate}"
+            )
+        if isinstance(batch, np.ndarray) and batch.ndim != 2:
+            hint = "; for one clip give clip[None]" if batch.ndim == 1 else ""
+            raise ArrayError(f"batch: shape {batch.shape}; expected (clips, samples){hint}")
+        return [_clip(index, np.asarray(clip)) for index, clip in enumerate(batch)]
+
+    def _threads(self, num_threads: int | None) -> int | None:
+        return threads(self.num_threads if num_threads is None else num_threads)
+
+    @property
+    def _kernel(self) -> _native.LogMel:
+        kernel: _native.LogMel = self.__dict__["_native"]
+        return kernel
+
+
+def _settings(logmel: LogMel) -> dict[str, Any]:
+    return {field.name: getattr(logmel, field.name) for field in dataclasses.fields(logmel)}
+
+
+def _clip(index: int, clip: np.ndarray) -> np.ndarray:
+    if clip.ndim != 1:
+        hint = "; for one clip give [clip]" if clip.ndim == 0 else ""
+        raise ArrayError(f"batch[{index}]: shape {clip.shape}; expected (samples,){hint}")
+    if clip.dtype not in (np.float32, np.int16):
+        raise ArrayError(
+            f"batch[{index}]: {clip.dtype}; expected float32 (full scale 1) or int16 (full scale 32768)"
+        )
+    return np.require(clip, requirements=["C", "A"])
+
+
+def _paths(paths: Paths) -> list[str]:
+    if isinstance(paths, str | bytes | PathLike):
+        raise ParameterError(f"paths = {paths!r}: expected a list of paths; for one file give [path]")
+    return [fspath(path) for path in paths]
+
+
+def _channel(channel: int | str) -> int | None:
+    if channel == "mean":
+        return None
+    if isinstance(channel, str) or not 0 <= operator.index(channel) < 1024:
+        raise ParameterError(f"channel = {channel!r}: expected 0 to 1023, or 'mean'")
+    return operator.index(channel)
+
+
+def _masks(masks: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    rows = np.asarray(masks)
+    if rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype not in (np.float32, np.float64):
+        raise ArrayError(f"masks: shape {rows.shape}, {rows.dtype}; expected (clips, 4) of float32")
+    return np.require(rows, np.float32, ["C", "A"])

@@ -1,0 +1,99 @@
+import itertools
+
+import pytest
+import torch
+from machines import write_tree
+from tiny_network import RECIPE, audio_clips
+
+from offkey.errors import OffkeyWarning, ParameterError, RecipeError
+from offkey.models.network.batches import BatchLoader
+from offkey.models.network.stages import NO_ID, Batch
+
+
+def same(first, second):
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_is_an_iterable_of_epochs_for_loops_of_ones_own():
+    loader = BatchLoader(audio_clips(), RECIPE, seed=1)
+    assert len(loader) == 2  # 24 of 30 normals are trained with, 12 a batch
+    first = list(loader)
+    assert len(first) == 2
+    for batch in first:
+        assert batch.logmels.shape == (20, 16, 32)
+        assert batch.logmels.dtype == torch.float32
+        assert (batch.ids[12:] == NO_ID).all()
+        assert sorted(batch.ids[:12].tolist()) == [0] * 4 + [1] * 4 + [2] * 4
+        assert batch.augmentations.max() < len(loader.augmentations)
+    assert all(map(same, first, list(loader)))  # the epoch stays until it is set
+    loader.set_epoch(1)
+    assert not any(itertools.starmap(same, itertools.product(first, list(loader))))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_batches_do_not_depend_on_the_number_of_threads(threads):
+    clips = audio_clips(seconds=0.6)
+    loaders = [BatchLoader(clips, RECIPE, seed=4, num_threads=n) for n in (None, threads)]
+    assert all(itertools.starmap(same, zip(*loaders, strict=True)))
+
+
+def test_processes_share_a_batch_evenly(monkeypatch):
+    clips = audio_clips()
+    whole = list(BatchLoader(clips, RECIPE, seed=2))
+    shares = []
+    for rank in range(4):
+        for name, value in {"RANK": rank, "WORLD_SIZE": 4, "LOCAL_WORLD_SIZE": 4}.items():
+            monkeypatch.setenv(name, str(value))
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+        shares.append(list(BatchLoader(clips, RECIPE, seed=2)))
+    for step, batch in enumerate(whole):
+        for rank in range(4):
+            assert same(shares[rank][step], Batch(*(column[rank::4] for column in batch)))
+            assert (shares[rank][step].ids != NO_ID).sum() == 3
+
+
+def test_leaving_in_the_middle_stops_its_thread():
+    import threading
+
+    for _ in BatchLoader(audio_clips(), RECIPE):
+        break
+    assert not [t for t in threading.enumerate() if t.name == "offkey-batches"]
+
+
+def test_pseudo_anomalies_that_are_not_there():
+    clips = audio_clips(others=())
+    with pytest.raises(ParameterError, match="no clips of other machine types"):
+        BatchLoader(clips, RECIPE)
+    (batch, *_) = BatchLoader(clips, RECIPE, pseudo_anomalies=False)
+    assert batch.logmels.shape == (12, 16, 32)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_pinned_memory():
+    for batch in BatchLoader(audio_clips(), RECIPE, pin_memory=True):
+        assert all(tensor.is_pinned() for tensor in batch)
+
+
+def test_a_loader_of_a_dataset(tmp_path):
+    import offkey
+
+    data = offkey.datasets.dcase2020(write_tree(tmp_path / "data"), machine="fan")
+    recipe = offkey.Recipe.named("small").replace(training__clip_seconds=1.0, training__batch_size=8)
+    loader = offkey.batch_loader(data, recipe=recipe, cache=tmp_path / "cache")
+    assert loader.machine_ids == ("00", "02")
+    assert [batch.logmels.shape for batch in loader] == [(36, 128, 32)] * 3
+
+
+def test_a_loader_says_what_it_leaves_out_and_what_it_cannot_make(tmp_path):
+    import offkey
+
+    tree = write_tree(tmp_path / "data")
+    (tree / "fan" / "train" / "normal_id_00_00000001.wav").write_bytes(b"RIFF")
+    data = offkey.datasets.dcase2020(tree, machine="fan")
+    with pytest.warns(OffkeyWarning, match="left out of training"):
+        offkey.batch_loader(data, recipe=offkey.Recipe.named("small"))
+    with pytest.raises(RecipeError, match="no network to make batches for"):
+        offkey.batch_loader(data, recipe=offkey.Recipe.named("spectral"))
+    with pytest.raises(ParameterError, match="seed = -1"):
+        offkey.batch_loader(data, seed=-1)

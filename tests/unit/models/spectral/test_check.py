@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+from spectral_clips import machine_clips
+
+from offkey.models.spectral.check import IdPools, NormalClips, Settings, _auc, add_bumps, choose, out_of_fold
+from offkey.models.spectral.feature_sets import StatisticsTable
+from offkey.models.spectral.folds import make_folds
+
+
+def normal_clips(counts, *, seed=0, own_ids=(), n_mels=16):
+    statistics, names, groups = machine_clips(seed, counts, n_mels=n_mels)
+    ids = np.array([int(i) for i in names])
+    folds = make_folds(ids, groups, names=sorted(set(names)), count=5, seed=seed)
+    return NormalClips(StatisticsTable.checked(statistics), ids, len(counts), folds.fold, own_ids, 0.01)
+
+
+def test_bumps_follow_their_law():
+    rng = np.random.default_rng(0)
+    deviation = np.linspace(1.0, 3.0, 128)
+    level, modulation = add_bumps(rng, 4000, deviation_db=deviation)
+    assert level.shape == modulation.shape == (4000, 128)
+    in_units = level / deviation
+    # At most four bumps of at most one deviation each, some nearly as large as that, both signs alike.
+    assert np.abs(in_units).max() < 4
+    assert np.abs(in_units).max() > 0.9
+    assert abs((level > 0).mean() - (level < 0).mean()) < 0.02
+    # Every clip has a bump; half of them a change of the deviations too, by a factor between 0.5 and 1.5.
+    assert (np.abs(in_units).max(axis=1) > 0.02).mean() > 0.98
+    changed = np.abs(modulation).max(axis=1) > 1e-4
+    assert abs(changed.mean() - 0.5) < 0.03
+    assert np.log(0.5) <= modulation.min() < np.log(0.6)
+    assert np.log(1.4) < modulation.max() <= np.log(1.5)
+
+
+def test_bump_amplitudes_are_log_uniform_and_bumps_one_to_four():
+    _, modulation = add_bumps(np.random.default_rng(1), 20_000, deviation_db=np.ones(128))
+    peak = np.abs(np.expm1(modulation)).max(axis=1)
+    sizes = np.log(peak[peak > 0.031])  # off the grid and at the rim a bump's peak is a little lower
+    assert np.median(sizes) == pytest.approx(np.log(np.sqrt(0.03 * 0.5)), abs=0.12)
+    # 1 + a b with one Gaussian b of sigma 0.5 to 4: its width at half height is 1.2 to 9.4 bins.
+    width = (np.abs(np.expm1(modulation)) > 0.5 * peak[:, None]).sum(axis=1)[peak > 0.031]
+    assert width.min() >= 1
+    assert width.max() <= 10
+
+
+def test_bump_widths_grow_with_the_number_of_bins():
+    def mean_width(n_mels):
+        _, modulation = add_bumps(np.random.default_rng(2), 2000, deviation_db=np.ones(n_mels))
+        change = np.abs(np.expm1(modulation))
+        return (
+            (change > 0.5 * change.max(axis=1, keepdims=True)).sum(axis=1)[change.max(axis=1) > 0.03].mean()
+        )
+
+    assert mean_width(512) == pytest.approx(4 * mean_width(128), rel=0.1)
+
+
+def test_out_of_fold_scores_come_from_models_that_never_saw_the_clip():
+    clips = normal_clips([15, 20], own_ids=())
+    [scores] = out_of_fold(clips, [Settings("A", False, 1e-3)], draws=0, seed=0)
+    k = 2
+    model = clips.moments(clips.fold != k, feature_set="A").model(own_covariance=False, ridge=1e-3, tau=0.01)
+    held = clips.fold == k
+    expected = model.log_scores_to(clips.table.take(held).features("A"), clips.ids[held])
+    assert np.allclose(scores[0, held], expected, rtol=1e-10)
+
+
+def test_candidates_see_the_same_draws():
+    clips = normal_clips([30])
+    one, other = Settings("M", False, 1e-3), Settings("M", False, 1e-1)
+    together = out_of_fold(clips, [one, other], draws=2, seed=3)
+    alone = out_of_fold(clips, [other], draws=2, seed=3)
+    assert np.array_equal(together[1], alone[0])
+    assert not np.array_equal(together[0, 1], together[0, 2])
+    assert not np.array_equal(alone, out_of_fold(clips, [other], draws=2, seed=4))
+
+
+def test_an_id_of_one_clip_has_no_score_out_of_fold():
+    clips = normal_clips([20, 1])
+    assert clips.scored().tolist() == [True] * 20 + [False]
+    scores = out_of_fold(clips, [Settings("M", False, 1e-3)], draws=1, seed=0)
+    assert np.isnan(scores[:, :, 20]).all()
+    assert np.isfinite(scores[:, :, :20]).all()
+
+
+def test_level_deviation_is_within_ids():
+    clips = normal_clips([40, 40])
+    mean = clips.table.columns["mean"]
+    expected = np.sqrt((39 * mean[:40].var(axis=0, ddof=1) + 39 * mean[40:].var(axis=0, ddof=1)) / 78)
+    assert np.allclose(clips.level_deviation_db(), expected)
+
+
+def test_small_ids_share_their_statistics():
+    ids = np.repeat([0, 1, 2], [30, 6, 7])
+    pools = IdPools(ids, np.ones(43, dtype=bool), n_ids=3)
+    scores = np.random.default_rng(0).standard_normal(43) + ids
+    mean, deviation = pools.mean_and_deviation(scores)
+    assert pools.shared == (1, 2)
+    assert mean == pytest.approx([scores[:30].mean(), scores[30:].mean(), scores[30:].mean()])
+    assert deviation == pytest.approx([scores[:30].std(), scores[30:].std(), scores[30:].std()])
+    assert len(pools.distinct) == 2
+
+
+def test_where_small_ids_together_are_too_few_all_clips_stand_for_them():
+    ids = np.repeat([0, 1], [30, 3])
+    pools = IdPools(ids, np.ones(33, dtype=bool), n_ids=2)
+    scores = np.arange(33.0)
+    mean, _ = pools.mean_and_deviation(scores)
+    assert mean == pytest.approx([scores[:30].mean(), scores.mean()])
+    assert len(pools.distinct) == 1
+    tiny = IdPools(np.repeat([0, 1], [4, 4]), np.ones(8, dtype=bool), n_ids=2)
+    assert [rows.sum() for rows in tiny.distinct] == [8]
+
+
+def test_equal_scores_have_a_deviation_to_divide_by():
+    pools = IdPools(np.zeros(12, dtype=int), np.ones(12, dtype=bool), n_ids=1)
+    assert pools.mean_and_deviation(np.full(12, 3.0))[1].tolist() == [1.0]
+
+
+def test_auc_counts_ties_as_half():
+    assert _auc(np.array([1.0, 2.0]), np.array([2.0, 3.0])) == 0.875
+    assert _auc(np.zeros(3), np.zeros(4)) == 0.5
+
+
+def test_the_choice_follows_the_rule():
+    clips = normal_clips([40, 40], own_ids=(0, 1))
+    pools = IdPools(clips.ids, clips.scored(), n_ids=2)
+    choice = choose(clips, pools, draws=3, seed=0)
+    ridges = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    kind = "own" if choice.own_covariance else "shared"
+    alone = {name: value for name, value in choice.criteria.items() if name.startswith("M ")}
+    assert len(alone) == 10
+    assert max(alone, key=alone.get).split()[1] == kind
+    best = max(alone[f"M {kind} {r:g}"] for r in ridges)
+    assert choice.ridge == min(r for r in ridges if alone[f"M {kind} {r:g}"] >= best - 0.002)
+    joined = choice.criteria["M+A+P+L"] > choice.criteria["M+A+P"]
+    assert choice.feature_sets == (("M", "A", "P", "L") if joined else ("M", "A", "P"))
+    assert choice.log_scores.shape == (len(choice.feature_sets), 80)
+
+
+def unlike_machines(n_clips):
+    """Two IDs of opposite covariance: what varies much in one is quiet in the other."""
+    clips = normal_clips([n_clips, n_clips], own_ids=(0, 1))
+    rng = np.random.default_rng(5)
+    wide = np.where(np.arange(16) < 8, 3.0, 0.1)
+    for column in clips.table.columns.values():
+        column[: len(column) // 2] = rng.standard_normal((n_clips, 16)) * wide
+        column[len(column) // 2 :] = rng.standard_normal((n_clips, 16)) * wide[::-1]
+    return clips
+
+
+def test_the_check_tells_when_ids_need_a_covariance_of_their_own():
+    unlike = unlike_machines(150)
+    pools = IdPools(unlike.ids, unlike.scored(), n_ids=2)
+    assert choose(unlike, pools, draws=4, seed=0).own_covariance
+    alike = normal_clips([30, 30, 30, 30], own_ids=(0, 1, 2, 3))
+    pools = IdPools(alike.ids, alike.scored(), n_ids=4)
+    assert not choose(alike, pools, draws=4, seed=0).own_covariance
+
+
+def test_without_clips_enough_for_own_covariances_only_the_shared_one_is_compared():
+    clips = normal_clips([12, 12])
+    pools = IdPools(clips.ids, clips.scored(), n_ids=2)
+    choice = choose(clips, pools, draws=2, seed=0)
+    assert not any("own" in name for name in choice.criteria)
+    assert not choice.own_covariance
