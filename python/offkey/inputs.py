@@ -351,7 +351,7 @@ def chunks_of_files(
     """Decode files chunk by chunk; what cannot be read is reported in the chunk, the rest goes on."""
     logmel = LogMel.from_recipe(features, num_threads=num_threads)
     start = 0
-    for part in portions(paths):
+    for part in portions(paths, sample_rate=features.sample_rate):
         batch = read_batch(
             part,
             sample_rate=features.sample_rate,

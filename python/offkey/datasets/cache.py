@@ -192,7 +192,7 @@ def _batches(
 ) -> Iterator[np.ndarray | str]:
     """Yield each recording's samples, or why it could not be read; what may pass is raised, not remembered."""
     done = 0
-    for part in portions(paths):
+    for part in portions(paths, sample_rate=sample_rate):
         batch = read_batch(
             part, sample_rate=sample_rate, channel=channel, on_error="collect", num_threads=num_threads
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from offkey.errors import DatasetError
+from offkey.errors import DatasetError, OffkeyError
+from offkey.signal.audio import info
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -29,8 +31,11 @@ AUDIO_SUFFIXES = frozenset(
 )
 """Endings, in lower case, of the files that count as sound files."""
 
-_PORTION = 64  # files decoded at a time: 40 MB of 10 s clips at 16 kHz
-_PORTION_BYTES = 100_000_000  # of files, whatever their number: hour-long recordings are decoded one by one
+_PORTION_FILES = 64  # decoded at a time: 40 MB of 10 s clips at 16 kHz
+_PORTION_BYTES = (
+    100_000_000  # of decoded samples, whatever the number of files: long recordings come one by one
+)
+_LEAST_BYTES_PER_SECOND = 1000  # of a coded file whose header has no length: MP3 of 8 kbit/s
 
 ID = re.compile(r"(?:^|(?<=[^0-9A-Za-z]))id_([0-9A-Za-z]+)")
 """A machine ID in the name of a file or folder."""
@@ -89,19 +94,41 @@ def sound_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def portions(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yield the files in portions that fit in memory once they are decoded; at least one file each."""
+def portions(paths: Sequence[Path], *, sample_rate: int | None = None) -> Iterator[list[Path]]:
+    """Yield the files in portions whose decoded channel fits in memory; at least one file each.
+
+    How long a recording is, its header says; of one that has no length there, it is at most what its size allows.
+
+    Parameters
+    ----------
+    paths
+        The files; one that cannot be read counts as empty, since whoever reads it will say so.
+    sample_rate
+        Rate in Hz that they are resampled to; None: none.
+    """
     portion: list[Path] = []
-    size = 0
+    portion_bytes = 0
     for path in paths:
-        own = path.stat().st_size if path.is_file() else 0
-        if portion and (len(portion) == _PORTION or size + own > _PORTION_BYTES):
+        decoded_bytes = _decoded_bytes(path, sample_rate)
+        if portion and (len(portion) == _PORTION_FILES or portion_bytes + decoded_bytes > _PORTION_BYTES):
             yield portion
-            portion, size = [], 0
+            portion, portion_bytes = [], 0
         portion.append(path)
-        size += own
+        portion_bytes += decoded_bytes
     if portion:
         yield portion
+
+
+def _decoded_bytes(path: Path, sample_rate: int | None) -> int:
+    """Return how many bytes of float32 one channel of a file has at most; 0 if it cannot be read."""
+    try:
+        header = info(path)
+        duration_s = header.duration_s
+        if duration_s is None:
+            duration_s = path.stat().st_size / _LEAST_BYTES_PER_SECOND
+    except (OffkeyError, OSError):
+        return 0
+    return math.ceil(4 * duration_s * (sample_rate or header.sample_rate))
 
 
 def subfolders(folder: Path) -> list[Path]:
