@@ -26,6 +26,8 @@ __all__ = [
     "ScoreName",
     "ScoreTable",
     "check_target",
+    "from_csv",
+    "from_json",
 ]
 
 ScoreName: TypeAlias = Literal["a_out", "a_arc", "a_maha", "a_spectral", "anomaly_score"]
@@ -327,10 +329,10 @@ def _read(path: Path) -> ScoreTable:
     if kind == ".parquet":
         return _from_parquet(content, path)
     text = content.decode("utf-8-sig", "surrogateescape")
-    return (_from_csv if kind == ".csv" else _from_json)(text, path)
+    return (from_csv if kind == ".csv" else from_json)(text, path)
 
 
-def _from_csv(text: str, where: object) -> ScoreTable:
+def from_csv(text: str, where: object) -> ScoreTable:
     """Read a table from CSV text; errors name `where`, line and column."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -347,7 +349,7 @@ def _from_csv(text: str, where: object) -> ScoreTable:
     return _table(rows, header)
 
 
-def _from_json(text: str, where: object) -> ScoreTable:
+def from_json(text: str, where: object) -> ScoreTable:
     """Read a table from JSON text; errors name `where`, row and column."""
     try:
         content = json.loads(text, parse_constant=_refuse_constant)

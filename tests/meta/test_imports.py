@@ -24,7 +24,7 @@ print(json.dumps(sorted(tops - {"offkey"})))
 
 def test_every_public_name_resolves_and_is_listed():
     assert set(offkey.__all__) <= set(dir(offkey))
-    assert set(offkey._HOME) | {"__version__"} == set(offkey.__all__)
+    assert {*offkey._MODULES, *offkey._NAMES, "__version__"} == set(offkey.__all__)
     for name in offkey.__all__:
         assert getattr(offkey, name) is not None
 

@@ -50,7 +50,7 @@ def check_fit(
     """
     if not isinstance(data, Dataset | LogMelArrays):
         raise ParameterError(
-            f"data: given {type(data).__name__}; expected what offkey.datasets.layout gives, or LogMelArrays"
+            f"data: given {type(data).__name__}; expected what offkey.datasets.load gives, or LogMelArrays"
         )
     if seed < 0:
         raise ParameterError(f"seed = {seed}: expected a whole number from 0")

@@ -14,7 +14,7 @@ from offkey._util import threads as calls
 from offkey.errors import ArrayError, ParameterError
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio
 from offkey.scoring.gaussian import Gaussian
-from offkey.signal import logmel as features
+from offkey.signal import statistics
 from offkey.signal.augmenter import augment_logmel
 
 LOGMEL = offkey.LogMel.paper()
@@ -44,7 +44,7 @@ def files(tmp_path_factory, batch):
         offkey.LogMel.from_files,
         offkey.LogMel.each_from_files,
         offkey.LogMel.statistics_from_files,
-        features.clip_statistics,
+        statistics.clip_statistics,
         offkey.Augmenter.__call__,
         augment_logmel,
         offkey.read_batch,

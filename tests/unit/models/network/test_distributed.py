@@ -16,7 +16,7 @@ from offkey.models.network.model import NetworkModel
 
 # Their gradients are zero but for rounding, which Adam magnifies (what follows takes out any constant); one in a mean.
 WITHOUT_GRADIENT = ("depthwise.bias", "convolution.batch_norm.running_mean", "qkv.bias", "pooling.score.bias")
-TESTS = Path(__file__).parents[2]
+TESTS = next(path for path in Path(__file__).parents if path.name == "tests")
 EVEN = RECIPE.replace(network__dropout=0.0, training__learning_rate=1e-3)
 
 WORKER = """
