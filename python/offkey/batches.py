@@ -87,7 +87,6 @@ def batch_loader(
         raise RecipeError(
             f"recipe {recipe.name!r}: has no network to make batches for; expected a section `network`"
         )
-    from offkey.datasets.training_clips import TrainingClips
     from offkey.models.network.batches import BatchLoader
 
     clips = inputs.training(
@@ -100,7 +99,7 @@ def batch_loader(
     for note in clips.notes:
         warnings.warn(note, OffkeyWarning, stacklevel=2)
     return BatchLoader(
-        TrainingClips(**clips.network_clips()),
+        clips,
         recipe,
         seed=seed,
         num_threads=num_threads,

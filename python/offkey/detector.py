@@ -157,11 +157,10 @@ class Detector:
                     num_threads=num_threads,
                 )
         if network:
-            from offkey.datasets.training_clips import TrainingClips
             from offkey.models.network.events import ignore
 
             fitted["network"] = network.fit(
-                TrainingClips(**clips.network_clips()),
+                clips,
                 recipe=self.recipe,
                 seed=seed,
                 device=device,

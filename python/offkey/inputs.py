@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
 from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.datasets.cache import DecodedClips, decoded
 from offkey.datasets.paths import portions
+from offkey.datasets.training_clips import TrainingClips
 from offkey.errors import ArrayError, DatasetError
 from offkey.recipe import Features, Recipe
 from offkey.signal.audio import info, read_batch
@@ -24,12 +25,9 @@ from offkey.signal.logmel import LogMel
 from offkey.signal.statistics import ClipStatistics, clip_statistics
 
 __all__ = [
-    "ArrayTraining",
-    "AudioTraining",
     "Chunk",
     "Progress",
     "SourceRates",
-    "Training",
     "chunks_of_arrays",
     "chunks_of_files",
     "training",
@@ -69,22 +67,6 @@ class SourceRates:
         return tuple(notes)
 
 
-class Training(Protocol):
-    """Normal training clips of the target type, and of others."""
-
-    machine_ids: tuple[str, ...]
-    groups: tuple[str, ...]
-    notes: tuple[str, ...]
-    unread: tuple[str, ...]
-    """Which recordings could not be read, and why."""
-
-    def statistics(self) -> ClipStatistics:
-        """Clip statistics of the target type's clips."""
-
-    def network_clips(self) -> dict[str, Any]:
-        """Return the arguments of `offkey.datasets.training_clips.TrainingClips`."""
-
-
 # ---------------------------------------------------------------------------------------------- training
 
 
@@ -95,7 +77,7 @@ def training(
     num_threads: int | None = None,
     cache: Path | None = None,
     on_progress: Progress | None = None,
-) -> Training:
+) -> TrainingClips:
     """Return the training clips of a dataset, those left out that cannot be read.
 
     With `cache`, a folder, recordings are decoded once and kept there (see `offkey.datasets.cache`).
@@ -106,84 +88,60 @@ def training(
         If there is no normal training clip of the target type, or none that can be read.
     """
     if isinstance(data, LogMelArrays):
-        return ArrayTraining(recipe.features, data)
-    return AudioTraining(
-        recipe.features,
-        data,
-        needs_others=recipe.network is not None,
-        num_threads=num_threads,
-        cache=cache,
-        on_progress=on_progress,
+        return _of_arrays(recipe.features, data)
+    features, targets = recipe.features, data.train
+    others = data.others if recipe.network is not None else Clips()
+    every = targets + others
+    logmel = LogMel.from_recipe(features, num_threads=num_threads)
+    clips: _Decoding | DecodedClips
+    if cache is None:
+        clips = _Decoding(every.paths, features, num_threads)
+        statistics, errors = _statistics_of_files(logmel, every.paths, features, on_progress)
+    else:
+        clips = _from_cache(every, features, cache, num_threads, on_progress)
+        statistics, errors = _statistics_of_samples(logmel, clips, every.paths)
+    readable = [i for i in range(len(targets)) if i not in errors]
+    if not readable:
+        raise DatasetError(
+            f"machine type {data.machine!r}: none of its {len(targets)} normal training clips can be read: "
+            + "; ".join(list(errors.values())[:3] + ["..."] * (len(targets) > 3))
+        )
+    readable_others = [i for i in range(len(others)) if len(targets) + i not in errors]
+    target_statistics = ClipStatistics(*(column[readable] for column in statistics))
+    targets, others = targets.take(readable), others.take(readable_others)
+    unread = tuple(errors.values())
+    return TrainingClips(
+        inputs="audio",
+        clips=clips.take(readable),
+        machine_ids=tuple(clip.machine_id or "?" for clip in targets),
+        groups=tuple(targets.groups),
+        paths=_relative(targets.paths),
+        others=clips.take([len(data.train) + i for i in readable_others]),
+        other_types=tuple(clip.machine_type for clip in others),
+        other_groups=tuple(others.groups),
+        notes=(*_unread_notes(unread), *_rate_notes(features, [*targets.paths, *others.paths])),
+        unread=unread,
+        measure=lambda: target_statistics,
     )
 
 
-class AudioTraining:
-    """Recordings, decoded when they are needed or taken from a cache: a set of any size fits in memory."""
+def _relative(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return the names of files below their common folder, with ``/`` between folders."""
+    full = [path.absolute() for path in paths]
+    common = os.path.commonpath([path.parent for path in full])
+    return tuple(path.relative_to(common).as_posix() for path in full)
 
-    def __init__(
-        self,
-        features: Features,
-        data: Dataset,
-        *,
-        needs_others: bool,
-        num_threads: int | None,
-        cache: Path | None,
-        on_progress: Progress | None,
-    ) -> None:
-        self._features = features
-        own, others = data.train, data.others if needs_others else Clips()
-        every = own + others
-        logmel = LogMel.from_recipe(features, num_threads=num_threads)
-        clips: _Decoding | DecodedClips
-        if cache is None:
-            clips = _Decoding(every.paths, features, num_threads)
-            statistics, errors = _statistics_of_files(logmel, every.paths, features, on_progress)
-        else:
-            clips = _from_cache(every, features, cache, num_threads, on_progress)
-            statistics, errors = _statistics_of_samples(logmel, clips, every.paths)
-        kept = [i for i in range(len(own)) if i not in errors]
-        if not kept:
-            raise DatasetError(
-                f"machine type {data.machine!r}: none of its {len(own)} normal training clips can be read: "
-                + "; ".join(list(errors.values())[:3] + ["..."] * (len(own) > 3))
-            )
-        kept_others = [i for i in range(len(others)) if len(own) + i not in errors]
-        self._statistics = ClipStatistics(*(column[kept] for column in statistics))
-        self._own, self._others = own.take(kept), others.take(kept_others)
-        self._own_samples = clips.take(kept)
-        self._other_samples = clips.take([len(own) + i for i in kept_others])
-        self.machine_ids = tuple(c.machine_id or "?" for c in self._own)
-        self.groups = tuple(self._own.groups)
-        self.unread = tuple(errors.values())
-        self.notes = (*_unread_notes(self.unread), *self._rate_notes())
 
-    def statistics(self) -> ClipStatistics:
-        """Clip statistics ``(clips, n_mels)`` of the target type's clips."""
-        return self._statistics
-
-    def network_clips(self) -> dict[str, Any]:
-        """Return the arguments of `offkey.datasets.training_clips.TrainingClips`."""
-        return {
-            "inputs": "audio",
-            "clips": self._own_samples,
-            "machine_ids": self.machine_ids,
-            "groups": self.groups,
-            "others": self._other_samples,
-            "other_types": tuple(c.machine_type for c in self._others),
-            "other_groups": tuple(self._others.groups),
-        }
-
-    def _rate_notes(self) -> tuple[str, ...]:
-        rates = SourceRates(self._features.sample_rate)
-        paths = [*self._own.paths, *self._others.paths]
-        rates.add(
-            paths, (info(path).sample_rate for path in paths)
-        )  # the headers alone: the kernel keeps no rates
-        return rates.notes(
-            "training clip",
-            advice=", so their upper Mel bins are empty; where all recordings are like that, give the recipe "
-            "their rate as features.sample_rate",
-        )
+def _rate_notes(features: Features, paths: Sequence[Path]) -> tuple[str, ...]:
+    rates = SourceRates(features.sample_rate)
+    rates.add(
+        paths, (info(path).sample_rate for path in paths)
+    )  # the headers alone: the kernel keeps no rates
+    return rates.notes(
+        "training clip",
+        advice=", so their upper Mel bins are empty; where all recordings are like that, give the recipe "
+        "their rate as features.sample_rate",
+    )
 
 
 def _unread_notes(unread: Sequence[str]) -> tuple[str, ...]:
@@ -192,33 +150,20 @@ def _unread_notes(unread: Sequence[str]) -> tuple[str, ...]:
     return (*notes, f"left out of training: {rest} more files that cannot be read") if rest else notes
 
 
-class ArrayTraining:
-    """Log-Mel arrays made elsewhere."""
-
-    notes: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
-
-    def __init__(self, features: Features, data: LogMelArrays) -> None:
-        _check_mels(features, data)
-        self._data = data
-        self.machine_ids, self.groups = data.machine_ids, data.groups
-
-    def statistics(self) -> ClipStatistics:
-        """Clip statistics ``(clips, n_mels)``."""
-        return clip_statistics(self._data.logmels)
-
-    def network_clips(self) -> dict[str, Any]:
-        """Return the arguments of `offkey.datasets.training_clips.TrainingClips`."""
-        others = self._data.others
-        return {
-            "inputs": "logmel",
-            "clips": self._data.logmels,
-            "machine_ids": self.machine_ids,
-            "groups": self.groups,
-            "others": others.logmels if others else (),
-            "other_types": others.machine_ids if others else (),
-            "other_groups": others.groups if others else (),
-        }
+def _of_arrays(features: Features, data: LogMelArrays) -> TrainingClips:
+    """Return log-Mel arrays made elsewhere."""
+    _check_mels(features, data)
+    others = data.others
+    return TrainingClips(
+        inputs="logmel",
+        clips=list(data.logmels),
+        machine_ids=data.machine_ids,
+        groups=data.groups,
+        others=list(others.logmels) if others else (),
+        other_types=others.machine_ids if others else (),
+        other_groups=others.groups if others else (),
+        measure=functools.partial(clip_statistics, data.logmels),
+    )
 
 
 class _Decoding(Sequence[np.ndarray]):

@@ -12,12 +12,14 @@ from offkey.datasets.folder import folder
 from offkey.datasets.layout import detect_layout, list_machines, load
 from offkey.datasets.mimii import mimii
 from offkey.datasets.paths import find_audio, parse_machine_id
+from offkey.datasets.training_clips import TrainingClips
 
 __all__ = [
     "Clip",
     "Clips",
     "Dataset",
     "LogMelArrays",
+    "TrainingClips",
     "dcase2020",
     "detect_layout",
     "find_audio",

@@ -1,21 +1,22 @@
-"""What a network is trained on."""
+"""What every model of normal sound is fitted to."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 
 from offkey.errors import ArrayError, DatasetError
+from offkey.signal.statistics import ClipStatistics
 
 __all__ = ["TrainingClips"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingClips:
-    """Normal clips of the target machine type, and of other types where there are any.
+    """Normal clips of the target machine type, and of other types where there are any: what a model is fitted to.
 
     The sequences of arrays are read item by item, each item whenever it is needed: one that decodes on access
     keeps a large set out of memory.
@@ -32,10 +33,18 @@ class TrainingClips:
     machine_ids: Sequence[str]
     groups: Sequence[str]
     """The recording that a clip was cut from: never split between training and held-out part."""
+    paths: Sequence[str] = ()
+    """The recordings' names below their common folder, for provenance; none for arrays made elsewhere."""
     others: Sequence[np.ndarray] = ()
     """Normal clips of other machine types: the pseudo-anomalies."""
     other_types: Sequence[str] = ()
     other_groups: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
+    """What a user should know of the clips."""
+    unread: tuple[str, ...] = ()
+    """Which recordings could not be read, and why."""
+    measure: Callable[[], ClipStatistics] | None = None
+    """Computes what `statistics` returns."""
 
     def __post_init__(self) -> None:
         if not len(self.clips):
@@ -49,6 +58,18 @@ class TrainingClips:
                 raise DatasetError(
                     f"training clips: {len(clips)} {name}, but {given} labels and groups for them"
                 )
+
+    def statistics(self) -> ClipStatistics:
+        """Return the statistics ``(clips, n_mels)`` of the target type's clips.
+
+        Raises
+        ------
+        ArrayError
+            If the clips came without a way to compute them.
+        """
+        if self.measure is None:
+            raise ArrayError("training clips: have no statistics; expected `measure`, which computes them")
+        return self.measure()
 
     def gather(self, positions: np.ndarray) -> list[np.ndarray]:
         """Return clips by their positions, those of other types after those of the target type.

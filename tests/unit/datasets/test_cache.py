@@ -186,12 +186,11 @@ def test_training_from_a_cache_is_training_from_the_files(tmp_path):
         assert cached.machine_ids == plain.machine_ids
         for first, second in zip(plain.statistics(), cached.statistics(), strict=True):
             np.testing.assert_allclose(first, second, atol=1e-5)
-        files, stored = plain.network_clips(), cached.network_clips()
         for name in ("clips", "others"):
-            assert len(files[name]) == len(stored[name])
-            for first, second in zip(files[name], stored[name], strict=True):
+            for first, second in zip(getattr(plain, name), getattr(cached, name), strict=True):
                 np.testing.assert_array_equal(first, second)
-        assert files["other_types"] == stored["other_types"]
+        assert plain.other_types == cached.other_types
+        assert plain.paths == cached.paths
     # One for each type, shared by the detectors of all types.
     assert len(list(folder.iterdir())) == 3
 
