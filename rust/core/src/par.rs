@@ -6,8 +6,10 @@
 
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 /// A flag that another thread may raise to stop a long call; looked at between items.
 #[derive(Debug, Default)]
@@ -37,11 +39,46 @@ pub fn thread_count(asked: Option<NonZeroUsize>, items: usize) -> usize {
 
 /// Run `work(scratch, index, item)` for every item and return the results in order of the items.
 ///
-/// `scratch` is made once for each thread. The first error in order of the items wins, whatever the threads did.
+/// `scratch` is made once for each thread. The first error in order of the items wins, whatever the threads did. Where
+/// the system has no thread left, those that there are do the work. A panic stops the others as an error does, and
+/// goes on in the caller with what it said.
 ///
 /// # Errors
 /// The error of the first failing item, or [`Error::Interrupted`].
 pub fn map<I, S, R>(
+    items: Vec<I>,
+    threads: Option<NonZeroUsize>,
+    cancel: &Cancel,
+    scratch: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize, I) -> Result<R> + Sync,
+) -> Result<Vec<R>>
+where
+    I: Send,
+    R: Send,
+{
+    map_on(&System, items, threads, cancel, scratch, work)
+}
+
+/// What starts the threads, and what happens to one between its steps; tests force both.
+trait Host: Sync {
+    fn start<'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        worker: impl FnOnce() + Send + 'scope,
+    ) -> std::io::Result<ScopedJoinHandle<'scope, ()>> {
+        Builder::new().spawn_scoped(scope, worker)
+    }
+
+    /// A thread has taken an index and not yet begun its item.
+    fn taken(&self, _index: usize) {}
+}
+
+struct System;
+
+impl Host for System {}
+
+fn map_on<I, S, R>(
+    host: &impl Host,
     items: Vec<I>,
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
@@ -58,39 +95,77 @@ where
         let run = |(index, item)| cancel.check().and_then(|()| work(&mut scratch, index, item));
         return items.into_iter().enumerate().map(run).collect();
     }
-    let slots: Vec<Mutex<Option<I>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
-    let results: Vec<Mutex<Option<Result<R>>>> = slots.iter().map(|_| Mutex::new(None)).collect();
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
+    let results: Vec<Mutex<Option<Result<R>>>> = items.iter().map(|_| Mutex::new(None)).collect();
+    let queue = Queue { length: items.len(), next: AtomicUsize::new(0), stopped: AtomicBool::new(false) };
     let worker = || {
+        let _stop = StopOnPanic(&queue);
         let mut scratch = scratch();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= slots.len() || failed.load(Ordering::Relaxed) {
-                return;
-            }
-            let item = slots[index].lock().expect("no holder of this lock panics").take();
-            let item = item.expect("the counter hands every index out once");
+        while let Some(index) = queue.take() {
+            host.taken(index);
+            let item = items[index].lock().expect("no holder of this lock panics").take();
+            let item = item.expect("the queue hands every index out once");
             let result = cancel.check().and_then(|()| work(&mut scratch, index, item));
             if result.is_err() {
-                failed.store(true, Ordering::Relaxed);
+                queue.stop();
             }
             *results[index].lock().expect("no holder of this lock panics") = Some(result);
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(worker);
-        }
+        let others: Vec<_> = (1..threads).map_while(|_| host.start(scope, &worker).ok()).collect();
         worker();
+        for other in others {
+            other.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
     });
     // Indices are handed out in order and every one handed out is finished: up to the first error none is missing.
     let finished = results.into_iter().map_while(|slot| slot.into_inner().expect("all workers have joined"));
-    finished.collect()
+    let finished = finished.collect::<Result<Vec<R>>>()?;
+    assert_eq!(finished.len(), items.len(), "results for as many items as there are");
+    Ok(finished)
+}
+
+/// Indices to be handed out in order, each once, until the last or until one thread stops them all.
+struct Queue {
+    length: usize,
+    next: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+impl Queue {
+    /// The next index. It is finished by whoever took it: the flag is looked at before, never after.
+    fn take(&self) -> Option<usize> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(self.next.fetch_add(1, Ordering::Relaxed)).filter(|&index| index < self.length)
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Stops the queue where the thread that holds this panics.
+struct StopOnPanic<'a>(&'a Queue);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
+    use std::panic::AssertUnwindSafe;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread::ThreadId;
+    use std::time::Duration;
 
     #[test]
     fn results_keep_the_order_for_any_number_of_threads() {
@@ -131,9 +206,89 @@ mod tests {
         assert!(matches!(got, Err(Error::Interrupted)));
     }
 
+    /// A host whose first thread to take item 0 waits with it until item 1 has failed.
+    struct SlowFirst(Mutex<Receiver<()>>);
+
+    impl Host for SlowFirst {
+        fn taken(&self, index: usize) {
+            if index == 0 {
+                self.0.lock().unwrap().recv().unwrap();
+            }
+        }
+    }
+
     #[test]
-    fn a_panic_reaches_the_caller() {
-        let run = || map(vec![0; 4], NonZeroUsize::new(2), &Cancel::default(), || (), |(), _, i| Ok(1 / i));
-        assert!(std::panic::catch_unwind(run).is_err());
+    fn an_error_is_never_lost_to_a_thread_that_has_taken_an_earlier_item() {
+        let (failed, wait) = channel();
+        let work = |announce: &mut Announce, index: usize, ()| {
+            if index == 1 {
+                announce.0 = true;
+                return Err(Error::parameter("index", index, "another"));
+            }
+            Ok(())
+        };
+        // The scratch of the thread that fails is dropped when that thread has left the queue for good.
+        let scratch = || Announce(false, failed.clone());
+        let host = SlowFirst(Mutex::new(wait));
+        let got = map_on(&host, vec![(); 2], NonZeroUsize::new(2), &Cancel::default(), scratch, work);
+        assert_eq!(got.unwrap_err().to_string(), "index = 1: expected another");
+    }
+
+    struct Announce(bool, Sender<()>);
+
+    impl Drop for Announce {
+        fn drop(&mut self) {
+            if self.0 {
+                self.1.send(()).unwrap();
+            }
+        }
+    }
+
+    /// A host that starts so many threads and no more.
+    struct Few(AtomicUsize);
+
+    impl Host for Few {
+        fn start<'scope>(
+            &self,
+            scope: &'scope Scope<'scope, '_>,
+            worker: impl FnOnce() + Send + 'scope,
+        ) -> std::io::Result<ScopedJoinHandle<'scope, ()>> {
+            if self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
+            {
+                return Err(std::io::ErrorKind::WouldBlock.into());
+            }
+            System.start(scope, worker)
+        }
+    }
+
+    #[test]
+    fn fewer_threads_do_the_work_where_the_system_has_none_left() {
+        for few in [0, 1, 3] {
+            let work = |threads: &mut ThreadId, _, i: usize| Ok((*threads, i));
+            let (host, scratch) = (Few(AtomicUsize::new(few)), || std::thread::current().id());
+            let got =
+                map_on(&host, (0..100).collect(), NonZeroUsize::new(8), &Cancel::default(), scratch, work);
+            let (threads, items): (HashSet<ThreadId>, Vec<usize>) = got.unwrap().into_iter().unzip();
+            assert_eq!(items, (0..100).collect::<Vec<_>>());
+            assert!((1..=few + 1).contains(&threads.len()), "{threads:?}");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_any_thread_keeps_its_text_and_stops_the_others() {
+        let caller = std::thread::current().id();
+        for of_the_caller in [true, false] {
+            let done = AtomicUsize::new(0);
+            let work = |(): &mut (), _, ()| {
+                assert_ne!(std::thread::current().id() == caller, of_the_caller, "a wheel came off");
+                std::thread::sleep(Duration::from_millis(1));
+                done.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            };
+            let run = || map(vec![(); 1000], NonZeroUsize::new(2), &Cancel::default(), || (), work);
+            let panic = std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            assert!(panic.downcast::<String>().unwrap().contains("a wheel came off"));
+            assert!(done.into_inner() < 1000);
+        }
     }
 }
