@@ -7,8 +7,8 @@
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 /// A flag that another thread may raise to stop a long call; looked at between items.
@@ -57,6 +57,92 @@ where
     R: Send,
 {
     map_on(&System, items, threads, cancel, scratch, work)
+}
+
+/// Run `work(scratch, index, item)` for every item, and after it `merge(scratch, index)` in order of the items.
+///
+/// A thread that is early waits for its turn: what items leave in the scratch is held once for each thread, however many
+/// items there are, and sums are the same for any number of threads. Otherwise as [`map`].
+///
+/// # Errors
+/// The error of the first failing item, or [`Error::Interrupted`].
+pub fn in_order<I: Send, S>(
+    items: Vec<I>,
+    threads: Option<NonZeroUsize>,
+    cancel: &Cancel,
+    scratch: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize, I) -> Result<()> + Sync,
+    merge: impl FnMut(&mut S, usize) -> Result<()> + Send,
+) -> Result<()> {
+    let (turns, merge) = (Turns::default(), Mutex::new(merge));
+    let work = |scratch: &mut S, index: usize, item| {
+        let turn = Turn { turns: &turns, index };
+        cancel.check()?;
+        work(scratch, index, item)?;
+        turn.wait()?;
+        let mut merge = merge.lock().unwrap_or_else(PoisonError::into_inner);
+        (*merge)(scratch, index)?;
+        turn.pass();
+        Ok(())
+    };
+    // Only items look at the flag: one that ended without its turn would be waited for.
+    map(items, threads, &Cancel::default(), scratch, work).map(|_| ())
+}
+
+/// Whose turn it is to merge.
+#[derive(Default)]
+struct Turns {
+    state: Mutex<TurnState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct TurnState {
+    next: usize,
+    /// The first item that failed: what comes behind it is not merged any more.
+    failed: Option<usize>,
+}
+
+/// The turn of one item, which fails unless it is passed on.
+struct Turn<'a> {
+    turns: &'a Turns,
+    index: usize,
+}
+
+impl Turn<'_> {
+    /// Until all items before this one have been merged; an error once one of them has failed.
+    fn wait(&self) -> Result<()> {
+        let early = |state: &mut TurnState| state.next < self.index && !state.stops(self.index);
+        let state = self.turns.changed.wait_while(self.turns.lock(), early);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.stops(self.index) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    fn pass(self) {
+        self.turns.lock().next += 1;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.turns.lock();
+        if state.next <= self.index && !state.stops(self.index) {
+            state.failed = Some(self.index);
+        }
+        self.turns.changed.notify_all();
+    }
+}
+
+impl Turns {
+    fn lock(&self) -> MutexGuard<'_, TurnState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TurnState {
+    fn stops(&self, index: usize) -> bool {
+        self.failed.is_some_and(|failed| failed < index)
+    }
 }
 
 /// What starts the threads, and what happens to one between its steps; tests force both.
@@ -290,5 +376,64 @@ mod tests {
             assert!(panic.downcast::<String>().unwrap().contains("a wheel came off"));
             assert!(done.into_inner() < 1000);
         }
+    }
+
+    /// The letters of the items, merged on so many threads; those that are `slow` take longer than the others.
+    fn merged(
+        threads: usize,
+        slow: impl Fn(usize) -> bool + Sync,
+        fails: impl Fn(usize) -> bool + Sync,
+    ) -> (Result<()>, String) {
+        let mut text = String::new();
+        let work = |letter: &mut char, index: usize, item: char| {
+            if slow(index) {
+                std::thread::sleep(Duration::from_millis(3));
+            }
+            *letter = item;
+            if fails(index) { Err(Error::parameter("index", index, "another")) } else { Ok(()) }
+        };
+        let merge = |letter: &mut char, _| {
+            text.push(*letter);
+            Ok(())
+        };
+        let (items, threads) = (('a'..='z').collect(), NonZeroUsize::new(threads));
+        let result = in_order(items, threads, &Cancel::default(), || ' ', work, merge);
+        (result, text)
+    }
+
+    #[test]
+    fn results_are_merged_in_order_whoever_is_early() {
+        for threads in [1, 2, 5] {
+            let (result, text) = merged(threads, |index| index % 3 == 0, |_| false);
+            assert!(result.is_ok());
+            assert_eq!(text, ('a'..='z').collect::<String>());
+        }
+    }
+
+    #[test]
+    fn what_comes_before_the_first_error_is_merged_and_nothing_else() {
+        for threads in [1, 2, 5] {
+            for slow in [2, 3, 4] {
+                let (result, text) = merged(threads, |index| index == slow, |index| index >= 3);
+                assert_eq!(result.unwrap_err().to_string(), "index = 3: expected another");
+                assert_eq!(text, "abc");
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_or_a_raised_flag_leaves_nobody_waiting() {
+        let cancel = Cancel::default();
+        let work = |(): &mut (), index: usize, panics: bool| {
+            if index == 5 {
+                assert!(!panics, "a wheel came off");
+                cancel.cancel();
+            }
+            Ok(())
+        };
+        let run =
+            |panics| in_order(vec![panics; 50], NonZeroUsize::new(4), &cancel, || (), work, |(), _| Ok(()));
+        assert!(std::panic::catch_unwind(AssertUnwindSafe(|| run(true))).is_err());
+        assert!(matches!(run(false), Err(Error::Interrupted)));
     }
 }

@@ -44,14 +44,6 @@ pub struct Fit {
     pub shrinkages: Vec<f64>,
 }
 
-impl Fit {
-    fn add(&mut self, (matrix, shrinkage): (Vec<f64>, f64)) -> usize {
-        self.covariances.extend(matrix);
-        self.shrinkages.push(shrinkage);
-        self.shrinkages.len() - 1
-    }
-}
-
 /// Fit one Gaussian for each ID; row `i` of `x` belongs to ID `index[i]`.
 ///
 /// Everything is summed in float64 around the mean of each ID. With `shared`, one covariance is estimated from the
@@ -86,21 +78,46 @@ fn fit_at<T: Sample>(
         return Err(Error::array("index", given, format!("one for each of the {rows} rows of x")));
     }
     let groups = group(index, plan.ids)?;
-    let moments = moments(x, plan.dim, &groups, level, threads, cancel)?;
-    let (mut result, mut shared) = (Fit::default(), None);
-    for own in &moments {
-        let position = if !plan.shared && own.rows > 1 && own.trace() > 0.0 {
-            result.add(estimate(own, plan.covariance, own.rows))
-        } else if let Some(position) = shared {
-            position
-        } else {
-            let (sum, freedom) = pool(&moments);
-            *shared.insert(result.add(estimate(&sum, plan.covariance, freedom)))
-        };
-        result.which.push(position);
+    let mut result = Fit::with_room(plan, &groups)?;
+    let mut pool = Pool { sums: Moments::new(plan.dim), freedom: 0 };
+    moments(x, plan.dim, &groups, level, threads, cancel, |own| {
         result.means.extend(&own.mean);
+        pool.add(own);
+        let shared = plan.shared || own.rows == 1 || own.trace() == 0.0;
+        let which = if shared { SHARED } else { result.add(own, plan.covariance, own.rows) };
+        result.which.push(which);
+    })?;
+    if result.which.contains(&SHARED) {
+        let shared = result.add(&pool.sums, plan.covariance, pool.freedom);
+        result.which.iter_mut().filter(|which| **which == SHARED).for_each(|which| *which = shared);
     }
     Ok(result)
+}
+
+/// Stands for the shared covariance, which comes last, until it is known.
+const SHARED: usize = usize::MAX;
+
+impl Fit {
+    /// Nothing yet, but with room for every covariance.
+    fn with_room(plan: Plan, groups: &[Vec<usize>]) -> Result<Self> {
+        let own = if plan.shared { 0 } else { groups.iter().filter(|rows| rows.len() > 1).count() };
+        let count = own + usize::from(own < groups.len());
+        let mut fit = Self::default();
+        let size = plan.dim.saturating_mul(plan.dim).saturating_mul(count);
+        fit.covariances.try_reserve_exact(size).map_err(|_| {
+            let given = format!("{} features in {count} covariances, too many for the memory", plan.dim);
+            Error::array("x", given, "fewer features, fewer IDs, or one covariance that all IDs share")
+        })?;
+        Ok(fit)
+    }
+
+    /// Add a covariance; `freedom` divides the products of the empirical one. Returns its place.
+    fn add(&mut self, sums: &Moments, kind: Covariance, freedom: usize) -> usize {
+        let start = self.covariances.len();
+        self.covariances.extend(&sums.products);
+        self.shrinkages.push(estimate(&mut self.covariances[start..], sums, kind, freedom));
+        self.shrinkages.len() - 1
+    }
 }
 
 /// The rows of each ID, in order.
@@ -122,25 +139,28 @@ fn group(index: &[usize], ids: usize) -> Result<Vec<Vec<usize>>> {
 }
 
 /// The sums over all IDs with more than one row, and their degrees of freedom, rows less IDs.
-fn pool(moments: &[Moments]) -> (Moments, usize) {
-    let dim = moments[0].mean.len();
-    let mut sum = Moments { rows: 0, mean: vec![0.0; dim], products: vec![0.0; dim * dim], fourth: 0.0 };
-    let mut freedom = 0;
-    for part in moments.iter().filter(|part| part.rows > 1) {
-        sum.rows += part.rows;
-        freedom += part.rows - 1;
-        sum.fourth += part.fourth;
-        sum.products.iter_mut().zip(&part.products).for_each(|(total, v)| *total += v);
-    }
-    (sum, freedom)
+struct Pool {
+    sums: Moments,
+    freedom: usize,
 }
 
-/// A covariance and its shrinkage; `freedom` divides the products of the empirical one.
-fn estimate(sums: &Moments, kind: Covariance, freedom: usize) -> (Vec<f64>, f64) {
+impl Pool {
+    fn add(&mut self, own: &Moments) {
+        if own.rows > 1 {
+            self.sums.rows += own.rows;
+            self.freedom += own.rows - 1;
+            self.sums.fourth += own.fourth;
+            self.sums.products.iter_mut().zip(&own.products).for_each(|(total, v)| *total += v);
+        }
+    }
+}
+
+/// Make a covariance of products, and return its shrinkage; `freedom` divides those of the empirical one.
+fn estimate(matrix: &mut [f64], sums: &Moments, kind: Covariance, freedom: usize) -> f64 {
     let dim = sums.mean.len();
     let divisor = if kind == Covariance::Empirical { freedom } else { sums.rows };
     let divisor = divisor.max(1) as f64; // without any row the products are zeros
-    let mut matrix: Vec<f64> = sums.products.iter().map(|v| v / divisor).collect();
+    matrix.iter_mut().for_each(|v| *v /= divisor);
     let mean_variance = sums.trace() / divisor / dim as f64;
     // In units of the mean variance nothing overflows, whatever the scale of the features.
     let squares = || matrix.iter().map(|v| (v / mean_variance).powi(2)).sum::<f64>();
@@ -157,7 +177,7 @@ fn estimate(sums: &Moments, kind: Covariance, freedom: usize) -> (Vec<f64>, f64)
         matrix.iter_mut().for_each(|v| *v *= 1.0 - shrinkage);
         matrix.iter_mut().step_by(dim + 1).for_each(|v| *v += shrinkage * mean_variance);
     }
-    (matrix, shrinkage)
+    shrinkage
 }
 
 /// Ledoit and Wolf (2004), "A well-conditioned estimator for large-dimensional covariance matrices", section 3.3,

@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 const CENTRED_ROWS: usize = 64;
 /// A part of an ID, summed by one thread at a time, has this many rows at least (unless the ID has fewer).
 const MIN_PART: usize = 4096;
-/// Parts grow so that there are about this many, and their partial sums stay small beside the input.
+/// Parts grow so that there are about this many.
 const MAX_PARTS: usize = 64;
 
 /// Sums over the rows of one ID, or of several.
@@ -26,12 +26,18 @@ pub(super) struct Moments {
 }
 
 impl Moments {
+    pub(super) fn new(dim: usize) -> Self {
+        Self { rows: 0, mean: vec![0.0; dim], products: vec![0.0; dim * dim], fourth: 0.0 }
+    }
+
     pub(super) fn trace(&self) -> f64 {
         self.products.iter().step_by(self.mean.len() + 1).sum()
     }
 }
 
-/// The moments of each group of rows of `x`; no group may be empty.
+/// Give `take` the moments of each group of rows of `x`, one after another in their order; no group may be empty.
+///
+/// Of the products each thread holds one matrix, and the group that is added up two, however many groups there are.
 pub(super) fn moments<T: Sample>(
     x: &[T],
     dim: usize,
@@ -39,31 +45,58 @@ pub(super) fn moments<T: Sample>(
     level: Level,
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
-) -> Result<Vec<Moments>> {
+    mut take: impl FnMut(&Moments) + Send,
+) -> Result<()> {
     // The parts, and the order in which their sums are added, do not depend on the number of threads.
     let part_rows = MIN_PART.max((x.len() / dim).div_ceil(MAX_PARTS));
-    let mut parts: Vec<(usize, &[usize])> = Vec::new();
-    for (id, rows) in groups.iter().enumerate() {
-        parts.extend(rows.chunks(part_rows).map(|part| (id, part)));
+    let mut parts: Vec<Part> = Vec::new();
+    for (id, group) in groups.iter().enumerate() {
+        parts.extend(group.chunks(part_rows).map(|rows| Part { id, rows, last: false }));
+        parts.last_mut().expect("no group is empty").last = true;
     }
-    let sums =
-        par::map(parts.clone(), threads, cancel, || (), |(), _, (_, rows)| level.run(Sum { x, dim, rows }))?;
     let mut means = vec![vec![0.0; dim]; groups.len()];
-    for (&(id, _), sum) in parts.iter().zip(&sums) {
-        means[id].iter_mut().zip(sum).for_each(|(mean, v)| *mean += v / groups[id].len() as f64);
-    }
-    let width = padded(dim, level);
-    let scratch = || Block::zeros(level, CENTRED_ROWS * width / (level.lanes() / 2));
-    let work = |centred: &mut Vec<Block>, _, (id, rows): (usize, &[usize])| {
-        Ok(level.run(Products { x, rows, mean: &means[id], width, centred }))
+    let sum = |sum: &mut Vec<f64>, _, part: &Part| {
+        *sum = level.run(Sum { x, dim, rows: part.rows })?;
+        Ok(())
     };
-    let partial = par::map(parts.clone(), threads, cancel, scratch, work)?;
-    let mut totals: Vec<Sums> = groups.iter().map(|_| Sums::new(width)).collect();
-    for (&(id, _), sums) in parts.iter().zip(&partial) {
-        totals[id].add(sums);
-    }
-    let finish = |((total, mean), rows): ((Sums, Vec<f64>), &Vec<usize>)| total.finish(mean, rows.len());
-    totals.into_iter().zip(means).zip(groups).map(finish).collect()
+    let add = |sum: &mut Vec<f64>, at: usize| {
+        let (id, rows) = (parts[at].id, groups[parts[at].id].len() as f64);
+        means[id].iter_mut().zip(sum).for_each(|(mean, v)| *mean += *v / rows);
+        Ok(())
+    };
+    par::in_order(parts.iter().collect(), threads, cancel, Vec::new, sum, add)?;
+
+    let width = padded(dim, level);
+    let scratch = || {
+        let centred = Block::zeros(level, CENTRED_ROWS * width / (level.lanes() / 2));
+        (centred, Sums::new(width))
+    };
+    let products = |(centred, sums): &mut (Vec<Block>, Sums), _, part: &Part| {
+        sums.clear();
+        level.run(Products { x, rows: part.rows, mean: &means[part.id], centred, sums, cancel })
+    };
+    let mut total = Sums::new(width);
+    let mut moments = Moments::new(dim);
+    let add = |(_, sums): &mut (Vec<Block>, Sums), at: usize| {
+        total.add(sums);
+        if parts[at].last {
+            moments.rows = groups[parts[at].id].len();
+            moments.mean.copy_from_slice(&means[parts[at].id]);
+            total.finish(&mut moments)?;
+            total.clear();
+            take(&moments);
+        }
+        Ok(())
+    };
+    par::in_order(parts.iter().collect(), threads, cancel, scratch, products, add)
+}
+
+/// Some rows of one group.
+struct Part<'a> {
+    id: usize,
+    rows: &'a [usize],
+    /// Whether no other part of the group follows.
+    last: bool,
 }
 
 /// The dimension rounded up to whole tiles of the product.
@@ -122,21 +155,24 @@ struct Products<'a, T> {
     x: &'a [T],
     rows: &'a [usize],
     mean: &'a [f64],
-    width: usize,
     centred: &'a mut [Block],
+    sums: &'a mut Sums,
+    cancel: &'a Cancel,
 }
 
 impl<T: Sample> Kernel for Products<'_, T> {
-    type Output = Sums;
+    type Output = Result<()>;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Sums {
-        let (mut sums, dim, width) = (Sums::new(self.width), self.mean.len(), self.width);
+    fn run<V: Vector>(self) -> Result<()> {
+        let Self { sums, mean, .. } = self;
+        let (dim, width) = (mean.len(), sums.rest.len());
         let across = width / V::Wide::COUNT;
         let centred = lanes_of::<V::Wide>(self.centred);
         for block in self.rows.chunks(CENTRED_ROWS) {
+            self.cancel.check()?;
             for (y, &row) in numbers_mut(centred).chunks_exact_mut(width).zip(block) {
-                for ((y, &v), &mean) in y.iter_mut().zip(&self.x[row * dim..][..dim]).zip(self.mean) {
+                for ((y, &v), &mean) in y.iter_mut().zip(&self.x[row * dim..][..dim]).zip(mean) {
                     *y = v.into() - mean;
                 }
             }
@@ -151,7 +187,7 @@ impl<T: Sample> Kernel for Products<'_, T> {
                 sums.add_products::<V::Wide, 4>(centred, across);
             }
         }
-        sums
+        Ok(())
     }
 }
 
@@ -166,6 +202,12 @@ fn squared_length<L: Lanes<Scalar = f64>>(y: &[L]) -> f64 {
 impl Sums {
     fn new(width: usize) -> Self {
         Self { products: vec![0.0; width * width], rest: vec![0.0; width], fourth: 0.0 }
+    }
+
+    fn clear(&mut self) {
+        self.products.fill(0.0);
+        self.rest.fill(0.0);
+        self.fourth = 0.0;
     }
 
     /// Add the products of some rows, `(rows, across)` vectors, in tiles of `COUNT` features, the lanes of a vector,
@@ -217,25 +259,28 @@ impl Sums {
         self.fourth += other.fourth;
     }
 
-    /// Correct mean and products by what the mean was short of, and clear features that vary by rounding only.
-    fn finish(self, mut mean: Vec<f64>, rows: usize) -> Result<Moments> {
-        let (dim, width, count) = (mean.len(), self.rest.len(), rows as f64);
+    /// Mean and products from the mean that rows were centred on, corrected by what it was short of; features that
+    /// vary by rounding only are cleared.
+    fn finish(&self, moments: &mut Moments) -> Result<()> {
+        let Moments { rows, mean, products, fourth } = moments;
+        let (dim, width, count) = (mean.len(), self.rest.len(), *rows as f64);
         let product = |i: usize, j: usize| {
             let (i, j) = (i.min(j), i.max(j));
             self.products[i * width + j] - self.rest[i] * self.rest[j] / count
         };
         let varies: Vec<bool> =
             (0..dim).map(|i| product(i, i) > count * (4.0 * f64::EPSILON * mean[i]).powi(2)).collect();
-        let entry = |at| {
-            let (i, j) = (at / dim, at % dim);
-            if varies[i] && varies[j] { product(i, j) } else { 0.0 }
-        };
-        let products: Vec<f64> = (0..dim * dim).map(entry).collect();
-        if !(self.fourth.is_finite() && products.iter().all(|v| v.is_finite())) {
+        for (i, products) in products.chunks_exact_mut(dim).enumerate() {
+            for (j, place) in products.iter_mut().enumerate() {
+                *place = if varies[i] && varies[j] { product(i, j) } else { 0.0 };
+            }
+        }
+        *fourth = self.fourth;
+        if !(fourth.is_finite() && products.iter().all(|v| v.is_finite())) {
             let given = "numbers so large that sums of their fourth powers overflow float64";
             return Err(Error::array("x", given, "smaller numbers, such as the same in another unit"));
         }
         mean.iter_mut().zip(&self.rest).for_each(|(mean, rest)| *mean += rest / count);
-        Ok(Moments { rows, mean, products, fourth: self.fourth })
+        Ok(())
     }
 }
