@@ -25,9 +25,14 @@ fn covariance() -> Vec<f64> {
 
 /// Distances of rows to the means of their own IDs.
 pub(crate) fn distances(ids: usize) -> Kernel {
-    let factor = gaussian::whitening(&covariance(), DIM).expect("a covariance").factor;
-    let forms =
-        QuadraticForms::new(DIM, &numbers(9, ids * DIM), &factor.repeat(ids), &Vec::from_iter(0..ids));
+    let factor = gaussian::whitening(&covariance(), DIM, &Cancel::default()).expect("a covariance").factor;
+    let forms = QuadraticForms::new(
+        DIM,
+        &numbers(9, ids * DIM),
+        &factor.repeat(ids),
+        &Vec::from_iter(0..ids),
+        &Cancel::default(),
+    );
     let (forms, x) = (forms.expect("means and factors that fit"), rows());
     let index: Vec<i64> = (0..ROWS).map(|row| (row * 7 / 3 % ids) as i64).collect();
     let (mut out, cancel) = (vec![0.0; ROWS], Cancel::default());
@@ -51,7 +56,7 @@ pub(crate) fn fit() -> Kernel {
 pub(crate) fn whitening() -> Kernel {
     let covariance = covariance();
     Box::new(move || {
-        black_box(gaussian::whitening(&covariance, DIM).expect("a covariance"));
+        black_box(gaussian::whitening(&covariance, DIM, &Cancel::default()).expect("a covariance"));
     })
 }
 

@@ -1,6 +1,7 @@
 //! Inputs made in code: the same on every machine.
 
 use offkey_core::mel::{LogMel, Samples, Settings};
+use offkey_core::par::Cancel;
 use offkey_core::rng::Stream;
 use std::f64::consts::TAU;
 use std::path::PathBuf;
@@ -65,7 +66,8 @@ pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f64> {
 pub(crate) fn logmel_of(clip: &[f32]) -> Vec<f32> {
     let plan = LogMel::new(Settings::default()).expect("the defaults are in range");
     let mut out = vec![0.0; plan.n_mels() * plan.frames(clip.len()).expect("a clip of ten seconds")];
-    plan.process_into(&mut plan.scratch(), Samples::F32(clip), &mut out).expect("finite samples");
+    plan.process_into(&mut plan.scratch(), Samples::F32(clip), &mut out, &Cancel::default())
+        .expect("finite samples");
     out
 }
 

@@ -90,7 +90,9 @@ fn logmel(with: impl Fn(&mut dyn FnMut(Samples<'_>)) + 'static) -> Kernel {
     let plan = LogMel::new(Settings::default()).expect("the defaults are in range");
     let (mut scratch, mut out) = (plan.scratch(), logmel_of(&hum()));
     Box::new(move || {
-        with(&mut |samples| plan.process_into(&mut scratch, samples, &mut out).expect("finite samples"));
+        with(&mut |samples| {
+            plan.process_into(&mut scratch, samples, &mut out, &Cancel::default()).expect("finite samples")
+        });
         black_box(&mut out);
     })
 }

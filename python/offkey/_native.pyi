@@ -29,8 +29,6 @@ __all__ = [
     "frequency_mask",
     "frequency_mask_in_place",
     "pitch_shift",
-    "quadratic_forms",
-    "quadratic_forms_own",
     "read_audio",
     "read_audio_batch",
     "time_mask",
@@ -59,19 +57,6 @@ def fit_gaussians(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]: ...
 def wins(normals: NDArray[np.float64], anomalies: NDArray[np.float64]) -> int: ...
 def whiten(covariances: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-def quadratic_forms(
-    x: NDArray[np.float32] | NDArray[np.float64],
-    means: NDArray[np.float64],
-    factors: NDArray[np.float64],
-    num_threads: int | None = None,
-) -> NDArray[np.float64]: ...
-def quadratic_forms_own(
-    x: NDArray[np.float32] | NDArray[np.float64],
-    means: NDArray[np.float64],
-    factors: NDArray[np.float64],
-    index: NDArray[np.int64],
-    num_threads: int | None = None,
-) -> NDArray[np.float64]: ...
 
 @final
 class QuadraticForms:
@@ -84,31 +69,18 @@ class QuadraticForms:
     def all(
         self,
         x: NDArray[np.float32] | NDArray[np.float64],
+        out: NDArray[np.float64] | None = None,
         num_threads: int | None = None,
         root: bool = False,
     ) -> NDArray[np.float64]: ...
-    def all_into(
-        self,
-        x: NDArray[np.float32] | NDArray[np.float64],
-        out: NDArray[np.float64],
-        num_threads: int | None = None,
-        root: bool = False,
-    ) -> None: ...
     def own(
         self,
         x: NDArray[np.float32] | NDArray[np.float64],
         index: NDArray[np.int64],
+        out: NDArray[np.float64] | None = None,
         num_threads: int | None = None,
         root: bool = False,
     ) -> NDArray[np.float64]: ...
-    def own_into(
-        self,
-        x: NDArray[np.float32] | NDArray[np.float64],
-        index: NDArray[np.int64],
-        out: NDArray[np.float64],
-        num_threads: int | None = None,
-        root: bool = False,
-    ) -> None: ...
 
 _Statistics = tuple[NDArray[float32], NDArray[float32], NDArray[float32], NDArray[float32]]
 

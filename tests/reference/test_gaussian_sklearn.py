@@ -91,9 +91,8 @@ def test_quadratic_forms_of_dense_factors_equal_einsum(dtype):
     means, factors = rng.standard_normal((3, 37)), rng.standard_normal((3, 37, 37))
     expected = np.einsum("nkd,kde->nke", x[:, None] - means, factors)
     expected = (expected**2).sum(-1)
-    got = _native.quadratic_forms(x, means, factors)
+    forms = _native.QuadraticForms(means, factors)
+    got = forms.all(x)
     np.testing.assert_allclose(got, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
     index = rng.integers(0, 3, 50)
-    np.testing.assert_array_equal(
-        _native.quadratic_forms_own(x, means, factors, index), got[np.arange(50), index]
-    )
+    np.testing.assert_array_equal(forms.own(x, index), got[np.arange(50), index])

@@ -142,10 +142,7 @@ class Gaussian:
             If `x` is not ``(n, d)`` of finite numbers; the message names row and column. If `out` has another
             shape, dtype or order, is read-only or shares memory with `x`.
         """
-        if out is None:
-            return self._forms.all(_rows(x), threads(num_threads), True)
-        self._forms.all_into(_rows(x), out, threads(num_threads), True)
-        return out
+        return self._forms.all(_rows(x), out, threads(num_threads), True)
 
     def mahalanobis_to(
         self,
@@ -181,11 +178,7 @@ class Gaussian:
         ParameterError
             If an ID was not fitted.
         """
-        index = self._positions(ids)
-        if out is None:
-            return self._forms.own(_rows(x), index, threads(num_threads), True)
-        self._forms.own_into(_rows(x), index, out, threads(num_threads), True)
-        return out
+        return self._forms.own(_rows(x), self._positions(ids), out, threads(num_threads), True)
 
     def _positions(self, ids: Sequence[str] | NDArray[np.int64]) -> NDArray[np.int64]:
         if isinstance(ids, np.ndarray) and ids.dtype.kind in "iu":

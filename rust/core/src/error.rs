@@ -7,7 +7,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// What went wrong: each message names the file or the parameter, what it held and what was expected.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The operating system refused: missing file, no permission, a folder in a file's place.
     #[error("{}: {source}", path.display())]

@@ -199,7 +199,7 @@ where
         }
     };
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map_while(|_| host.start(scope, &worker).ok()).collect();
+        let others: Vec<_> = (1..threads).map_while(|_| host.start(scope, worker).ok()).collect();
         worker();
         for other in others {
             other.join().unwrap_or_else(|panic| resume_unwind(panic));

@@ -77,7 +77,7 @@ pub fn given(
         return Err(Error::array("logmels", given, "at least one of each"));
     }
     let work = |scratch: &mut Scratch, index: usize, logmel: &[f32]| {
-        clip(logmel, n_mels, scratch).map_err(|error| match error {
+        clip(logmel, n_mels, scratch, cancel).map_err(|error| match error {
             Error::Array { given, expected, .. } => {
                 Error::array(format!("logmels[{index}]"), given, expected)
             }
@@ -108,8 +108,13 @@ impl Scratch {
 /// Statistics of every band of one clip, `(n_mels, frames)` row by row.
 ///
 /// # Errors
-/// [`Error::Array`] if there is no frame, or one that is not finite, naming the band.
-pub(crate) fn clip(logmel: &[f32], n_mels: usize, scratch: &mut Scratch) -> Result<Vec<BandStatistics>> {
+/// [`Error::Array`] if there is no frame, or one that is not finite, naming the band; [`Error::Interrupted`].
+pub(crate) fn clip(
+    logmel: &[f32],
+    n_mels: usize,
+    scratch: &mut Scratch,
+    cancel: &Cancel,
+) -> Result<Vec<BandStatistics>> {
     let frames = logmel.len() / n_mels.max(1);
     if frames == 0 {
         return Err(Error::array("logmels", "no frames", "at least one frame"));
@@ -117,7 +122,7 @@ pub(crate) fn clip(logmel: &[f32], n_mels: usize, scratch: &mut Scratch) -> Resu
     let Scratch { level, blocks } = scratch;
     let place = LOW_FRACTION * (frames - 1) as f64;
     lowest::make_room(place as usize, *level, blocks);
-    level.run(Clip { logmel, frames, place, blocks })
+    level.run(Clip { logmel, frames, place, blocks, cancel })
 }
 
 /// One clip's work. Means and deviations go along the rows, percentiles across them.
@@ -127,6 +132,7 @@ struct Clip<'a> {
     /// Rank of the percentile, with what lies between two ranks.
     place: f64,
     blocks: &'a mut [Block],
+    cancel: &'a Cancel,
 }
 
 impl Kernel for Clip<'_> {
@@ -134,13 +140,15 @@ impl Kernel for Clip<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) -> Self::Output {
-        let Self { logmel, frames, place, blocks } = self;
+        let Self { logmel, frames, place, blocks, cancel } = self;
         let mut bands = Vec::with_capacity(logmel.len() / frames);
         for (mel, row) in logmel.chunks_exact(frames).enumerate() {
+            cancel.check()?;
             bands.push(moments::<V>(row, mel)?);
         }
         let (below, part) = (place as usize, place.fract());
         for (group, bands) in bands.chunks_mut(V::LANES).enumerate() {
+            cancel.check()?;
             let rows = &logmel[group * V::LANES * frames..][..bands.len() * frames];
             let pair = lowest::two::<V>(rows, frames, below, vectors(blocks)).map(lanes);
             for (lane, band) in bands.iter_mut().enumerate() {
@@ -230,7 +238,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(frames: &[f32]) -> BandStatistics {
-        clip(frames, 1, &mut Scratch::new(Level::best())).unwrap()[0]
+        clip(frames, 1, &mut Scratch::new(Level::best()), &Cancel::default()).unwrap()[0]
     }
 
     #[test]
@@ -256,7 +264,9 @@ mod tests {
     #[test]
     fn bad_frames_are_named() {
         let refused = |logmel: &[f32], n_mels| {
-            clip(logmel, n_mels, &mut Scratch::new(Level::best())).unwrap_err().to_string()
+            clip(logmel, n_mels, &mut Scratch::new(Level::best()), &Cancel::default())
+                .unwrap_err()
+                .to_string()
         };
         assert!(refused(&[], 3).starts_with("logmels: no frames;"));
         let text = refused(&[0.0, 1.0, 2.0, f32::NAN, 3.0, 4.0], 2);
@@ -290,8 +300,8 @@ mod tests {
         for level in Level::all() {
             // Memory is kept from another clip, as a worker keeps it.
             let scratch = &mut Scratch::new(level);
-            clip(&[1.0; 700], 1, scratch).unwrap();
-            let bands = clip(logmel, n_mels, scratch).unwrap();
+            clip(&[1.0; 700], 1, scratch, &Cancel::default()).unwrap();
+            let bands = clip(logmel, n_mels, scratch, &Cancel::default()).unwrap();
             assert_eq!(bands.len(), n_mels);
             for (row, got) in logmel.chunks_exact(frames).zip(bands) {
                 let got = [got.mean, got.lstd, got.ldstd, got.p5].map(f64::from);

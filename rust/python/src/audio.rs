@@ -1,10 +1,9 @@
 //! Sound files and resampling.
 
-use crate::arrays::row_major;
-use crate::call;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2};
+use crate::arrays::{Values, matrix};
+use crate::call::{self, Cost};
+use numpy::{IntoPyArray, PyArray1, PyArray2};
 use offkey_core::decode::{self, ChannelChoice, OnError, Scratch};
-use offkey_core::par::Cancel;
 use offkey_core::resample::Resampler;
 use pyo3::prelude::*;
 use std::cell::RefCell;
@@ -20,10 +19,6 @@ fn audio_info(
     let info = call::short(py, || SCRATCH.with_borrow_mut(|scratch| decode::info(&path, scratch)))?;
     Ok((info.sample_rate, info.channels, info.frames, info.format.name(), info.subtype))
 }
-
-/// Samples, that go in or come out, up to which a conversion runs on this thread: it takes some tens of
-/// milliseconds.
-const SHORT: u64 = 1 << 20;
 
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 
@@ -97,17 +92,20 @@ impl RateConverter {
     fn process<'py>(
         &self,
         py: Python<'py>,
-        samples: PyReadonlyArray2<'py, f32>,
+        samples: &Bound<'py, PyArray2<f32>>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let (channels, frames) = samples.as_array().dim();
-        let samples = row_major("samples", &samples)?;
-        let work = |cancel: &Cancel| self.0.process_channels(samples, channels, cancel);
-        let size = (samples.len() as u64).max((channels as u64).saturating_mul(self.0.len(frames)));
-        let out =
-            if size < SHORT { call::short(py, || work(&Cancel::default()))? } else { call::long(py, work)? };
-        out.into_pyarray(py).reshape([channels, self.0.len(frames) as usize])
+        let samples = Values::new("samples", samples)?;
+        let &[channels, frames] = samples.shape() else { unreachable!("an array of two axes") };
+        let size = samples.len().max(channels.saturating_mul(self.0.len(frames) as usize));
+        let samples = &*samples;
+        let work = |cancel: &_| self.0.process_channels(samples, channels, cancel);
+        let out = call::run(py, Cost::of(size, OPERATIONS), work)?;
+        matrix(py, out, [channels, self.0.len(frames) as usize])
     }
 }
+
+/// What each sample that goes in or comes out of a conversion takes.
+const OPERATIONS: usize = 100;
 
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(audio_info, module)?)?;

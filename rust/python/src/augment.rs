@@ -1,12 +1,9 @@
 //! Augmentations: single effects on one clip, and the augmenter of batches.
 
-use crate::arrays::{output, row_major, row_major_mut, writable};
-use crate::call;
-use numpy::ndarray::{Array1, Array2, Dimension};
-use numpy::{
-    IntoPyArray, PyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
-    PyReadonlyArray3,
-};
+use crate::arrays::{Places, Values, indices, matrix, output};
+use crate::call::{self, Cost};
+use numpy::ndarray::Dimension;
+use numpy::{IntoPyArray, PyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyUntypedArrayMethods};
 use offkey_core::augment::{self, Class, Key, Ranges, Shape};
 use offkey_core::par::Cancel;
 use offkey_core::rng::Stream;
@@ -15,25 +12,27 @@ use pyo3::prelude::*;
 use std::num::NonZeroUsize;
 
 type Samples<'py> = Bound<'py, PyArray1<f32>>;
-type LogMel<'py> = Bound<'py, PyArray2<f32>>;
+type Matrix<'py> = Bound<'py, PyArray2<f32>>;
 
-/// Samples up to which a stretch runs on this thread: it takes a quarter of a second at most.
-const SHORT: usize = 1 << 20;
+/// Operations for each sample of effects that pass over a clip once, drawing noise at the most.
+const PASS: usize = 10;
+/// Operations for each sample of a stretch or a shift in pitch.
+const STRETCH: usize = 250;
 
 #[pyfunction]
 #[pyo3(signature = (samples, *, snr_db, seed, out=None))]
 fn white_noise<'py>(
     py: Python<'py>,
-    samples: PyReadonlyArray1<'py, f32>,
+    samples: &Samples<'py>,
     snr_db: f64,
     seed: u64,
     out: Option<Samples<'py>>,
 ) -> PyResult<Samples<'py>> {
-    let samples = row_major("samples", &samples)?;
+    let samples = &*Values::new("samples", samples)?;
     let stream = &mut Stream::new(&[seed]);
     match out {
-        None => Ok(call::short(py, || augment::white_noise(samples, snr_db, stream))?.into_pyarray(py)),
-        Some(out) => write(py, out, |out| augment::white_noise_into(samples, snr_db, stream, out)),
+        None => new(py, samples, PASS, |_| augment::white_noise(samples, snr_db, stream)),
+        Some(out) => write(py, out, PASS, |out, _| augment::white_noise_into(samples, snr_db, stream, out)),
     }
 }
 
@@ -41,14 +40,13 @@ fn white_noise<'py>(
 #[pyo3(signature = (samples, *, fade_in, fade_out, shape))]
 fn fade<'py>(
     py: Python<'py>,
-    samples: PyReadonlyArray1<'py, f32>,
+    samples: &Samples<'py>,
     fade_in: usize,
     fade_out: usize,
     shape: &str,
 ) -> PyResult<Samples<'py>> {
-    let samples = row_major("samples", &samples)?;
-    let work = || augment::fade(samples, fade_in, fade_out, Shape::from_name(shape)?);
-    Ok(call::short(py, work)?.into_pyarray(py))
+    let samples = &*Values::new("samples", samples)?;
+    new(py, samples, PASS, |_| augment::fade(samples, fade_in, fade_out, Shape::from_name(shape)?))
 }
 
 #[pyfunction]
@@ -60,21 +58,23 @@ fn fade_in_place<'py>(
     fade_out: usize,
     shape: &str,
 ) -> PyResult<Samples<'py>> {
-    write(py, samples, |samples| augment::fade_in_place(samples, fade_in, fade_out, Shape::from_name(shape)?))
+    write(py, samples, PASS, |samples, _| {
+        augment::fade_in_place(samples, fade_in, fade_out, Shape::from_name(shape)?)
+    })
 }
 
 #[pyfunction]
 #[pyo3(signature = (samples, *, shift, out=None))]
 fn time_shift<'py>(
     py: Python<'py>,
-    samples: PyReadonlyArray1<'py, f32>,
+    samples: &Samples<'py>,
     shift: i64,
     out: Option<Samples<'py>>,
 ) -> PyResult<Samples<'py>> {
-    let samples = row_major("samples", &samples)?;
+    let samples = &*Values::new("samples", samples)?;
     match out {
-        None => Ok(call::short(py, || augment::time_shift(samples, shift))?.into_pyarray(py)),
-        Some(out) => write(py, out, |out| augment::time_shift_into(samples, shift, out)),
+        None => new(py, samples, PASS, |_| augment::time_shift(samples, shift)),
+        Some(out) => write(py, out, PASS, |out, _| augment::time_shift_into(samples, shift, out)),
     }
 }
 
@@ -82,21 +82,17 @@ fn time_shift<'py>(
 #[pyo3(signature = (samples, *, rate, sample_rate, out=None))]
 fn time_stretch<'py>(
     py: Python<'py>,
-    samples: PyReadonlyArray1<'py, f32>,
+    samples: &Samples<'py>,
     rate: f64,
     sample_rate: u32,
     out: Option<Samples<'py>>,
 ) -> PyResult<Samples<'py>> {
-    let samples = row_major("samples", &samples)?;
-    let into = |out: &mut [f32], cancel: &Cancel| {
-        augment::time_stretch_into(samples, rate, sample_rate, out, cancel)
-    };
+    let samples = &*Values::new("samples", samples)?;
     match out {
-        None => {
-            let work = |cancel: &Cancel| augment::time_stretch(samples, rate, sample_rate, cancel);
-            Ok(stoppable(py, samples.len(), work)?.into_pyarray(py))
-        }
-        Some(out) => write_stoppable(py, out, samples.len(), into),
+        None => new(py, samples, STRETCH, |cancel| augment::time_stretch(samples, rate, sample_rate, cancel)),
+        Some(out) => write(py, out, STRETCH, |out, cancel| {
+            augment::time_stretch_into(samples, rate, sample_rate, out, cancel)
+        }),
     }
 }
 
@@ -104,21 +100,19 @@ fn time_stretch<'py>(
 #[pyo3(signature = (samples, *, semitones, sample_rate, out=None))]
 fn pitch_shift<'py>(
     py: Python<'py>,
-    samples: PyReadonlyArray1<'py, f32>,
+    samples: &Samples<'py>,
     semitones: f64,
     sample_rate: u32,
     out: Option<Samples<'py>>,
 ) -> PyResult<Samples<'py>> {
-    let samples = row_major("samples", &samples)?;
-    let into = |out: &mut [f32], cancel: &Cancel| {
-        augment::pitch_shift_into(samples, semitones, sample_rate, out, cancel)
-    };
+    let samples = &*Values::new("samples", samples)?;
     match out {
         None => {
-            let work = |cancel: &Cancel| augment::pitch_shift(samples, semitones, sample_rate, cancel);
-            Ok(stoppable(py, samples.len(), work)?.into_pyarray(py))
+            new(py, samples, STRETCH, |cancel| augment::pitch_shift(samples, semitones, sample_rate, cancel))
         }
-        Some(out) => write_stoppable(py, out, samples.len(), into),
+        Some(out) => write(py, out, STRETCH, |out, cancel| {
+            augment::pitch_shift_into(samples, semitones, sample_rate, out, cancel)
+        }),
     }
 }
 
@@ -126,94 +120,83 @@ fn pitch_shift<'py>(
 #[pyo3(signature = (logmel, *, start, width, value))]
 fn time_mask<'py>(
     py: Python<'py>,
-    logmel: PyReadonlyArray2<'py, f32>,
+    logmel: &Matrix<'py>,
     start: usize,
     width: usize,
     value: Option<f32>,
-) -> PyResult<LogMel<'py>> {
-    let shape = (logmel.dims()[0], logmel.dims()[1]);
-    let logmel = row_major("logmel", &logmel)?;
-    let work = || augment::time_mask(logmel, shape.1, start..start.saturating_add(width), value);
-    matrix(py, call::short(py, work)?, shape)
+) -> PyResult<Matrix<'py>> {
+    let logmel = Values::new("logmel", logmel)?;
+    let &[n_mels, n_frames] = logmel.shape() else { unreachable!("an array of two axes") };
+    let (frames, logmel) = (start..start.saturating_add(width), &*logmel);
+    let work = |_: &_| augment::time_mask(logmel, n_frames, frames, value);
+    matrix(py, call::run(py, Cost::of(logmel.len(), PASS), work)?, [n_mels, n_frames])
 }
 
 #[pyfunction]
 #[pyo3(signature = (logmel, *, start, width, value))]
 fn time_mask_in_place<'py>(
     py: Python<'py>,
-    logmel: LogMel<'py>,
+    logmel: Matrix<'py>,
     start: usize,
     width: usize,
     value: Option<f32>,
-) -> PyResult<LogMel<'py>> {
-    let n_frames = logmel.dims()[1];
+) -> PyResult<Matrix<'py>> {
+    let n_frames = logmel.shape()[1];
     let frames = start..start.saturating_add(width);
-    write(py, logmel, |logmel| augment::time_mask_in_place(logmel, n_frames, frames, value))
+    write(py, logmel, PASS, |logmel, _| augment::time_mask_in_place(logmel, n_frames, frames, value))
 }
 
 #[pyfunction]
 #[pyo3(signature = (logmel, *, start, width, value))]
 fn frequency_mask<'py>(
     py: Python<'py>,
-    logmel: PyReadonlyArray2<'py, f32>,
+    logmel: &Matrix<'py>,
     start: usize,
     width: usize,
     value: Option<f32>,
-) -> PyResult<LogMel<'py>> {
-    let shape = (logmel.dims()[0], logmel.dims()[1]);
-    let logmel = row_major("logmel", &logmel)?;
-    let work = || augment::frequency_mask(logmel, shape.1, start..start.saturating_add(width), value);
-    matrix(py, call::short(py, work)?, shape)
+) -> PyResult<Matrix<'py>> {
+    let logmel = Values::new("logmel", logmel)?;
+    let &[n_mels, n_frames] = logmel.shape() else { unreachable!("an array of two axes") };
+    let (bins, logmel) = (start..start.saturating_add(width), &*logmel);
+    let work = |_: &_| augment::frequency_mask(logmel, n_frames, bins, value);
+    matrix(py, call::run(py, Cost::of(logmel.len(), PASS), work)?, [n_mels, n_frames])
 }
 
 #[pyfunction]
 #[pyo3(signature = (logmel, *, start, width, value))]
 fn frequency_mask_in_place<'py>(
     py: Python<'py>,
-    logmel: LogMel<'py>,
+    logmel: Matrix<'py>,
     start: usize,
     width: usize,
     value: Option<f32>,
-) -> PyResult<LogMel<'py>> {
-    let n_frames = logmel.dims()[1];
+) -> PyResult<Matrix<'py>> {
+    let n_frames = logmel.shape()[1];
     let bins = start..start.saturating_add(width);
-    write(py, logmel, |logmel| augment::frequency_mask_in_place(logmel, n_frames, bins, value))
+    write(py, logmel, PASS, |logmel, _| augment::frequency_mask_in_place(logmel, n_frames, bins, value))
 }
 
-/// Write into a row-major array and give it back.
+/// A clip made of another, at so many operations for each sample.
+fn new<'py>(
+    py: Python<'py>,
+    samples: &[f32],
+    each: usize,
+    work: impl FnOnce(&Cancel) -> Result<Vec<f32>> + Send,
+) -> PyResult<Samples<'py>> {
+    Ok(call::run(py, Cost::of(samples.len(), each), work)?.into_pyarray(py))
+}
+
+/// Write into an array, at so many operations for each of its numbers, and give it back.
 fn write<'py, D: Dimension>(
     py: Python<'py>,
     out: Bound<'py, PyArray<f32, D>>,
-    work: impl FnOnce(&mut [f32]) -> Result<()> + Send,
-) -> PyResult<Bound<'py, PyArray<f32, D>>> {
-    let mut target = writable("out", &out)?;
-    let values = row_major_mut("out", &mut target)?;
-    call::short(py, || work(values))?;
-    drop(target);
-    Ok(out)
-}
-
-/// [`write`] by work that takes long where the clip is long.
-fn write_stoppable<'py>(
-    py: Python<'py>,
-    out: Samples<'py>,
-    samples: usize,
+    each: usize,
     work: impl FnOnce(&mut [f32], &Cancel) -> Result<()> + Send,
-) -> PyResult<Samples<'py>> {
-    let mut target = writable("out", &out)?;
-    let values = row_major_mut("out", &mut target)?;
-    stoppable(py, samples, |cancel| work(values, cancel))?;
-    drop(target);
+) -> PyResult<Bound<'py, PyArray<f32, D>>> {
+    let mut places = Places::new("out", &out)?;
+    let (places, cost) = (&mut *places, Cost::of(out.len(), each));
+    call::run(py, cost, |cancel| work(places, cancel))?;
     Ok(out)
-}
-
-/// Work on a clip, on a thread of its own only if that could take long: starting one costs tens of microseconds.
-fn stoppable<T: Send>(
-    py: Python<'_>,
-    samples: usize,
-    work: impl FnOnce(&Cancel) -> Result<T> + Send,
-) -> PyResult<T> {
-    if samples <= SHORT { call::short(py, || work(&Cancel::default())) } else { call::long(py, work) }
 }
 
 /// An augmenter of batches with its plans.
@@ -238,8 +221,8 @@ impl Augmenter {
         mask_fraction: f64,
     ) -> PyResult<Self> {
         let ranges = Ranges { snr_db, shift_s, stretch_rate, pitch_semitones, mask_fraction };
-        let make = || augment::Augmenter::new(parse_classes(&classes)?, ranges, sample_rate);
-        call::short(py, make).map(Self)
+        let plan = |_: &_| augment::Augmenter::new(parse_classes(&classes)?, ranges, sample_rate);
+        call::run(py, Cost::SMALL, plan).map(Self)
     }
 
     #[pyo3(signature = (batch, *, seed, epoch, clips, occurrences, out, num_threads))]
@@ -247,27 +230,28 @@ impl Augmenter {
     fn apply<'py>(
         &self,
         py: Python<'py>,
-        batch: PyReadonlyArray2<'py, f32>,
+        batch: &Bound<'py, PyArray2<f32>>,
         seed: u64,
         epoch: u64,
-        clips: PyReadonlyArray1<'py, u64>,
-        occurrences: PyReadonlyArray1<'py, u64>,
+        clips: &Bound<'py, PyArray1<u64>>,
+        occurrences: &Bound<'py, PyArray1<u64>>,
         out: Option<Bound<'py, PyArray2<f32>>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<(Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<i64>>)> {
-        let (rows, samples) = (batch.dims()[0], batch.dims()[1]);
-        let batch = row_major("batch", &batch)?;
-        let keys = keys(seed, epoch, row_major("clips", &clips)?, row_major("occurrences", &occurrences)?)?;
+        let batch = Values::new("batch", batch)?;
+        let &[rows, samples] = batch.shape() else { unreachable!("an array of two axes") };
+        let keys = keys(seed, epoch, clips, occurrences)?;
         let out = output(py, out, [rows, samples])?;
-        let mut target = writable("out", &out)?;
-        let target = row_major_mut("out", &mut target)?;
-        let done =
-            call::long(py, |cancel| self.0.apply_batch(batch, samples, &keys, target, num_threads, cancel))?;
+        let mut places = Places::new("out", &out)?;
+        let (batch, places) = (&*batch, &mut *places);
+        let applied = call::run(py, Cost::of(batch.len(), STRETCH), |cancel| {
+            self.0.apply_batch(batch, samples, &keys, places, num_threads, cancel)
+        })?;
         let row = |(time, frequency): (augment::Band, augment::Band)| {
             [time.start, time.width, frequency.start, frequency.width]
         };
-        let masks = done.masks.into_iter().flat_map(row).collect();
-        Ok((out, matrix(py, masks, (rows, 4))?, indices(py, done.classes)))
+        let masks = applied.masks.into_iter().flat_map(row).collect();
+        Ok((out, matrix(py, masks, [rows, 4])?, indices(py, applied.classes)))
     }
 }
 
@@ -276,19 +260,19 @@ impl Augmenter {
 #[allow(clippy::too_many_arguments, clippy::type_complexity)] // named in Python
 fn augment_logmels<'py>(
     py: Python<'py>,
-    logmels: PyReadonlyArray3<'py, f32>,
+    logmels: &Bound<'py, PyArray3<f32>>,
     classes: Vec<String>,
     mask_fraction: f64,
     seed: u64,
     epoch: u64,
-    clips: PyReadonlyArray1<'py, u64>,
-    occurrences: PyReadonlyArray1<'py, u64>,
+    clips: &Bound<'py, PyArray1<u64>>,
+    occurrences: &Bound<'py, PyArray1<u64>>,
     num_threads: Option<NonZeroUsize>,
 ) -> PyResult<(Bound<'py, PyArray3<f32>>, Bound<'py, PyArray1<i64>>)> {
-    let shape = [0, 1, 2].map(|axis| logmels.dims()[axis]);
-    let logmels = row_major("logmels", &logmels)?;
-    let keys = keys(seed, epoch, row_major("clips", &clips)?, row_major("occurrences", &occurrences)?)?;
-    let (out, classes) = call::long(py, |cancel| {
+    let logmels = Values::new("logmels", logmels)?;
+    let shape: [usize; 3] = logmels.shape().try_into().expect("an array of three axes");
+    let (keys, logmels) = (keys(seed, epoch, clips, occurrences)?, &*logmels);
+    let (out, classes) = call::run(py, Cost::of(logmels.len(), PASS), |cancel| {
         let classes = parse_classes(&classes)?;
         augment::augment_logmels(logmels, shape, &classes, mask_fraction, &keys, num_threads, cancel)
     })?;
@@ -300,23 +284,19 @@ fn parse_classes(names: &[String]) -> Result<Vec<Class>> {
     names.iter().map(|name| Class::from_name(name)).collect()
 }
 
-fn keys(seed: u64, epoch: u64, clips: &[u64], occurrences: &[u64]) -> PyResult<Vec<Key>> {
+fn keys(
+    seed: u64,
+    epoch: u64,
+    clips: &Bound<'_, PyArray1<u64>>,
+    occurrences: &Bound<'_, PyArray1<u64>>,
+) -> PyResult<Vec<Key>> {
+    let (clips, occurrences) = (Values::new("clips", clips)?, Values::new("occurrences", occurrences)?);
     if clips.len() != occurrences.len() {
         let given = format!("{} for {} clips", occurrences.len(), clips.len());
         return Err(call::exception(Error::array("occurrences", given, "one for each clip")));
     }
-    let pairs = clips.iter().zip(occurrences);
+    let pairs = clips.iter().zip(occurrences.iter());
     Ok(pairs.map(|(&clip, &occurrence)| Key { seed, epoch, clip, occurrence }).collect())
-}
-
-fn matrix(py: Python<'_>, values: Vec<f32>, shape: (usize, usize)) -> PyResult<Bound<'_, PyArray2<f32>>> {
-    let array = Array2::from_shape_vec(shape, values);
-    let array = array.map_err(|error| Error::array("output", error.to_string(), "a matrix"));
-    Ok(array.map_err(call::exception)?.into_pyarray(py))
-}
-
-fn indices(py: Python<'_>, values: Vec<usize>) -> Bound<'_, PyArray1<i64>> {
-    values.into_iter().map(|i| i as i64).collect::<Array1<i64>>().into_pyarray(py)
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,11 +1,13 @@
-//! The one place where the GIL is released, Ctrl-C is heard, and panics and errors become exceptions.
+//! The one doorway to the core: here the GIL is released, Ctrl-C is heard, and panics and errors become exceptions.
 
 use offkey_core::Error;
 use offkey_core::par::Cancel;
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread::Builder;
 use std::time::Duration;
 
 pyo3::import_exception!(offkey.errors, AudioError);
@@ -16,38 +18,71 @@ pyo3::import_exception!(offkey.errors, UnsupportedAudioError);
 /// How often a long call looks whether Ctrl-C was pressed.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Multiplications that end before anybody would press Ctrl-C again, even without vectors.
-const SHORT: usize = 100_000_000;
+/// About how many operations on one number a call takes, an operation being a nanosecond where there are no vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost(usize);
 
-/// Run short work on this thread with the GIL released.
-pub(crate) fn short<T: Send>(
-    py: Python<'_>,
-    work: impl FnOnce() -> offkey_core::Result<T> + Send,
-) -> PyResult<T> {
-    finish(py.detach(|| catch_unwind(AssertUnwindSafe(work))))
+impl Cost {
+    /// Up to here work ends before anybody would press Ctrl-C again, and a thread of its own is not worth its start.
+    const SHORT: usize = 100_000_000;
+    /// Work that is short whatever it is given.
+    pub(crate) const SMALL: Self = Self(0);
+    /// Work that may take any time, as reading files does.
+    pub(crate) const UNKNOWN: Self = Self(usize::MAX);
+
+    /// `each` operations for each of `count` things.
+    pub(crate) fn of(count: usize, each: usize) -> Self {
+        Self(count.saturating_mul(each))
+    }
 }
 
-/// Run long work on a thread of its own with the GIL released, so that this thread can hear Ctrl-C.
+/// What work ends with: its result, or what it said when it panicked.
+type Outcome<T> = Result<offkey_core::Result<T>, String>;
+
+/// Run work with the GIL released: long work on a thread of its own, so that this thread can hear Ctrl-C.
 ///
 /// The work must look at the flag that it is given; the call returns only when it has ended.
-pub(crate) fn long<T: Send>(
+pub(crate) fn run<T: Send>(
     py: Python<'_>,
+    cost: Cost,
     work: impl FnOnce(&Cancel) -> offkey_core::Result<T> + Send,
 ) -> PyResult<T> {
+    let outcome = if cost.0 <= Cost::SHORT {
+        py.detach(|| caught(|| work(&Cancel::default())))
+    } else {
+        listening(py, work)?
+    };
+    let panicked =
+        |text| PyRuntimeError::new_err(format!("a fault in offkey itself, please report it: {text}"));
+    outcome.map_err(panicked)?.map_err(exception)
+}
+
+/// Run work on a thread of its own while this one hears Ctrl-C; on this one where the system has no thread left.
+fn listening<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(&Cancel) -> offkey_core::Result<T> + Send,
+) -> PyResult<Outcome<T>> {
     let cancel = Cancel::default();
-    let (done, mut heard) = mpsc::channel();
-    let outcome = std::thread::scope(|scope| {
-        let cancel = &cancel;
-        let worker = scope.spawn(move || {
-            let result = catch_unwind(AssertUnwindSafe(|| work(cancel)));
+    let work = Mutex::new(Some(work)); // a thread that cannot be started would take the work itself along
+    let perform = || {
+        let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        caught(|| work.expect("one thread performs it")(&cancel))
+    };
+    let (done, mut waiting) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let perform = &perform;
+        let started = Builder::new().spawn_scoped(scope, move || {
+            let outcome = perform();
             // The receiver outlives this thread; a failed send could only mean that nobody waits any more.
             let _ = done.send(());
-            result
+            outcome
         });
+        let Ok(worker) = started else { return Ok(py.detach(perform)) };
         let mut signal = Ok(());
         loop {
-            let heard = &mut heard; // unique, so that it may be used with the GIL released
-            if py.detach(move || heard.recv_timeout(SIGNAL_INTERVAL)) != Err(mpsc::RecvTimeoutError::Timeout)
+            let waiting = &mut waiting; // unique, so that it may be used with the GIL released
+            if py.detach(move || waiting.recv_timeout(SIGNAL_INTERVAL))
+                != Err(mpsc::RecvTimeoutError::Timeout)
             {
                 break;
             }
@@ -55,30 +90,34 @@ pub(crate) fn long<T: Send>(
                 signal = py.check_signals().inspect_err(|_| cancel.cancel());
             }
         }
-        let result = py.detach(|| worker.join()).and_then(|result| result);
-        signal.map(|()| result)
-    })?;
-    finish(outcome)
+        let outcome = py.detach(|| worker.join()).unwrap_or_else(|panic| Err(text_of(&*panic)));
+        signal.map(|()| outcome)
+    })
 }
 
-/// Run work of about this many multiplications: short work on this thread, long work as [`long`] does.
-pub(crate) fn sized<T: Send>(
+/// [`run`] of small work.
+pub(crate) fn short<T: Send>(
     py: Python<'_>,
-    multiplications: usize,
+    work: impl FnOnce() -> offkey_core::Result<T> + Send,
+) -> PyResult<T> {
+    run(py, Cost::SMALL, |_| work())
+}
+
+/// [`run`] of work that may take any time.
+pub(crate) fn long<T: Send>(
+    py: Python<'_>,
     work: impl FnOnce(&Cancel) -> offkey_core::Result<T> + Send,
 ) -> PyResult<T> {
-    if multiplications < SHORT { short(py, || work(&Cancel::default())) } else { long(py, work) }
+    run(py, Cost::UNKNOWN, work)
 }
 
-fn finish<T>(outcome: std::thread::Result<offkey_core::Result<T>>) -> PyResult<T> {
-    match outcome {
-        Ok(result) => result.map_err(exception),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(PyRuntimeError::new_err(format!("a fault in offkey itself, please report it: {text}")))
-        }
-    }
+fn caught<T>(work: impl FnOnce() -> offkey_core::Result<T>) -> Outcome<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| text_of(&*panic))
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
 }
 
 /// The Python exception of a core error: built-in ones for built-in causes, `offkey.errors` for ours.
@@ -93,8 +132,8 @@ pub(crate) fn exception(error: Error) -> PyErr {
         Error::Decode { .. } => AudioError::new_err(text),
         Error::Unsupported { .. } => UnsupportedAudioError::new_err(text),
         Error::Parameter { .. } => ParameterError::new_err(text),
-        Error::Interrupted => pyo3::exceptions::PyKeyboardInterrupt::new_err(text),
-        _ => ArrayError::new_err(text),
+        Error::Array { .. } => ArrayError::new_err(text),
+        Error::Interrupted => PyKeyboardInterrupt::new_err(text),
     }
 }
 

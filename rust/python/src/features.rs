@@ -1,20 +1,16 @@
 //! The log-Mel spectrogram and the clip statistics.
 
-use crate::arrays::{output, row_major, row_major_mut, writable};
-use crate::call::{self, ArrayError};
-use numpy::PyReadonlyArray3;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use crate::arrays::{Places, Values, describe, matrix, output};
+use crate::call::{self, ArrayError, Cost};
+use numpy::ndarray::Ix1;
+use numpy::{PyArray1, PyArray2, PyArray3};
 use offkey_core::decode::{ChannelChoice, OnError};
 use offkey_core::mel::{self, FileBatch, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum};
-use offkey_core::par::Cancel;
 use offkey_core::statistics::{self, BandStatistics, ClipStatistics};
 use offkey_core::{Error, Result};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-
-/// A call with fewer samples than this ends so soon that hearing Ctrl-C is not worth a thread.
-const SHORT_CALL: usize = 1 << 22;
 
 /// Four arrays of `(clips, n_mels)`: mean, lstd, ldstd, p5.
 type StatisticsArrays<'py> = (
@@ -24,59 +20,39 @@ type StatisticsArrays<'py> = (
     Bound<'py, PyArray2<f32>>,
 );
 
-/// The samples of one clip as Python holds them.
+/// The samples of one clip as Python holds them, borrowed until the call is over.
 enum Clip<'py> {
-    F32(PyReadonlyArray1<'py, f32>),
-    I16(PyReadonlyArray1<'py, i16>),
+    F32(Values<'py, f32, Ix1>),
+    I16(Values<'py, i16, Ix1>),
 }
 
 impl<'py> Clip<'py> {
-    fn new(index: usize, array: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let clip = if let Ok(array) = array.extract() {
-            Self::F32(array)
-        } else if let Ok(array) = array.extract() {
-            Self::I16(array)
-        } else {
-            let kind = array.get_type().name()?;
-            return Err(ArrayError::new_err(format!(
-                "batch[{index}]: {kind}; expected a 1-D numpy array of float32 or int16"
-            )));
-        };
-        clip.samples().map(|_| ()).ok_or_else(|| {
-            ArrayError::new_err(format!("batch[{index}]: expected an array that is contiguous and aligned"))
-        })?;
-        Ok(clip)
+    fn new((index, array): (usize, &Bound<'py, PyAny>)) -> PyResult<Self> {
+        let name = format!("batch[{index}]");
+        if let Ok(array) = array.cast() {
+            return Values::new(&name, array).map(Self::F32);
+        }
+        if let Ok(array) = array.cast() {
+            return Values::new(&name, array).map(Self::I16);
+        }
+        let given = describe(array);
+        Err(ArrayError::new_err(format!("{name}: {given}; expected a 1-D numpy array of float32 or int16")))
     }
 
-    fn samples(&self) -> Option<Samples<'_>> {
+    fn all(arrays: &[Bound<'py, PyAny>]) -> PyResult<Vec<Self>> {
+        arrays.iter().enumerate().map(Self::new).collect()
+    }
+
+    fn samples(&self) -> Samples<'_> {
         match self {
-            Self::F32(array) => array.as_slice().ok().map(Samples::F32),
-            Self::I16(array) => array.as_slice().ok().map(Samples::I16),
+            Self::F32(values) => Samples::F32(values),
+            Self::I16(values) => Samples::I16(values),
         }
     }
 }
 
-/// The clips of a batch, borrowed until the call is over.
-struct Batch<'py>(Vec<Clip<'py>>);
-
-impl<'py> Batch<'py> {
-    fn new(arrays: &[Bound<'py, PyAny>]) -> PyResult<Self> {
-        let clips = arrays.iter().enumerate().map(|(index, array)| Clip::new(index, array));
-        Ok(Self(clips.collect::<PyResult<_>>()?))
-    }
-
-    fn samples(&self) -> Vec<Samples<'_>> {
-        self.0.iter().filter_map(Clip::samples).collect()
-    }
-}
-
-/// Run with the GIL released, on a thread of its own if it may take long.
-fn run<T: Send>(py: Python<'_>, size: usize, work: impl FnOnce(&Cancel) -> Result<T> + Send) -> PyResult<T> {
-    if size < SHORT_CALL { call::short(py, || work(&Cancel::default())) } else { call::long(py, work) }
-}
-
-fn total(clips: &[Samples<'_>]) -> usize {
-    clips.iter().map(Samples::len).sum()
+fn samples<'a>(clips: &'a [Clip<'_>]) -> Vec<Samples<'a>> {
+    clips.iter().map(Clip::samples).collect()
 }
 
 fn size(parameter: &'static str, given: i64) -> Result<usize> {
@@ -103,6 +79,7 @@ impl LogMel {
     #[pyo3(signature = (*, sample_rate, n_fft, hop_length, n_mels, f_min_hz, f_max_hz, mel_scale, mel_norm, pad_mode, spectrum, floor, floor_value))]
     #[allow(clippy::too_many_arguments)] // keywords of one Python call
     fn new(
+        py: Python<'_>,
         sample_rate: i64,
         n_fft: i64,
         hop_length: i64,
@@ -154,7 +131,7 @@ impl LogMel {
                 floor_value,
             })
         };
-        let plan = settings().and_then(mel::LogMel::new).map_err(call::exception)?;
+        let plan = call::run(py, Cost::SMALL, |_| settings().and_then(mel::LogMel::new))?;
         Ok(Self { plan })
     }
 
@@ -184,19 +161,19 @@ impl LogMel {
         &self,
         py: Python<'py>,
         clips: Vec<Bound<'py, PyAny>>,
-        masks: Option<PyReadonlyArray2<'py, f32>>,
+        masks: Option<&Bound<'py, PyArray2<f32>>>,
         out: Option<Bound<'py, PyArray3<f32>>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Bound<'py, PyArray3<f32>>> {
-        let batch = Batch::new(&clips)?;
-        let clips = batch.samples();
+        let clips = Clip::all(&clips)?;
+        let clips = samples(&clips);
         let frames = mel::common_frames(&self.plan, &clips).map_err(call::exception)?;
-        let masks = masks.as_ref().map(mask_rows).transpose()?;
+        let masks = masks.map(mask_rows).transpose()?;
         let out = output(py, out, [clips.len(), self.plan.n_mels(), frames])?;
-        let mut target = writable("out", &out)?;
-        let target = row_major_mut("out", &mut target)?;
-        run(py, total(&clips), |cancel| {
-            mel::batch(&self.plan, &clips, masks.as_deref(), target, num_threads, cancel)
+        let mut places = Places::new("out", &out)?;
+        let places = &mut *places;
+        call::run(py, self.cost(&clips), |cancel| {
+            mel::batch(&self.plan, &clips, masks.as_deref(), places, num_threads, cancel)
         })?;
         Ok(out)
     }
@@ -208,9 +185,10 @@ impl LogMel {
         clips: Vec<Bound<'py, PyAny>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Vec<Bound<'py, PyArray2<f32>>>> {
-        let batch = Batch::new(&clips)?;
-        let clips = batch.samples();
-        let all = run(py, total(&clips), |cancel| mel::each(&self.plan, &clips, num_threads, cancel))?;
+        let clips = Clip::all(&clips)?;
+        let clips = samples(&clips);
+        let each = |cancel: &_| mel::each(&self.plan, &clips, num_threads, cancel);
+        let all = call::run(py, self.cost(&clips), each)?;
         self.matrices(py, all)
     }
 
@@ -221,10 +199,10 @@ impl LogMel {
         clips: Vec<Bound<'py, PyAny>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<StatisticsArrays<'py>> {
-        let batch = Batch::new(&clips)?;
-        let clips = batch.samples();
-        let statistics =
-            run(py, total(&clips), |cancel| mel::statistics(&self.plan, &clips, num_threads, cancel))?;
+        let clips = Clip::all(&clips)?;
+        let clips = samples(&clips);
+        let work = |cancel: &_| mel::statistics(&self.plan, &clips, num_threads, cancel);
+        let statistics = call::run(py, self.cost(&clips), work)?;
         statistics_arrays(py, statistics, [clips.len(), self.plan.n_mels()])
     }
 
@@ -239,11 +217,12 @@ impl LogMel {
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Bound<'py, PyArray3<f32>>> {
         let channel = choice_of_channel(channel);
-        let files = call::long(py, |cancel| FileBatch::open(&self.plan, &paths, channel, cancel))?;
+        let open = |cancel: &_| FileBatch::open(&self.plan, &paths, channel, cancel);
+        let files = call::run(py, Cost::UNKNOWN, open)?;
         let out = output(py, out, [paths.len(), self.plan.n_mels(), files.frames()])?;
-        let mut target = writable("out", &out)?;
-        let target = row_major_mut("out", &mut target)?;
-        call::long(py, |cancel| files.process_into(target, num_threads, cancel))?;
+        let mut places = Places::new("out", &out)?;
+        let places = &mut *places;
+        call::run(py, Cost::UNKNOWN, |cancel| files.process_into(places, num_threads, cancel))?;
         Ok(out)
     }
 
@@ -256,8 +235,8 @@ impl LogMel {
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Vec<Bound<'py, PyArray2<f32>>>> {
         let channel = choice_of_channel(channel);
-        let all =
-            call::long(py, |cancel| mel::each_from_files(&self.plan, &paths, channel, num_threads, cancel))?;
+        let each = |cancel: &_| mel::each_from_files(&self.plan, &paths, channel, num_threads, cancel);
+        let all = call::run(py, Cost::UNKNOWN, each)?;
         self.matrices(py, all)
     }
 
@@ -272,7 +251,7 @@ impl LogMel {
     ) -> PyResult<FileStatistics<'py>> {
         let channel = choice_of_channel(channel);
         let on_error = if collect { OnError::Keep } else { OnError::Stop };
-        let files = call::long(py, |cancel| {
+        let files = call::run(py, Cost::UNKNOWN, |cancel| {
             mel::statistics_from_files(&self.plan, &paths, channel, on_error, num_threads, cancel)
         })?;
         let n_mels = self.plan.n_mels();
@@ -292,6 +271,13 @@ impl LogMel {
 }
 
 impl LogMel {
+    /// A transform of each frame, and as much again for the rest.
+    fn cost(&self, clips: &[Samples<'_>]) -> Cost {
+        let settings = self.plan.settings();
+        let frames = clips.iter().map(|clip| clip.len() / settings.hop_length + 1).sum();
+        Cost::of(frames, 4 * settings.n_fft * settings.n_fft.ilog2() as usize)
+    }
+
     /// Spectrograms of any number of frames as arrays.
     fn matrices<'py>(&self, py: Python<'py>, all: Vec<Vec<f32>>) -> PyResult<Vec<Bound<'py, PyArray2<f32>>>> {
         let n_mels = self.plan.n_mels();
@@ -313,30 +299,26 @@ fn choice_of_channel(channel: Option<usize>) -> ChannelChoice {
 
 /// Statistics over time of given log-Mel spectrograms, `(clips, n_mels, frames)`.
 #[pyfunction]
-pub(crate) fn clip_statistics<'py>(
+fn clip_statistics<'py>(
     py: Python<'py>,
-    logmels: PyReadonlyArray3<'py, f32>,
+    logmels: &Bound<'py, PyArray3<f32>>,
     num_threads: Option<NonZeroUsize>,
 ) -> PyResult<StatisticsArrays<'py>> {
-    let dims = logmels.dims();
-    let (clips, n_mels, frames) = (dims[0], dims[1], dims[2]);
-    let values = row_major("logmels", &logmels)?;
-    let statistics =
-        run(py, values.len(), |cancel| statistics::given(values, n_mels, frames, num_threads, cancel))?;
+    let values = Values::new("logmels", logmels)?;
+    let &[clips, n_mels, frames] = values.shape() else { unreachable!("an array of three axes") };
+    let values = &*values;
+    let statistics = call::run(py, Cost::of(values.len(), 32), |cancel| {
+        statistics::given(values, n_mels, frames, num_threads, cancel)
+    })?;
     statistics_arrays(py, statistics, [clips, n_mels])
 }
 
-fn mask_rows(masks: &PyReadonlyArray2<'_, f32>) -> PyResult<Vec<Mask>> {
-    let values = row_major("masks", masks)?;
-    let (rows, columns) = (masks.dims()[0], masks.dims()[1]);
-    if columns != 4 {
-        return Err(ArrayError::new_err(format!("masks: shape ({rows}, {columns}); expected (clips, 4)")));
+fn mask_rows(masks: &Bound<'_, PyArray2<f32>>) -> PyResult<Vec<Mask>> {
+    let masks = Values::new("masks", masks)?;
+    match masks.shape() {
+        [_, 4] => Ok(masks.as_chunks::<4>().0.to_vec()),
+        shape => Err(ArrayError::new_err(format!("masks: shape {shape:?}; expected (clips, 4)"))),
     }
-    Ok(values.as_chunks::<4>().0.to_vec())
-}
-
-fn matrix(py: Python<'_>, values: Vec<f32>, shape: [usize; 2]) -> PyResult<Bound<'_, PyArray2<f32>>> {
-    values.into_pyarray(py).reshape(shape)
 }
 
 fn statistics_arrays(
@@ -351,4 +333,9 @@ fn statistics_arrays(
         matrix(py, ldstd, shape)?,
         matrix(py, p5, shape)?,
     ))
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(clip_statistics, module)?)?;
+    module.add_class::<LogMel>()
 }

@@ -1,5 +1,7 @@
 //! `offkey._native`: parse, release the GIL, call the core, wrap. No arithmetic here.
 
+#![forbid(unsafe_code)]
+
 mod arrays;
 mod audio;
 mod augment;
@@ -26,8 +28,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SIMD_LEVEL", level.name())?; // benchmarks say what they measured
     gaussian::register(module)?;
     ranking::register(module)?;
-    module.add_class::<features::LogMel>()?;
-    module.add_function(wrap_pyfunction!(features::clip_statistics, module)?)?;
+    features::register(module)?;
     augment::register(module)?;
     audio::add_to(module)?;
     Ok(())

@@ -1,8 +1,9 @@
 //! Counts for ROC curves and the area under them.
 
-use crate::arrays::row_major;
-use crate::call;
-use numpy::{PyArray1, PyReadonlyArray1};
+use crate::arrays::Values;
+use crate::call::{self, Cost};
+use numpy::PyArray1;
+use offkey_core::ranking;
 use pyo3::prelude::*;
 
 type Counts<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>);
@@ -11,11 +12,12 @@ type Counts<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>);
 #[pyfunction]
 fn counts_from<'py>(
     py: Python<'py>,
-    values: PyReadonlyArray1<'py, f64>,
-    thresholds: PyReadonlyArray1<'py, f64>,
+    values: &Bound<'py, PyArray1<f64>>,
+    thresholds: &Bound<'py, PyArray1<f64>>,
 ) -> PyResult<Counts<'py>> {
-    let (values, thresholds) = (row_major("values", &values)?, row_major("thresholds", &thresholds)?);
-    let (at_or_above, above) = call::short(py, || Ok(offkey_core::ranking::counts_from(values, thresholds)))?;
+    let (values, thresholds) = (Values::new("values", values)?, Values::new("thresholds", thresholds)?);
+    let (values, thresholds) = (&*values, &*thresholds);
+    let (at_or_above, above) = call::run(py, Cost::SMALL, |_| Ok(ranking::counts_from(values, thresholds)))?;
     Ok((PyArray1::from_vec(py, at_or_above), PyArray1::from_vec(py, above)))
 }
 
@@ -23,11 +25,13 @@ fn counts_from<'py>(
 #[pyfunction]
 fn wins(
     py: Python<'_>,
-    normals: PyReadonlyArray1<'_, f64>,
-    anomalies: PyReadonlyArray1<'_, f64>,
+    normals: &Bound<'_, PyArray1<f64>>,
+    anomalies: &Bound<'_, PyArray1<f64>>,
 ) -> PyResult<u64> {
-    let (normals, anomalies) = (row_major("normals", &normals)?, row_major("anomalies", &anomalies)?);
-    call::short(py, || Ok(offkey_core::ranking::wins(normals, anomalies)))
+    let (normals, anomalies) = (Values::new("normals", normals)?, Values::new("anomalies", anomalies)?);
+    let (normals, anomalies) = (&*normals, &*anomalies);
+    let cost = Cost::of(normals.len() + anomalies.len(), 64);
+    call::run(py, cost, |cancel| ranking::wins(normals, anomalies, cancel))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

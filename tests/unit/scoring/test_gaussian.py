@@ -190,8 +190,8 @@ def test_ids_may_be_positions():
     ("out", "message"),
     [
         (np.empty((2, 3), np.float32), "dtype float32"),
-        (np.empty((3, 2)), r"shape \[3, 2\]; expected a float64 array of shape \[2, 3\]"),
-        (np.empty(6), r"shape \[6\]"),
+        (np.empty((3, 2)), r"shape \(3, 2\); expected \(2, 3\)"),
+        (np.empty(6), r"shape \(6,\)"),
         (np.empty((2, 3), order="F"), "not C-contiguous"),
         (np.empty((2, 6))[:, ::2], "not C-contiguous"),
         (np.broadcast_to(0.0, (2, 3)), "C-contiguous"),

@@ -170,12 +170,14 @@ class LikelihoodRatio:
 
     def log_scores(self, features: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
         """Return ``ln(ratio + 1e-12)`` of ``(clips, blocks * n_mels)`` features, ``(clips, ids)``."""
-        scores: np.ndarray = self._forms.all(self.scale.apply(features), threads(num_threads))
+        scores: np.ndarray = self._forms.all(self.scale.apply(features), num_threads=threads(num_threads))
         return np.log(scores + _LOG_OFFSET)
 
     def log_scores_to(
         self, features: np.ndarray, ids: np.ndarray, *, num_threads: int | None = None
     ) -> np.ndarray:
         """Return the same for each clip's own ID only, ``(clips,)``; `ids` are positions."""
-        scores: np.ndarray = self._forms.own(self.scale.apply(features), ids, threads(num_threads))
+        scores: np.ndarray = self._forms.own(
+            self.scale.apply(features), ids, num_threads=threads(num_threads)
+        )
         return np.log(scores + _LOG_OFFSET)

@@ -94,19 +94,19 @@ pub(super) struct Narrow {
 }
 
 impl Narrow {
-    fn new(factor: &[f64], dim: usize) -> Option<Self> {
+    fn new(factor: &[f64], dim: usize, cancel: &Cancel) -> Result<Option<Self>> {
         let lengths = factor.chunks_exact(dim).map(|row| row.iter().map(|w| w * w).sum::<f64>().sqrt());
         let lengths: Vec<f64> = lengths.collect();
         let limit = Self::error_limit(dim);
         if !lengths.iter().all(|v| *v == 0.0 || NARROW_RANGE.contains(v))
-            || typical_spread(factor, dim, &lengths).is_some_and(|spread| spread > f64::from(limit))
+            || typical_spread(factor, dim, &lengths, cancel)?.is_some_and(|spread| spread > f64::from(limit))
         {
-            return None;
+            return Ok(None);
         }
         let lengths = padded(lengths.into_iter().map(|v| v as f32));
         let scaled = |(at, &w): (usize, &f64)| if w == 0.0 { 0.0 } else { w / f64::from(lengths[at / dim]) };
         let scaled: Vec<f64> = factor.iter().enumerate().map(scaled).collect();
-        Some(Self { panels: Panels::new(&scaled, dim), lengths, limit })
+        Ok(Some(Self { panels: Panels::new(&scaled, dim), lengths, limit }))
     }
 
     /// The result is `|v|^2` with `v = W' y`; an error `e` in `v` changes it by at most `2 |e| |v|`. In each entry
@@ -122,19 +122,19 @@ impl Narrow {
 
 /// The ratio that [`Narrow::limit`] is about for rows whose `W' y` is white; None where the factor is not upper
 /// triangular with an inverse, so that it cannot be known cheaply.
-fn typical_spread(factor: &[f64], dim: usize, lengths: &[f64]) -> Option<f64> {
+fn typical_spread(factor: &[f64], dim: usize, lengths: &[f64], cancel: &Cancel) -> Result<Option<f64>> {
     let row = |k: usize| &factor[k * dim..][..dim];
     if !(0..dim).all(|k| row(k)[k] != 0.0 && row(k)[..k].iter().all(|&w| w == 0.0)) {
-        return None;
+        return Ok(None);
     }
     // y = M' v with M the inverse of W: feature k has the variance of column k of M.
     let mut variances = vec![0.0; dim];
-    for line in inverse(factor, dim).chunks_exact(dim) {
+    for line in inverse(factor, dim, cancel)?.chunks_exact(dim) {
         variances.iter_mut().zip(line).for_each(|(variance, m)| *variance += m * m);
     }
     let spread: f64 =
         variances.iter().zip(lengths).map(|(variance, length)| variance * length * length).sum();
-    Some(spread / dim as f64)
+    Ok(Some(spread / dim as f64))
 }
 
 impl QuadraticForms {
@@ -142,8 +142,9 @@ impl QuadraticForms {
     /// its factor. Factors may be any square matrices; zeros above or below the diagonal save time.
     ///
     /// # Errors
-    /// [`Error::Array`] if lengths disagree, an index is out of range or a number is not finite.
-    pub fn new(dim: usize, means: &[f64], factors: &[f64], which: &[usize]) -> Result<Self> {
+    /// [`Error::Array`] if lengths disagree, an index is out of range or a number is not finite;
+    /// [`Error::Interrupted`].
+    pub fn new(dim: usize, means: &[f64], factors: &[f64], which: &[usize], cancel: &Cancel) -> Result<Self> {
         let (forms, square) = (which.len(), dim.saturating_mul(dim));
         if dim == 0 || forms == 0 || means.len() != forms * dim {
             let given = format!("{} numbers for {forms} forms of dimension {dim}", means.len());
@@ -166,8 +167,11 @@ impl QuadraticForms {
                 ));
             }
         }
-        let factor = |w: &[f64]| Factor { wide: Panels::new(w, dim), narrow: Narrow::new(w, dim) };
-        let factors: Vec<Factor> = factors.chunks_exact(square).map(factor).collect();
+        let factor = |w: &[f64]| {
+            cancel.check()?;
+            Ok(Factor { wide: Panels::new(w, dim), narrow: Narrow::new(w, dim, cancel)? })
+        };
+        let factors = factors.chunks_exact(square).map(factor).collect::<Result<Vec<Factor>>>()?;
         let means = means.chunks_exact(dim).zip(which);
         let forms = means.map(|(mean, &factor)| Form::new(mean, &factors, factor)).collect();
         Ok(Self { dim, forms, factors, level: Level::best() })
@@ -261,37 +265,6 @@ impl QuadraticForms {
         })
     }
 
-    /// As [`Self::all_into`], into a new array.
-    ///
-    /// # Errors
-    /// As there, or if the memory does not hold the results.
-    pub fn all<T: Sample>(
-        &self,
-        x: &[T],
-        measure: Measure,
-        threads: Option<NonZeroUsize>,
-        cancel: &Cancel,
-    ) -> Result<Vec<f64>> {
-        let mut out = zeros(super::rows_of(x, self.dim)?, self.forms.len())?;
-        self.all_into(x, measure, &mut out, threads, cancel).map(|()| out)
-    }
-
-    /// As [`Self::own_into`], into a new array.
-    ///
-    /// # Errors
-    /// As there, or if the memory does not hold the results.
-    pub fn own<T: Sample>(
-        &self,
-        x: &[T],
-        index: &[i64],
-        measure: Measure,
-        threads: Option<NonZeroUsize>,
-        cancel: &Cancel,
-    ) -> Result<Vec<f64>> {
-        let mut out = zeros(super::rows_of(x, self.dim)?, 1)?;
-        self.own_into(x, index, measure, &mut out, threads, cancel).map(|()| out)
-    }
-
     /// Split the output into chunks, `width` results for a row, and fill them on all threads from the rows that begin
     /// where the chunk does.
     #[allow(clippy::too_many_arguments)] // the arguments of its two callers
@@ -382,16 +355,6 @@ fn check_size(out: &[f64], rows: usize, width: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::array("out", format!("{} places", out.len()), format!("{rows} rows of {width}")))
-}
-
-fn zeros(rows: usize, width: usize) -> Result<Vec<f64>> {
-    let size = rows.saturating_mul(width);
-    // Asked for before, as the macro would abort; and not filled here, so that the system's zero pages are used.
-    Vec::<f64>::new().try_reserve_exact(size).map_err(|_| {
-        let given = format!("{rows} rows in {width} forms, too many for the memory");
-        Error::array("x", given, "fewer rows in one call")
-    })?;
-    Ok(vec![0.0; size])
 }
 
 #[cfg(test)]

@@ -42,11 +42,42 @@ fn gaussian(dim: usize, rows: usize, condition: f64, seed: u64) -> (Vec<f32>, Ve
         let column = mix(&unit);
         (0..dim * dim).for_each(|i| covariance[i] += column[i / dim] * column[i % dim]);
     }
-    (x, mean, whitening(&covariance, dim).unwrap().factor)
+    (x, mean, whitening(&covariance, dim, &Cancel::default()).unwrap().factor)
 }
 
 fn one_thread() -> Option<NonZeroUsize> {
     NonZeroUsize::new(1)
+}
+
+fn plan_of(dim: usize, means: &[f64], factors: &[f64], which: &[usize]) -> QuadraticForms {
+    QuadraticForms::new(dim, means, factors, which, &Cancel::default()).unwrap()
+}
+
+impl QuadraticForms {
+    /// [`Self::all_into`] a new array.
+    fn all<T: Sample>(
+        &self,
+        x: &[T],
+        measure: Measure,
+        threads: Option<NonZeroUsize>,
+        cancel: &Cancel,
+    ) -> Result<Vec<f64>> {
+        let mut out = vec![f64::NAN; x.len() / self.dim * self.count()];
+        self.all_into(x, measure, &mut out, threads, cancel).map(|()| out)
+    }
+
+    /// [`Self::own_into`] a new array.
+    fn own<T: Sample>(
+        &self,
+        x: &[T],
+        index: &[i64],
+        measure: Measure,
+        threads: Option<NonZeroUsize>,
+        cancel: &Cancel,
+    ) -> Result<Vec<f64>> {
+        let mut out = vec![f64::NAN; x.len() / self.dim];
+        self.own_into(x, index, measure, &mut out, threads, cancel).map(|()| out)
+    }
 }
 
 proptest! {
@@ -58,7 +89,7 @@ proptest! {
     ) {
         let (x, mean, factor) = gaussian(dim, rows, 10_f64.powf(log_condition), seed);
         for level in Level::all() {
-            let forms = QuadraticForms::new(dim, &mean, &factor, &[0]).unwrap().with_level(level);
+            let forms = plan_of(dim, &mean, &factor, &[0]).with_level(level);
             let got = forms.all(&x, Measure::Square, one_thread(), &Cancel::default()).unwrap();
             for (row, got) in x.chunks_exact(dim).zip(got) {
                 let expected = reference(row, &mean, &factor);
@@ -74,7 +105,7 @@ proptest! {
         let factors = normals(&mut stream, dim * dim * 2);
         let which: Vec<usize> = (0..forms).map(|form| form % 2).collect();
         for level in Level::all() {
-            let plan = QuadraticForms::new(dim, &means, &factors, &which).unwrap().with_level(level);
+            let plan = plan_of(dim, &means, &factors, &which).with_level(level);
             let all = plan.all(&x, Measure::Square, one_thread(), &Cancel::default()).unwrap();
             for (at, got) in all.iter().enumerate() {
                 let form = at % forms;
@@ -92,7 +123,7 @@ proptest! {
         let dim = 17;
         let (x, mean, factor) = gaussian(dim, rows, 10_f64.powf(log_condition), seed);
         let means: Vec<f64> = mean.iter().copied().chain(mean.iter().map(|m| m + 0.5)).collect();
-        let plan = QuadraticForms::new(dim, &means, &factor, &[0, 0]).unwrap();
+        let plan = plan_of(dim, &means, &factor, &[0, 0]);
         let levels = Level::all();
         let plan = plan.with_level(levels[seed as usize % levels.len()]);
         let batch = x.repeat(copies);
@@ -111,7 +142,7 @@ proptest! {
 
 #[test]
 fn extremes_of_float32_keep_their_digits() {
-    let plan = |scale: f64| QuadraticForms::new(2, &[0.0, 0.0], &[scale, 0.0, 0.0, scale], &[0]).unwrap();
+    let plan = |scale: f64| plan_of(2, &[0.0, 0.0], &[scale, 0.0, 0.0, scale], &[0]);
     for (x, scale) in [(3e-40_f32, 1.0), (3e38, 1.0), (1e-20, 1e20), (1e30, 1e-40), (0.0, 1.0), (1e-30, 1.0)]
     {
         let got = plan(scale).all(&[x, x], Measure::Square, one_thread(), &Cancel::default()).unwrap()[0];
@@ -124,11 +155,11 @@ fn extremes_of_float32_keep_their_digits() {
 fn float32_is_left_out_where_it_would_seldom_do() {
     let tried = |condition| {
         let (_, mean, factor) = gaussian(64, 0, condition, 7);
-        QuadraticForms::new(64, &mean, &factor, &[0]).unwrap().factors[0].narrow.is_some()
+        plan_of(64, &mean, &factor, &[0]).factors[0].narrow.is_some()
     };
     assert_eq!([1.0, 1e2, 1e4, 1e6].map(tried), [true, true, true, false]);
     // of a factor with a row of zeros nothing is known before
-    let dense = QuadraticForms::new(2, &[0.0; 2], &[1.0, 1.0, 0.0, 0.0], &[0]).unwrap();
+    let dense = plan_of(2, &[0.0; 2], &[1.0, 1.0, 0.0, 0.0], &[0]);
     assert!(dense.factors[0].narrow.is_some());
 }
 
@@ -138,7 +169,7 @@ fn levels_with_fused_multiply_add_agree_to_the_bit() {
     for condition in [10.0, 1e4, 1e6] {
         let (x, mean, factor) = gaussian(37, 300, condition, 3);
         let at = |&level: &Level| {
-            let plan = QuadraticForms::new(37, &mean, &factor, &[0]).unwrap().with_level(level);
+            let plan = plan_of(37, &mean, &factor, &[0]).with_level(level);
             plan.all(&x, Measure::Distance, one_thread(), &Cancel::default()).unwrap()
         };
         let results: Vec<Vec<f64>> = fused.iter().map(at).collect();
@@ -147,10 +178,10 @@ fn levels_with_fused_multiply_add_agree_to_the_bit() {
 }
 
 #[test]
-fn distances_are_roots_and_outputs_are_given_or_made() {
+fn distances_are_roots_and_outputs_must_fit() {
     let (x, mean, factor) = gaussian(5, 9000, 10.0, 4);
     let means = [&mean[..], &[1.0; 5]].concat();
-    let plan = QuadraticForms::new(5, &means, &factor, &[0, 0]).unwrap();
+    let plan = plan_of(5, &means, &factor, &[0, 0]);
     let (cancel, index) = (Cancel::default(), vec![1; 9000]);
     let squares = plan.all(&x, Measure::Square, None, &cancel).unwrap();
     let mut given = vec![f64::NAN; 18_000];
@@ -168,7 +199,7 @@ fn distances_are_roots_and_outputs_are_given_or_made() {
 
 #[test]
 fn the_row_of_a_bad_number_is_that_of_the_whole_input() {
-    let plan = QuadraticForms::new(2, &[0.0; 4], &[1.0, 0.0, 0.0, 0.0], &[0, 0]).unwrap();
+    let plan = plan_of(2, &[0.0; 4], &[1.0, 0.0, 0.0, 0.0], &[0, 0]);
     let mut x = vec![0.0_f32; 20_000];
     x[2 * 9001 + 1] = f32::NAN;
     let index: Vec<i64> = (0..10_000).map(|row| row % 2).collect();
@@ -185,7 +216,7 @@ fn the_row_of_a_bad_number_is_that_of_the_whole_input() {
 
 #[test]
 fn bad_input_is_named() {
-    let plan = QuadraticForms::new(2, &[0.0, 0.0], &[1.0, 0.0, 0.0, 0.0], &[0]).unwrap();
+    let plan = plan_of(2, &[0.0, 0.0], &[1.0, 0.0, 0.0, 0.0], &[0]);
     let cancel = Cancel::default();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let error = plan.all(&[0.0, 1.0, 1.0, bad], Measure::Square, None, &cancel).unwrap_err().to_string();
@@ -199,7 +230,7 @@ fn bad_input_is_named() {
     assert!(plan.own(&[1.0_f32; 2], &[0, 0], Measure::Square, None, &cancel).is_err());
     assert_eq!(plan.all(&[0.0_f32; 0], Measure::Square, None, &cancel).unwrap(), [0.0; 0]);
     let new = |dim, means: &[f64], factors: &[f64], which: &[usize]| {
-        QuadraticForms::new(dim, means, factors, which).unwrap_err().to_string()
+        QuadraticForms::new(dim, means, factors, which, &Cancel::default()).unwrap_err().to_string()
     };
     assert!(new(0, &[], &[], &[]).contains("means"));
     assert!(new(1, &[0.0], &[], &[0]).contains("numbers below 0"));

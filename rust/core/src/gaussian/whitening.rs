@@ -1,5 +1,6 @@
 //! From a covariance to a factor that whitens it.
 
+use crate::par::Cancel;
 use crate::{Error, Result};
 
 /// First ridge tried on a singular covariance, in units of its mean eigenvalue; tenfold until it suffices.
@@ -23,8 +24,9 @@ pub struct Whitening {
 /// of zeros is replaced by the identity, and its ridge is given as 1.
 ///
 /// # Errors
-/// [`Error::Array`] if entries are not finite, a variance is negative, or the matrix is no covariance at all.
-pub fn whitening(covariance: &[f64], dim: usize) -> Result<Whitening> {
+/// [`Error::Array`] if entries are not finite, a variance is negative, or the matrix is no covariance at all;
+/// [`Error::Interrupted`].
+pub fn whitening(covariance: &[f64], dim: usize, cancel: &Cancel) -> Result<Whitening> {
     if dim == 0 || covariance.len() != dim * dim {
         let given = format!("{} numbers", covariance.len());
         return Err(Error::array("covariance", given, format!("a square matrix of dimension {dim} above 0")));
@@ -46,8 +48,8 @@ pub fn whitening(covariance: &[f64], dim: usize) -> Result<Whitening> {
     while ridge <= 1.0 {
         let mut work = covariance.to_vec();
         work.iter_mut().step_by(dim + 1).for_each(|v| *v += ridge * mean_eigenvalue);
-        if cholesky(&mut work, dim) {
-            return Ok(Whitening { factor: inverse(&work, dim), ridge });
+        if cholesky(&mut work, dim, cancel)? {
+            return Ok(Whitening { factor: inverse(&work, dim, cancel)?, ridge });
         }
         ridge = if ridge == 0.0 { FIRST_RIDGE } else { ridge * 10.0 };
     }
@@ -59,15 +61,16 @@ pub fn whitening(covariance: &[f64], dim: usize) -> Result<Whitening> {
 }
 
 /// Overwrite the upper triangle of `s` by U with `S = U' U`; false if a pivot vanishes.
-fn cholesky(s: &mut [f64], dim: usize) -> bool {
+fn cholesky(s: &mut [f64], dim: usize, cancel: &Cancel) -> Result<bool> {
     let diagonal: Vec<f64> = s.iter().step_by(dim + 1).copied().collect();
     for k in 0..dim {
+        cancel.check()?;
         let (upper, lower) = s.split_at_mut((k + 1) * dim);
         let row = &mut upper[k * dim..];
         let pivot = row[k];
         // `!(a > b)` also holds for a NaN
         if !(pivot > SINGULAR * diagonal[k] && pivot > f64::MIN_POSITIVE) {
-            return false;
+            return Ok(false);
         }
         let root = pivot.sqrt();
         row[k..].iter_mut().for_each(|v| *v /= root);
@@ -79,14 +82,15 @@ fn cholesky(s: &mut [f64], dim: usize) -> bool {
             }
         }
     }
-    true
+    Ok(true)
 }
 
 /// `W = U^-1` of an upper triangular `U`, zeros below the diagonal: then `W' (x - mean)` is white.
-pub(super) fn inverse(upper: &[f64], dim: usize) -> Vec<f64> {
+pub(super) fn inverse(upper: &[f64], dim: usize, cancel: &Cancel) -> Result<Vec<f64>> {
     // Row j of M = L^-1 (L = U') is built from the rows above it; W is M transposed.
     let mut inverse = vec![0.0; dim * dim];
     for j in 0..dim {
+        cancel.check()?;
         let (done, rest) = inverse.split_at_mut(j * dim);
         let row = &mut rest[..=j];
         for m in 0..j {
@@ -105,7 +109,7 @@ pub(super) fn inverse(upper: &[f64], dim: usize) -> Vec<f64> {
             factor[k * dim + j] = inverse[j * dim + k];
         }
     }
-    factor
+    Ok(factor)
 }
 
 #[cfg(test)]
@@ -135,7 +139,7 @@ mod tests {
         fn whitening_whitens(dim in 1_usize..20, seed in any::<u64>(), scale in -100_i32..100) {
             let scale = 10_f64.powi(scale);
             let s: Vec<f64> = gram(dim, 2 * dim + 3, seed).into_iter().map(|v| v * scale).collect();
-            let result = whitening(&s, dim).unwrap();
+            let result = whitening(&s, dim, &Cancel::default()).unwrap();
             prop_assert_eq!(result.ridge, 0.0);
             for (i, v) in whitened(&result.factor, &s, dim).into_iter().enumerate() {
                 let expected = if i % (dim + 1) == 0 { 1.0 } else { 0.0 };
@@ -145,7 +149,7 @@ mod tests {
 
         #[test]
         fn a_covariance_of_few_rows_never_fails(dim in 2_usize..20, rows in 0_usize..20, seed in any::<u64>()) {
-            let result = whitening(&gram(dim, rows, seed), dim).unwrap();
+            let result = whitening(&gram(dim, rows, seed), dim, &Cancel::default()).unwrap();
             prop_assert!([0.0, FIRST_RIDGE, 1.0].contains(&result.ridge));
             prop_assert!(result.factor.iter().all(|v| v.is_finite()));
         }
@@ -154,7 +158,7 @@ mod tests {
     #[test]
     fn a_singular_covariance_gets_the_documented_ridge() {
         let mut s = gram(20, 10, 1);
-        let result = whitening(&s, 20).unwrap();
+        let result = whitening(&s, 20, &Cancel::default()).unwrap();
         assert_eq!(result.ridge, FIRST_RIDGE);
         let trace: f64 = s.iter().step_by(21).sum();
         s.iter_mut().step_by(21).for_each(|v| *v += FIRST_RIDGE * trace / 20.0);
@@ -165,20 +169,20 @@ mod tests {
 
     #[test]
     fn zeros_become_the_identity_and_one_zero_variance_a_ridge() {
-        let identity = whitening(&[0.0; 9], 3).unwrap();
+        let identity = whitening(&[0.0; 9], 3, &Cancel::default()).unwrap();
         assert_eq!(identity.factor, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
-        let half = whitening(&[4.0, 0.0, 0.0, 0.0], 2).unwrap();
+        let half = whitening(&[4.0, 0.0, 0.0, 0.0], 2, &Cancel::default()).unwrap();
         assert_eq!(half.ridge, 1e-6);
         assert!((half.factor[3] - 1.0 / (2e-6_f64).sqrt()).abs() < 1e-9);
     }
 
     #[test]
     fn what_is_no_covariance_is_refused() {
-        assert!(whitening(&[1.0, 5.0, 5.0, 1.0], 2).is_err());
-        assert!(whitening(&[1.0, 0.0, 0.0, -1.0], 2).is_err());
-        assert!(whitening(&[f64::NAN], 1).is_err());
-        assert!(whitening(&[f64::MAX, 0.0, 0.0, f64::MAX], 2).is_ok());
-        assert!(whitening(&[1.0, 0.0], 2).is_err());
-        assert!(whitening(&[], 0).is_err());
+        assert!(whitening(&[1.0, 5.0, 5.0, 1.0], 2, &Cancel::default()).is_err());
+        assert!(whitening(&[1.0, 0.0, 0.0, -1.0], 2, &Cancel::default()).is_err());
+        assert!(whitening(&[f64::NAN], 1, &Cancel::default()).is_err());
+        assert!(whitening(&[f64::MAX, 0.0, 0.0, f64::MAX], 2, &Cancel::default()).is_ok());
+        assert!(whitening(&[1.0, 0.0], 2, &Cancel::default()).is_err());
+        assert!(whitening(&[], 0, &Cancel::default()).is_err());
     }
 }

@@ -56,7 +56,7 @@ pub fn batch(
         return Err(Error::array("out", format!("{} values", out.len()), format!("{}", clips.len() * size)));
     }
     let work = |scratch: &mut _, index: usize, out: &mut [f32]| {
-        plan.process_into(scratch, clips[index], out).map_err(at(index))?;
+        plan.process_into(scratch, clips[index], out, cancel).map_err(at(index))?;
         if let Some(masks) = masks {
             mask::apply(out, frames, masks[index]).map_err(at(index))?;
         }
@@ -80,7 +80,7 @@ pub fn each(
     let work = |scratch: &mut _, index: usize, clip: &Samples<'_>| {
         let frames = plan.frames(clip.len()).map_err(at(index))?;
         let mut out = vec![0.0; plan.n_mels() * frames];
-        plan.process_into(scratch, *clip, &mut out).map_err(at(index))?;
+        plan.process_into(scratch, *clip, &mut out, cancel).map_err(at(index))?;
         Ok(out)
     };
     par::map(clips.iter().collect(), threads, cancel, || plan.scratch(), work)
@@ -101,11 +101,16 @@ impl StatisticsScratch {
     }
 
     /// Statistics of each band of one clip.
-    pub(crate) fn of(&mut self, plan: &LogMel, clip: Samples<'_>) -> Result<Vec<BandStatistics>> {
+    pub(crate) fn of(
+        &mut self,
+        plan: &LogMel,
+        clip: Samples<'_>,
+        cancel: &Cancel,
+    ) -> Result<Vec<BandStatistics>> {
         let frames = plan.frames(clip.len())?;
         self.logmel.resize(plan.n_mels() * frames, 0.0);
-        plan.process_into(&mut self.scratch, clip, &mut self.logmel)?;
-        statistics::clip(&self.logmel, plan.n_mels(), &mut self.statistics)
+        plan.process_into(&mut self.scratch, clip, &mut self.logmel, cancel)?;
+        statistics::clip(&self.logmel, plan.n_mels(), &mut self.statistics, cancel)
     }
 }
 
@@ -120,7 +125,7 @@ pub fn statistics(
     cancel: &Cancel,
 ) -> Result<ClipStatistics> {
     let work = |scratch: &mut StatisticsScratch, index: usize, clip: &Samples<'_>| {
-        scratch.of(plan, *clip).map_err(at(index))
+        scratch.of(plan, *clip, cancel).map_err(at(index))
     };
     let all = par::map(clips.iter().collect(), threads, cancel, || StatisticsScratch::new(plan), work)?;
     let mut statistics = ClipStatistics::with_capacity(clips.len() * plan.n_mels());

@@ -10,6 +10,8 @@ use super::filterbank::FilterBank;
 use super::input::Padded;
 use super::logmel::{LogMel, Suspicion};
 use super::{Floor, Spectrum};
+use crate::Result;
+use crate::par::Cancel;
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 use std::f64::consts::TAU;
@@ -52,7 +54,13 @@ pub(super) fn limits(bank: &FilterBank, spectrum: Spectrum) -> Vec<f32> {
 }
 
 /// Do the frames again that need it.
-pub(super) fn refine(plan: &LogMel, clip: Padded<'_>, suspicion: &Suspicion<'_>, out: &mut [f32]) {
+pub(super) fn refine(
+    plan: &LogMel,
+    clip: Padded<'_>,
+    suspicion: &Suspicion<'_>,
+    out: &mut [f32],
+    cancel: &Cancel,
+) -> Result<()> {
     let frames = suspicion.levels.len();
     let least = out.iter().copied().fold(f32::MIN, f32::max) - RANGE_DB;
     let least = least.max(suspicion.floor_db);
@@ -63,7 +71,7 @@ pub(super) fn refine(plan: &LogMel, clip: Padded<'_>, suspicion: &Suspicion<'_>,
         }
     }
     if !wanted.contains(&true) {
-        return;
+        return Ok(());
     }
     let exact = plan.exact();
     let n_fft = exact.window.len();
@@ -72,6 +80,7 @@ pub(super) fn refine(plan: &LogMel, clip: Padded<'_>, suspicion: &Suspicion<'_>,
     let mut spectrum = exact.transform.make_output_vec();
     let mut work = exact.transform.make_scratch_vec();
     for frame in (0..frames).filter(|&frame| wanted[frame]) {
+        cancel.check()?;
         clip.fill(frame * plan.settings().hop_length, &mut samples);
         for ((to, &sample), window) in input.iter_mut().zip(&samples).zip(&exact.window) {
             *to = f64::from(sample) * window;
@@ -80,6 +89,7 @@ pub(super) fn refine(plan: &LogMel, clip: Padded<'_>, suspicion: &Suspicion<'_>,
         done.expect("the buffers were made by this transform");
         write(plan, &spectrum, out.iter_mut().skip(frame).step_by(frames));
     }
+    Ok(())
 }
 
 /// One frame's bands from its spectrum.

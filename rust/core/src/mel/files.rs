@@ -93,7 +93,7 @@ impl<'a> FileBatch<'a> {
                 _ => Some(self.read(path, worker, cancel)?),
             };
             let clip = Samples::F32(read.as_deref().unwrap_or(&self.first));
-            plan.process_into(&mut worker.scratch, clip, out).map_err(of_file(path))
+            plan.process_into(&mut worker.scratch, clip, out, cancel).map_err(of_file(path))
         };
         par::map(out.chunks_exact_mut(size).collect(), threads, cancel, || Worker::new(plan), work)?;
         Ok(())
@@ -128,7 +128,8 @@ pub fn each_from_files(
         let clip = reader.read(path, &mut worker.bytes, cancel)?.samples;
         let frames = plan.frames(clip.len()).map_err(of_file(path))?;
         let mut out = vec![0.0; plan.n_mels() * frames];
-        plan.process_into(&mut worker.scratch, Samples::F32(&clip), &mut out).map_err(of_file(path))?;
+        plan.process_into(&mut worker.scratch, Samples::F32(&clip), &mut out, cancel)
+            .map_err(of_file(path))?;
         Ok(out)
     };
     par::map(paths.iter().collect(), threads, cancel, || Worker::new(plan), work)
@@ -150,8 +151,8 @@ pub fn statistics_from_files(
     let scratch = || (decode::Scratch::default(), StatisticsScratch::new(plan));
     let work = |(bytes, scratch): &mut (decode::Scratch, StatisticsScratch), _, path: &PathBuf| {
         let clip = reader.read(path, bytes, cancel);
-        let result =
-            clip.and_then(|clip| scratch.of(plan, Samples::F32(&clip.samples)).map_err(of_file(path)));
+        let result = clip
+            .and_then(|clip| scratch.of(plan, Samples::F32(&clip.samples), cancel).map_err(of_file(path)));
         match (result, on_error) {
             (Err(Error::Interrupted), _) => Err(Error::Interrupted),
             (Err(error), OnError::Stop) => Err(error),

@@ -5,6 +5,7 @@ use super::filterbank::FilterBank;
 use super::input::{Padded, Samples};
 use super::stft::Stft;
 use super::{Floor, PadMode, Settings, Spectrum};
+use crate::par::Cancel;
 use crate::simd::{Block, Kernel, Level, Vector, vectors};
 use crate::{Error, Result};
 use std::sync::OnceLock;
@@ -136,8 +137,14 @@ impl LogMel {
     ///
     /// # Errors
     /// [`Error::Array`] if the clip is too short, `out` is not of that size, or a sample is not finite or above
-    /// [`MAX_SAMPLE`](super::MAX_SAMPLE); `out` then holds nothing of use.
-    pub fn process_into(&self, scratch: &mut Scratch, samples: Samples<'_>, out: &mut [f32]) -> Result<()> {
+    /// [`MAX_SAMPLE`](super::MAX_SAMPLE); [`Error::Interrupted`]. `out` then holds nothing of use.
+    pub fn process_into(
+        &self,
+        scratch: &mut Scratch,
+        samples: Samples<'_>,
+        out: &mut [f32],
+        cancel: &Cancel,
+    ) -> Result<()> {
         let frames = self.frames(samples.len())?;
         let size = self.n_mels() * frames;
         if out.len() != size {
@@ -146,13 +153,14 @@ impl LogMel {
         let pad = if self.settings.pad_mode == PadMode::None { 0 } else { self.settings.n_fft / 2 };
         let clip = Padded { samples, pad, mode: self.settings.pad_mode };
         scratch.levels.resize(frames, 0.0);
-        let outcome = self.level.run(Clip { plan: self, clip, scratch: &mut *scratch, out: &mut *out });
+        let outcome =
+            self.level.run(Clip { plan: self, clip, scratch: &mut *scratch, out: &mut *out, cancel })?;
         if !outcome.sound {
             return samples.check();
         }
         if outcome.suspicious {
             let suspicion = Suspicion { levels: &scratch.levels, floor_db: outcome.floor_db };
-            exact::refine(self, clip, &suspicion, out);
+            exact::refine(self, clip, &suspicion, out, cancel)?;
         }
         Ok(())
     }
@@ -195,14 +203,15 @@ struct Clip<'a> {
     clip: Padded<'a>,
     scratch: &'a mut Scratch,
     out: &'a mut [f32],
+    cancel: &'a Cancel,
 }
 
 impl Kernel for Clip<'_> {
-    type Output = Outcome;
+    type Output = Result<Outcome>;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Outcome {
-        let Self { plan, clip, scratch, out } = self;
+    fn run<V: Vector>(self) -> Result<Outcome> {
+        let Self { plan, clip, scratch, out, cancel } = self;
         let Settings { n_fft, hop_length, spectrum: kind, .. } = plan.settings;
         let (decibels, stride) = (Decibels::new(&plan.settings), plan.frame_stride());
         let (samples, levels) = (&mut scratch.frames, &mut scratch.levels);
@@ -211,6 +220,7 @@ impl Kernel for Clip<'_> {
         let spectrum = &mut vectors::<V>(&mut scratch.spectrum)[..plan.stft.bins()];
         let (mut checked, mut sound, mut suspicious) = (0, true, false);
         for first in (0..frames).step_by(V::LANES) {
+            cancel.check()?;
             if hop_length <= n_fft {
                 clip.fill(first * hop_length, samples);
             } else {
@@ -244,7 +254,7 @@ impl Kernel for Clip<'_> {
         sound &= clip.samples.sound(checked..clip.samples.len());
         let mut floor = [0.0; 16];
         decibels.of(V::splat(0.0)).store(&mut floor);
-        Outcome { sound, suspicious, floor_db: floor[0] }
+        Ok(Outcome { sound, suspicious, floor_db: floor[0] })
     }
 }
 

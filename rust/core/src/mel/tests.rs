@@ -1,6 +1,7 @@
 //! The whole kernel against its definition.
 
 use super::*;
+use crate::par::Cancel;
 use crate::rng::Stream;
 use crate::simd::Level;
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ fn plan(settings: &Settings, level: Level) -> LogMel {
 
 fn logmel(plan: &LogMel, clip: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; plan.n_mels() * plan.frames(clip.len()).unwrap()];
-    plan.process_into(&mut plan.scratch(), Samples::F32(clip), &mut out).unwrap();
+    plan.process_into(&mut plan.scratch(), Samples::F32(clip), &mut out, &Cancel::default()).unwrap();
     out
 }
 
@@ -119,7 +120,7 @@ fn integers_are_their_floats() {
     let floats: Vec<f32> = integers.iter().map(|&x| f32::from(x) / 32_768.0).collect();
     let plan = plan(&small(), Level::best());
     let mut out = vec![0.0; 20 * plan.frames(3000).unwrap()];
-    plan.process_into(&mut plan.scratch(), Samples::I16(&integers), &mut out).unwrap();
+    plan.process_into(&mut plan.scratch(), Samples::I16(&integers), &mut out, &Cancel::default()).unwrap();
     assert_eq!(out, logmel(&plan, &floats));
 }
 
@@ -143,7 +144,9 @@ fn bad_clips_are_refused() {
     let plan = plan(&small(), Level::best());
     let mut scratch = plan.scratch();
     let mut of = |clip: &[f32], size| {
-        plan.process_into(&mut scratch, Samples::F32(clip), &mut vec![0.0; size]).unwrap_err().to_string()
+        plan.process_into(&mut scratch, Samples::F32(clip), &mut vec![0.0; size], &Cancel::default())
+            .unwrap_err()
+            .to_string()
     };
     assert_eq!(of(&[], 0), "samples: 0 samples; expected at least 1 samples");
     assert_eq!(of(&[0.0; 10], 3), "out: 3 values; expected 20 values");
@@ -162,7 +165,9 @@ fn a_bad_sample_between_frames_is_refused_too() {
         let mut clip = noise(1, 1000, 1.0);
         clip[at] = f32::INFINITY;
         let mut out = vec![0.0; 20 * 3];
-        let error = plan.process_into(&mut plan.scratch(), Samples::F32(&clip), &mut out).unwrap_err();
+        let error = plan
+            .process_into(&mut plan.scratch(), Samples::F32(&clip), &mut out, &Cancel::default())
+            .unwrap_err();
         assert!(error.to_string().starts_with(&format!("samples: inf at position {at};")), "{error}");
     }
 }
