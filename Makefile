@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help setup demo test lint rust python bench table counts wheel clean
+.PHONY: help setup demo test lint rust python bench table counts gpu gpu-prepare wheel clean
 
 help:
 	@echo "make demo   synthesise machines, train, score, evaluate: no data and no GPU needed"
 	@echo "make test   every check: lint, types, Rust tests, Python tests"
-	@echo "make lint | rust | python | bench | table | counts | wheel | clean"
+	@echo "make lint | rust | python | bench | table | counts | gpu-prepare | gpu | wheel | clean"
 
 # The stamp is older than pyproject.toml or the Rust sources when the environment must be brought up to date.
 SOURCES := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
@@ -55,6 +55,14 @@ table: $(VENV)/.installed-dev
 
 counts:
 	$(PYTHON) benches/counts.py
+
+gpu-prepare: $(BIN)/python
+	benches/gpu/prepare.sh $(BIN)/python
+
+# On the CUDA machine, which has torch and no network: its own Python, no environment.
+OUT ?= gpu-out
+gpu:
+	$(PYTHON) benches/gpu/check.py --out $(OUT)
 
 wheel: $(BIN)/python
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

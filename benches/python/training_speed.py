@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import offkey
 from offkey import _native
 from offkey._util.files import write_text
+from offkey.datasets import Dataset
 from offkey.models.network.batches import BatchLoader, Prefetcher
 from offkey.models.network.device import Compute
 from offkey.models.network.events import EpochEnded
@@ -119,29 +120,52 @@ def wait(compute: Compute) -> None:
         torch.cuda.synchronize()
 
 
-def measured(
-    recipe: Recipe, loader: BatchLoader, stage: Stage, computes: dict[str, Compute], steps: int
+def rows(
+    data: Dataset,
+    *,
+    recipe: Recipe,
+    device: str,
+    precision: str,
+    compile: bool,  # noqa: A002
+    steps: int,
+    cache: Path | None = None,
 ) -> Iterator[dict[str, object]]:
-    """Yield a row for each way to compute."""
-    alone = loader_alone(loader, stage, steps)
+    """Yield the figures of each stage of a recipe's training."""
+    compute = Compute.of(device, precision, compile=compile)
+    pinned = compute.device.type == "cuda"
+    loader = offkey.batch_loader(data, recipe=recipe, pin_memory=pinned, cache=cache)
+    stages = plan_stages(
+        recipe.training,
+        machine_ids=len(loader.machine_ids),
+        others=True,
+        augmentation_classes=len(loader.augmentations),
+    )
+    for stage in stages:
+        yield figures(recipe, loader, stage, compute, steps)
+
+
+def figures(
+    recipe: Recipe, loader: BatchLoader, stage: Stage, compute: Compute, steps: int
+) -> dict[str, object]:
+    """Return the steps per second of a stage, and what bounds them."""
     one = next(endless(loader, stage))
     flops = operations(recipe, loader, stage, one)
-    for name, compute in computes.items():
-        model = trained(recipe, compute, loader, stage, steps, itertools.repeat(one))
-        together = trained(recipe, compute, loader, stage, steps, endless(loader, stage))
-        floor = matrix_rate(compute) / flops
-        yield {
-            "stage": stage.number,
-            "computed": name,
-            "clips": len(one.ids),
-            "loader": alone,
-            "network": model,
-            "together": together,
-            "of the slower": together / min(alone, model),
-            "floor": floor,
-            "of the floor": model / floor,
-            "gflop": flops / 1e9,
-        }
+    loader_rate = loader_alone(loader, stage, steps)
+    network_rate = trained(recipe, compute, loader, stage, steps, itertools.repeat(one))
+    together = trained(recipe, compute, loader, stage, steps, endless(loader, stage))
+    floor = matrix_rate(compute) / flops
+    return {
+        "stage": stage.number,
+        "computed": f"{compute.precision}{', compiled' if compute.compile else ''}",
+        "clips": len(one.ids),
+        "loader": loader_rate,
+        "network": network_rate,
+        "together": together,
+        "of the slower": together / min(loader_rate, network_rate),
+        "floor": floor,
+        "of the floor": network_rate / floor,
+        "gflop": flops / 1e9,
+    }
 
 
 def main() -> None:
@@ -156,47 +180,36 @@ def main() -> None:
     parser.add_argument("--precisions", default="float32,bfloat16")
     parser.add_argument("--compile", action="store_true", help="also through torch.compile")
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--steps", type=int, default=20, help="of a round; 200 on a GPU")
+    parser.add_argument("--steps", type=int, default=20, help="of a round; 60 on a GPU")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     if _native.DEBUG_BUILD:
         raise SystemExit("offkey._native is a debug build; build it with `maturin develop --release`")
-    recipe = Recipe.named(arguments.recipe)
-    cuda = arguments.device != "cpu" and torch.cuda.is_available()
-    started = time.perf_counter()
-    loader = offkey.batch_loader(
-        offkey.datasets.dcase2020(arguments.tree, machine=arguments.machine),
-        recipe=recipe,
-        pin_memory=cuda,
-        cache=arguments.cache,
-    )
-    clips = sum(map(len, (loader.split.train, loader.split.held_out, loader.split.others)))
-    print(f"{clips} clips, ready after {time.perf_counter() - started:.1f} s")
-    stages = plan_stages(
-        recipe.training,
-        machine_ids=len(loader.machine_ids),
-        others=True,
-        augmentation_classes=len(loader.augmentations),
-    )
-    computes = {}
+    data = offkey.datasets.dcase2020(arguments.tree, machine=arguments.machine)
+    table = []
     for precision in arguments.precisions.split(","):
-        computes[precision] = Compute.of(arguments.device, precision)
-        if arguments.compile:
-            computes[f"{precision}, compiled"] = Compute.of(arguments.device, precision, compile=True)
-    rows = []
-    for stage in stages:
-        for row in measured(recipe, loader, stage, computes, arguments.steps):
-            rows.append(row)
-            shown = (f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
-            print(", ".join(shown), flush=True)
+        for compiled in (False, True)[: 1 + arguments.compile]:
+            for row in rows(
+                data,
+                recipe=Recipe.named(arguments.recipe),
+                device=arguments.device,
+                precision=precision,
+                compile=compiled,
+                steps=arguments.steps,
+                cache=arguments.cache,
+            ):
+                table.append(row)
+                shown = (f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
+                print(", ".join(shown), flush=True)
     if arguments.out:
+        cuda = arguments.device != "cpu" and torch.cuda.is_available()
         about = {
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
             "cores": len(os.sched_getaffinity(0)),
             "device": torch.cuda.get_device_name() if cuda else "cpu",
         }
-        write_text(arguments.out, json.dumps({**about, "rows": rows}, indent=1) + "\n")
+        write_text(arguments.out, json.dumps({**about, "rows": table}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,281 @@
+"""The parts of the check: one function each, registered with its limit in seconds.
+
+A part yields rows (a dict each, of figures and short texts); each row is kept as soon as it is yielded, so that a part
+that fails or is stopped keeps what it has measured. `check.py` runs every part in a process of its own:
+
+    python benches/gpu/parts.py NAME SETTING_AS_JSON ROWS_FILE
+
+To add a part, write a function below ``@part("What it measures", limit_s=60)``. No part needs another one but for the
+recordings of `recordings`, and for the detectors that `training` and `cpu_pair` leave, of which `scoring` takes any.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+MACHINE = "fan"
+Row = dict[str, Any]
+# What makes recipe `small` smaller for a quick run.
+TINY = {
+    "network__blocks": 1,
+    "network__dim": 16,
+    "network__heads": 2,
+    "network__ffn_dim": 32,
+    "training__batch_size": 4,
+    "training__pseudo_anomalies": 4,
+    "training__clip_seconds": 1.0,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How the parts run."""
+
+    device: str
+    """`cuda` or `cpu`."""
+    quick: bool
+    """Whether to test the logic alone: a small network, a few clips, a few steps; the figures mean nothing."""
+    work: Path
+    """Recordings and detectors; not a part of the results."""
+
+    @property
+    def recordings(self) -> Path:
+        return self.work / "recordings"
+
+    def detector(self, name: str) -> Path:
+        return self.work / f"{name}.offkey"
+
+    @property
+    def steps(self) -> int:
+        """Steps of a round of the measurements of speed."""
+        return 1 if self.quick else 60
+
+    def recipe(self, stage1_epochs: int, stage2_epochs: int, **changes: object):
+        """Recipe `paper` with so many epochs."""
+        from offkey import Recipe
+
+        if self.quick:
+            stage1_epochs = stage2_epochs = 1
+            changes |= TINY
+        return Recipe.named("small" if self.quick else "paper").replace(
+            name="paper-short",
+            training__stage1_epochs=stage1_epochs,
+            training__stage2_epochs=stage2_epochs,
+            **changes,
+        )
+
+    def data(self):
+        from offkey import datasets
+
+        return datasets.dcase2020(self.recordings / "dev_data", machine=MACHINE)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    name: str
+    title: str
+    limit_s: int
+    run: Callable[[Setting], Iterator[Row]]
+    leaves: str | None
+    """What later parts need of it in the work folder: without that it is run again."""
+
+
+PARTS: dict[str, Part] = {}
+
+
+def part(title: str, *, limit_s: int, leaves: str | None = None):
+    """Register a function as a part, under its own name and in the order of this file."""
+
+    def register(run: Callable[[Setting], Iterator[Row]]) -> Callable[[Setting], Iterator[Row]]:
+        PARTS[run.__name__] = Part(name=run.__name__, title=title, limit_s=limit_s, run=run, leaves=leaves)
+        return run
+
+    return register
+
+
+@part("Machine", limit_s=20)
+def machine(setting: Setting) -> Iterator[Row]:
+    import numpy
+    import torch
+
+    import offkey
+
+    if setting.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("torch finds no CUDA device here; --device cpu tests the logic of the check")
+    yield {
+        "device": torch.cuda.get_device_name() if setting.device == "cuda" else "CPU",
+        "cores": len(os.sched_getaffinity(0)),
+        "offkey": offkey.__version__,
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "Python": platform.python_version(),
+    }
+
+
+@part("CUDA tests", limit_s=60)
+def cuda_tests(setting: Setting) -> Iterator[Row]:
+    """Run the tests marked `cuda`, from the files that have some: other files may need packages that are not here."""
+    files = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if "mark.cuda" in path.read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "cuda", f"--junit-xml={report}"]
+        command += ["-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
+        status = subprocess.run([*command, "-o", "filterwarnings=ignore", *files], cwd=ROOT, check=False)
+        suite = next(ET.parse(report).getroot().iter("testsuite"))
+    counts = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+    yield counts
+    if status.returncode or not counts["tests"]:
+        raise SystemExit(f"pytest ended with {status.returncode}")
+    if setting.device == "cuda" and counts["skipped"]:
+        raise SystemExit(f"{counts['skipped']} tests were skipped although the device is {setting.device}")
+
+
+@part("Recordings (synthetic)", limit_s=40, leaves="recordings")
+def recordings(setting: Setting) -> Iterator[Row]:
+    from offkey.datasets import synthetic
+
+    started = time.perf_counter()
+    summary = synthetic.write(
+        setting.recordings,
+        machines=("fan", "pump", "valve"),
+        clips_train=14 if setting.quick else 150,
+        clips_test_normal=5 if setting.quick else 50,
+        clips_test_anomaly=5 if setting.quick else 50,
+        seconds=2.0 if setting.quick else 10.0,
+        seed=0,
+        resume=True,
+    )
+    yield {"recordings": summary.files, "seconds": time.perf_counter() - started}
+
+
+def speed(setting: Setting, precision: str, *, compile: bool = False) -> Iterator[Row]:  # noqa: A002
+    """Measure steps per second: the loader alone, the network alone, both together."""
+    sys.path.insert(0, str(ROOT / "benches" / "python"))
+    training_speed = importlib.import_module("training_speed")
+    yield from training_speed.rows(
+        setting.data(),
+        recipe=setting.recipe(80, 40),
+        device=setting.device,
+        precision=precision,
+        compile=compile,
+        steps=setting.steps,
+    )
+
+
+@part("Training speed, bfloat16, steps per second", limit_s=50)
+def speed_bfloat16(setting: Setting) -> Iterator[Row]:
+    yield from speed(setting, "bfloat16")
+
+
+@part("Training speed, float32, steps per second", limit_s=55)
+def speed_float32(setting: Setting) -> Iterator[Row]:
+    yield from speed(setting, "float32")
+
+
+def trained(setting: Setting, name: str, recipe: Any, device: str, precision: str) -> tuple[Any, Row]:
+    """Train, keep the detector, score the test clips, and say how well it does."""
+    import offkey
+    from offkey.models.network.events import EpochEnded
+
+    data, epochs = setting.data(), []
+    started = time.perf_counter()
+    detector = offkey.Detector(recipe).fit(
+        data,
+        seed=0,
+        device=device,
+        precision=precision,
+        on_event=lambda event: epochs.append(event) if isinstance(event, EpochEnded) else None,
+    )
+    fit_s = time.perf_counter() - started
+    detector.save(setting.detector(name))
+    evaluation = offkey.evaluate(detector.score(data.test, device=device), data.test)
+    aucs = {f"AUC {mean.score}": mean.auc for mean in evaluation.types}
+    training = recipe.training
+    return detector, {
+        "device": device,
+        "precision": precision,
+        "epochs": f"{training.stage1_epochs} + {training.stage2_epochs}",
+        "training s": fit_s,
+        "first loss": epochs[0].losses["total"],
+        "last loss": epochs[-1].losses["total"],
+        "steps/s": epochs[-1].steps_per_s,
+        **aucs,
+    }
+
+
+@part("A shortened training", limit_s=90)
+def training(setting: Setting) -> Iterator[Row]:
+    _, row = trained(setting, "long", setting.recipe(60, 30), setting.device, "bfloat16")
+    yield row
+
+
+@part("The same short training on the CPU and on the device", limit_s=70)
+def cpu_pair(setting: Setting) -> Iterator[Row]:
+    """Train without dropout, which draws other numbers on each device, so that the losses can be compared."""
+    import numpy as np
+
+    recipe = setting.recipe(1, 1, training__clip_seconds=4.0, network__dropout=0.0)
+    detector, row = trained(setting, "device", recipe, setting.device, "float32")
+    yield row
+    _, row = trained(setting, "cpu", recipe, "cpu", "float32")
+    yield row
+    test = setting.data().test
+    there = detector.score(test, device=setting.device).anomaly_score
+    here = detector.score(test, device="cpu").anomaly_score
+    yield {
+        "device": f"the detector of {setting.device}, scored on both",
+        "largest difference of a score": float(np.abs(there - here).max()),
+        "deviation of the scores": float(here.std()),
+    }
+
+
+@part("Scoring", limit_s=30)
+def scoring(setting: Setting) -> Iterator[Row]:
+    """Measure clips per second from files to scores, the second time, when all are in the file cache."""
+    import offkey
+
+    data = setting.data()
+    detectors = {"spectral": (offkey.Detector().fit(data, seed=0), "cpu")}
+    saved = next((path for path in map(setting.detector, ("long", "device", "cpu")) if path.exists()), None)
+    if saved:
+        detectors["network"] = (offkey.load(saved), setting.device)
+    for name, (detector, device) in detectors.items():
+        for _ in range(2):
+            started = time.perf_counter()
+            table = detector.score(data.test, device=device)
+            seconds = time.perf_counter() - started
+        yield {"detector": name, "device": device, "clips": len(table), "clips/s": len(table) / seconds}
+    if not saved:
+        raise SystemExit("no training has left a network's detector to score with")
+
+
+@part("Training speed, compiled, steps per second", limit_s=100)
+def speed_compiled(setting: Setting) -> Iterator[Row]:
+    yield from speed(setting, "bfloat16", compile=True)
+
+
+def main() -> None:
+    """Run one part, and append each of its rows to a file."""
+    name, setting, rows = sys.argv[1:]
+    settings = json.loads(setting)
+    settings["work"] = Path(settings["work"])
+    with Path(rows).open("a") as file:
+        for row in PARTS[name].run(Setting(**settings)):
+            print(json.dumps(row), file=file, flush=True)
+
+
+if __name__ == "__main__":
+    main()
