@@ -52,16 +52,21 @@ LONG_CALLS = {
     "read_batch": "offkey.read_batch(paths * 20, sample_rate=44_100, num_threads=2)",
     "from_files": "slow.from_files(paths, num_threads=2)",
     "statistics_from_files": "slow.statistics_from_files(paths, num_threads=2)",
+    "one_long_clip": "slow(np.zeros((1, 100_000_000), np.float32))",
+    "whiten": "_native.whiten(np.eye(5000)[None])",
+    "quadratic_forms": "_native.QuadraticForms(np.zeros((1, 6000)), np.triu(np.ones((1, 6000, 6000))))",
 }
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 @pytest.mark.parametrize("call", LONG_CALLS.values(), ids=LONG_CALLS)
-def test_ctrl_c_ends_a_long_batch(files, call):
-    """The 10,000 files would take a minute; the process must end by KeyboardInterrupt soon after the signal."""
+def test_ctrl_c_ends_a_long_call(files, call):
+    """10,000 files would take a minute; the process must end by KeyboardInterrupt soon after the signal."""
     code = f"""
 import signal, sys
+import numpy as np
 import offkey
+from offkey import _native
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what runs in the background
 paths = sys.argv[1:] * 10_000
 slow = offkey.LogMel(sample_rate=44_100, n_fft=16_384, hop_length=64, n_mels=8)

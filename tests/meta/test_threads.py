@@ -1,5 +1,7 @@
 """Kernels let other Python threads run, and leave the cores of a `DataLoader` to its workers."""
 
+import os
+import subprocess
 import sys
 import threading
 
@@ -85,3 +87,51 @@ def test_a_worker_of_a_dataloader_uses_one_thread(workers):
     for threads, total in loader:
         assert threads == (1 if workers else 0)
         assert total == expected
+
+
+NO_THREADS = """
+import hashlib, sys
+import numpy as np
+import offkey
+batch = np.random.default_rng(0).uniform(-0.5, 0.5, (6, 16_000)).astype(np.float32)
+rows = np.random.default_rng(1).normal(size=(20_000, 100)).astype(np.float32)
+gaussian = offkey.Gaussian.fit(rows, ["a", "b"] * 10_000, num_threads=4)
+results = [
+    offkey.Augmenter.paper()(batch, seed=0, num_threads=4).samples,
+    offkey.LogMel.paper()(batch, num_threads=4),
+    offkey.LogMel(n_fft=16_384, hop_length=16)(batch[:1]),
+    *offkey.read_batch(sys.argv[1:] * 3, num_threads=4),
+    gaussian.covariances,
+    gaussian.mahalanobis(rows, num_threads=4),
+]
+print(hashlib.sha256(b"".join(np.ascontiguousarray(result) for result in results)).hexdigest())
+"""
+
+
+def test_calls_do_their_work_where_no_thread_can_be_started():
+    """A stack of 128 TiB is more than the system has room for, as are threads where their number is limited."""
+    digests = []
+    for stack in ({}, {"RUST_MIN_STACK": str(1 << 47)}):
+        command = [sys.executable, "-c", NO_THREADS, *map(str, PATHS)]
+        run = subprocess.run(command, env=os.environ | stack, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        digests.append(run.stdout)
+    assert digests[0] == digests[1]
+
+
+def test_an_array_that_another_call_writes_to_is_said_to_be_that():
+    clips = np.random.default_rng(0).uniform(-0.5, 0.5, (8, 160_000)).astype(np.float32)
+    out = np.zeros_like(clips)
+    stretch = offkey.Augmenter(offkey.recipe.Augmentation(classes=("time_stretch",)), num_threads=1)
+    worker = threading.Thread(target=lambda: stretch(clips, seed=0, out=out))
+    worker.start()
+    refused = set()
+    while worker.is_alive():
+        try:
+            LOGMEL(out[:1])
+        except offkey.errors.ArrayError as error:
+            refused.add(str(error))
+    worker.join()
+    assert refused == {
+        "batch[0]: another call writes to it; expected an array that stays as it is until the call is over"
+    }

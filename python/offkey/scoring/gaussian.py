@@ -49,6 +49,10 @@ class Gaussian:
     shrinkages: NDArray[np.float64]
     """``(m,)``, in [0, 1]: the weight of the identity in each distinct covariance."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Without what is cached: a kernel's plan cannot be pickled, and is made again where it is needed.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @classmethod
     def fit(
         cls,

@@ -1,5 +1,8 @@
 """Gaussians: what they do with few rows, singular covariances, unknown IDs and saved states."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -231,3 +234,21 @@ def test_bad_questions_are_named():
         fitted.mahalanobis(np.zeros((2, 4)), num_threads=0)
     with pytest.raises(ParameterError, match='covariance = "ridge"'):
         Gaussian.fit(rows(30, 4), ["a"] * 30, covariance="ridge")
+
+
+def test_a_fit_of_many_ids_needs_little_more_than_its_result():
+    """The products of 1,000 IDs with 300 features would take 720 MB, and their parts as much again."""
+    code = """
+import resource
+import numpy as np
+from offkey.scoring.gaussian import Gaussian
+x = np.random.default_rng(0).standard_normal((2000, 300), dtype=np.float32)
+ids = [str(i % 1000) for i in range(2000)]
+used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+Gaussian.fit(x[:10], ids[:10], shared=True)
+before = used()
+Gaussian.fit(x, ids, shared=True)
+print(used() - before)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 100 << 10
