@@ -68,14 +68,34 @@ fn mix(mut z: u64) -> u64 {
 mod tests {
     use super::*;
 
+    /// Saved seeds stand for these numbers: whoever changes one of them changes the data of every training.
     #[test]
     fn streams_never_change() {
+        let draws = |key: &[u64]| {
+            let mut stream = Stream::new(key);
+            [(); 3].map(|()| stream.next_u64())
+        };
+        assert_eq!(draws(&[]), [0x6e8d_b5c3_f659_b3da, 0xcbcd_d1ad_1611_3c5b, 0x5ff8_f438_9130_4450]);
+        assert_eq!(draws(&[1, 2, 3]), [0xf14b_8195_8038_b45d, 0x21b0_bf82_5660_9696, 0x74c9_48f1_0887_dc9c]);
+        assert_eq!(
+            draws(&[u64::MAX, 0]),
+            [0x6f76_5718_4a9e_5694, 0x8402_f41a_c70f_469d, 0xf6d6_7b56_2e14_8359]
+        );
+        assert_ne!(draws(&[1, 2, 3]), draws(&[1, 2, 4]));
+        assert_ne!(draws(&[1, 2, 3]), draws(&[1, 2, 3, 0]));
+    }
+
+    #[test]
+    fn uniform_numbers_and_integers_never_change() {
         let mut stream = Stream::new(&[1, 2, 3]);
-        let first: Vec<u64> = (0..3).map(|_| stream.next_u64()).collect();
-        let mut again = Stream::new(&[1, 2, 3]);
-        assert_eq!(first, (0..3).map(|_| again.next_u64()).collect::<Vec<_>>());
-        assert_ne!(first[0], Stream::new(&[1, 2, 4]).next_u64());
-        assert_ne!(first[0], Stream::new(&[1, 2, 3, 0]).next_u64());
+        let uniform = [(); 3].map(|()| stream.uniform());
+        assert_eq!(uniform, [0.942_558_382_987_246_1, 0.131_603_211_708_695_38, 0.456_196_364_255_93]);
+        let mut stream = Stream::new(&[1, 2, 3]);
+        assert_eq!([(); 6].map(|()| stream.below(1000)), [942, 131, 456, 753, 295, 512]);
+        // Every other draw is refused here.
+        let mut stream = Stream::new(&[1, 2, 3]);
+        let large = [(); 3].map(|()| stream.below((1 << 63) + 1));
+        assert_eq!(large, [417_133_745_033_916_119, 2_447_452_684_194_491_608, 6_979_128_341_848_646_054]);
     }
 
     #[test]
