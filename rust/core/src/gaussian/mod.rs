@@ -5,14 +5,15 @@
 //! float32 arithmetic gives way to float64.
 
 mod fit;
-mod forms;
+mod form;
 mod moments;
-mod panels;
-mod rows;
+mod packed;
+mod quadratic;
+mod tiles;
 mod whitening;
 
 pub use fit::{Covariance, Fit, Plan, fit};
-pub use forms::{Measure, QuadraticForms};
+pub use quadratic::{Measure, QuadraticForms};
 pub use whitening::{Whitening, whitening};
 
 use crate::{Error, Result};

@@ -2,7 +2,7 @@
 
 use super::{Sample, not_finite};
 use crate::par::{self, Cancel};
-use crate::simd::{Block, Kernel, Lanes, Level, Vector, lanes_of, numbers, numbers_mut};
+use crate::simd::{Block, Kernel, Lanes, Level, Vector, numbers, numbers_mut, vectors};
 use crate::{Error, Result};
 use std::array::from_fn;
 use std::num::NonZeroUsize;
@@ -167,8 +167,8 @@ impl<T: Sample> Kernel for Products<'_, T> {
     fn run<V: Vector>(self) -> Result<()> {
         let Self { sums, mean, .. } = self;
         let (dim, width) = (mean.len(), sums.rest.len());
-        let across = width / V::Wide::COUNT;
-        let centred = lanes_of::<V::Wide>(self.centred);
+        let across = width / V::Wide::LANES;
+        let centred = vectors::<V::Wide>(self.centred);
         for block in self.rows.chunks(CENTRED_ROWS) {
             self.cancel.check()?;
             for (y, &row) in numbers_mut(centred).chunks_exact_mut(width).zip(block) {
@@ -181,7 +181,7 @@ impl<T: Sample> Kernel for Products<'_, T> {
             for y in centred.chunks_exact(across) {
                 sums.fourth += squared_length(y).powi(2);
             }
-            if V::Wide::COUNT == 8 {
+            if V::Wide::LANES == 8 {
                 sums.add_products::<V::Wide, 8>(centred, across);
             } else {
                 sums.add_products::<V::Wide, 4>(centred, across);

@@ -1,4 +1,5 @@
-//! The inner loop of the quadratic forms: panels of four columns against rows that lie in lanes, one row in each.
+//! The inner loop of the quadratic forms: a factor packed in panels of four columns, against rows that lie in lanes,
+//! one row in each.
 
 use crate::simd::Lanes;
 
@@ -35,17 +36,17 @@ impl Real for f64 {
 /// A `dim x dim` factor cut into panels of [`COLUMNS`] columns, each without the rows that are zero at its top and
 /// bottom: a triangular factor costs half of a dense one.
 #[derive(Debug)]
-pub(super) struct Panels<T>(Vec<Panel<T>>);
+pub(super) struct PackedFactor<T>(Vec<Panel<T>>);
 
 #[derive(Debug)]
 struct Panel<T> {
     first_row: usize,
     /// Whether the last whole square of `weights` is zero below its diagonal, and so left out there.
-    stairs: bool,
+    triangular_tail: bool,
     weights: Vec<[T; COLUMNS]>,
 }
 
-impl<T: Real> Panels<T> {
+impl<T: Real> PackedFactor<T> {
     pub(super) fn new(factor: &[f64], dim: usize) -> Self {
         let panel = |start: usize| {
             let width = COLUMNS.min(dim - start);
@@ -58,8 +59,9 @@ impl<T: Real> Panels<T> {
             });
             let weights: Vec<[T; COLUMNS]> = weights.collect();
             let square = weights.as_chunks::<COLUMNS>().0.last();
-            let stairs = square.is_some_and(|w| (0..COLUMNS).all(|k| w[k][..k].iter().all(|w| w.is_zero())));
-            Panel { first_row, stairs, weights }
+            let triangular_tail =
+                square.is_some_and(|w| (0..COLUMNS).all(|k| w[k][..k].iter().all(|w| w.is_zero())));
+            Panel { first_row, triangular_tail, weights }
         };
         Self((0..dim).step_by(COLUMNS).map(panel).collect())
     }
@@ -90,11 +92,11 @@ impl<T: Real> Panels<T> {
             // Four rows at a time: how often a short loop turns is foreseen, and a long one is not.
             let (fours, rest) = panel.weights.as_chunks::<COLUMNS>();
             let (four_rows, rest_rows) = rows.as_chunks::<COLUMNS>();
-            let stairs = usize::from(panel.stairs);
-            for (y, weights) in four_rows.iter().zip(&fours[..fours.len() - stairs]) {
+            let tail = usize::from(panel.triangular_tail);
+            for (y, weights) in four_rows.iter().zip(&fours[..fours.len() - tail]) {
                 (0..COLUMNS).for_each(|k| add(0, &y[k], &weights[k]));
             }
-            if panel.stairs {
+            if panel.triangular_tail {
                 let at = fours.len() - 1;
                 (0..COLUMNS).for_each(|k| add(k, &four_rows[at][k], &fours[at][k]));
             }

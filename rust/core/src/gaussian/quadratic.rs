@@ -1,27 +1,21 @@
 //! Batched quadratic forms: rows against the Gaussians of all IDs, or each row against its own.
 
-use super::panels::Panels;
-use super::rows::{Job, LANES, Scratch, Target};
-use super::whitening::inverse;
+use super::form::{Factor, Form};
+use super::tiles::{Target, TileJob, TileScratch};
 use super::{Sample, not_finite};
 use crate::par::{self, Cancel};
 use crate::simd::Level;
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
-use std::ops::Range;
 
 /// Rows that one thread takes at a time.
 const CHUNK: usize = 4096;
-/// Rows of each form, on average, that are sorted together: enough to fill tiles of the panels.
+/// Rows of each form, on average, that are sorted together: enough to fill whole tiles.
 const BLOCK_ROWS: usize = 256;
 /// Fewer if there are many forms or features: the second-level cache must hold them and what is fetched meanwhile.
 const BLOCK_BYTES: usize = 512 << 10;
 /// Rows in one order are fetched this far ahead; of each form at least as many are sorted together.
 const AHEAD: usize = 64;
-/// Relative error that float32 arithmetic may leave in a squared result, by the estimate of [`Narrow::error_limit`].
-const NARROW_ERROR: f64 = 1e-5;
-/// Rows of a factor must have lengths in this range for float32, so that no product is denormal or infinite.
-const NARROW_RANGE: Range<f64> = 1e-15..1e15;
 
 /// What is returned of a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,93 +42,6 @@ pub struct QuadraticForms {
     forms: Vec<Form>,
     factors: Vec<Factor>,
     level: Level,
-}
-
-#[derive(Debug)]
-pub(super) struct Form {
-    pub(super) mean: Vec<f64>,
-    /// The mean as float32; as all that is float32 here, padded with zeros to whole vectors.
-    pub(super) narrow_mean: Vec<f32>,
-    /// What float32 leaves of the mean, times the lengths of the factor's rows.
-    pub(super) narrow_rest: Vec<f32>,
-    factor: usize,
-}
-
-impl Form {
-    fn new(mean: &[f64], factors: &[Factor], factor: usize) -> Self {
-        let narrow_mean: Vec<f32> = padded(mean.iter().map(|&v| v as f32));
-        let lengths = factors[factor].narrow.as_ref().map_or(&[][..], |narrow| &narrow.lengths);
-        let rest = mean.iter().zip(&narrow_mean).zip(lengths);
-        let narrow_rest = padded(rest.map(|((&v, &high), &l)| ((v - f64::from(high)) * f64::from(l)) as f32));
-        Self { mean: mean.to_vec(), narrow_mean, narrow_rest, factor }
-    }
-}
-
-fn padded(values: impl Iterator<Item = f32>) -> Vec<f32> {
-    let mut values: Vec<f32> = values.collect();
-    values.resize(values.len().next_multiple_of(LANES), 0.0);
-    values
-}
-
-#[derive(Debug)]
-pub(super) struct Factor {
-    pub(super) wide: Panels<f64>,
-    /// None if the factor's range is not that of float32, or float32 would seldom do.
-    pub(super) narrow: Option<Narrow>,
-}
-
-/// A factor in float32, its rows scaled to length 1.
-#[derive(Debug)]
-pub(super) struct Narrow {
-    pub(super) panels: Panels<f32>,
-    /// Length of each row of the factor, by which centred features are multiplied instead.
-    pub(super) lengths: Vec<f32>,
-    /// Greatest allowed ratio of `sum (y_k lengths_k)^2` to the result.
-    pub(super) limit: f32,
-}
-
-impl Narrow {
-    fn new(factor: &[f64], dim: usize, cancel: &Cancel) -> Result<Option<Self>> {
-        let lengths = factor.chunks_exact(dim).map(|row| row.iter().map(|w| w * w).sum::<f64>().sqrt());
-        let lengths: Vec<f64> = lengths.collect();
-        let limit = Self::error_limit(dim);
-        if !lengths.iter().all(|v| *v == 0.0 || NARROW_RANGE.contains(v))
-            || typical_spread(factor, dim, &lengths, cancel)?.is_some_and(|spread| spread > f64::from(limit))
-        {
-            return Ok(None);
-        }
-        let lengths = padded(lengths.into_iter().map(|v| v as f32));
-        let scaled = |(at, &w): (usize, &f64)| if w == 0.0 { 0.0 } else { w / f64::from(lengths[at / dim]) };
-        let scaled: Vec<f64> = factor.iter().enumerate().map(scaled).collect();
-        Ok(Some(Self { panels: Panels::new(&scaled, dim), lengths, limit }))
-    }
-
-    /// The result is `|v|^2` with `v = W' y`; an error `e` in `v` changes it by at most `2 |e| |v|`. In each entry
-    /// of `v` the roundings of y (3, scaled by the length of W's row) and W (1) are independent with variance
-    /// u^2 / 3, u = 2^-24: `|e|^2` is about `4 u^2 / 3 sum_k y_k^2 |W_k|^2`, here taken at three deviations. The
-    /// partial sums add up to dim times as much, but then over many entries whose errors cancel; a quarter of it
-    /// covers what was seen on rows of any direction (2 to 200 features, condition numbers to 1e8: 6e-6 at most).
-    fn error_limit(dim: usize) -> f32 {
-        let unit = f64::from(f32::EPSILON) / 2.0;
-        (NARROW_ERROR / (2.0 * unit)).powi(2) as f32 * 3.0 / (36.0 + 0.25 * dim as f32)
-    }
-}
-
-/// The ratio that [`Narrow::limit`] is about for rows whose `W' y` is white; None where the factor is not upper
-/// triangular with an inverse, so that it cannot be known cheaply.
-fn typical_spread(factor: &[f64], dim: usize, lengths: &[f64], cancel: &Cancel) -> Result<Option<f64>> {
-    let row = |k: usize| &factor[k * dim..][..dim];
-    if !(0..dim).all(|k| row(k)[k] != 0.0 && row(k)[..k].iter().all(|&w| w == 0.0)) {
-        return Ok(None);
-    }
-    // y = M' v with M the inverse of W: feature k has the variance of column k of M.
-    let mut variances = vec![0.0; dim];
-    for line in inverse(factor, dim, cancel)?.chunks_exact(dim) {
-        variances.iter_mut().zip(line).for_each(|(variance, m)| *variance += m * m);
-    }
-    let spread: f64 =
-        variances.iter().zip(lengths).map(|(variance, length)| variance * length * length).sum();
-    Ok(Some(spread / dim as f64))
 }
 
 impl QuadraticForms {
@@ -167,10 +74,7 @@ impl QuadraticForms {
                 ));
             }
         }
-        let factor = |w: &[f64]| {
-            cancel.check()?;
-            Ok(Factor { wide: Panels::new(w, dim), narrow: Narrow::new(w, dim, cancel)? })
-        };
+        let factor = |factor| Factor::new(factor, dim, cancel);
         let factors = factors.chunks_exact(square).map(factor).collect::<Result<Vec<Factor>>>()?;
         let means = means.chunks_exact(dim).zip(which);
         let forms = means.map(|(mean, &factor)| Form::new(mean, &factors, factor)).collect();
@@ -276,11 +180,11 @@ impl QuadraticForms {
         out: &mut [f64],
         threads: Option<NonZeroUsize>,
         cancel: &Cancel,
-        fill: impl Fn(&mut Work, &[T], &mut [f64]) + Sync,
+        fill: impl Fn(&mut ThreadScratch, &[T], &mut [f64]) + Sync,
     ) -> Result<()> {
-        let scratch = || Work::new(self.level, self.dim);
+        let scratch = || ThreadScratch::new(self.level, self.dim);
         let chunks = out.chunks_mut(CHUNK * width).collect();
-        let work = |scratch: &mut Work, at, values: &mut [f64]| {
+        let work = |scratch: &mut ThreadScratch, at, values: &mut [f64]| {
             let x = &x[at * CHUNK * self.dim..];
             fill(scratch, x, values);
             // Counted first, which is fast, and looked for only if there is one.
@@ -303,26 +207,26 @@ impl QuadraticForms {
         x: &[T],
         rows: &[u32],
         ahead: usize,
-        scratch: &mut Scratch,
+        scratch: &mut TileScratch,
         target: Target<'_>,
     ) {
         let factor = &self.factors[form.factor];
-        self.level.run(Job { form, factor, x, rows, ahead, scratch, target });
+        self.level.run(TileJob { form, factor, x, rows, ahead, scratch, target });
     }
 }
 
 /// What a thread needs for chunks of rows.
-struct Work {
-    rows: Scratch,
+struct ThreadScratch {
+    rows: TileScratch,
     /// Rows of the chunk, those of one form together.
     order: Vec<u32>,
     /// Where in the order each form ends.
     ends: Vec<u32>,
 }
 
-impl Work {
+impl ThreadScratch {
     fn new(level: Level, dim: usize) -> Self {
-        Self { rows: Scratch::new(level, dim), order: Vec::new(), ends: Vec::new() }
+        Self { rows: TileScratch::new(level, dim), order: Vec::new(), ends: Vec::new() }
     }
 
     /// Sort the rows of a chunk by their form, keeping the order of those that share one.
@@ -358,5 +262,5 @@ fn check_size(out: &[f64], rows: usize, width: usize) -> Result<()> {
 }
 
 #[cfg(test)]
-#[path = "forms_tests.rs"]
+#[path = "quadratic_tests.rs"]
 mod tests;

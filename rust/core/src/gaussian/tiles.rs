@@ -1,69 +1,67 @@
-//! One form of some rows: centred, turned so that each lane holds one row, and put through the panels.
+//! One form of some rows, a tile at a time: centred, turned so that each lane holds one row, and multiplied by the factor.
 
 use super::Sample;
-use super::forms::{Factor, Form, Narrow};
-use super::panels::{Panels, Real};
-use crate::simd::{Block, Kernel, Lanes, Level, Rows, Vector, lanes_of, prefetch};
+use super::form::{Factor, Form, Narrow};
+use super::packed::{PackedFactor, Real};
+use crate::simd::{Block, Kernel, Lanes, Level, MAX_LANES, Rows, Vector, prefetch, vectors};
 use std::array::from_fn;
 
-/// Vectors of rows that go through the panels together. With four columns they keep eight sums in registers: enough
+/// Vectors of rows that are multiplied by the factor together. With four columns they keep eight sums in registers: enough
 /// to hide the latency of the additions, and no more than sixteen registers hold beside what is being multiplied.
 const VECTORS: usize = 2;
-/// Lanes of the widest float32 vector: what is added or multiplied feature by feature is padded to a multiple of it.
-pub(super) const LANES: usize = 16;
 /// A float32 result below this is computed again: its terms may have been denormal.
 const NARROW_LEAST: f32 = 1e-30;
 
 /// What a thread needs to compute forms; made once, used for all its rows.
-pub(super) struct Scratch {
+pub(super) struct TileScratch {
     /// Centred rows with features and rows exchanged: `(dim, vectors)` vectors, float32 or as many bytes of float64.
     turned: Vec<Block>,
     /// Rows that float32 could not decide.
     again: Vec<u32>,
 }
 
-impl Scratch {
+impl TileScratch {
     pub(super) fn new(level: Level, dim: usize) -> Self {
         Self { turned: Block::zeros(level, dim * VECTORS), again: Vec::new() }
     }
 }
 
-/// Take up to [`VECTORS`] vectors of rows through the panels: their results, and the sums over the features of `check`.
+/// Take up to [`VECTORS`] vectors of rows through the factor: their results, and the sums over the features of `check`.
 ///
 /// `centred(rows, start)` are the features of some rows from `start` on, as many as there are lanes, centred; what
 /// lies behind the last feature is never looked at.
 #[inline(always)]
 fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: Rows<L>>(
     turned: &mut [Block],
-    panels: &Panels<L::Scalar>,
+    packed: &PackedFactor<L::Scalar>,
     (x, dim): (&'x [T], usize),
     rows: &[u32],
-    centred: impl Fn([&'x [T]; LANES], usize) -> P,
+    centred: impl Fn([&'x [T]; MAX_LANES], usize) -> P,
     check: impl Fn(L, L) -> L,
     between: impl Fn(usize, usize),
 ) -> ([L; VECTORS], [L; VECTORS]) {
-    let turned = &mut lanes_of::<L>(turned).as_chunks_mut::<VECTORS>().0[..dim];
+    let turned = &mut vectors::<L>(turned).as_chunks_mut::<VECTORS>().0[..dim];
     let mut checks = [L::splat(L::Scalar::ZERO); VECTORS];
-    for (r, rows) in rows.chunks(L::COUNT).enumerate() {
+    for (r, rows) in rows.chunks(L::LANES).enumerate() {
         // Lanes without a row repeat the last one, and nobody reads their results.
         let row = |lane: usize| &x[rows[lane.min(rows.len() - 1)] as usize * dim..][..dim];
-        let rows: [&[T]; LANES] = from_fn(row);
-        for (start, turned) in (0..dim).step_by(L::COUNT).zip(turned.chunks_mut(L::COUNT)) {
+        let rows: [&[T]; MAX_LANES] = from_fn(row);
+        for (start, turned) in (0..dim).step_by(L::LANES).zip(turned.chunks_mut(L::LANES)) {
             let square = L::transposed(&centred(rows, start));
             let square = square.as_ref();
             let mut take = |feature: &mut [L; VECTORS], y| {
                 checks[r] = check(y, checks[r]);
                 feature[r] = y;
             };
-            if turned.len() == L::COUNT {
+            if turned.len() == L::LANES {
                 // A known number of features: the square goes from registers to its place.
-                (0..L::COUNT).for_each(|k| take(&mut turned[k], square[k]));
+                (0..L::LANES).for_each(|k| take(&mut turned[k], square[k]));
             } else {
                 turned.iter_mut().zip(square).for_each(|(feature, &y)| take(feature, y));
             }
         }
     }
-    (panels.squared_norms(turned, between), checks)
+    (packed.squared_norms(turned, between), checks)
 }
 
 /// Where the results of some rows go: row `i` to `values[i * stride + at]`.
@@ -74,18 +72,18 @@ pub(super) struct Target<'a> {
 }
 
 /// One form of some rows of `x`.
-pub(super) struct Job<'a, T> {
+pub(super) struct TileJob<'a, T> {
     pub(super) form: &'a Form,
     pub(super) factor: &'a Factor,
     pub(super) x: &'a [T],
     pub(super) rows: &'a [u32],
     /// While row `i` of `rows` is used, row `ahead + i` of `x` is fetched, if there is one.
     pub(super) ahead: usize,
-    pub(super) scratch: &'a mut Scratch,
+    pub(super) scratch: &'a mut TileScratch,
     pub(super) target: Target<'a>,
 }
 
-impl<T: Sample> Kernel for Job<'_, T> {
+impl<T: Sample> Kernel for TileJob<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -107,7 +105,7 @@ impl<T: Sample> Kernel for Job<'_, T> {
     }
 }
 
-impl<'a, T: Sample> Job<'a, T> {
+impl<'a, T: Sample> TileJob<'a, T> {
     /// The first rows of `rows` in float32; those that float64 must decide are noted. Returns the other rows.
     #[inline(always)]
     fn narrow_tile<'r, V: Vector>(&mut self, narrow: &Narrow, x: &[f32], rows: &'r [u32]) -> &'r [u32] {
@@ -118,7 +116,7 @@ impl<'a, T: Sample> Job<'a, T> {
         let between = self.fetch(rows, rest);
         let (values, spreads) = norms::<_, V, _>(
             &mut self.scratch.turned,
-            &narrow.panels,
+            &narrow.packed,
             (x, dim),
             rows,
             centred,
@@ -126,7 +124,7 @@ impl<'a, T: Sample> Job<'a, T> {
             between,
         );
         for ((rows, value), spread) in rows.chunks(V::LANES).zip(values).zip(spreads) {
-            let (mut v, mut s) = ([0.0; LANES], [0.0; LANES]);
+            let (mut v, mut s) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
             value.store(&mut v);
             spread.store(&mut s);
             for ((&row, value), spread) in rows.iter().zip(v).zip(s) {
@@ -160,7 +158,7 @@ impl<'a, T: Sample> Job<'a, T> {
     /// The first rows of `rows` in float64. Returns the other rows.
     #[inline(always)]
     fn wide_tile<'r, L: Lanes<Scalar = f64>>(&mut self, rows: &'r [u32]) -> &'r [u32] {
-        let (rows, rest) = rows.split_at(rows.len().min(VECTORS * L::COUNT));
+        let (rows, rest) = rows.split_at(rows.len().min(VECTORS * L::LANES));
         let (x, form, dim) = (self.x, self.form, self.form.mean.len());
         let centred = |rows, start| WideRows { form, rows, start };
         // Zero unless a number is not finite: a factor with a row of zeros must not hide that.
@@ -175,8 +173,8 @@ impl<'a, T: Sample> Job<'a, T> {
             poison,
             between,
         );
-        for ((rows, value), poison) in rows.chunks(L::COUNT).zip(values).zip(poisons) {
-            let mut results = [0.0; 8];
+        for ((rows, value), poison) in rows.chunks(L::LANES).zip(values).zip(poisons) {
+            let mut results = [0.0; MAX_LANES / 2];
             (value + poison).store(&mut results);
             for (&row, value) in rows.iter().zip(results) {
                 self.target.values[row as usize * self.target.stride + self.target.at] = value;
@@ -190,7 +188,7 @@ impl<'a, T: Sample> Job<'a, T> {
 struct NarrowRows<'a> {
     form: &'a Form,
     narrow: &'a Narrow,
-    rows: [&'a [f32]; LANES],
+    rows: [&'a [f32]; MAX_LANES],
     start: usize,
 }
 
@@ -199,13 +197,13 @@ impl<V: Vector> Rows<V> for NarrowRows<'_> {
     fn row(&self, lane: usize) -> V {
         let (row, start) = (self.rows[lane], self.start);
         let x = if start + V::LANES <= row.len() {
-            <V as Vector>::load(&row[start..start + V::LANES])
+            V::load(&row[start..start + V::LANES])
         } else {
-            let mut whole = [0.0; LANES];
+            let mut whole = [0.0; MAX_LANES];
             whole[..row.len() - start].copy_from_slice(&row[start..]);
-            <V as Vector>::load(&whole)
+            V::load(&whole)
         };
-        let load = |from: &[f32]| <V as Vector>::load(&from[start..]);
+        let load = |from: &[f32]| V::load(&from[start..]);
         (x - load(&self.form.narrow_mean)).mul_sub(load(&self.narrow.lengths), load(&self.form.narrow_rest))
     }
 }
@@ -213,7 +211,7 @@ impl<V: Vector> Rows<V> for NarrowRows<'_> {
 /// The features of rows from `start` on, centred, and zeros behind the last.
 struct WideRows<'a, T> {
     form: &'a Form,
-    rows: [&'a [T]; LANES],
+    rows: [&'a [T]; MAX_LANES],
     start: usize,
 }
 
@@ -221,10 +219,10 @@ impl<T: Sample, L: Lanes<Scalar = f64>> Rows<L> for WideRows<'_, T> {
     #[inline(always)]
     fn row(&self, lane: usize) -> L {
         let (row, start) = (self.rows[lane], self.start);
-        let mut y = [0.0; 8];
-        if start + L::COUNT <= row.len() {
-            let (x, mean) = (&row[start..start + L::COUNT], &self.form.mean[start..start + L::COUNT]);
-            for k in 0..L::COUNT {
+        let mut y = [0.0; MAX_LANES / 2];
+        if start + L::LANES <= row.len() {
+            let (x, mean) = (&row[start..start + L::LANES], &self.form.mean[start..start + L::LANES]);
+            for k in 0..L::LANES {
                 y[k] = x[k].into() - mean[k];
             }
         } else {

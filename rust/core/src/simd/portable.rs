@@ -1,55 +1,76 @@
-//! Eight lanes in plain Rust: the twin of the intrinsics, and what runs where there are none.
+//! Lanes in plain Rust: the twin of the intrinsics, and what runs where there are none.
 
-use super::{Rows, Vector};
+use super::{Lanes, Rows, Vector};
 use std::array::from_fn;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
 
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(32))]
-pub(crate) struct Portable([f32; 8]);
+/// Lanes of either precision.
+macro_rules! lanes {
+    ($name:ident: $lanes:literal of $scalar:ty) => {
+        #[derive(Clone, Copy, Debug)]
+        #[repr(C, align(32))]
+        pub(crate) struct $name([$scalar; $lanes]);
 
-macro_rules! operator {
-    ($operator:ident, $name:ident) => {
-        impl $operator for Portable {
+        lanes!(@operator $name, Add, add);
+        lanes!(@operator $name, Sub, sub);
+        lanes!(@operator $name, Mul, mul);
+
+        // SAFETY: plain numbers in 32 bytes, aligned to their size.
+        unsafe impl Lanes for $name {
+            type Scalar = $scalar;
+            type Square = [Self; $lanes];
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            fn splat(value: $scalar) -> Self {
+                Self([value; $lanes])
+            }
+
+            #[inline(always)]
+            fn load(from: &[$scalar]) -> Self {
+                Self(from_fn(|i| from[..$lanes][i]))
+            }
+
+            #[inline(always)]
+            fn store(self, to: &mut [$scalar]) {
+                to[..$lanes].copy_from_slice(&self.0);
+            }
+
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                self * factor + addend
+            }
+
+            #[inline(always)]
+            fn transposed(rows: &impl Rows<Self>) -> [Self; $lanes] {
+                let rows: [Self; $lanes] = from_fn(|i| rows.row(i));
+                from_fn(|j| Self(from_fn(|i| rows[i].0[j])))
+            }
+        }
+    };
+    (@operator $name:ident, $operator:ident, $method:ident) => {
+        impl $operator for $name {
             type Output = Self;
 
             #[inline(always)]
-            fn $name(self, other: Self) -> Self {
-                Self(from_fn(|i| self.0[i].$name(other.0[i])))
+            fn $method(self, other: Self) -> Self {
+                Self(from_fn(|i| self.0[i].$method(other.0[i])))
             }
         }
     };
 }
-operator!(Add, add);
-operator!(Sub, sub);
-operator!(Mul, mul);
 
-// SAFETY: eight plain `f32`, 32 bytes, alignment 32.
-unsafe impl Vector for Portable {
-    const LANES: usize = 8;
-    type Square = [Self; 8];
-    type Wide = super::lanes::Portable64;
+lanes!(Portable: 8 of f32);
+lanes!(PortableWide: 4 of f64);
+
+impl Vector for Portable {
+    type Wide = PortableWide;
 
     #[inline(always)]
-    fn splat(value: f32) -> Self {
-        Self([value; 8])
-    }
-
-    #[inline(always)]
-    fn load(from: &[f32]) -> Self {
-        Self(from_fn(|i| from[..8][i]))
-    }
-
-    #[inline(always)]
-    fn load_wide(from: &[f32]) -> [Self::Wide; 2] {
+    fn load_wide(from: &[f32]) -> [PortableWide; 2] {
         let from = &from[..8];
-        [0, 4].map(|start| super::lanes::Portable64(from_fn(|i| f64::from(from[start + i]))))
-    }
-
-    #[inline(always)]
-    fn store(self, to: &mut [f32]) {
-        to[..8].copy_from_slice(&self.0);
+        [0, 4].map(|start| PortableWide(from_fn(|i| f64::from(from[start + i]))))
     }
 
     #[inline(always)]
@@ -57,11 +78,6 @@ unsafe impl Vector for Portable {
         for (place, value) in to[..8].iter_mut().zip(self.0) {
             place.write(value);
         }
-    }
-
-    #[inline(always)]
-    fn mul_add(self, factor: Self, addend: Self) -> Self {
-        self * factor + addend
     }
 
     #[inline(always)]
@@ -90,12 +106,6 @@ unsafe impl Vector for Portable {
         let exponent = bits.map(|b| b.wrapping_sub(super::SQRT_HALF_BITS) >> 23);
         let mantissa = from_fn(|i| f32::from_bits(bits[i].wrapping_sub(exponent[i] << 23) as u32));
         (Self(mantissa), Self(exponent.map(|e| e as f32)))
-    }
-
-    #[inline(always)]
-    fn transposed(rows: &impl Rows<Self>) -> [Self; 8] {
-        let rows: [Self; 8] = from_fn(|i| rows.row(i));
-        from_fn(|j| Self(from_fn(|i| rows[i].0[j])))
     }
 
     #[inline(always)]

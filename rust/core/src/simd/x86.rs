@@ -1,9 +1,9 @@
-//! AVX2 with FMA (8 lanes) and AVX-512 (16 lanes).
+//! AVX2 with FMA (8 lanes of `f32`, 4 of `f64`) and AVX-512 (16 and 8).
 //!
 //! These vectors are made and used by kernels alone, and kernels come here only through `Level::run`, which has
 //! looked whether the processor has what they need: that is the safety of every intrinsic below.
 
-use super::{Kernel, Rows, SQRT_HALF_BITS, Vector};
+use super::{Kernel, Lanes, Rows, SQRT_HALF_BITS, Vector};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
@@ -20,50 +20,83 @@ pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx512>()
 }
 
-macro_rules! vector {
-    ($name:ident, $raw:ty, $integers:ty, $wide:ty, $lanes:literal, $transpose:ident [$($row:literal)*],
-     $load_half:ident $widen:ident, $eights:ident,
-     $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident $mul_sub:ident $max:ident $min:ident $sqrt:ident
-     $to_bits:ident $from_bits:ident $convert:ident $isplat:ident $isub:ident $shift_right:ident $shift_left:ident) => {
+/// Lanes of either precision: what a register holds, how its rows are transposed, and the intrinsics.
+macro_rules! lanes {
+    ($name:ident: $lanes:literal of $scalar:ty as $raw:ty, $transpose:ident [$($row:literal)*],
+     $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident) => {
         #[derive(Clone, Copy, Debug)]
         #[repr(transparent)]
         pub(super) struct $name($raw);
 
-        vector!(@operator $name, Add, add, $add);
-        vector!(@operator $name, Sub, sub, $sub);
-        vector!(@operator $name, Mul, mul, $mul);
+        lanes!(@operator $name, Add, add, $add);
+        lanes!(@operator $name, Sub, sub, $sub);
+        lanes!(@operator $name, Mul, mul, $mul);
 
-        // SAFETY: plain `f32` lanes of 32 or 64 bytes, aligned to their size.
-        unsafe impl Vector for $name {
-            const LANES: usize = $lanes;
+        // SAFETY: plain numbers in 32 or 64 bytes, aligned to their size.
+        unsafe impl Lanes for $name {
+            type Scalar = $scalar;
             type Square = [Self; $lanes];
-            type Wide = $wide;
+            const LANES: usize = $lanes;
 
             #[inline(always)]
-            fn splat(value: f32) -> Self {
+            fn splat(value: $scalar) -> Self {
                 // SAFETY: see the module.
                 Self(unsafe { $splat(value) })
             }
 
             #[inline(always)]
-            fn load(from: &[f32]) -> Self {
+            fn load(from: &[$scalar]) -> Self {
                 let from = &from[..$lanes];
-                // SAFETY: see the module; the slice holds as many `f32` as are read.
+                // SAFETY: see the module; the slice holds as many numbers as are read.
                 Self(unsafe { $load(from.as_ptr()) })
             }
+
+            #[inline(always)]
+            fn store(self, to: &mut [$scalar]) {
+                let to = &mut to[..$lanes];
+                // SAFETY: see the module; the slice holds as many numbers as are written.
+                unsafe { $store(to.as_mut_ptr(), self.0) }
+            }
+
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $mul_add(self.0, factor.0, addend.0) })
+            }
+
+            #[inline(always)]
+            fn transposed(rows: &impl Rows<Self>) -> [Self; $lanes] {
+                // SAFETY: see the module.
+                unsafe { $transpose([$(rows.row($row).0),*]) }.map(Self)
+            }
+        }
+    };
+    (@operator $name:ident, $operator:ident, $method:ident, $intrinsic:ident) => {
+        impl $operator for $name {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        }
+    };
+}
+
+/// What `f32` lanes can besides.
+macro_rules! vector {
+    ($name:ident: $lanes:literal, twice $wide:ident, integers $integers:ty, $load_half:ident $widen:ident $eights:ident,
+     $store:ident $mul_sub:ident $max:ident $min:ident $sqrt:ident
+     $to_bits:ident $from_bits:ident $convert:ident $isplat:ident $isub:ident $shift_right:ident $shift_left:ident) => {
+        impl Vector for $name {
+            type Wide = $wide;
 
             #[inline(always)]
             fn load_wide(from: &[f32]) -> [$wide; 2] {
                 let from = &from[..$lanes];
                 // SAFETY: see the module; the slice holds as many `f32` as are read.
-                [0, $lanes / 2].map(|start| unsafe { $widen($load_half(from[start..].as_ptr())) }.into())
-            }
-
-            #[inline(always)]
-            fn store(self, to: &mut [f32]) {
-                let to = &mut to[..$lanes];
-                // SAFETY: see the module; the slice holds as many `f32` as are written.
-                unsafe { $store(to.as_mut_ptr(), self.0) }
+                [0, $lanes / 2].map(|start| $wide(unsafe { $widen($load_half(from[start..].as_ptr())) }))
             }
 
             #[inline(always)]
@@ -71,12 +104,6 @@ macro_rules! vector {
                 let to = &mut to[..$lanes];
                 // SAFETY: see the module; the slice holds as many `f32` as are written.
                 unsafe { $store(to.as_mut_ptr().cast(), self.0) }
-            }
-
-            #[inline(always)]
-            fn mul_add(self, factor: Self, addend: Self) -> Self {
-                // SAFETY: see the module.
-                Self(unsafe { $mul_add(self.0, factor.0, addend.0) })
             }
 
             #[inline(always)]
@@ -115,12 +142,6 @@ macro_rules! vector {
             }
 
             #[inline(always)]
-            fn transposed(rows: &impl Rows<Self>) -> [Self; $lanes] {
-                // SAFETY: see the module.
-                unsafe { $transpose([$(rows.row($row).0),*]) }.map(Self)
-            }
-
-            #[inline(always)]
             fn int16_eights(frames: &[[u8; 16]]) -> [Self; 8] {
                 let frames: &[[u8; 16]; $lanes] = frames.first_chunk().expect("as many frames as lanes");
                 // SAFETY: see the module.
@@ -128,30 +149,23 @@ macro_rules! vector {
             }
         }
     };
-    (@operator $name:ident, $operator:ident, $method:ident, $intrinsic:ident) => {
-        impl $operator for $name {
-            type Output = Self;
-
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                // SAFETY: see the module.
-                Self(unsafe { $intrinsic(self.0, other.0) })
-            }
-        }
-    };
 }
 
-vector!(Avx2, __m256, __m256i, super::lanes::Avx2F64, 8, transpose8 [0 1 2 3 4 5 6 7],
-    _mm_loadu_ps _mm256_cvtps_pd, eights8,
-    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps _mm256_fmsub_ps
-    _mm256_max_ps _mm256_min_ps _mm256_sqrt_ps
+lanes!(Avx2: 8 of f32 as __m256, transpose8 [0 1 2 3 4 5 6 7],
+    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps);
+lanes!(Avx2Wide: 4 of f64 as __m256d, transpose4_wide [0 1 2 3],
+    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_fmadd_pd);
+lanes!(Avx512: 16 of f32 as __m512, transpose16 [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15],
+    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps);
+lanes!(Avx512Wide: 8 of f64 as __m512d, transpose8_wide [0 1 2 3 4 5 6 7],
+    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_fmadd_pd);
+
+vector!(Avx2: 8, twice Avx2Wide, integers __m256i, _mm_loadu_ps _mm256_cvtps_pd eights8,
+    _mm256_storeu_ps _mm256_fmsub_ps _mm256_max_ps _mm256_min_ps _mm256_sqrt_ps
     _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtepi32_ps _mm256_set1_epi32 _mm256_sub_epi32
     _mm256_srai_epi32 _mm256_slli_epi32);
-
-vector!(Avx512, __m512, __m512i, super::lanes::Avx512F64, 16, transpose16 [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15],
-    _mm256_loadu_ps _mm512_cvtps_pd, eights16,
-    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps _mm512_fmsub_ps
-    _mm512_max_ps _mm512_min_ps _mm512_sqrt_ps
+vector!(Avx512: 16, twice Avx512Wide, integers __m512i, _mm256_loadu_ps _mm512_cvtps_pd eights16,
+    _mm512_storeu_ps _mm512_fmsub_ps _mm512_max_ps _mm512_min_ps _mm512_sqrt_ps
     _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtepi32_ps _mm512_set1_epi32 _mm512_sub_epi32
     _mm512_srai_epi32 _mm512_slli_epi32);
 
@@ -199,6 +213,40 @@ fn transpose16(r: [__m512; 16]) -> [__m512; 16] {
         out[j + 4] = _mm512_shuffle_f32x4::<0x88>(odd[0], odd[1]);
         out[j + 8] = _mm512_shuffle_f32x4::<0xdd>(even[0], even[1]);
         out[j + 12] = _mm512_shuffle_f32x4::<0xdd>(odd[0], odd[1]);
+    }
+    out
+}
+
+/// Transpose 4 rows of 4: pairs, then halves.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn transpose4_wide(r: [__m256d; 4]) -> [__m256d; 4] {
+    let low = [_mm256_unpacklo_pd(r[0], r[1]), _mm256_unpacklo_pd(r[2], r[3])];
+    let high = [_mm256_unpackhi_pd(r[0], r[1]), _mm256_unpackhi_pd(r[2], r[3])];
+    [
+        _mm256_permute2f128_pd::<0x20>(low[0], low[1]),
+        _mm256_permute2f128_pd::<0x20>(high[0], high[1]),
+        _mm256_permute2f128_pd::<0x31>(low[0], low[1]),
+        _mm256_permute2f128_pd::<0x31>(high[0], high[1]),
+    ]
+}
+
+/// Transpose 8 rows of 8: pairs, then the 4 x 4 square of quarters.
+#[inline]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn transpose8_wide(r: [__m512d; 8]) -> [__m512d; 8] {
+    let mut out = r;
+    for odd in 0..2 {
+        let pairs = [0, 2, 4, 6].map(|q| {
+            if odd == 0 { _mm512_unpacklo_pd(r[q], r[q + 1]) } else { _mm512_unpackhi_pd(r[q], r[q + 1]) }
+        });
+        // quarters 0 and 2, then 1 and 3, of two pairs each
+        let even = [0, 2].map(|q| _mm512_shuffle_f64x2::<0x88>(pairs[q], pairs[q + 1]));
+        let uneven = [0, 2].map(|q| _mm512_shuffle_f64x2::<0xdd>(pairs[q], pairs[q + 1]));
+        out[odd] = _mm512_shuffle_f64x2::<0x88>(even[0], even[1]);
+        out[odd + 2] = _mm512_shuffle_f64x2::<0x88>(uneven[0], uneven[1]);
+        out[odd + 4] = _mm512_shuffle_f64x2::<0xdd>(even[0], even[1]);
+        out[odd + 6] = _mm512_shuffle_f64x2::<0xdd>(uneven[0], uneven[1]);
     }
     out
 }
