@@ -3,12 +3,17 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help setup demo test lint rust python bench table counts gpu gpu-prepare wheel clean
+# Of the fuzzers: how long each target runs, and which.
+SECONDS ?= 60
+TARGETS ?= decode flac_frame logmel quadratic_forms
+HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
+
+.PHONY: help setup demo test test-long lint rust python fuzz memcheck bench table counts gpu gpu-prepare wheel clean
 
 help:
 	@echo "make demo   synthesise machines, train, score, evaluate: no data and no GPU needed"
 	@echo "make test   every check: lint, types, Rust tests, Python tests"
-	@echo "make lint | rust | python | bench | table | counts | gpu-prepare | gpu | wheel | clean"
+	@echo "make lint | rust | python | test-long | fuzz | memcheck | bench | table | counts | gpu-prepare | gpu | wheel | clean"
 
 # The stamp is older than pyproject.toml or the Rust sources when the environment must be brought up to date.
 SOURCES := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
@@ -21,9 +26,9 @@ $(VENV)/.installed: $(BIN)/python $(SOURCES)
 	$(BIN)/pip install --quiet --editable '.[train,report]'
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --group lint --group test
-	@touch $@
+$(VENV)/.installed-dev: $(BIN)/python $(SOURCES) constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,report]' --group lint --group test
+	@touch $(VENV)/.installed $@
 
 setup: $(VENV)/.installed-dev
 
@@ -43,9 +48,23 @@ rust:
 	cargo test --quiet --workspace
 
 python: $(VENV)/.installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --benchmark-disable
 
 test: lint rust python
+
+test-long: $(VENV)/.installed-dev
+	$(BIN)/pytest -m long
+
+# Needs `cargo install cargo-fuzz`; what it finds lies in rust/fuzz/artifacts.
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python rust/fuzz/seeds.py
+	for target in $(TARGETS); do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/fuzz $$target -- \
+		-max_total_time=$(SECONDS) -max_len=8192 -rss_limit_mb=4096 -timeout=30 || exit 1; done
+
+# The core's tests under AddressSanitizer, at each level of vectors that this processor has.
+memcheck:
+	for level in portable avx2 avx512; do OFFKEY_SIMD=$$level RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
+		cargo test --quiet -p offkey-core --lib --tests --target $(HOST) --target-dir target/asan || exit 1; done
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/pytest benches/python --benchmark-only

@@ -28,8 +28,12 @@ def main() -> None:
                 path = CORPUS / f"{container}-{coding}-{channels}".lower()
                 soundfile.write(path, samples, 8000, format=container, subtype=coding)
     for endian in ("LITTLE", "BIG"):
-        soundfile.write(CORPUS / f"wav-{endian}".lower(), rng.uniform(-1, 1, 20), 8000, "PCM_16", endian, "WAV")
-        soundfile.write(CORPUS / f"aiff-{endian}".lower(), rng.uniform(-1, 1, 20), 8000, "PCM_16", endian, "AIFF")
+        soundfile.write(
+            CORPUS / f"wav-{endian}".lower(), rng.uniform(-1, 1, 20), 8000, "PCM_16", endian, "WAV"
+        )
+        soundfile.write(
+            CORPUS / f"aiff-{endian}".lower(), rng.uniform(-1, 1, 20), 8000, "PCM_16", endian, "AIFF"
+        )
 
 
 if __name__ == "__main__":
