@@ -8,7 +8,7 @@ rm -rf .gpu
 mkdir .gpu
 "$python" -m pip wheel --quiet --no-deps --wheel-dir .gpu .
 platforms=()
-for platform in manylinux_2_28_x86_64 manylinux_2_17_x86_64 manylinux2014_x86_64 manylinux_2_5_x86_64 manylinux1_x86_64 any; do
+for platform in manylinux_2_28_x86_64 manylinux_2_17_x86_64 manylinux2014_x86_64 manylinux_2_5_x86_64 manylinux1_x86_64 linux_x86_64 any; do
   platforms+=(--platform "$platform")
 done
 "$python" -m pip download --quiet --only-binary=:all: --python-version 3.12 --implementation cp \

@@ -1,4 +1,4 @@
-"""The table: as JSON, as Markdown, and on a terminal."""
+"""The tables of figures, of bars and of two threads: as JSON, as Markdown, and on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from peers import groups
 from peers.bars import FASTEST, ROWS
 from peers.judge import OURS, Line, Row, Verdict, fastest
 
-HEADER = ("work", "offkey", "fastest peer", "floor", "bars", "two threads")
+HEADER = ("work", "offkey", "fastest peer", "floor", "peer / offkey")
+BARS = ("work", "bar", "measured", "")
+THREADS = ("work", "offkey", "floor")
 MARKS = {True: "met", False: "**missed**", None: "not measured"}
 
 
@@ -20,6 +22,11 @@ def number(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def times(factor: float) -> str:
+    """A factor of speed; the next digit differs from run to run."""
+    return f"{factor:.2f}x" if factor < 10 else f"{factor:.1f}x"
 
 
 def clause(verdict: Verdict) -> str:
@@ -32,26 +39,31 @@ def time_of(line: Line | None, unit: str) -> str:
     return f"{number(line['median'])} {unit.split()[0]}" if line else ""
 
 
-def scaling(lines: list[Line]) -> str:
-    """How many times as fast two threads of ours and of the floor are."""
-    cells = []
-    for name, which in (("offkey", OURS), ("floor", "floor")):
+def scaling(row: Row, lines: list[Line]) -> tuple[str, ...] | None:
+    """How many times as fast two threads of ours and of the floor are; None if neither was measured."""
+    factors = []
+    for which in (OURS, "floor"):
         one, two = fastest(lines, which, 1), fastest(lines, which, 2)
-        if one and two:
-            cells.append(f"{name} {one['median'] / two['median']:.2f}x")
-    return ", ".join(cells)
+        factors.append(times(one["median"] / two["median"]) if one and two else "")
+    return (row.work, *factors) if any(factors) else None
 
 
 def cells(row: Row, lines: list[Line]) -> tuple[str, ...]:
-    unit, peer = groups.load(row.group).unit, fastest(lines, FASTEST)
+    unit = groups.load(row.group).unit
+    ours, peer = fastest(lines, OURS), fastest(lines, FASTEST)
     return (
         row.work,
-        time_of(fastest(lines, OURS), unit),
+        time_of(ours, unit),
         f"{time_of(peer, unit)} ({peer['name']})" if peer else "",
         time_of(fastest(lines, "floor"), unit),
-        "; ".join(clause(verdict) for verdict in row.judge(lines)),
-        scaling(lines),
+        times(peer["median"] / ours["median"]) if peer and ours else "",
     )
+
+
+def bars(row: Row, lines: list[Line]) -> list[tuple[str, ...]]:
+    """A line for each bar of a row."""
+    verdicts = row.judge(lines)
+    return [(row.work, verdict.bar, number(verdict.found), MARKS[verdict.met]) for verdict in verdicts]
 
 
 def measured(results: dict[str, Any]) -> Iterable[tuple[Row, list[Line]]]:
@@ -100,12 +112,19 @@ def origin(machine: dict[str, Any]) -> str:
 
 
 def as_markdown(results: dict[str, Any], machine: dict[str, Any]) -> str:
-    table = [HEADER, ("---",) * len(HEADER), *(cells(row, lines) for row, lines in measured(results))]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in table)
-    parts = [text, origin(machine), summary(results) + "."]
+    rows = list(measured(results))
+    parts = [table(HEADER, [cells(row, lines) for row, lines in rows]), origin(machine)]
     if left_out := missing(results):
         parts.append("Left out: " + "; ".join(left_out) + ".")
-    return "\n\n".join(parts) + "\n"
+    factors = [line for row, lines in rows if (line := scaling(row, lines))]
+    parts += ["## Two threads, times as fast as one", table(THREADS, factors)]
+    judged = [line for row, lines in rows for line in bars(row, lines)]
+    return "\n\n".join([*parts, "## Bars", summary(results) + ".", table(BARS, judged)]) + "\n"
+
+
+def table(header: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in [header, ("---",) * len(header), *lines])
 
 
 def brief(row: Row, lines: list[Line]) -> str:
@@ -124,11 +143,10 @@ def show(results: dict[str, Any], machine: dict[str, Any]) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 180)
     table = Table(show_lines=console.width < 140)
-    for name in HEADER:
+    for name in (*HEADER, "bars"):
         table.add_column(name)
     for row, lines in measured(results):
-        *first, _, last = cells(row, lines)
-        table.add_row(*first, brief(row, lines), last)
+        table.add_row(*cells(row, lines), brief(row, lines))
     console.print(table)
     for reason in missing(results):
         console.print(f"left out: {reason}", markup=False)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from peers import groups
+from peers import groups, report
 from peers.bars import ROWS
 from peers.judge import AtMost, Figure, Scales, Times
 
@@ -67,3 +67,18 @@ def test_bars_are_judged_as_they_say():
     ):
         verdict = bar.judge(lines)
         assert (verdict.found, verdict.met) == (found, met), bar
+
+
+def test_figures_and_bars_stand_in_tables_of_their_own():
+    row = ROWS[0]
+    lines = [
+        line("offkey", "ours", 2.0, error=0.0),
+        line("offkey", "ours", 1.0, threads=2),
+        line("wave + numpy", "peer", 5.0),
+        line("floor: C", "floor", 1.6),
+    ]
+    assert report.cells(row, lines) == (row.work, "2 ms", "5 ms (wave + numpy)", "1.6 ms", "2.50x")
+    assert report.scaling(row, lines) == (row.work, "2.00x", "")
+    marks = {bar: (found, mark) for _, bar, found, mark in report.bars(row, lines)}
+    assert marks["at most 1.3x of floor"] == ("1.25", "met")
+    assert marks["6 times as fast as soundfile"] == ("", "not measured")
