@@ -74,6 +74,7 @@ def test_a_failed_part_hides_no_other_and_is_run_again(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_the_whole_check_on_the_cpu(check, tmp_path):
     # The part that compiles is the same as the others but for torch.compile, which takes minutes on a busy CPU.
     names = [name for name in check.PARTS if name != "speed_compiled"]
