@@ -1,14 +1,17 @@
-//! Complex transforms of several signals side by side, one for each lane.
+//! Transforms of several signals side by side, one for each lane.
 //!
-//! Stockham's: no bit reversal, every pass reads one buffer and writes the other; radix 4, and 8 or 4 without rotation
-//! in the last pass. The inverse is the conjugate of the transform of the conjugate, not normalised.
+//! The complex one is Stockham's: no bit reversal, every pass reads one buffer and writes the other; radix 4, and 8 or
+//! 4 without rotation in the last pass. The inverse is the conjugate of the transform of the conjugate, not normalised.
+//!
+//! The real one of `n` samples is a complex one of `n / 2` (even samples the real part, odd ones the imaginary) and a
+//! last step that splits the two.
 
 use crate::simd::Vector;
 use std::f32::consts::FRAC_1_SQRT_2;
 use std::f64::consts::TAU;
 
 /// One complex number for each lane.
-type Complex<V> = [V; 2];
+pub(crate) type Complex<V> = [V; 2];
 
 /// One radix-4 pass over blocks `stride` numbers apart.
 #[derive(Clone, Debug)]
@@ -20,20 +23,20 @@ struct Pass {
 
 /// The plan of a transform.
 #[derive(Clone, Debug)]
-pub(crate) struct Fft {
+struct Fft {
     length: usize,
     passes: Vec<Pass>,
 }
 
 /// `e^(-2 pi i numerator / denominator)`, real and imaginary.
-pub(crate) fn unit(numerator: usize, denominator: usize) -> [f32; 2] {
+fn unit(numerator: usize, denominator: usize) -> [f32; 2] {
     let angle = -TAU * numerator as f64 / denominator as f64;
     [angle.cos() as f32, angle.sin() as f32]
 }
 
 impl Fft {
     /// A plan for `length` complex numbers, a power of two from 8.
-    pub(crate) fn new(length: usize) -> Self {
+    fn new(length: usize) -> Self {
         let mut passes = Vec::new();
         let (mut rest, mut stride) = (length, 1);
         while rest > 8 {
@@ -47,7 +50,7 @@ impl Fft {
     /// Transform the first numbers of the first buffer, real and imaginary parts in turn. The result is at the start of
     /// the first of the two buffers that come back; what lies behind it is left alone.
     #[inline(always)]
-    pub(crate) fn transform<'a, V: Vector>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
+    fn transform<'a, V: Vector>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
         let [mut from, mut to] = buffers;
         let size = 2 * self.length;
         for pass in &self.passes {
@@ -56,6 +59,120 @@ impl Fft {
         }
         last(&from[..size], &mut to[..size]);
         [to, from]
+    }
+}
+
+/// What is kept of each frequency of a real signal.
+pub(crate) trait Kept {
+    /// What that is.
+    type Of<V>;
+    /// From the real and imaginary part.
+    fn of<V: Vector>(bin: Complex<V>) -> Self::Of<V>;
+}
+
+/// Both parts.
+pub(crate) struct Parts;
+
+impl Kept for Parts {
+    type Of<V> = Complex<V>;
+
+    #[inline(always)]
+    fn of<V: Vector>(bin: Complex<V>) -> Complex<V> {
+        bin
+    }
+}
+
+/// The squared magnitude.
+pub(crate) struct Power;
+
+impl Kept for Power {
+    type Of<V> = V;
+
+    #[inline(always)]
+    fn of<V: Vector>([re, im]: Complex<V>) -> V {
+        re.mul_add(re, im * im)
+    }
+}
+
+/// The plan of a transform of real signals.
+#[derive(Clone, Debug)]
+pub(crate) struct RealFft {
+    half: Fft,
+    /// `e^(-2 pi i k / length)` for `k` in `1..length / 4`.
+    rotations: Vec<[f32; 2]>,
+}
+
+impl RealFft {
+    /// A plan for `length` samples, a power of two from 16.
+    pub(crate) fn new(length: usize) -> Self {
+        Self { half: Fft::new(length / 2), rotations: (1..length / 4).map(|k| unit(k, length)).collect() }
+    }
+
+    /// Number of samples.
+    pub(crate) fn length(&self) -> usize {
+        2 * self.half.length
+    }
+
+    /// Number of frequencies.
+    pub(crate) fn bins(&self) -> usize {
+        self.half.length + 1
+    }
+
+    /// Transform the packed samples in the first buffer; [`RealFft::split`] does the rest. The result is in the first of
+    /// the two buffers that come back.
+    #[inline(always)]
+    pub(crate) fn transform<'a, V: Vector>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
+        self.half.transform(buffers)
+    }
+
+    /// From the spectrum `z` of packed samples, halved, to that of the real ones.
+    ///
+    /// With `e = z[k] + conj z[h-k]` and `d = (z[k] - conj z[h-k]) / i`, `x[k] = e + w^k d` and
+    /// `conj x[h-k] = e - w^k d` (each halved, as the samples are).
+    #[inline(always)]
+    pub(crate) fn split<V: Vector, K: Kept>(&self, packed: &[V], spectrum: &mut [K::Of<V>]) {
+        let half = self.half.length;
+        let z = &packed.as_chunks::<2>().0[..half];
+        let x = &mut spectrum[..=half];
+        let (zero, two) = (V::splat(0.0), V::splat(2.0));
+        x[0] = K::of([(z[0][0] + z[0][1]) * two, zero]);
+        x[half] = K::of([(z[0][0] - z[0][1]) * two, zero]);
+        x[half / 2] = K::of([z[half / 2][0] * two, zero - z[half / 2][1] * two]);
+        let (low, high) = x.split_at_mut(half / 2 + 1);
+        let outputs = low[1..half / 2].iter_mut().zip(high[..half / 2 - 1].iter_mut().rev());
+        let inputs = z[1..half / 2].iter().zip(z[half / 2 + 1..].iter().rev());
+        for (((low, high), (u, v)), &[c, s]) in outputs.zip(inputs).zip(&self.rotations) {
+            let (c, s) = (V::splat(c), V::splat(s));
+            let (er, ei, dr, di) = (u[0] + v[0], u[1] - v[1], u[1] + v[1], v[0] - u[0]);
+            let (pr, pi) = (dr.mul_sub(c, di * s), dr.mul_add(s, di * c));
+            *low = K::of([er + pr, ei + pi]);
+            *high = K::of([er - pr, pi - ei]);
+        }
+    }
+
+    /// From the spectrum `x` of real samples to the conjugate of the packed one: its transform is the packed samples,
+    /// the imaginary parts negative, times the length.
+    ///
+    /// With `e = conj x[k] + x[h-k]` and `d = conj x[k] - x[h-k]` it is `e - i w^k d`.
+    #[inline(always)]
+    pub(crate) fn join<V: Vector>(&self, spectrum: &[Complex<V>], packed: &mut [V]) {
+        let half = self.half.length;
+        let x = &spectrum[..=half];
+        let z = &mut packed.as_chunks_mut::<2>().0[..half];
+        let (zero, two) = (V::splat(0.0), V::splat(2.0));
+        // A real signal's first and last bin are real; a rotation need not have kept them so.
+        z[0] = [x[0][0] + x[half][0], x[half][0] - x[0][0]];
+        z[half / 2] = [x[half / 2][0] * two, x[half / 2][1] * two];
+        let (low, high) = z.split_at_mut(half / 2);
+        let outputs = low[1..].iter_mut().zip(high[1..].iter_mut().rev());
+        let inputs = x[1..half / 2].iter().zip(x[half / 2 + 1..half].iter().rev());
+        for (((low, high), (u, v)), &[c, s]) in outputs.zip(inputs).zip(&self.rotations) {
+            let (c, s) = (V::splat(c), V::splat(s));
+            let (er, ei, dr, di) = (u[0] + v[0], v[1] - u[1], u[0] - v[0], zero - (u[1] + v[1]));
+            let (pr, pi) = (dr.mul_sub(c, di * s), dr.mul_add(s, di * c));
+            *low = [er + pi, ei - pr];
+            *high = [er - pi, zero - (ei + pr)];
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use super::mask::{Band, mask_in_place};
 use super::noise::white_noise_into;
 use super::pitch_shift::{PitchScratch, SEMITONES, shift_into};
 use super::time_shift::time_shift_into;
-use super::time_stretch::{RATES, Stretcher, stretched_length};
+use super::time_stretch::{RATES, stretched_length};
+use super::vocoder::Vocoder;
 use super::{check_length, check_range, check_samples};
 use crate::par::{self, Cancel};
 use crate::rng::Stream;
@@ -97,7 +98,7 @@ pub struct Augmenter {
     classes: Vec<Class>,
     ranges: Ranges,
     sample_rate: u32,
-    stretcher: &'static Stretcher,
+    vocoder: &'static Vocoder,
 }
 
 /// The working memory of one thread.
@@ -111,13 +112,13 @@ impl Augmenter {
     pub fn new(classes: Vec<Class>, ranges: Ranges, sample_rate: u32) -> Result<Self> {
         check_classes(&classes)?;
         ranges.check()?;
-        Ok(Self { classes, ranges, sample_rate, stretcher: Stretcher::new(sample_rate)? })
+        Ok(Self { classes, ranges, sample_rate, vocoder: Vocoder::new(sample_rate)? })
     }
 
     /// Working memory for one thread.
     #[must_use]
     pub fn scratch(&self) -> Scratch {
-        Scratch(PitchScratch::new(self.stretcher))
+        Scratch(PitchScratch::new(self.vocoder))
     }
 
     /// Augment one clip into `out`, which must be as long; returns the index of the class and the plan of the
@@ -161,7 +162,7 @@ impl Augmenter {
             }
             Class::PitchShift => {
                 let semitones = within(draw, ranges.pitch_semitones);
-                shift_into(self.stretcher, samples, semitones, out, &mut scratch.0, cancel)?;
+                shift_into(self.vocoder, samples, semitones, out, &mut scratch.0, cancel)?;
             }
             Class::TimeMask | Class::FrequencyMask => {
                 out.copy_from_slice(samples);
@@ -242,7 +243,7 @@ impl Augmenter {
             return Ok(());
         }
         let length = stretched_length(samples.len(), rate).clamp(1, out.len());
-        self.stretcher.stretch_into(samples, rate, &mut out[..length], scratch.0.stretch(), cancel)?;
+        self.vocoder.stretch_into(samples, rate, &mut out[..length], scratch.0.stretch(), cancel)?;
         for i in length..out.len() {
             out[i] = out[i - length];
         }

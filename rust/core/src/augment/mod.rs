@@ -8,6 +8,7 @@ mod elementary;
 pub mod fade;
 pub mod mask;
 pub mod noise;
+mod phases;
 pub mod pitch_shift;
 pub mod time_shift;
 pub mod time_stretch;
@@ -20,7 +21,7 @@ pub use mask::{Band, frequency_mask, frequency_mask_in_place, time_mask, time_ma
 pub use noise::{white_noise, white_noise_into};
 pub use pitch_shift::{pitch_shift, pitch_shift_into};
 pub use time_shift::{time_shift, time_shift_into};
-pub use time_stretch::{Stretcher, time_stretch, time_stretch_into};
+pub use time_stretch::{time_stretch, time_stretch_into};
 
 use crate::simd::{Kernel, Level, Vector};
 use crate::{Error, Result};

@@ -1,6 +1,6 @@
 //! Pitch shift that keeps the length: a resampling, and the time stretch that undoes its change of length.
 
-use super::time_stretch::{StretchScratch, Stretcher};
+use super::vocoder::{StretchScratch, Vocoder};
 use super::{check_length, check_range, check_samples};
 use crate::Result;
 use crate::par::Cancel;
@@ -21,8 +21,8 @@ pub struct PitchScratch {
 }
 
 impl PitchScratch {
-    pub(super) fn new(stretcher: &Stretcher) -> Self {
-        Self { stretch: stretcher.scratch(), between: Vec::new(), resample: resample::Scratch::default() }
+    pub(super) fn new(vocoder: &Vocoder) -> Self {
+        Self { stretch: vocoder.scratch(), between: Vec::new(), resample: resample::Scratch::default() }
     }
 
     pub(super) fn stretch(&mut self) -> &mut StretchScratch {
@@ -55,13 +55,13 @@ pub fn pitch_shift_into(
     check_samples(samples)?;
     check_length(samples, out)?;
     check_range("semitones", semitones, -SEMITONES, SEMITONES)?;
-    let stretcher = Stretcher::new(sample_rate)?;
-    shift_into(stretcher, samples, semitones, out, &mut PitchScratch::new(stretcher), cancel)
+    let vocoder = Vocoder::new(sample_rate)?;
+    shift_into(vocoder, samples, semitones, out, &mut PitchScratch::new(vocoder), cancel)
 }
 
 /// [`pitch_shift`] of checked parameters into an array of the clip's length.
 pub(super) fn shift_into(
-    stretcher: &Stretcher,
+    vocoder: &Vocoder,
     samples: &[f32],
     semitones: f64,
     out: &mut [f32],
@@ -82,10 +82,10 @@ pub(super) fn shift_into(
     if slower < 1.0 {
         between.resize(resampler.len(samples.len()) as usize, 0.0);
         resampler.process_into(samples, between, resample, cancel)?;
-        stretcher.stretch_into(between, slower, out, stretch, cancel)
+        vocoder.stretch_into(between, slower, out, stretch, cancel)
     } else {
         between.resize((samples.len() as f64 / slower).ceil() as usize + resampler.reach(), 0.0);
-        stretcher.stretch_into(samples, slower, between, stretch, cancel)?;
+        vocoder.stretch_into(samples, slower, between, stretch, cancel)?;
         resampler.process_into(between, out, resample, cancel)
     }
 }

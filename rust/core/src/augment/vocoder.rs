@@ -1,128 +1,142 @@
-//! The work of the time stretch: spectra of several frames side by side in the lanes of vectors, then frame after
-//! frame the rotations, bin after bin.
+//! The phase vocoder of the time stretch: its plan, its memory, and the way of a clip through it.
 //!
-//! What a frame's rotations need of the frame before it is one number for each peak. All else is done for as many
-//! frames at once as a vector has lanes: the transforms, the group delays and the rotation `turns` that they add up to
-//! from the first bin on. In terms of a bin's rotation over its turn, the vocoder's rules are short: it is the same
-//! for all bins from one valley to the next, and at a peak it is the direction of
-//!
-//! `conj(turn) * (previous output over earlier input) * peak's power + weight * valley's power * the one below`.
+//! Frames are cut, transformed and added up as many side by side as a vector has lanes; what their bins are rotated by is
+//! the work of [`super::phases`].
 
-use super::elementary::{atan2, sin_cos};
-use super::time_stretch::{DELAY_LIMIT, GROUP, StretchScratch, Stretcher, VERTICAL_WEIGHT};
-use crate::Result;
+use super::phases::{ComplexRows, PhaseScratch, from_rows, propagate, psi_of, rotate_to_rows};
+use crate::fft::{Parts, RealFft};
 use crate::par::Cancel;
 use crate::simd::{Block, Kernel, Level, Vector, numbers, vectors};
-use std::f32::consts::PI;
+use crate::{Error, Result};
+use std::sync::OnceLock;
 
-/// Floats that a row of bins is filled by at a time: the widest vector.
-const STRIPE: usize = 16;
+/// Length of a frame. Partials 50 Hz apart stay 50 dB pure, those 25 Hz apart do not; a longer frame would tell
+/// these apart, but blur clicks that follow each other within 0.15 s.
+const FRAME_S: f64 = 0.128;
+/// Frames overlap threefold, the least at which the squares of the squared windows add up to a constant.
+const OVERLAP: usize = 3;
+/// Sample rates that are accepted.
+const SAMPLE_RATES: (u32, u32) = (1_000, 768_000);
 
-/// A rotation's length below which it is made 1 again; the squares of shorter ones are still normal numbers.
-const SHORT: f32 = 1e-9;
-
-/// One clip's stretch. `out` is silent.
-pub(super) struct Stretch<'a> {
-    pub(super) plan: &'a Stretcher,
-    pub(super) samples: &'a [f32],
-    /// What the samples are to be multiplied by.
-    pub(super) scale: f32,
-    pub(super) rate: f64,
-    pub(super) out: &'a mut [f32],
-    pub(super) scratch: &'a mut StretchScratch,
-    pub(super) cancel: &'a Cancel,
+/// The plan of a time stretch: windows and transforms, shared by all threads.
+pub(super) struct Vocoder {
+    hop: usize,
+    /// Half of the window: the last step of the transform doubles.
+    window: Vec<f32>,
+    /// The window again, divided by the sum of the squared windows that overlap and by the transform's
+    /// length, every second value negative as the transform leaves the samples.
+    synthesis: Vec<f32>,
+    fft: RealFft,
+    level: Level,
 }
 
-/// Rows of complex numbers, real and imaginary parts apart.
-#[derive(Default)]
-pub(super) struct Rows {
-    re: Vec<f32>,
-    im: Vec<f32>,
+/// The working memory of one thread.
+pub(super) struct StretchScratch {
+    /// Windowed samples, a frame in each row.
+    frames: Vec<f32>,
+    buffers: [Vec<Block>; 2],
+    psi: Vec<Block>,
+    /// Of the analysis frames and of those a hop before them, both times `psi`; of the synthesis frames, behind the last
+    /// of the batch before.
+    x: ComplexRows,
+    x_before: ComplexRows,
+    y: ComplexRows,
+    phases: PhaseScratch,
 }
 
-impl Rows {
-    pub(super) fn zeros(size: usize) -> Self {
-        Self { re: vec![0.0; size], im: vec![0.0; size] }
+impl Vocoder {
+    /// The plan for a sample rate, whose frames last 128 ms, rounded to a power of two of samples. It is made once
+    /// and kept.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if the sample rate is not within 1 to 768 kHz.
+    pub(super) fn new(sample_rate: u32) -> Result<&'static Self> {
+        static PLANS: [OnceLock<Vocoder>; 32] = [const { OnceLock::new() }; 32];
+        let exponent = exponent(sample_rate)?;
+        Ok(PLANS[exponent as usize].get_or_init(|| Self::with_level(1 << exponent, Level::best())))
     }
 
-    #[inline(always)]
-    fn row(&self, index: usize, size: usize) -> [&[f32]; 2] {
-        [&self.re, &self.im].map(|part| &part[index * size..(index + 1) * size])
-    }
-}
-
-/// What the bins of one frame need on their way.
-pub(super) struct Line {
-    power: Vec<f32>,
-    /// The direction that the previous frame gives a peak, times its power.
-    pull: Rows,
-    /// The rotation over the turn.
-    common: Rows,
-    /// Peaks and valleys in turn.
-    extrema: Vec<u32>,
-}
-
-impl Line {
-    pub(super) fn new(row: usize) -> Self {
+    fn with_level(length: usize, level: Level) -> Self {
+        let hop = length.div_ceil(OVERLAP);
+        let hann = |i: usize| (std::f64::consts::PI * (i as f64 + 0.5) / length as f64).sin().powi(2);
+        let window: Vec<f64> = (0..length).map(hann).collect();
+        let mut overlap = vec![0.0; hop];
+        for (i, w) in window.iter().enumerate() {
+            overlap[i % hop] += w * w * length as f64;
+        }
+        let sign = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let synthesis = window.iter().enumerate().map(|(i, w)| (sign(i) * w / overlap[i % hop]) as f32);
         Self {
-            power: vec![0.0; row],
-            pull: Rows::zeros(row),
-            common: Rows::zeros(row + STRIPE),
-            extrema: vec![0; row],
+            hop,
+            synthesis: synthesis.collect(),
+            window: window.iter().map(|&w| 0.5 * w as f32).collect(),
+            fft: RealFft::new(length),
+            level,
         }
     }
-}
 
-/// Memory for so many pairs of vectors.
-pub(super) fn pairs(level: Level, count: usize) -> Vec<Block> {
-    Block::zeros(level, 2 * count)
-}
+    /// Samples of a frame.
+    fn length(&self) -> usize {
+        self.fft.length()
+    }
 
-impl Kernel for Stretch<'_> {
-    type Output = Result<()>;
+    /// The bins with some zeros behind them, which fill vectors.
+    fn row(&self) -> usize {
+        (self.fft.bins() + 1).next_multiple_of(16)
+    }
 
-    #[inline(always)]
-    fn run<V: Vector>(self) -> Result<()> {
-        let Self { plan, samples, scale, rate, out, scratch, cancel } = self;
-        let (half, hop, row) = (plan.length() as i64 / 2, plan.hop() as i64, plan.row());
-        let twist = 1.0 / rate as f32 - 1.0;
-        let StretchScratch { frames, buffers, turns, delays, aim, earlier, output, line } = scratch;
-        let [a, b] = buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..2 * row]);
-        let turns = &mut vectors::<V>(turns)[..2 * row];
-        [&mut output.re, &mut output.im].into_iter().for_each(|part| part[..row].fill(0.0));
-        let (first, last) = (-((half - 1) / hop), (out.len() as i64 + half - 1) / hop);
-        for k in (first..=last).step_by(V::LANES) {
-            cancel.check()?;
-            let width = V::LANES.min((last - k + 1) as usize);
-            let start = |lane: usize| (((k + lane as i64) * hop) as f64 * rate).round() as i64 - half;
-            plan.cut(samples, scale, frames, (0..width).map(start));
-            let [spectra, _] = plan.spectra(frames, [&mut *a, &mut *b]);
-            delays_of(&spectra[..2 * plan.bins()], delays);
-            rotations::<V>(delays, twist);
-            add_up(delays, &mut turns[..2 * plan.bins()]);
-            turn(spectra, turns);
-            to_rows(spectra, aim, row);
-            plan.cut(samples, scale, frames, (0..width).map(|lane| start(lane) - hop));
-            let [spectra, _] = plan.spectra(frames, [&mut *a, &mut *b]);
-            turn(spectra, turns);
-            to_rows(spectra, earlier, row);
-            for lane in 0..width {
-                rotate(lane, plan.bins(), row, aim, earlier, output, line);
-            }
-            from_rows(output, row, a);
-            plan.signals([&mut *a, &mut *b], frames);
-            for lane in 0..width {
-                plan.overlap_add(frames, lane, (k + lane as i64) * hop - half, out);
-            }
-            let newest = width * row..(width + 1) * row;
-            output.re.copy_within(newest.clone(), 0);
-            output.im.copy_within(newest, 0);
+    /// Samples from one row of frames to the next: not a power of two, whose places share few sets of the cache.
+    fn frame_stride(&self) -> usize {
+        self.length() + 16
+    }
+
+    /// Working memory for one thread.
+    pub(super) fn scratch(&self) -> StretchScratch {
+        let (lanes, row) = (self.level.lanes(), self.row());
+        let pairs = || Block::zeros(self.level, 2 * row);
+        StretchScratch {
+            frames: vec![0.0; lanes * self.frame_stride()],
+            buffers: [pairs(), pairs()],
+            psi: pairs(),
+            x: ComplexRows::zeros(lanes * row),
+            x_before: ComplexRows::zeros(lanes * row),
+            y: ComplexRows::zeros((lanes + 1) * row),
+            phases: PhaseScratch::new(lanes, self.fft.bins(), row),
+        }
+    }
+
+    /// Fill `out` with the beginning of the clip played `rate` times as fast; behind the clip's end comes
+    /// silence.
+    ///
+    /// The samples and the rate must have been checked.
+    pub(super) fn stretch_into(
+        &self,
+        samples: &[f32],
+        rate: f64,
+        out: &mut [f32],
+        scratch: &mut StretchScratch,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        out.fill(0.0);
+        if samples.is_empty() || out.is_empty() {
+            return Ok(());
+        }
+        let scale = safe_scale(samples);
+        self.level.run(StretchKernel {
+            plan: self,
+            samples,
+            scale,
+            rate,
+            out: &mut *out,
+            scratch,
+            cancel,
+        })?;
+        if scale != 1.0 {
+            out.iter_mut().for_each(|x| *x = (*x / scale).clamp(-f32::MAX, f32::MAX));
         }
         Ok(())
     }
-}
 
-impl Stretcher {
     /// Cut frames out of the clip, from the given starts on, and window them; a frame may lie partly or wholly outside
     /// the clip.
     #[inline(always)]
@@ -149,30 +163,8 @@ impl Stretcher {
             to.copy_from_slice(square.as_ref());
         }
         let [packed, spectrum] = self.fft.transform([a, b]);
-        self.part(packed, spectrum);
+        self.fft.split::<V, Parts>(packed, spectrum.as_chunks_mut::<2>().0);
         [spectrum, packed]
-    }
-
-    /// From the spectrum `z` of packed samples, halved, to that of the real ones, as `mel::stft` does for the power.
-    #[inline(always)]
-    fn part<V: Vector>(&self, packed: &[V], spectrum: &mut [V]) {
-        let half = self.length() / 2;
-        let z = &packed.as_chunks::<2>().0[..half];
-        let x = &mut spectrum.as_chunks_mut::<2>().0[..=half];
-        let (zero, two) = (V::splat(0.0), V::splat(2.0));
-        x[0] = [(z[0][0] + z[0][1]) * two, zero];
-        x[half] = [(z[0][0] - z[0][1]) * two, zero];
-        x[half / 2] = [z[half / 2][0] * two, zero - z[half / 2][1] * two];
-        let (low, high) = x.split_at_mut(half / 2 + 1);
-        let outputs = low[1..half / 2].iter_mut().zip(high[..half / 2 - 1].iter_mut().rev());
-        let pairs = z[1..half / 2].iter().zip(z[half / 2 + 1..].iter().rev());
-        for (((low, high), (u, v)), &[c, s]) in outputs.zip(pairs).zip(&self.parting) {
-            let (c, s) = (V::splat(c), V::splat(s));
-            let (er, ei, dr, di) = (u[0] + v[0], u[1] - v[1], u[1] + v[1], v[0] - u[0]);
-            let (pr, pi) = (dr.mul_sub(c, di * s), dr.mul_add(s, di * c));
-            *low = [er + pr, ei + pi];
-            *high = [er - pr, pi - ei];
-        }
     }
 
     /// Frames of samples from the spectra in the first buffer; the sign of every second sample is turned and its size
@@ -180,36 +172,13 @@ impl Stretcher {
     #[inline(always)]
     fn signals<V: Vector>(&self, buffers: [&mut [V]; 2], frames: &mut [f32]) {
         let [spectrum, packed] = buffers;
-        self.join(spectrum, packed);
+        self.fft.join(spectrum.as_chunks::<2>().0, packed);
         let [signal, _] = self.fft.transform([packed, spectrum]);
         let stride = self.frame_stride();
         for (block, from) in signal[..self.length()].chunks_exact(V::LANES).enumerate() {
             for (lane, samples) in V::columns(numbers(from), V::LANES).as_ref().iter().enumerate() {
                 samples.store(&mut frames[lane * stride + block * V::LANES..]);
             }
-        }
-    }
-
-    /// From the spectrum `x` of real samples to the conjugate of the packed one, which is
-    /// `e - i w^k d` with `e = conj x[k] + x[h-k]` and `d = conj x[k] - x[h-k]`.
-    #[inline(always)]
-    fn join<V: Vector>(&self, spectrum: &[V], packed: &mut [V]) {
-        let half = self.length() / 2;
-        let x = &spectrum.as_chunks::<2>().0[..=half];
-        let z = &mut packed.as_chunks_mut::<2>().0[..half];
-        let two = V::splat(2.0);
-        // A real signal's first and last bin are real; the rotation need not have kept them so.
-        z[0] = [x[0][0] + x[half][0], x[half][0] - x[0][0]];
-        z[half / 2] = [x[half / 2][0] * two, x[half / 2][1] * two];
-        let (low, high) = z.split_at_mut(half / 2);
-        let outputs = low[1..].iter_mut().zip(high[1..].iter_mut().rev());
-        let pairs = x[1..half / 2].iter().zip(x[half / 2 + 1..half].iter().rev());
-        for (((low, high), (u, v)), &[c, s]) in outputs.zip(pairs).zip(&self.parting) {
-            let (c, s) = (V::splat(c), V::splat(s));
-            let (er, ei, dr, di) = (u[0] + v[0], v[1] - u[1], u[0] - v[0], V::splat(0.0) - (u[1] + v[1]));
-            let (pr, pi) = (dr.mul_sub(c, di * s), dr.mul_add(s, di * c));
-            *low = [er + pi, ei - pr];
-            *high = [er - pi, V::splat(0.0) - (ei + pr)];
         }
     }
 
@@ -227,189 +196,82 @@ impl Stretcher {
     }
 }
 
-/// Energy-weighted sum of the phase steps between neighbours in each group of bins: its angle is the group delay.
-///
-/// The frame starts half a length before its centre, which turns every step by pi: hence the minus.
-#[inline(always)]
-fn delays_of<V: Vector>(spectrum: &[V], delays: &mut Rows) {
-    let (x, _) = spectrum.as_chunks::<2>();
-    let mut below = [V::splat(0.0); 2];
-    let sums = delays.re.chunks_exact_mut(V::LANES).zip(delays.im.chunks_exact_mut(V::LANES));
-    for (group, (re, im)) in x.chunks(GROUP).zip(sums) {
-        let mut sum = [V::splat(0.0); 2];
-        for &[br, bi] in group {
-            let [ar, ai] = below;
-            sum[0] = sum[0] - br.mul_add(ar, bi * ai);
-            sum[1] = sum[1] - bi.mul_sub(ar, br * ai);
-            below = [br, bi];
-        }
-        sum[0].store(re);
-        sum[1].store(im);
+/// The length of a sample rate's frames as a power of two.
+fn exponent(sample_rate: u32) -> Result<u32> {
+    let (low, high) = SAMPLE_RATES;
+    if !(low..=high).contains(&sample_rate) {
+        let expected = format!("a number from {low} to {high} (Hz)");
+        return Err(Error::parameter("sample_rate", sample_rate, expected));
     }
+    Ok((FRAME_S * f64::from(sample_rate)).log2().round() as u32)
 }
 
-/// From the delays to the factor by which the rotation of a group changes from bin to bin.
-#[inline(always)]
-fn rotations<V: Vector>(delays: &mut Rows, twist: f32) {
-    let limit = DELAY_LIMIT * (1.0 / (1.0 + twist)).min(1.0);
-    let smooth = |part: &mut [f32]| {
-        // Half of each neighbour is added.
-        let mut below = [0.0; STRIPE];
-        let last = part.len() - V::LANES;
-        for first in (0..part.len()).step_by(V::LANES) {
-            for lane in 0..V::LANES {
-                let here = part[first + lane];
-                let above = if first < last { part[first + V::LANES + lane] } else { 0.0 };
-                part[first + lane] = here + 0.5 * (below[lane] + above);
-                below[lane] = here;
+/// A power of two that brings a clip near full scale, so that squares of squares stay within single
+/// precision.
+fn safe_scale(samples: &[f32]) -> f32 {
+    let mut peaks = [0.0_f32; 16];
+    for chunk in samples.chunks(16) {
+        for (peak, x) in peaks.iter_mut().zip(chunk) {
+            *peak = if x.abs() > *peak { x.abs() } else { *peak };
+        }
+    }
+    let peak = peaks.into_iter().fold(0.0, f32::max);
+    if peak == 0.0 || (1e-3..=1e3).contains(&peak) {
+        return 1.0;
+    }
+    2.0_f32.powi((-peak.log2().floor()).min(126.0) as i32)
+}
+
+/// One clip's stretch. `out` is silent.
+struct StretchKernel<'a> {
+    plan: &'a Vocoder,
+    samples: &'a [f32],
+    /// What the samples are to be multiplied by.
+    scale: f32,
+    rate: f64,
+    out: &'a mut [f32],
+    scratch: &'a mut StretchScratch,
+    cancel: &'a Cancel,
+}
+
+impl Kernel for StretchKernel<'_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> Result<()> {
+        let Self { plan, samples, scale, rate, out, scratch, cancel } = self;
+        let (half, hop, row) = (plan.length() as i64 / 2, plan.hop as i64, plan.row());
+        let (bins, alpha) = (plan.fft.bins(), 1.0 / rate as f32);
+        let StretchScratch { frames, buffers, psi, x, x_before, y, phases } = scratch;
+        let [a, b] = buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..2 * row]);
+        let psi = &mut vectors::<V>(psi)[..2 * row];
+        [&mut y.re, &mut y.im].into_iter().for_each(|part| part[..row].fill(0.0));
+        let (first, last) = (-((half - 1) / hop), (out.len() as i64 + half - 1) / hop);
+        for k in (first..=last).step_by(V::LANES) {
+            cancel.check()?;
+            let width = V::LANES.min((last - k + 1) as usize);
+            let start = |lane: usize| (((k + lane as i64) * hop) as f64 * rate).round() as i64 - half;
+            plan.cut(samples, scale, frames, (0..width).map(start));
+            let [spectra, _] = plan.spectra(frames, [&mut *a, &mut *b]);
+            psi_of(&spectra[..2 * bins], alpha, phases, &mut psi[..2 * bins]);
+            rotate_to_rows(spectra, psi, x, row);
+            plan.cut(samples, scale, frames, (0..width).map(|lane| start(lane) - hop));
+            let [spectra, _] = plan.spectra(frames, [&mut *a, &mut *b]);
+            rotate_to_rows(spectra, psi, x_before, row);
+            for lane in 0..width {
+                propagate(lane, bins, row, x, x_before, y, phases);
             }
-        }
-    };
-    smooth(&mut delays.re);
-    smooth(&mut delays.im);
-    for (re, im) in delays.re.iter_mut().zip(&mut delays.im) {
-        let angle = atan2(*im, *re);
-        let over = angle.abs() * (1.0 / PI) - limit;
-        let excess = if over > 0.0 { over } else { 0.0 } / (1.0 - limit);
-        (*im, *re) = sin_cos(twist * angle * (1.0 - excess));
-    }
-}
-
-/// The turn of each bin: the product of the rotations of all bins up to it.
-#[inline(always)]
-fn add_up<V: Vector>(rotations: &Rows, turns: &mut [V]) {
-    let (turns, _) = turns.as_chunks_mut::<2>();
-    let (one_half, three_halves) = (V::splat(0.5), V::splat(1.5));
-    let mut turn = [V::splat(1.0), V::splat(0.0)];
-    let groups = rotations.re.chunks_exact(V::LANES).zip(rotations.im.chunks_exact(V::LANES));
-    for (turns, (re, im)) in turns.chunks_mut(GROUP).zip(groups) {
-        let factor = [V::load(re), V::load(im)];
-        for to in turns {
-            turn = times(turn, factor);
-            *to = turn;
-        }
-        // One step of Newton's towards length 1, so that rounding does not add up.
-        let square = turn[0].mul_add(turn[0], turn[1] * turn[1]);
-        let stretch = three_halves - one_half * square;
-        turn = [turn[0] * stretch, turn[1] * stretch];
-    }
-}
-
-#[inline(always)]
-fn times<V: Vector>(a: [V; 2], b: [V; 2]) -> [V; 2] {
-    [a[0].mul_sub(b[0], a[1] * b[1]), a[0].mul_add(b[1], a[1] * b[0])]
-}
-
-#[inline(always)]
-fn turn<V: Vector>(spectrum: &mut [V], turns: &[V]) {
-    let (x, _) = spectrum.as_chunks_mut::<2>();
-    for (x, &by) in x.iter_mut().zip(turns.as_chunks::<2>().0) {
-        *x = times(*x, by);
-    }
-}
-
-/// From lanes to one row for each lane.
-#[inline(always)]
-fn to_rows<V: Vector>(spectrum: &[V], rows: &mut Rows, row: usize) {
-    let flat = numbers(spectrum);
-    for (part, rows) in [&mut rows.re, &mut rows.im].into_iter().enumerate() {
-        for bin in (0..row).step_by(V::LANES) {
-            let square = V::columns(&flat[(2 * bin + part) * V::LANES..], 2 * V::LANES);
-            for (lane, bins) in square.as_ref().iter().enumerate() {
-                bins.store(&mut rows[lane * row + bin..]);
+            from_rows(y, row, a);
+            plan.signals([&mut *a, &mut *b], frames);
+            for lane in 0..width {
+                plan.overlap_add(frames, lane, (k + lane as i64) * hop - half, out);
             }
+            let newest = width * row..(width + 1) * row;
+            y.re.copy_within(newest.clone(), 0);
+            y.im.copy_within(newest, 0);
         }
+        Ok(())
     }
-}
-
-/// From rows, the first of which belongs to the frame before, to lanes.
-#[inline(always)]
-fn from_rows<V: Vector>(rows: &Rows, row: usize, spectrum: &mut [V]) {
-    let (x, _) = spectrum.as_chunks_mut::<2>();
-    for (part, rows) in [&rows.re, &rows.im].into_iter().enumerate() {
-        for (block, x) in x[..row].chunks_exact_mut(V::LANES).enumerate() {
-            let square = V::columns(&rows[row + block * V::LANES..], row);
-            for (x, &lanes) in x.iter_mut().zip(square.as_ref()) {
-                x[part] = lanes;
-            }
-        }
-    }
-}
-
-/// Rotate one frame's bins into the output's, region by region from the lowest peak to the highest.
-#[inline(always)]
-fn rotate(
-    lane: usize,
-    bins: usize,
-    row: usize,
-    aim: &Rows,
-    earlier: &Rows,
-    output: &mut Rows,
-    line: &mut Line,
-) {
-    let ([ar, ai], [er, ei]) = (aim.row(lane, row), earlier.row(lane, row));
-    let (before_re, re) = output.re[lane * row..(lane + 2) * row].split_at_mut(row);
-    let (before_im, im) = output.im[lane * row..(lane + 2) * row].split_at_mut(row);
-    let Line { power, pull, common, extrema } = line;
-    let (power, pull_re, pull_im) = (&mut power[..row], &mut pull.re[..row], &mut pull.im[..row]);
-    for b in 0..row {
-        power[b] = ar[b] * ar[b] + ai[b] * ai[b];
-        let (pr, pi) =
-            (before_re[b] * er[b] + before_im[b] * ei[b], before_im[b] * er[b] - before_re[b] * ei[b]);
-        let square = pr * pr + pi * pi;
-        let square = if square > f32::MIN_POSITIVE { square } else { f32::MIN_POSITIVE };
-        let weight = (er[b] * er[b] + ei[b] * ei[b]) / square.sqrt();
-        pull_re[b] = pr * weight;
-        pull_im[b] = pi * weight;
-    }
-    let count = find_turns(&power[..=bins], extrema);
-    // `z` is the common rotation times any length: the square root that the next one waits for is its only slow step.
-    let (mut z, mut length) = ([1.0_f32, 0.0], 1.0_f32);
-    let (mut weight, mut start) = (0.0, 0);
-    for &[peak, valley] in extrema[..count].as_chunks::<2>().0 {
-        let (peak, valley) = (peak as usize, valley as usize);
-        // The length never grows, as the two weights add up to 1.
-        let total = er[peak] * er[peak] + ei[peak] * ei[peak] + weight;
-        let share = 1.0 / if total > f32::MIN_POSITIVE { total } else { f32::MIN_POSITIVE };
-        let (from_past, from_below) = ([pull_re[peak] * share, pull_im[peak] * share], weight * share);
-        let next = [from_past[0] * length + z[0] * from_below, from_past[1] * length + z[1] * from_below];
-        let square = next[0] * next[0] + next[1] * next[1];
-        if square > SHORT * SHORT {
-            (z, length) = (next, square.sqrt());
-        } else if square > f32::MIN_POSITIVE {
-            let shorter = square.sqrt();
-            (z, length) = ([next[0] / shorter, next[1] / shorter], 1.0);
-        }
-        let unit = 1.0 / length;
-        for at in (start..=valley).step_by(STRIPE) {
-            common.re[at..at + STRIPE].copy_from_slice(&[z[0] * unit; STRIPE]);
-            common.im[at..at + STRIPE].copy_from_slice(&[z[1] * unit; STRIPE]);
-        }
-        weight = VERTICAL_WEIGHT * power[valley];
-        start = valley + 1;
-    }
-    let (common_re, common_im) = (&common.re[..row], &common.im[..row]);
-    for b in 0..row {
-        re[b] = ar[b] * common_re[b] - ai[b] * common_im[b];
-        im[b] = ar[b] * common_im[b] + ai[b] * common_re[b];
-    }
-}
-
-/// Write down where the power, rising at first, turns: peak, valley, peak and so on to a last peak, and the last bin as
-/// the valley behind it. Returns how many there are. The power ends with a 0 that is no bin.
-#[inline(always)]
-fn find_turns(power: &[f32], turns: &mut [u32]) -> usize {
-    let bins = power.len() - 1;
-    let (mut count, mut rising) = (0, true);
-    for b in 0..bins {
-        let rises = power[b + 1] > power[b];
-        // Written every time and kept where it counts: the power of noise would mislead any branch.
-        turns[count] = b as u32;
-        count += usize::from(rises != rising);
-        rising = rises;
-    }
-    turns[count] = bins as u32 - 1;
-    count + 1
 }
 
 /// The part `from..to` of a frame of `length` at `start` that lies inside `0..size`.
@@ -424,18 +286,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn peaks_and_valleys_take_turns() {
-        let turns = |power: &[f32]| {
-            let mut turns = vec![0; power.len()];
-            let count = find_turns(power, &mut turns);
-            turns.truncate(count);
-            turns
-        };
-        assert_eq!(turns(&[1.0, 2.0, 1.0, 3.0, 4.0, 2.0, 0.0]), [1, 2, 4, 5]);
-        assert_eq!(turns(&[3.0, 2.0, 1.0, 0.0]), [0, 2]);
-        assert_eq!(turns(&[1.0, 2.0, 3.0, 0.0]), [2, 2]);
-        assert_eq!(turns(&[0.0; 5]), [0, 3]);
-        assert_eq!(turns(&[5.0, 1.0, 1.0, 2.0, 0.0]), [0, 2, 3, 3]);
+    fn overlapping_windows_add_up_to_one() {
+        for sample_rate in [1_000, 16_000, 44_100, 768_000] {
+            let plan = Vocoder::new(sample_rate).unwrap();
+            let length = plan.length();
+            assert!((0.09..0.19).contains(&(length as f64 / f64::from(sample_rate))));
+            for i in 0..plan.hop {
+                let places = (i..length).step_by(plan.hop);
+                let product = |j: usize| f64::from(plan.window[j] * plan.synthesis[j].abs());
+                assert!((2.0 * places.map(product).sum::<f64>() * length as f64 - 1.0).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_and_length_of_frame_agrees() {
+        let sine = |hz: f64, i: i32| (std::f64::consts::TAU * hz * f64::from(i) / 16_000.0).sin() as f32;
+        let clip: Vec<f32> = (0..9000).map(|i| sine(440.0, i) + sine(1234.5, i)).collect();
+        for length in [128, 256, 512, 1024, 2048, 4096] {
+            let stretched = |level: Level| {
+                let (plan, mut out) = (Vocoder::with_level(length, level), vec![0.0; 8000]);
+                let scratch = &mut plan.scratch();
+                plan.stretch_into(&clip, 1.1, &mut out, scratch, &Cancel::default()).unwrap();
+                out
+            };
+            let plain = stretched(Level::all()[0]);
+            let loudest = plain[1000..7000].iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
+            assert!((1.5..2.5).contains(&loudest), "{length}: {loudest}");
+            let energy = |samples: &mut dyn Iterator<Item = f32>| samples.map(|x| x * x).sum::<f32>();
+            let whole = energy(&mut plain.iter().copied());
+            for level in Level::all() {
+                // Levels round differently, and a bin between two pulls that cancel follows either: faint ones do.
+                let rest = energy(&mut plain.iter().zip(stretched(level)).map(|(a, b)| a - b)) / whole;
+                assert!(rest < 1e-8, "{length} {level:?}: {} dB", 10.0 * rest.log10());
+            }
+        }
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! Power spectra of several frames side by side, one frame for each lane.
-//!
-//! A real transform of `n` samples is a complex one of `n / 2` (even samples the real part, odd ones the imaginary)
-//! and a last step that parts the two.
 
-use crate::fft::{Fft, unit};
+use crate::fft::{Power, RealFft};
 use crate::simd::Vector;
 use std::f64::consts::TAU;
 
@@ -12,31 +9,19 @@ use std::f64::consts::TAU;
 pub(crate) struct Stft {
     /// Half of a periodic Hann window: the factor 1/2 of the last step is exact here.
     half_window: Vec<f32>,
-    fft: Fft,
-    /// `e^(-2 pi i k / n)` for `k` in `1..n/4`.
-    parting: Vec<[f32; 2]>,
+    fft: RealFft,
 }
 
 impl Stft {
     /// A plan; `n_fft` is a power of two from 16.
     pub(crate) fn new(n_fft: usize) -> Self {
         let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f64 / n_fft as f64).cos();
-        let half = n_fft / 2;
-        Self {
-            half_window: (0..n_fft).map(|i| (0.5 * hann(i)) as f32).collect(),
-            fft: Fft::new(half),
-            parting: (1..half / 2).map(|k| unit(k, n_fft)).collect(),
-        }
-    }
-
-    /// Number of samples of a frame.
-    pub(crate) fn n_fft(&self) -> usize {
-        self.half_window.len()
+        Self { half_window: (0..n_fft).map(|i| (0.5 * hann(i)) as f32).collect(), fft: RealFft::new(n_fft) }
     }
 
     /// Number of frequencies of a spectrum.
     pub(crate) fn bins(&self) -> usize {
-        self.n_fft() / 2 + 1
+        self.fft.bins()
     }
 
     /// Power spectra of frames `stride` samples apart, one for each lane.
@@ -51,8 +36,8 @@ impl Stft {
         power: &mut [V],
     ) {
         self.gather(frames, stride, buffers[0]);
-        let [spectrum, _] = self.fft.transform(buffers);
-        self.part(spectrum, power);
+        let [packed, _] = self.fft.transform(buffers);
+        self.fft.split::<V, Power>(packed, power);
     }
 
     /// Windowed samples, lane by lane.
@@ -64,31 +49,6 @@ impl Stft {
             for ((to, &sample), &w) in to.iter_mut().zip(square.as_ref()).zip(window) {
                 *to = sample * V::splat(w);
             }
-        }
-    }
-
-    /// From the spectrum `z` of the packed samples to the power of the real ones.
-    ///
-    /// With `e = z[k] + conj z[h-k]` and `d = (z[k] - conj z[h-k]) / i`, `x[k] = e + w^k d` and
-    /// `conj x[h-k] = e - w^k d` (each halved, as the window has done).
-    #[inline(always)]
-    fn part<V: Vector>(&self, spectrum: &[V], power: &mut [V]) {
-        let (z, _) = spectrum.as_chunks::<2>();
-        let half = z.len();
-        let square = |re: V, im: V| re.mul_add(re, im * im);
-        let (four, [re, im]) = (V::splat(4.0), z[0]);
-        power[0] = (re + im) * (re + im) * four;
-        power[half] = (re - im) * (re - im) * four;
-        power[half / 2] = square(z[half / 2][0], z[half / 2][1]) * four;
-        let (low, high) = power.split_at_mut(half / 2 + 1);
-        let low = low[1..half / 2].iter_mut().zip(high[..half / 2 - 1].iter_mut().rev());
-        let pairs = z[1..half / 2].iter().zip(z[half / 2 + 1..].iter().rev());
-        for (((low, high), (u, v)), &[c, s]) in low.zip(pairs).zip(&self.parting) {
-            let (c, s) = (V::splat(c), V::splat(s));
-            let (er, ei, dr, di) = (u[0] + v[0], u[1] - v[1], u[1] + v[1], v[0] - u[0]);
-            let (pr, pi) = (dr.mul_sub(c, di * s), dr.mul_add(s, di * c));
-            *low = square(er + pr, ei + pi);
-            *high = square(er - pr, pi - ei);
         }
     }
 }
@@ -107,7 +67,7 @@ mod tests {
 
         #[inline(always)]
         fn run<V: Vector>(self) -> Self::Output {
-            let (stft, n) = (self.0, self.0.n_fft());
+            let (stft, n) = (self.0, self.0.fft.length());
             let mut blocks = [n, n, stft.bins()].map(|count| Block::zeros(self.3, count));
             let [a, b, power] = blocks.each_mut().map(|b| vectors::<V>(b));
             stft.power(self.1, self.2, [a, b], power);
