@@ -7,7 +7,7 @@ mod gaussian;
 mod inputs;
 
 use inputs::{RATE_HZ, file, hum, hums, logmel_of, wav};
-use offkey_core::augment::{self, Shape};
+use offkey_core::augment::{self, Axis, Shape};
 use offkey_core::decode::{self, ChannelChoice, MonoReader};
 use offkey_core::mel::{LogMel, Samples, Settings};
 use offkey_core::par::Cancel;
@@ -15,6 +15,7 @@ use offkey_core::resample::{Resampler, Scratch as ResampleScratch};
 use offkey_core::rng::Stream;
 use offkey_core::statistics;
 use std::hint::black_box;
+use std::ops::Range;
 
 /// A kernel with its input, ready to run any number of times.
 pub type Kernel = Box<dyn FnMut()>;
@@ -44,15 +45,13 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("time_stretch_0.5", || stretched(0.5)),
     ("pitch_shift_2", || pitched(2.0)),
     ("pitch_shift_-7", || pitched(-7.0)),
-    ("white_noise", || {
-        effect(|clip, out| augment::white_noise_into(clip, 20.0, &mut Stream::new(&[1]), out))
-    }),
-    ("time_shift", || effect(|clip, out| augment::time_shift_into(clip, 12_345, out))),
+    ("white_noise", || effect(|clip, out| augment::white_noise(clip, 20.0, &mut Stream::new(&[1]), out))),
+    ("time_shift", || effect(|clip, out| augment::time_shift(clip, 12_345, out))),
     ("fade_linear", || faded(Shape::Linear)),
     ("fade_half_sine", || faded(Shape::HalfSine)),
     ("fade_linear_in_place", fade_in_place),
-    ("time_mask", || masked(|logmel, frames| augment::time_mask(logmel, frames, 100..140, None))),
-    ("frequency_mask", || masked(|logmel, frames| augment::frequency_mask(logmel, frames, 30..50, None))),
+    ("time_mask", || masked(Axis::Time, 100..140)),
+    ("frequency_mask", || masked(Axis::Frequency, 30..50)),
     ("mahalanobis_1_id", || gaussian::distances(1)),
     ("mahalanobis_4_ids", || gaussian::distances(4)),
     ("fit_ledoit_wolf", gaussian::fit),
@@ -88,10 +87,10 @@ fn resampled(from: u32, to: u32) -> Kernel {
 /// `with` hands its samples to what it is given.
 fn logmel(with: impl Fn(&mut dyn FnMut(Samples<'_>)) + 'static) -> Kernel {
     let plan = LogMel::new(Settings::default()).expect("the defaults are in range");
-    let (mut scratch, mut out) = (plan.scratch(), logmel_of(&hum()));
+    let (mut scratch, mut out, cancel) = (plan.scratch(), logmel_of(&hum()), Cancel::default());
     Box::new(move || {
         with(&mut |samples| {
-            plan.process_into(&mut scratch, samples, &mut out, &Cancel::default()).expect("finite samples")
+            plan.process_into(&mut scratch, samples, &mut out, &cancel).expect("finite samples")
         });
         black_box(&mut out);
     })
@@ -123,35 +122,35 @@ fn effect_of_length(
 }
 
 fn stretched(rate: f64) -> Kernel {
-    let (cancel, length) = (Cancel::default(), augment::time_stretch::stretched_length(hum().len(), rate));
-    effect_of_length(length, move |clip, out| augment::time_stretch_into(clip, rate, RATE_HZ, out, &cancel))
+    let (cancel, length) =
+        (Cancel::default(), augment::stretched_length(hum().len(), rate).expect("a rate in range"));
+    effect_of_length(length, move |clip, out| augment::time_stretch(clip, rate, RATE_HZ, out, &cancel))
 }
 
 fn pitched(semitones: f64) -> Kernel {
     let cancel = Cancel::default();
-    effect(move |clip, out| augment::pitch_shift_into(clip, semitones, RATE_HZ, out, &cancel))
+    effect(move |clip, out| augment::pitch_shift(clip, semitones, RATE_HZ, out, &cancel))
 }
 
 fn faded(shape: Shape) -> Kernel {
-    let clip = hum();
-    Box::new(move || {
-        black_box(augment::fade(&clip, 8_000, 8_000, shape).expect("fades within the clip"));
-    })
+    effect(move |clip, out| augment::fade(Some(clip), out, 8_000, 8_000, shape))
 }
 
 fn fade_in_place() -> Kernel {
     // Zeros stay what they are however often they fade; the arithmetic is the same.
     let mut clip = vec![0.0; hum().len()];
     Box::new(move || {
-        augment::fade_in_place(&mut clip, 8_000, 8_000, Shape::Linear).expect("fades within the clip");
+        augment::fade(None, &mut clip, 8_000, 8_000, Shape::Linear).expect("fades within the clip");
         black_box(&mut clip);
     })
 }
 
-fn masked(mask: impl Fn(&[f32], usize) -> offkey_core::Result<Vec<f32>> + 'static) -> Kernel {
+fn masked(axis: Axis, bins: Range<usize>) -> Kernel {
     let logmel = logmel_of(&hum());
-    let frames = logmel.len() / Settings::default().n_mels;
+    let (frames, mut out) = (logmel.len() / Settings::default().n_mels, vec![0.0; logmel.len()]);
     Box::new(move || {
-        black_box(mask(&logmel, frames).expect("a mask within the log-Mel"));
+        let masked = augment::mask(Some(&logmel), &mut out, frames, axis, bins.clone(), None);
+        masked.expect("a mask within the log-Mel");
+        black_box(&mut out);
     })
 }

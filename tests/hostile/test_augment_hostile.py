@@ -20,7 +20,7 @@ effects = pytest.mark.parametrize("effect", EFFECTS.values(), ids=EFFECTS)
 
 
 @effects
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e35, 1e300])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1.1e12, 1e300])
 def test_samples_that_are_no_sound_are_refused_with_their_place(effect, bad) -> None:
     clip = np.zeros(1000)
     clip[123] = bad
@@ -54,7 +54,7 @@ def test_short_clips(effect, length: int) -> None:
 
 
 @effects
-@pytest.mark.parametrize("level", [1e-45, 1e-40, 1e-30, 1.0, 1e20, 1e30])
+@pytest.mark.parametrize("level", [1e-45, 1e-40, 1e-30, 1.0, 1e6, 1e12])
 def test_extreme_levels_stay_finite(effect, level: float) -> None:
     clip = (np.random.default_rng(0).uniform(-1, 1, 5000) * level).astype(np.float32)
     out = effect(clip)
@@ -100,7 +100,7 @@ def test_bad_logmels_are_refused() -> None:
     logmel[1, 2] = np.nan
     with pytest.raises(ArrayError, match="logmel: NaN at flat position 7"):
         augment.time_mask(logmel, start=0, width=1)
-    with pytest.raises(ArrayError, match="logmel of clip 1: NaN"):
+    with pytest.raises(ArrayError, match=r"logmels\[1\]: NaN at flat position 7"):
         augment_logmel(np.stack([np.zeros((4, 5)), logmel]), seed=0)
     with pytest.raises(ArrayError, match=r"logmels: shape \(4, 5\)"):
         augment_logmel(logmel, seed=0)
@@ -148,7 +148,7 @@ def test_bad_numbers_of_clips_are_refused(arguments, words: str) -> None:
 def test_a_bad_sample_in_a_batch_is_named_with_its_clip() -> None:
     batch = np.zeros((5, 100))
     batch[3, 42] = np.nan
-    with pytest.raises(ArrayError, match="samples of clip 3: NaN at position 42"):
+    with pytest.raises(ArrayError, match=r"batch\[3\]: NaN at position 42"):
         offkey.Augmenter.paper()(batch, seed=0)
     for bad in (np.zeros(10), np.zeros((2, 3, 4)), np.zeros((2, 3), int), [np.zeros((2, 2))]):
         with pytest.raises(ArrayError, match="batch"):

@@ -6,27 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from offkey.errors import ArrayError, DetectorFileError, ParameterError
 
-__all__ = ["finite_vector", "known_ids", "positions", "restored_ids", "restored_vector", "sorted_ids"]
-
-
-def finite_vector(values: ArrayLike, name: str, length: int | None = None) -> NDArray[np.float64]:
-    """Return `values` as ``(n,)`` float64, refusing other shapes, other lengths, NaN and infinity by name."""
-    vector = np.asarray(values)
-    if vector.ndim != 1 or vector.dtype.kind not in "fiu":
-        raise ArrayError(
-            f"{name}: dtype {vector.dtype}, shape {vector.shape}; expected real numbers of shape (n,)"
-        )
-    if length is not None and len(vector) != length:
-        raise ArrayError(f"{name}: {len(vector)} values; expected {length}, one for each clip")
-    vector = vector.astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(vector))
-    if bad.size:
-        raise ArrayError(f"{name}: {vector[bad[0]]} at position {bad[0]}; expected finite numbers only")
-    return vector
+__all__ = ["known_ids", "positions", "restored_ids", "restored_vector", "sorted_ids"]
 
 
 def sorted_ids(ids: Sequence[str], machine_ids: Sequence[str] | None = None) -> tuple[str, ...]:

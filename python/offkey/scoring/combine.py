@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from offkey._util.arrays import finite_vector
 from offkey.errors import ArrayError, ParameterError
 from offkey.metrics import auc
-from offkey.scoring._checks import finite_vector
 
 __all__ = ["Selection", "combine", "oracle", "select", "subsets"]
 

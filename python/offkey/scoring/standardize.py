@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from offkey._util.arrays import finite_vector
 from offkey.errors import ArrayError, DetectorFileError, ParameterError
-from offkey.scoring._checks import finite_vector, positions, restored_ids, restored_vector, sorted_ids
+from offkey.scoring._checks import positions, restored_ids, restored_vector, sorted_ids
 
 __all__ = ["Standardizer"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal
@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey import _native
+from offkey._util import parameters
+from offkey._util.parameters import Channel, Paths
 from offkey._util.threads import threads
-from offkey.errors import ArrayError, AudioError, OffkeyError, ParameterError
+from offkey.errors import ArrayError, AudioError, OffkeyError
 
 __all__ = ["Audio", "AudioBatch", "AudioInfo", "info", "read", "read_batch", "resample"]
 
@@ -185,10 +187,10 @@ def read(path: str | PathLike[str], *, sample_rate: int | None = None) -> Audio:
 
 
 def read_batch(
-    paths: Iterable[str | PathLike[str]],
+    paths: Paths,
     *,
     sample_rate: int | None = None,
-    channel: int | Literal["mean"] = 0,
+    channel: Channel = 0,
     on_error: Literal["raise", "collect"] = "raise",
     num_threads: int | None = None,
 ) -> AudioBatch:
@@ -223,16 +225,13 @@ def read_batch(
     ParameterError
         A parameter outside its range.
     """
-    if isinstance(paths, str | bytes | PathLike):
-        raise ParameterError(f"paths = {paths!r}: expected a list of paths; for one file use offkey.read")
-    if on_error not in ("raise", "collect"):
-        raise ParameterError(f"on_error = {on_error!r}: expected 'raise' or 'collect'")
-    files = [fspath(path) for path in paths]
+    files = parameters.paths(paths)
+    collect = parameters.choice("on_error", on_error, ("raise", "collect")) == "collect"
     items = _native.read_audio_batch(
         files,
-        _channel(channel),
+        parameters.channel(channel),
         _rate("sample_rate", sample_rate),
-        on_error == "collect",
+        collect,
         threads(num_threads),
     )
     errors = {index: error for index, (*_, error) in enumerate(items) if error is not None}
@@ -300,17 +299,4 @@ def _resampler(from_rate: int, to_rate: int) -> _native.Resampler:
 
 
 def _rate(name: str, rate: int | None) -> int | None:
-    if rate is None:
-        return None
-    rate = operator.index(rate)
-    if not 1 <= rate <= MAX_RATE_HZ:
-        raise ParameterError(f"{name} = {rate}: expected 1 to {MAX_RATE_HZ} Hz")
-    return rate
-
-
-def _channel(channel: int | str) -> int | None:
-    if channel == "mean":
-        return None
-    if isinstance(channel, str) or not 0 <= operator.index(channel) < 1024:
-        raise ParameterError(f"channel = {channel!r}: expected 0 to 1023, or 'mean'")
-    return operator.index(channel)
+    return None if rate is None else parameters.integer(name, rate, 1, MAX_RATE_HZ)

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from offkey import _native
+from offkey._util.arrays import Batch, Float32, Int64, apart, counts, floats, stacked
+from offkey._util.parameters import integer, unsigned
 from offkey._util.threads import threads
 from offkey.errors import ParameterError
 from offkey.recipe import Augmentation
-from offkey.signal import augment_inputs as given
-from offkey.signal.augment_inputs import Batch, Float32, Int64
+from offkey.signal.augment import RATES_HZ
 
 __all__ = ["Augmented", "AugmentedLogMels", "Augmenter", "augment_logmel", "logmel_classes"]
 
@@ -53,17 +54,29 @@ class Augmenter:
 
     Parameters
     ----------
-    augmentation
-        Classes and ranges.
-    sample_rate
+    augmentation : Augmentation, optional
+        Classes and ranges. Default: those of the paper.
+    sample_rate : int, default 16000
         Of the clips, in Hz, 1,000 to 768,000.
-    num_threads
-        How many threads share a batch; None: one for each core, but one in a worker of a `DataLoader`.
+    num_threads : int, optional
+        How many threads share a batch. Default: one for each core, but one in a worker of a `DataLoader`.
 
     Raises
     ------
     ParameterError
         If there is no class, one stands twice, or a range or a number is out of bounds.
+
+    Examples
+    --------
+    >>> import numpy as np, offkey
+    >>> augmenter, logmel = offkey.Augmenter.paper(), offkey.LogMel.paper()
+    >>> clips = np.random.default_rng(0).uniform(-0.1, 0.1, (4, 16_000)).astype(np.float32)
+    >>> samples, masks, classes = augmenter(clips, seed=0)
+    >>> logmel(samples, masks=masks).shape
+    (4, 128, 32)
+    >>> again = augmenter(clips[2:], seed=0, clips=[2, 3])  # the rest of the batch does not matter
+    >>> bool((again.samples == samples[2:]).all())
+    True
     """
 
     def __init__(
@@ -74,7 +87,7 @@ class Augmenter:
         num_threads: int | None = None,
     ) -> None:
         self._augmentation = augmentation = Augmentation() if augmentation is None else augmentation
-        self._sample_rate = given.rate(sample_rate)
+        self._sample_rate = integer("sample_rate", sample_rate, *RATES_HZ)
         threads(num_threads)  # checked now; what None stands for depends on where the call is made
         self._num_threads = num_threads
         self._native = _native.Augmenter(
@@ -115,23 +128,24 @@ class Augmenter:
 
         Parameters
         ----------
-        batch
-            (clips, samples) array, or a sequence of (samples,) arrays of equal length.
-        seed, epoch
+        batch : (clips, samples) float array, or sequence of (samples,) float arrays
+            The clips, of equal length, in [-1, 1].
+        seed, epoch : int
             Of the training run; not negative.
-        clips
-            (clips,) number of each clip in its data set; None: 0, 1, 2, ...
-        occurrences
-            (clips,) how often each clip has come up in this epoch before; None: never.
-        out
-            (clips, samples) float32 to write the samples into, apart from the batch; None: a new array. After an
-            error it is partly written.
-        num_threads
-            Threads of this call; None: as the augmenter was made.
+        clips : (clips,) int array-like, optional
+            The number of each clip in its data set. Default: 0, 1, 2, ...
+        occurrences : (clips,) int array-like, optional
+            How often each clip has come up in this epoch before. Default: never.
+        out : (clips, samples) float32, optional
+            An array to write the samples into, apart from the batch; partly written after an error. Default: a
+            new one.
+        num_threads : int, optional
+            Threads of this call. Default: as the augmenter was made.
 
         Returns
         -------
-        Samples (`out` where it was given), plan of the masks, and classes.
+        Augmented
+            Samples (`out` where it was given), plan of the masks, and classes.
 
         Raises
         ------
@@ -141,17 +155,17 @@ class Augmenter:
         ParameterError
             If the seed or the epoch is out of range.
         """
-        stacked = given.batch(batch)
-        samples, masks, classes = self._native.apply(
-            stacked,
-            seed=given.unsigned("seed", seed),
-            epoch=given.unsigned("epoch", epoch),
-            clips=given.numbers("clips", clips, np.arange(len(stacked))),
-            occurrences=given.numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
-            out=None if out is None else given.apart(out, stacked, stacked.shape),
+        samples = stacked(batch)
+        augmented, masks, classes = self._native.apply(
+            samples,
+            seed=unsigned("seed", seed),
+            epoch=unsigned("epoch", epoch),
+            clips=counts("clips", clips, np.arange(len(samples))),
+            occurrences=counts("occurrences", occurrences, np.zeros(len(samples), np.int64)),
+            out=None if out is None else apart(out, samples, samples.shape),
             num_threads=threads(self._num_threads if num_threads is None else num_threads),
         )
-        return Augmented(samples, masks, classes)
+        return Augmented(augmented, masks, classes)
 
 
 def _rebuild(augmentation: Augmentation, sample_rate: int, num_threads: int | None) -> Augmenter:
@@ -181,18 +195,19 @@ def augment_logmel(
 
     Parameters
     ----------
-    logmels
-        (clips, n_mels, frames).
-    augmentation
-        Classes and ranges; None: those of the paper.
+    logmels : (clips, n_mels, frames) float array
+        The spectrograms, in dB.
+    augmentation : Augmentation, optional
+        Classes and ranges. Default: those of the paper.
     seed, epoch, clips, occurrences
         As for `Augmenter`.
-    num_threads
-        How many threads share a batch; None: one for each core, but one in a worker of a `DataLoader`.
+    num_threads : int, optional
+        How many threads share a batch. Default: one for each core, but one in a worker of a `DataLoader`.
 
     Returns
     -------
-    Masked spectrograms and classes.
+    AugmentedLogMels
+        Masked spectrograms and classes.
 
     Raises
     ------
@@ -200,6 +215,14 @@ def augment_logmel(
         If the spectrograms are not finite, or an array of numbers does not fit.
     ParameterError
         If no class is left, or a number is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from offkey.signal.augmenter import augment_logmel
+    >>> logmels, classes = augment_logmel(np.zeros((3, 128, 313)), seed=0)
+    >>> logmels.shape, classes.shape
+    ((3, 128, 313), (3,))
     """
     augmentation = Augmentation() if augmentation is None else augmentation
     names = logmel_classes(augmentation)
@@ -208,15 +231,15 @@ def augment_logmel(
             f"augmentation.classes = {augmentation.classes}: expected at least one of "
             f"{', '.join(_LOGMEL_CLASSES)}, the only classes that need no samples"
         )
-    stacked = given.floats("logmels", logmels, ("clips", "n_mels", "frames"))
+    values = floats("logmels", logmels, ("clips", "n_mels", "frames"))
     masked, classes = _native.augment_logmels(
-        stacked,
+        values,
         names,
         mask_fraction=augmentation.mask_fraction,
-        seed=given.unsigned("seed", seed),
-        epoch=given.unsigned("epoch", epoch),
-        clips=given.numbers("clips", clips, np.arange(len(stacked))),
-        occurrences=given.numbers("occurrences", occurrences, np.zeros(len(stacked), np.int64)),
+        seed=unsigned("seed", seed),
+        epoch=unsigned("epoch", epoch),
+        clips=counts("clips", clips, np.arange(len(values))),
+        occurrences=counts("occurrences", occurrences, np.zeros(len(values), np.int64)),
         num_threads=threads(num_threads),
     )
     return AugmentedLogMels(masked, classes)

@@ -7,18 +7,19 @@ The spectrogram of the paper, and those of librosa, torchaudio and the DCASE 202
 from __future__ import annotations
 
 import dataclasses
-import operator
 import warnings
-from collections.abc import Iterable, Sequence
-from os import PathLike, fspath
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from offkey import _native
-from offkey._util.threads import output, threads
-from offkey.errors import ArrayError, OffkeyWarning, ParameterError
+from offkey._util import parameters
+from offkey._util.arrays import floats, output
+from offkey._util.parameters import Channel, Paths
+from offkey._util.threads import threads
+from offkey.errors import ArrayError, OffkeyWarning
 from offkey.signal.statistics import ClipStatistics, FileStatistics
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LogMel"]
 
-Paths = Iterable[str | PathLike[str]]
-Channel = int | Literal["mean"]
 Batch = Sequence[np.ndarray] | np.ndarray
 """A 2-D array `(clips, samples)` or a sequence of 1-D arrays, float32 in [-1, 1] or int16."""
 
@@ -41,34 +40,37 @@ class LogMel:
 
     Parameters
     ----------
-    sample_rate
+    sample_rate : int, default 16000
         Samples per second of every clip, in Hz. Clips carry no rate: it is the caller who vouches for it.
-    n_fft
+    n_fft : int, default 1024
         Samples of a frame, a power of two from 16 to 65536.
-    hop_length
+    hop_length : int, default 512
         Samples from one frame to the next.
-    n_mels
+    n_mels : int, default 128
         Number of Mel filters. Filters narrower than the step of the spectrum hold no frequency and stay at
         the floor: as librosa does, that is a warning, which names them. If all are empty it is an error.
-    f_min_hz, f_max_hz
-        Band of the filters; `f_max_hz` None is the Nyquist frequency.
-    mel_scale
+    f_min_hz : float, default 0
+        Lower edge of the first filter.
+    f_max_hz : float, optional
+        Upper edge of the last filter. Default: the Nyquist frequency.
+    mel_scale : {"slaney", "htk"}, default "slaney"
         ``"slaney"``: linear up to 1 kHz, logarithmic above (librosa); ``"htk"``: ``2595 log10(1 + f / 700)``.
-    mel_norm
+    mel_norm : {"slaney", "none"}, default "slaney"
         ``"slaney"``: filters of equal area, their peak 2 over their width in Hz; ``"none"``: filters that
         peak at 1.
-    pad_mode
+    pad_mode : {"constant", "reflect", "none"}, default "constant"
         ``"constant"`` and ``"reflect"``: frames are centred, with zeros or the mirrored clip (at least
         ``n_fft // 2 + 1`` samples) at both ends; ``"none"``: the first frame starts at the first sample, and
         what does not fill a frame is left out.
-    spectrum
+    spectrum : {"power", "magnitude"}, default "power"
         ``"power"``: filters on the squared magnitude and ``10 log10``; ``"magnitude"``: filters on the
         magnitude and ``20 log10``.
-    floor, floor_value
-        What keeps the logarithm finite: ``log10(max(x, floor_value))`` (``"max"``) or ``log10(x +
-        floor_value)`` (``"add"``). From 1e-37 to 1e37.
-    num_threads
-        Threads of a call that does not name its own; None: one for each core, but one in a worker of a torch
+    floor : {"max", "add"}, default "max"
+        What keeps the logarithm finite: ``log10(max(x, floor_value))`` or ``log10(x + floor_value)``.
+    floor_value : float, default 1e-10
+        From 1e-37 to 1e37.
+    num_threads : int, optional
+        Threads of a call that does not name its own. Default: one for each core, but one in a worker of a torch
         `DataLoader`. The result does not depend on it.
 
     Raises
@@ -203,11 +205,11 @@ class LogMel:
         return self._kernel.frames(samples)
 
     def filters(self) -> npt.NDArray[np.float32]:
-        """Return the filters, `(n_mels, n_fft // 2 + 1)`."""
+        """Return the filters as ``(n_mels, n_fft // 2 + 1)`` float32."""
         return self._kernel.filters()
 
     def peaks_hz(self) -> npt.NDArray[np.float64]:
-        """Return the frequency of each filter's peak, `(n_mels,)`."""
+        """Return the frequency of each filter's peak in Hz as ``(n_mels,)`` float64."""
         return self._kernel.peaks_hz()
 
     def __call__(
@@ -222,24 +224,23 @@ class LogMel:
 
         Parameters
         ----------
-        batch
-            `(clips, samples)`, an `AudioBatch`, or a sequence of 1-D arrays, of equal length; float32, full
-            scale 1, or int16, full scale 32768. Other dtypes are refused, not converted.
-        masks
-            `(clips, 4)`: start and width in time, start and width in frequency, as fractions (starts in [0,
-            1), widths in [0, 1]). A width above 0 masks ``max(1, floor(width * size))`` bins from
+        batch : (clips, samples) array, `AudioBatch`, or sequence of (samples,) arrays
+            Clips of equal length: float32, full scale 1, or int16, full scale 32768. Other dtypes are refused, not
+            converted.
+        masks : (clips, 4) float array, optional
+            Start and width in time, start and width in frequency, as fractions (starts in [0, 1), widths in [0, 1]).
+            A width above 0 masks ``max(1, floor(width * size))`` bins from
             ``floor(start * (size - bins + 1))``, filled with the clip's least value. `offkey.Augmenter` makes
             them.
-        out
-            `(clips, n_mels, frames)` float32, C-contiguous, to write into; None: a new array. After an error it
-            is partly written.
-        num_threads
-            Threads of this call; None: as the plan was made.
+        out : (clips, n_mels, frames) float32, optional
+            A C-contiguous array to write into; partly written after an error. Default: a new one.
+        num_threads : int, optional
+            Threads of this call. Default: as the plan was made.
 
         Returns
         -------
-        ndarray
-            `(clips, n_mels, frames)` in dB; `out` where it was given.
+        (clips, n_mels, frames) float32
+            In dB; `out` where it was given.
 
         Raises
         ------
@@ -253,7 +254,7 @@ class LogMel:
         clips = self._clips(batch)
         if not clips and not (isinstance(batch, np.ndarray) and batch.ndim == 2):
             raise ArrayError("batch: no clips; expected at least one, or an array of shape (0, samples)")
-        rows = None if masks is None else _masks(masks)
+        rows = None if masks is None else floats("masks", masks, ("clips", 4))
         target = None if out is None else output(out, (len(clips), self.n_mels, "frames"))
         if not clips:
             frames = self.frames(np.shape(batch)[1])
@@ -261,12 +262,17 @@ class LogMel:
         return self._kernel.batch(clips, rows, target, self._threads(num_threads))
 
     def each(self, batch: Batch, *, num_threads: int | None = None) -> list[npt.NDArray[np.float32]]:
-        """Return the log-Mel spectrogram of each clip of any length, `(n_mels, frames)`.
+        """Return the log-Mel spectrogram of each clip of any length.
 
         Parameters
         ----------
         batch, num_threads
-            As for a call.
+            As for a call, but lengths may differ.
+
+        Returns
+        -------
+        list of (n_mels, frames) float32
+            In dB.
 
         Raises
         ------
@@ -281,7 +287,12 @@ class LogMel:
         Parameters
         ----------
         batch, num_threads
-            As for a call.
+            As for a call, but lengths may differ.
+
+        Returns
+        -------
+        ClipStatistics
+            Four arrays ``(clips, n_mels)`` float32.
 
         Raises
         ------
@@ -304,20 +315,19 @@ class LogMel:
 
         Parameters
         ----------
-        paths
+        paths : iterable of path-like
             The files.
-        channel
-            The channel to take, from 0, or ``"mean"`` of all.
-        out
-            `(files, n_mels, frames)` float32, C-contiguous, to write into; None: a new array. After an error it
-            is partly written.
-        num_threads
-            Threads of this call; None: as the plan was made.
+        channel : int or "mean", default 0
+            The channel to take, from 0, or the mean of all.
+        out : (files, n_mels, frames) float32, optional
+            A C-contiguous array to write into; partly written after an error. Default: a new one.
+        num_threads : int, optional
+            Threads of this call. Default: as the plan was made.
 
         Returns
         -------
-        ndarray
-            `(files, n_mels, frames)` in dB; `out` where it was given.
+        (files, n_mels, frames) float32
+            In dB; `out` where it was given.
 
         Raises
         ------
@@ -331,26 +341,33 @@ class LogMel:
         ParameterError
             `channel` or `num_threads` is outside its range.
         """
-        files = _paths(paths)
+        files = parameters.paths(paths)
         target = None if out is None else output(out, (len(files), self.n_mels, "frames"))
-        return self._kernel.from_files(files, _channel(channel), target, self._threads(num_threads))
+        return self._kernel.from_files(files, parameters.channel(channel), target, self._threads(num_threads))
 
     def each_from_files(
         self, paths: Paths, *, channel: Channel = 0, num_threads: int | None = None
     ) -> list[npt.NDArray[np.float32]]:
-        """Return the log-Mel spectrogram of each sound file of any length, `(n_mels, frames)`.
+        """Return the log-Mel spectrogram of each sound file of any length.
 
         Parameters
         ----------
         paths, channel, num_threads
             As for `from_files`.
 
+        Returns
+        -------
+        list of (n_mels, frames) float32
+            In dB.
+
         Raises
         ------
         OSError, AudioError, ParameterError
             As `from_files`, but lengths may differ.
         """
-        return self._kernel.each_from_files(_paths(paths), _channel(channel), self._threads(num_threads))
+        return self._kernel.each_from_files(
+            parameters.paths(paths), parameters.channel(channel), self._threads(num_threads)
+        )
 
     def statistics_from_files(
         self,
@@ -364,25 +381,24 @@ class LogMel:
 
         Parameters
         ----------
-        paths
+        paths : iterable of path-like
             The files; those of another sample rate are resampled.
-        channel
-            The channel to take, from 0, or ``"mean"`` of all.
-        on_error
+        channel : int or "mean", default 0
+            The channel to take, from 0, or the mean of all.
+        on_error : {"raise", "collect"}, default "raise"
             ``"raise"``: the error of the first file, in order, that cannot be read; ``"collect"``: go on,
             keep it in `FileStatistics.errors` and leave NaN in that file's rows.
-        num_threads
-            Threads of this call; None: as the plan was made.
+        num_threads : int, optional
+            Threads of this call. Default: as the plan was made.
 
         Raises
         ------
         OSError, AudioError, ParameterError
             As `each_from_files`.
         """
-        if on_error not in ("raise", "collect"):
-            raise ParameterError(f"on_error = {on_error!r}: expected 'raise' or 'collect'")
+        collect = parameters.choice("on_error", on_error, ("raise", "collect")) == "collect"
         arrays, errors = self._kernel.statistics_from_files(
-            _paths(paths), _channel(channel), on_error == "collect", self._threads(num_threads)
+            parameters.paths(paths), parameters.channel(channel), collect, self._threads(num_threads)
         )
         return FileStatistics(ClipStatistics(*arrays), dict(errors))
 
@@ -420,24 +436,3 @@ def _clip(index: int, clip: np.ndarray) -> np.ndarray:
             f"batch[{index}]: {clip.dtype}; expected float32 (full scale 1) or int16 (full scale 32768)"
         )
     return np.require(clip, requirements=["C", "A"])
-
-
-def _paths(paths: Paths) -> list[str]:
-    if isinstance(paths, str | bytes | PathLike):
-        raise ParameterError(f"paths = {paths!r}: expected a list of paths; for one file give [path]")
-    return [fspath(path) for path in paths]
-
-
-def _channel(channel: int | str) -> int | None:
-    if channel == "mean":
-        return None
-    if isinstance(channel, str) or not 0 <= operator.index(channel) < 1024:
-        raise ParameterError(f"channel = {channel!r}: expected 0 to 1023, or 'mean'")
-    return operator.index(channel)
-
-
-def _masks(masks: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    rows = np.asarray(masks)
-    if rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype not in (np.float32, np.float64):
-        raise ArrayError(f"masks: shape {rows.shape}, {rows.dtype}; expected (clips, 4) of float32")
-    return np.require(rows, np.float32, ["C", "A"])

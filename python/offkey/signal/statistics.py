@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from offkey import _native
+from offkey._util.arrays import floats
 from offkey._util.threads import threads
-from offkey.errors import ArrayError, OffkeyError
+from offkey.errors import OffkeyError
 
 __all__ = ["ClipStatistics", "FileStatistics", "clip_statistics"]
 
@@ -22,44 +23,50 @@ class ClipStatistics(NamedTuple):
     """
 
     mean: npt.NDArray[np.float32]
-    """Mean over time of the decibels, `(clips, n_mels)`."""
+    """Mean over time of the decibels, ``(clips, n_mels)``."""
     lstd: npt.NDArray[np.float32]
-    """``ln(std + 1e-3)``, `(clips, n_mels)`."""
+    """``ln(std + 1e-3)``, ``(clips, n_mels)``."""
     ldstd: npt.NDArray[np.float32]
-    """``ln(std of first frame differences + 1e-3)``, `(clips, n_mels)`."""
+    """``ln(std of first frame differences + 1e-3)``, ``(clips, n_mels)``."""
     p5: npt.NDArray[np.float32]
-    """5th percentile, interpolated linearly as numpy does by default, `(clips, n_mels)`."""
+    """5th percentile, interpolated linearly as numpy does by default, ``(clips, n_mels)``."""
 
 
 class FileStatistics(NamedTuple):
     """Statistics of sound files, and what was wrong with those that could not be read."""
 
     statistics: ClipStatistics
-    """`(files, n_mels)` each; NaN for files that could not be read."""
+    """``(files, n_mels)`` each; NaN for files that could not be read."""
     errors: dict[int, OffkeyError | OSError]
     """By position; empty if errors are raised."""
 
 
-def clip_statistics(logmels: np.ndarray, *, num_threads: int | None = None) -> ClipStatistics:
+def clip_statistics(logmels: npt.NDArray[np.floating], *, num_threads: int | None = None) -> ClipStatistics:
     """Return statistics over time of given log-Mel spectrograms.
 
     Parameters
     ----------
-    logmels
-        `(clips, n_mels, frames)` in dB, float32 or float64 (rounded to float32).
-    num_threads
-        Threads of the call; None: one for each core, but one in a worker of a torch `DataLoader`.
+    logmels : (clips, n_mels, frames) float array
+        The spectrograms in dB; other floats than float32 are rounded to it.
+    num_threads : int, optional
+        Threads of the call. Default: one for each core, but one in a worker of a torch `DataLoader`.
+
+    Returns
+    -------
+    ClipStatistics
+        Four arrays ```(clips, n_mels)``` float32.
 
     Raises
     ------
     ArrayError
         If the array has another shape or dtype, no frame, or values that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, offkey
+    >>> statistics = offkey.clip_statistics(np.arange(101.0).reshape(1, 1, 101))
+    >>> float(statistics.mean[0, 0]), float(statistics.p5[0, 0])
+    (50.0, 5.0)
     """
-    logmels = np.asarray(logmels)
-    if logmels.ndim != 3 or logmels.dtype not in (np.float32, np.float64):
-        raise ArrayError(
-            f"logmels: shape {logmels.shape}, {logmels.dtype}; "
-            "expected (clips, n_mels, frames) of float32 or float64"
-        )
-    values = np.require(logmels, np.float32, ["C", "A"])
+    values = floats("logmels", logmels, ("clips", "n_mels", "frames"))
     return ClipStatistics(*_native.clip_statistics(values, threads(num_threads)))

@@ -72,6 +72,26 @@ impl Error {
         Self::Array { array: array.into(), given: given.into(), expected: expected.into() }
     }
 
+    /// The same about an array of another name, if it is about an array.
+    #[must_use]
+    pub(crate) fn in_array(self, array: String) -> Self {
+        match self {
+            Self::Array { given, expected, .. } => Self::Array { array, given, expected },
+            other => other,
+        }
+    }
+
+    /// A complaint about an array as one about the file that it came from.
+    #[must_use]
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Array { given, expected, .. } => {
+                Self::decode(path, format!("{given}; expected {expected}"))
+            }
+            other => other,
+        }
+    }
+
     /// An [`Error::Decode`].
     pub fn decode(path: &Path, reason: impl Into<String>) -> Self {
         Self::Decode { path: path.to_owned(), reason: reason.into() }

@@ -11,12 +11,15 @@ mod error;
 mod fft;
 pub mod gaussian;
 pub mod mel;
+mod memory;
 pub mod par;
 pub mod processor;
 pub mod ranking;
 pub mod resample;
 pub mod rng;
+mod samples;
 pub mod simd;
 pub mod statistics;
 
 pub use error::{Error, Result};
+pub use samples::MAX_SAMPLE;

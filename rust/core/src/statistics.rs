@@ -1,6 +1,6 @@
 //! Statistics of a log-Mel spectrogram over time, for each Mel band.
 
-mod lowest;
+mod order_statistic;
 
 use crate::par::{self, Cancel};
 use crate::simd::{Block, Kernel, Lanes, Level, Vector, numbers, vectors};
@@ -76,29 +76,24 @@ pub fn given(
         let given = format!("{n_mels} Mel bands, {frames} frames");
         return Err(Error::array("logmels", given, "at least one of each"));
     }
-    let work = |scratch: &mut Scratch, index: usize, logmel: &[f32]| {
-        clip(logmel, n_mels, scratch, cancel).map_err(|error| match error {
-            Error::Array { given, expected, .. } => {
-                Error::array(format!("logmels[{index}]"), given, expected)
-            }
-            other => other,
-        })
+    let work = |scratch: &mut StatisticsScratch, index: usize, logmel: &[f32]| {
+        clip(logmel, n_mels, scratch, cancel).map_err(|error| error.in_array(format!("logmels[{index}]")))
     };
     let clips: Vec<&[f32]> = logmels.chunks_exact(n_mels * frames).collect();
     let mut statistics = ClipStatistics::with_capacity(clips.len() * n_mels);
-    let all = par::map(clips, threads, cancel, || Scratch::new(Level::best()), work)?;
+    let all = par::map(clips, threads, cancel, || StatisticsScratch::new(Level::best()), work)?;
     all.iter().for_each(|bands| statistics.extend(bands));
     Ok(statistics)
 }
 
 /// The memory of one worker, and how it computes.
 #[derive(Debug)]
-pub(crate) struct Scratch {
+pub(crate) struct StatisticsScratch {
     level: Level,
     blocks: Vec<Block>,
 }
 
-impl Scratch {
+impl StatisticsScratch {
     /// Memory that grows with the first clip.
     pub(crate) fn new(level: Level) -> Self {
         Self { level, blocks: Vec::new() }
@@ -112,21 +107,21 @@ impl Scratch {
 pub(crate) fn clip(
     logmel: &[f32],
     n_mels: usize,
-    scratch: &mut Scratch,
+    scratch: &mut StatisticsScratch,
     cancel: &Cancel,
 ) -> Result<Vec<BandStatistics>> {
     let frames = logmel.len() / n_mels.max(1);
     if frames == 0 {
         return Err(Error::array("logmels", "no frames", "at least one frame"));
     }
-    let Scratch { level, blocks } = scratch;
+    let StatisticsScratch { level, blocks } = scratch;
     let place = LOW_FRACTION * (frames - 1) as f64;
-    lowest::make_room(place as usize, *level, blocks);
-    level.run(Clip { logmel, frames, place, blocks, cancel })
+    order_statistic::make_room(place as usize, *level, blocks);
+    level.run(StatisticsKernel { logmel, frames, place, blocks, cancel })
 }
 
 /// One clip's work. Means and deviations go along the rows, percentiles across them.
-struct Clip<'a> {
+struct StatisticsKernel<'a> {
     logmel: &'a [f32],
     frames: usize,
     /// Rank of the percentile, with what lies between two ranks.
@@ -135,7 +130,7 @@ struct Clip<'a> {
     cancel: &'a Cancel,
 }
 
-impl Kernel for Clip<'_> {
+impl Kernel for StatisticsKernel<'_> {
     type Output = Result<Vec<BandStatistics>>;
 
     #[inline(always)]
@@ -150,7 +145,7 @@ impl Kernel for Clip<'_> {
         for (group, bands) in bands.chunks_mut(V::LANES).enumerate() {
             cancel.check()?;
             let rows = &logmel[group * V::LANES * frames..][..bands.len() * frames];
-            let pair = lowest::two::<V>(rows, frames, below, vectors(blocks)).map(lanes);
+            let pair = order_statistic::ranks::<V>(rows, frames, below, vectors(blocks)).map(lanes);
             for (lane, band) in bands.iter_mut().enumerate() {
                 let [low, next] = [pair[0][lane], pair[1][lane]].map(f64::from);
                 // Without a part of it, the next one need not exist.
@@ -238,7 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(frames: &[f32]) -> BandStatistics {
-        clip(frames, 1, &mut Scratch::new(Level::best()), &Cancel::default()).unwrap()[0]
+        clip(frames, 1, &mut StatisticsScratch::new(Level::best()), &Cancel::default()).unwrap()[0]
     }
 
     #[test]
@@ -264,9 +259,8 @@ mod tests {
     #[test]
     fn bad_frames_are_named() {
         let refused = |logmel: &[f32], n_mels| {
-            clip(logmel, n_mels, &mut Scratch::new(Level::best()), &Cancel::default())
-                .unwrap_err()
-                .to_string()
+            let scratch = &mut StatisticsScratch::new(Level::best());
+            clip(logmel, n_mels, scratch, &Cancel::default()).unwrap_err().to_string()
         };
         assert!(refused(&[], 3).starts_with("logmels: no frames;"));
         let text = refused(&[0.0, 1.0, 2.0, f32::NAN, 3.0, 4.0], 2);
@@ -299,7 +293,7 @@ mod tests {
         let frames = logmel.len() / n_mels;
         for level in Level::all() {
             // Memory is kept from another clip, as a worker keeps it.
-            let scratch = &mut Scratch::new(level);
+            let scratch = &mut StatisticsScratch::new(level);
             clip(&[1.0; 700], 1, scratch, &Cancel::default()).unwrap();
             let bands = clip(logmel, n_mels, scratch, &Cancel::default()).unwrap();
             assert_eq!(bands.len(), n_mels);
@@ -343,6 +337,14 @@ mod tests {
         check(&zeros.collect::<Vec<_>>(), 1);
         let huge = huge.collect::<Vec<_>>();
         assert_eq!((of(&huge).p5, of(&huge).mean), (1e30, 1.00005e30));
+    }
+
+    #[test]
+    fn a_raised_flag_stops_it() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let got = clip(&[0.0; 40], 4, &mut StatisticsScratch::new(Level::best()), &cancel);
+        assert!(matches!(got, Err(Error::Interrupted)));
     }
 
     proptest! {

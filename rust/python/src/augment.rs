@@ -3,15 +3,15 @@
 use crate::arrays::{Places, Values, indices, matrix, output};
 use crate::call::{self, Cost};
 use numpy::ndarray::Dimension;
-use numpy::{IntoPyArray, PyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyUntypedArrayMethods};
-use offkey_core::augment::{self, Class, Key, Ranges, Shape};
+use numpy::{PyArray, PyArray1, PyArray2, PyArray3, PyUntypedArrayMethods};
+use offkey_core::augment::{self, Axis, Class, Key, Ranges, Shape};
 use offkey_core::par::Cancel;
 use offkey_core::rng::Stream;
 use offkey_core::{Error, Result};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
 
-type Samples<'py> = Bound<'py, PyArray1<f32>>;
+type Vector<'py> = Bound<'py, PyArray1<f32>>;
 type Matrix<'py> = Bound<'py, PyArray2<f32>>;
 
 /// Operations for each sample of effects that pass over a clip once, drawing noise at the most.
@@ -23,171 +23,94 @@ const STRETCH: usize = 250;
 #[pyo3(signature = (samples, *, snr_db, seed, out=None))]
 fn white_noise<'py>(
     py: Python<'py>,
-    samples: &Samples<'py>,
+    samples: &Vector<'py>,
     snr_db: f64,
     seed: u64,
-    out: Option<Samples<'py>>,
-) -> PyResult<Samples<'py>> {
-    let samples = &*Values::new("samples", samples)?;
+    out: Option<Vector<'py>>,
+) -> PyResult<Vector<'py>> {
+    let clip = &*Values::new("samples", samples)?;
     let stream = &mut Stream::new(&[seed]);
-    match out {
-        None => new(py, samples, PASS, |_| augment::white_noise(samples, snr_db, stream)),
-        Some(out) => write(py, out, PASS, |out, _| augment::white_noise_into(samples, snr_db, stream, out)),
-    }
-}
-
-#[pyfunction]
-#[pyo3(signature = (samples, *, fade_in, fade_out, shape))]
-fn fade<'py>(
-    py: Python<'py>,
-    samples: &Samples<'py>,
-    fade_in: usize,
-    fade_out: usize,
-    shape: &str,
-) -> PyResult<Samples<'py>> {
-    let samples = &*Values::new("samples", samples)?;
-    new(py, samples, PASS, |_| augment::fade(samples, fade_in, fade_out, Shape::from_name(shape)?))
-}
-
-#[pyfunction]
-#[pyo3(signature = (samples, *, fade_in, fade_out, shape))]
-fn fade_in_place<'py>(
-    py: Python<'py>,
-    samples: Samples<'py>,
-    fade_in: usize,
-    fade_out: usize,
-    shape: &str,
-) -> PyResult<Samples<'py>> {
-    write(py, samples, PASS, |samples, _| {
-        augment::fade_in_place(samples, fade_in, fade_out, Shape::from_name(shape)?)
-    })
+    into(py, output(py, out, [clip.len()])?, PASS, |out, _| augment::white_noise(clip, snr_db, stream, out))
 }
 
 #[pyfunction]
 #[pyo3(signature = (samples, *, shift, out=None))]
 fn time_shift<'py>(
     py: Python<'py>,
-    samples: &Samples<'py>,
+    samples: &Vector<'py>,
     shift: i64,
-    out: Option<Samples<'py>>,
-) -> PyResult<Samples<'py>> {
-    let samples = &*Values::new("samples", samples)?;
-    match out {
-        None => new(py, samples, PASS, |_| augment::time_shift(samples, shift)),
-        Some(out) => write(py, out, PASS, |out, _| augment::time_shift_into(samples, shift, out)),
-    }
+    out: Option<Vector<'py>>,
+) -> PyResult<Vector<'py>> {
+    let clip = &*Values::new("samples", samples)?;
+    into(py, output(py, out, [clip.len()])?, PASS, |out, _| augment::time_shift(clip, shift, out))
 }
 
 #[pyfunction]
 #[pyo3(signature = (samples, *, rate, sample_rate, out=None))]
 fn time_stretch<'py>(
     py: Python<'py>,
-    samples: &Samples<'py>,
+    samples: &Vector<'py>,
     rate: f64,
     sample_rate: u32,
-    out: Option<Samples<'py>>,
-) -> PyResult<Samples<'py>> {
-    let samples = &*Values::new("samples", samples)?;
-    match out {
-        None => new(py, samples, STRETCH, |cancel| augment::time_stretch(samples, rate, sample_rate, cancel)),
-        Some(out) => write(py, out, STRETCH, |out, cancel| {
-            augment::time_stretch_into(samples, rate, sample_rate, out, cancel)
-        }),
-    }
+    out: Option<Vector<'py>>,
+) -> PyResult<Vector<'py>> {
+    let clip = &*Values::new("samples", samples)?;
+    let length = augment::stretched_length(clip.len(), rate).map_err(call::exception)?;
+    into(py, output(py, out, [length])?, STRETCH, |out, cancel| {
+        augment::time_stretch(clip, rate, sample_rate, out, cancel)
+    })
 }
 
 #[pyfunction]
 #[pyo3(signature = (samples, *, semitones, sample_rate, out=None))]
 fn pitch_shift<'py>(
     py: Python<'py>,
-    samples: &Samples<'py>,
+    samples: &Vector<'py>,
     semitones: f64,
     sample_rate: u32,
-    out: Option<Samples<'py>>,
-) -> PyResult<Samples<'py>> {
-    let samples = &*Values::new("samples", samples)?;
-    match out {
-        None => {
-            new(py, samples, STRETCH, |cancel| augment::pitch_shift(samples, semitones, sample_rate, cancel))
-        }
-        Some(out) => write(py, out, STRETCH, |out, cancel| {
-            augment::pitch_shift_into(samples, semitones, sample_rate, out, cancel)
-        }),
-    }
+    out: Option<Vector<'py>>,
+) -> PyResult<Vector<'py>> {
+    let clip = &*Values::new("samples", samples)?;
+    into(py, output(py, out, [clip.len()])?, STRETCH, |out, cancel| {
+        augment::pitch_shift(clip, semitones, sample_rate, out, cancel)
+    })
 }
 
 #[pyfunction]
-#[pyo3(signature = (logmel, *, start, width, value))]
-fn time_mask<'py>(
+#[pyo3(signature = (samples, *, fade_in, fade_out, shape, in_place))]
+fn fade<'py>(
+    py: Python<'py>,
+    samples: &Vector<'py>,
+    fade_in: usize,
+    fade_out: usize,
+    shape: &str,
+    in_place: bool,
+) -> PyResult<Vector<'py>> {
+    change(py, "samples", samples, [samples.len()], in_place, |clip, out| {
+        augment::fade(clip, out, fade_in, fade_out, Shape::from_name(shape)?)
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (logmel, *, axis, start, width, value, in_place))]
+fn mask<'py>(
     py: Python<'py>,
     logmel: &Matrix<'py>,
+    axis: &str,
     start: usize,
     width: usize,
     value: Option<f32>,
+    in_place: bool,
 ) -> PyResult<Matrix<'py>> {
-    let logmel = Values::new("logmel", logmel)?;
     let &[n_mels, n_frames] = logmel.shape() else { unreachable!("an array of two axes") };
-    let (frames, logmel) = (start..start.saturating_add(width), &*logmel);
-    let work = |_: &_| augment::time_mask(logmel, n_frames, frames, value);
-    matrix(py, call::run(py, Cost::of(logmel.len(), PASS), work)?, [n_mels, n_frames])
-}
-
-#[pyfunction]
-#[pyo3(signature = (logmel, *, start, width, value))]
-fn time_mask_in_place<'py>(
-    py: Python<'py>,
-    logmel: Matrix<'py>,
-    start: usize,
-    width: usize,
-    value: Option<f32>,
-) -> PyResult<Matrix<'py>> {
-    let n_frames = logmel.shape()[1];
-    let frames = start..start.saturating_add(width);
-    write(py, logmel, PASS, |logmel, _| augment::time_mask_in_place(logmel, n_frames, frames, value))
-}
-
-#[pyfunction]
-#[pyo3(signature = (logmel, *, start, width, value))]
-fn frequency_mask<'py>(
-    py: Python<'py>,
-    logmel: &Matrix<'py>,
-    start: usize,
-    width: usize,
-    value: Option<f32>,
-) -> PyResult<Matrix<'py>> {
-    let logmel = Values::new("logmel", logmel)?;
-    let &[n_mels, n_frames] = logmel.shape() else { unreachable!("an array of two axes") };
-    let (bins, logmel) = (start..start.saturating_add(width), &*logmel);
-    let work = |_: &_| augment::frequency_mask(logmel, n_frames, bins, value);
-    matrix(py, call::run(py, Cost::of(logmel.len(), PASS), work)?, [n_mels, n_frames])
-}
-
-#[pyfunction]
-#[pyo3(signature = (logmel, *, start, width, value))]
-fn frequency_mask_in_place<'py>(
-    py: Python<'py>,
-    logmel: Matrix<'py>,
-    start: usize,
-    width: usize,
-    value: Option<f32>,
-) -> PyResult<Matrix<'py>> {
-    let n_frames = logmel.shape()[1];
     let bins = start..start.saturating_add(width);
-    write(py, logmel, PASS, |logmel, _| augment::frequency_mask_in_place(logmel, n_frames, bins, value))
-}
-
-/// A clip made of another, at so many operations for each sample.
-fn new<'py>(
-    py: Python<'py>,
-    samples: &[f32],
-    each: usize,
-    work: impl FnOnce(&Cancel) -> Result<Vec<f32>> + Send,
-) -> PyResult<Samples<'py>> {
-    Ok(call::run(py, Cost::of(samples.len(), each), work)?.into_pyarray(py))
+    change(py, "logmel", logmel, [n_mels, n_frames], in_place, |logmel, out| {
+        augment::mask(logmel, out, n_frames, Axis::from_name(axis)?, bins, value)
+    })
 }
 
 /// Write into an array, at so many operations for each of its numbers, and give it back.
-fn write<'py, D: Dimension>(
+fn into<'py, D: Dimension>(
     py: Python<'py>,
     out: Bound<'py, PyArray<f32, D>>,
     each: usize,
@@ -197,6 +120,22 @@ fn write<'py, D: Dimension>(
     let (places, cost) = (&mut *places, Cost::of(out.len(), each));
     call::run(py, cost, |cancel| work(places, cancel))?;
     Ok(out)
+}
+
+/// Change an array, or make a changed copy of it: the work is given the array to copy, if there is to be a copy.
+fn change<'py, D: Dimension, const N: usize>(
+    py: Python<'py>,
+    name: &str,
+    array: &Bound<'py, PyArray<f32, D>>,
+    shape: [usize; N],
+    in_place: bool,
+    work: impl FnOnce(Option<&[f32]>, &mut [f32]) -> Result<()> + Send,
+) -> PyResult<Bound<'py, PyArray<f32, D>>> {
+    if in_place {
+        return into(py, array.clone(), PASS, |out, _| work(None, out));
+    }
+    let values = &*Values::new(name, array)?;
+    into(py, output(py, None, shape)?, PASS, |out, _| work(Some(values), out))
 }
 
 /// An augmenter of batches with its plans.
@@ -272,11 +211,13 @@ fn augment_logmels<'py>(
     let logmels = Values::new("logmels", logmels)?;
     let shape: [usize; 3] = logmels.shape().try_into().expect("an array of three axes");
     let (keys, logmels) = (keys(seed, epoch, clips, occurrences)?, &*logmels);
-    let (out, classes) = call::run(py, Cost::of(logmels.len(), PASS), |cancel| {
+    let out = output(py, None, shape)?;
+    let mut places = Places::new("out", &out)?;
+    let places = &mut *places;
+    let classes = call::run(py, Cost::of(logmels.len(), PASS), |cancel| {
         let classes = parse_classes(&classes)?;
-        augment::augment_logmels(logmels, shape, &classes, mask_fraction, &keys, num_threads, cancel)
+        augment::augment_logmels(logmels, shape, &classes, mask_fraction, &keys, places, num_threads, cancel)
     })?;
-    let out = PyArray1::from_vec(py, out).reshape(shape)?;
     Ok((out, indices(py, classes)))
 }
 
@@ -302,14 +243,10 @@ fn keys(
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(white_noise, module)?)?;
     module.add_function(wrap_pyfunction!(fade, module)?)?;
-    module.add_function(wrap_pyfunction!(fade_in_place, module)?)?;
+    module.add_function(wrap_pyfunction!(mask, module)?)?;
     module.add_function(wrap_pyfunction!(time_shift, module)?)?;
     module.add_function(wrap_pyfunction!(time_stretch, module)?)?;
     module.add_function(wrap_pyfunction!(pitch_shift, module)?)?;
-    module.add_function(wrap_pyfunction!(time_mask, module)?)?;
-    module.add_function(wrap_pyfunction!(time_mask_in_place, module)?)?;
-    module.add_function(wrap_pyfunction!(frequency_mask, module)?)?;
-    module.add_function(wrap_pyfunction!(frequency_mask_in_place, module)?)?;
     module.add_function(wrap_pyfunction!(augment_logmels, module)?)?;
     module.add_class::<Augmenter>()
 }

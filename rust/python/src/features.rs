@@ -21,12 +21,12 @@ type StatisticsArrays<'py> = (
 );
 
 /// The samples of one clip as Python holds them, borrowed until the call is over.
-enum Clip<'py> {
+enum ClipArray<'py> {
     F32(Values<'py, f32, Ix1>),
     I16(Values<'py, i16, Ix1>),
 }
 
-impl<'py> Clip<'py> {
+impl<'py> ClipArray<'py> {
     fn new((index, array): (usize, &Bound<'py, PyAny>)) -> PyResult<Self> {
         let name = format!("batch[{index}]");
         if let Ok(array) = array.cast() {
@@ -51,8 +51,8 @@ impl<'py> Clip<'py> {
     }
 }
 
-fn samples<'a>(clips: &'a [Clip<'_>]) -> Vec<Samples<'a>> {
-    clips.iter().map(Clip::samples).collect()
+fn samples<'a>(clips: &'a [ClipArray<'_>]) -> Vec<Samples<'a>> {
+    clips.iter().map(ClipArray::samples).collect()
 }
 
 fn size(parameter: &'static str, given: i64) -> Result<usize> {
@@ -165,7 +165,7 @@ impl LogMel {
         out: Option<Bound<'py, PyArray3<f32>>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Bound<'py, PyArray3<f32>>> {
-        let clips = Clip::all(&clips)?;
+        let clips = ClipArray::all(&clips)?;
         let clips = samples(&clips);
         let frames = mel::common_frames(&self.plan, &clips).map_err(call::exception)?;
         let masks = masks.map(mask_rows).transpose()?;
@@ -185,7 +185,7 @@ impl LogMel {
         clips: Vec<Bound<'py, PyAny>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Vec<Bound<'py, PyArray2<f32>>>> {
-        let clips = Clip::all(&clips)?;
+        let clips = ClipArray::all(&clips)?;
         let clips = samples(&clips);
         let each = |cancel: &_| mel::each(&self.plan, &clips, num_threads, cancel);
         let all = call::run(py, self.cost(&clips), each)?;
@@ -199,7 +199,7 @@ impl LogMel {
         clips: Vec<Bound<'py, PyAny>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<StatisticsArrays<'py>> {
-        let clips = Clip::all(&clips)?;
+        let clips = ClipArray::all(&clips)?;
         let clips = samples(&clips);
         let work = |cancel: &_| mel::statistics(&self.plan, &clips, num_threads, cancel);
         let statistics = call::run(py, self.cost(&clips), work)?;

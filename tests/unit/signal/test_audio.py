@@ -151,7 +151,7 @@ def test_parameters_outside_their_range(stereo, options):
 
 def test_one_path_is_not_a_list(stereo):
     for path in (stereo[0], str(stereo[0])):
-        with pytest.raises(ParameterError, match=r"offkey\.read"):
+        with pytest.raises(ParameterError, match=r"expected a list of paths; for one file give \[path\]"):
             offkey.read_batch(path)
 
 

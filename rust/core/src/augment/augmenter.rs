@@ -1,17 +1,17 @@
 //! One augmentation of several, drawn for each clip.
 
+use super::checks::{check_length, check_range};
 use super::class::Class;
-use super::fade::{Shape, fade_in_place};
-use super::mask::{Band, mask_in_place};
-use super::noise::white_noise_into;
+use super::fade::{Shape, fade};
+use super::mask::{Band, mask_bands};
+use super::noise::white_noise;
 use super::pitch_shift::{PitchScratch, SEMITONES, shift_into};
-use super::time_shift::time_shift_into;
+use super::time_shift::time_shift;
 use super::time_stretch::{RATES, stretched_length};
 use super::vocoder::Vocoder;
-use super::{check_length, check_range, check_samples};
 use crate::par::{self, Cancel};
 use crate::rng::Stream;
-use crate::{Error, Result};
+use crate::{Error, Result, samples};
 use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 
@@ -102,7 +102,7 @@ pub struct Augmenter {
 }
 
 /// The working memory of one thread.
-pub struct Scratch(PitchScratch);
+pub struct AugmenterScratch(PitchScratch);
 
 impl Augmenter {
     /// An augmenter that draws uniformly among `classes`.
@@ -117,8 +117,8 @@ impl Augmenter {
 
     /// Working memory for one thread.
     #[must_use]
-    pub fn scratch(&self) -> Scratch {
-        Scratch(PitchScratch::new(self.vocoder))
+    pub fn scratch(&self) -> AugmenterScratch {
+        AugmenterScratch(PitchScratch::new(self.vocoder))
     }
 
     /// Augment one clip into `out`, which must be as long; returns the index of the class and the plan of the
@@ -128,44 +128,44 @@ impl Augmenter {
     /// [`Error::Array`] if a sample is not finite or the lengths differ, [`Error::Interrupted`].
     pub fn apply(
         &self,
-        samples: &[f32],
+        clip: &[f32],
         key: Key,
         out: &mut [f32],
-        scratch: &mut Scratch,
+        scratch: &mut AugmenterScratch,
         cancel: &Cancel,
     ) -> Result<(usize, Masks)> {
-        check_samples(samples)?;
-        check_length(samples, out)?;
+        samples::check(clip)?;
+        check_length(clip, out)?;
         let draw = &mut key.stream(PARAMETERS);
         let (index, class) = self.draw_class(draw);
         let mut masks = Masks::default();
         let ranges = &self.ranges;
         match class {
-            Class::None => out.copy_from_slice(samples),
+            Class::None => out.copy_from_slice(clip),
             Class::WhiteNoise => {
-                white_noise_into(samples, within(draw, ranges.snr_db), &mut key.stream(NOISE), out)?;
+                white_noise(clip, within(draw, ranges.snr_db), &mut key.stream(NOISE), out)?;
             }
             Class::Fade => {
-                let longest = samples.len() as u64 / 2 + 1;
+                let longest = clip.len() as u64 / 2 + 1;
                 let (fade_in, fade_out) = (draw.below(longest) as usize, draw.below(longest) as usize);
                 let shape = Shape::ALL[draw.below(Shape::ALL.len() as u64) as usize];
-                out.copy_from_slice(samples);
-                fade_in_place(out, fade_in, fade_out, shape)?;
+                out.copy_from_slice(clip);
+                fade(None, out, fade_in, fade_out, shape)?;
             }
             Class::TimeShift => {
                 let shift = within(draw, ranges.shift_s) * f64::from(self.sample_rate);
-                time_shift_into(samples, shift.round() as i64, out)?;
+                time_shift(clip, shift.round() as i64, out)?;
             }
             Class::TimeStretch => {
                 let rate = within(draw, ranges.stretch_rate);
-                self.stretch_and_fit(samples, rate, out, scratch, cancel)?;
+                self.stretch_and_fit(clip, rate, out, scratch, cancel)?;
             }
             Class::PitchShift => {
                 let semitones = within(draw, ranges.pitch_semitones);
-                shift_into(self.vocoder, samples, semitones, out, &mut scratch.0, cancel)?;
+                shift_into(self.vocoder, clip, semitones, out, &mut scratch.0, cancel)?;
             }
             Class::TimeMask | Class::FrequencyMask => {
-                out.copy_from_slice(samples);
+                out.copy_from_slice(clip);
                 masks = draw_masks(class, draw, ranges.mask_fraction);
             }
         }
@@ -204,9 +204,10 @@ impl Augmenter {
             Reverse(self.draw_class(&mut key.stream(PARAMETERS)).1.cost())
         });
         type Row<'a> = (usize, &'a [f32], Key, &'a mut [f32]);
-        let work = |scratch: &mut Scratch, _, (i, clip, key, out): Row<'_>| {
-            let (class, masks) =
-                self.apply(clip, key, out, scratch, cancel).map_err(|error| of_clip(error, i))?;
+        let work = |scratch: &mut AugmenterScratch, _, (i, clip, key, out): Row<'_>| {
+            let (class, masks) = self
+                .apply(clip, key, out, scratch, cancel)
+                .map_err(|error| error.in_array(format!("batch[{i}]")))?;
             Ok((i, class, masks))
         };
         let mut augmented =
@@ -215,7 +216,7 @@ impl Augmenter {
         if matches!(done, Err(Error::Array { .. })) {
             // The order of the work depends on what was drawn; the row that is named does not.
             for (i, clip) in batch.chunks_exact(samples.max(1)).enumerate() {
-                check_samples(clip).map_err(|error| of_clip(error, i))?;
+                samples::check(clip).map_err(|error| error.in_array(format!("batch[{i}]")))?;
             }
         }
         for (i, class, masks) in done? {
@@ -236,13 +237,13 @@ impl Augmenter {
         samples: &[f32],
         rate: f64,
         out: &mut [f32],
-        scratch: &mut Scratch,
+        scratch: &mut AugmenterScratch,
         cancel: &Cancel,
     ) -> Result<()> {
         if samples.is_empty() {
             return Ok(());
         }
-        let length = stretched_length(samples.len(), rate).clamp(1, out.len());
+        let length = stretched_length(samples.len(), rate)?.clamp(1, out.len());
         self.vocoder.stretch_into(samples, rate, &mut out[..length], scratch.0.stretch(), cancel)?;
         for i in length..out.len() {
             out[i] = out[i - length];
@@ -251,31 +252,23 @@ impl Augmenter {
     }
 }
 
-/// Say in an error about an array which clip of a batch it is about.
-fn of_clip(error: Error, clip: usize) -> Error {
-    match error {
-        Error::Array { array, given, expected } => {
-            Error::Array { array: format!("{array} of clip {clip}"), given, expected }
-        }
-        other => other,
-    }
-}
-
-/// Mask each log-Mel of a batch of `shape` (clips, Mel bins, frames) with one of `classes`; returns the
-/// masked batch and the index of each clip's class.
+/// Mask each log-Mel of a batch of `shape` (clips, Mel bins, frames) with one of `classes` into `out`; returns the
+/// index of each clip's class.
 ///
 /// # Errors
 /// [`Error::Parameter`] if a class needs samples, there is none, or the fraction is not within 0 to 1;
 /// [`Error::Array`] if a value is not finite or the numbers do not fit, [`Error::Interrupted`].
+#[allow(clippy::too_many_arguments)] // no two of one kind
 pub fn augment_logmels(
     logmels: &[f32],
     shape: [usize; 3],
     classes: &[Class],
     mask_fraction: f64,
     keys: &[Key],
+    out: &mut [f32],
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
-) -> Result<(Vec<f32>, Vec<usize>)> {
+) -> Result<Vec<usize>> {
     check_classes(classes)?;
     check_mask_fraction(mask_fraction)?;
     if let Some(class) = classes.iter().find(|class| !class.acts_on_logmel()) {
@@ -283,11 +276,10 @@ pub fn augment_logmels(
         return Err(Error::parameter("classes", class.name(), expected));
     }
     let size = shape[1] * shape[2];
-    if keys.len() != shape[0] || logmels.len() != shape[0] * size {
-        let given = format!("{} keys and {} values for shape {shape:?}", keys.len(), logmels.len());
-        return Err(Error::array("logmels", given, "one key for each clip"));
+    if keys.len() != shape[0] || logmels.len() != shape[0] * size || out.len() != logmels.len() {
+        let given = format!("{} keys, {} values, {} of `out`", keys.len(), logmels.len(), out.len());
+        return Err(Error::array("logmels", given, format!("one key for each clip of shape {shape:?}")));
     }
-    let mut out = logmels.to_vec();
     if size == 0 {
         return Err(Error::array(
             "logmels",
@@ -295,15 +287,16 @@ pub fn augment_logmels(
             "at least one Mel bin and one frame",
         ));
     }
-    let work = |(): &mut (), i: usize, logmel: &mut [f32]| {
+    let work = |(): &mut (), i: usize, (logmel, out): (&[f32], &mut [f32])| {
         let draw = &mut keys[i].stream(PARAMETERS);
         let index = draw.below(classes.len() as u64) as usize;
         let (time, frequency) = draw_masks(classes[index], draw, mask_fraction);
-        mask_in_place(logmel, shape[2], time, frequency).map_err(|error| of_clip(error, i))?;
+        let masked = mask_bands(Some(logmel), out, shape[2], time, frequency);
+        masked.map_err(|error| error.in_array(format!("logmels[{i}]")))?;
         Ok(index)
     };
-    let indices = par::map(out.chunks_exact_mut(size).collect(), threads, cancel, || (), work)?;
-    Ok((out, indices))
+    let pairs = logmels.chunks_exact(size).zip(out.chunks_exact_mut(size)).collect();
+    par::map(pairs, threads, cancel, || (), work)
 }
 
 fn check_classes(classes: &[Class]) -> Result<()> {
@@ -457,12 +450,12 @@ mod tests {
                 augmenter.apply_batch(batch, 10, &keys(seed, 0..clips), out, None, &Cancel::default());
             result.unwrap_err().to_string()
         };
-        assert!(refused(&batch, 0, 3, &mut out).starts_with("samples of clip 2: NaN at position 5"));
+        assert!(refused(&batch, 0, 3, &mut out).starts_with("batch[2]: NaN at position 5"));
         assert!(refused(&batch, 0, 2, &mut out).starts_with("batch: 2 keys"));
         assert!(refused(&batch, 0, 3, &mut out[1..]).starts_with("out: 29 samples; expected 30"));
         batch[3] = f32::INFINITY;
         for seed in 0..20 {
-            assert!(refused(&batch, seed, 3, &mut out).starts_with("samples of clip 0: inf at position 3"));
+            assert!(refused(&batch, seed, 3, &mut out).starts_with("batch[0]: inf at position 3"));
         }
     }
 
@@ -471,7 +464,9 @@ mod tests {
         let logmels: Vec<f32> = (0..6 * 20 * 30).map(|i| (i % 97) as f32).collect();
         let classes = [Class::None, Class::TimeMask, Class::FrequencyMask];
         let run = |classes: &[Class]| {
-            augment_logmels(&logmels, [6, 20, 30], classes, 0.5, &keys(2, 0..6), None, &Cancel::default())
+            let (mut out, keys, cancel) = (vec![f32::NAN; logmels.len()], keys(2, 0..6), Cancel::default());
+            augment_logmels(&logmels, [6, 20, 30], classes, 0.5, &keys, &mut out, None, &cancel)
+                .map(|drawn| (out, drawn))
         };
         let (masked, drawn) = run(&classes).unwrap();
         for (i, &class) in drawn.iter().enumerate() {

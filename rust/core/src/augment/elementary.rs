@@ -2,9 +2,21 @@
 //! same bytes, and loops over arrays vectorise.
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_PI_2, LN_2, PI};
+use std::f64::consts;
+use std::ops::{Add, Mul};
 
 /// Adding and subtracting it rounds a number below 2^22 to an integer.
 const ROUNDER: f32 = 12_582_912.0;
+
+/// A polynomial by Horner's rule; the coefficient of the highest power comes first.
+#[inline(always)]
+fn polynomial<T: Copy + Add<Output = T> + Mul<Output = T>, const N: usize>(x: T, coefficients: [T; N]) -> T {
+    let mut sum = coefficients[0];
+    for i in 1..N {
+        sum = sum * x + coefficients[i];
+    }
+    sum
+}
 
 /// Natural logarithm of a normal positive number, to 2e-7 relative to the larger of itself and 1.
 #[inline(always)]
@@ -15,17 +27,16 @@ pub(super) fn ln(x: f32) -> f32 {
     let mantissa = f32::from_bits((bits & 0x007f_ffff) + 0x3f35_04f3);
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let q = s * s;
-    let series = 2.0 + q * (2.0 / 3.0 + q * (2.0 / 5.0 + q * (2.0 / 7.0 + q * (2.0 / 9.0))));
-    exponent as f32 * LN_2 + s * series
+    exponent as f32 * LN_2 + s * polynomial(q, [2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0])
 }
 
 /// Sine and cosine of `x` within `-pi / 4 ..= pi / 4`, to 1e-7, by their Taylor series.
 #[inline(always)]
 fn small_sin_cos(x: f32) -> (f32, f32) {
     let q = x * x;
-    let sin = x * (1.0 + q * (-1.0 / 6.0 + q * (1.0 / 120.0 + q * (-1.0 / 5040.0 + q * (1.0 / 362_880.0)))));
-    let cos = 1.0 + q * (-0.5 + q * (1.0 / 24.0 + q * (-1.0 / 720.0 + q * (1.0 / 40_320.0))));
-    (sin, cos)
+    let sin = polynomial(q, [1.0 / 362_880.0, -1.0 / 5040.0, 1.0 / 120.0, -1.0 / 6.0, 1.0]);
+    let cos = polynomial(q, [1.0 / 40_320.0, -1.0 / 720.0, 1.0 / 24.0, -0.5, 1.0]);
+    (x * sin, cos)
 }
 
 /// Sine and cosine of `turn` quarter turns, `turn` in `0..=1`, to 3e-7.
@@ -59,11 +70,58 @@ pub(super) fn atan2(y: f32, x: f32) -> f32 {
     let denominator = if steep { least + most } else { most };
     let t = numerator / if denominator > f32::MIN_POSITIVE { denominator } else { f32::MIN_POSITIVE };
     let q = t * t;
-    let series = ((8.053_744_5e-2 * q - 1.387_768_5e-1) * q + 1.997_771_1e-1) * q - 3.333_295e-1;
+    let series = polynomial(q, [8.053_744_5e-2, -1.387_768_5e-1, 1.997_771_1e-1, -3.333_295e-1]);
     let angle = series * q * t + t + if steep { PI / 4.0 } else { 0.0 };
     let angle = if ax < ay { FRAC_PI_2 - angle } else { angle };
     let angle = if x < 0.0 { PI - angle } else { angle };
     if y < 0.0 { -angle } else { angle }
+}
+
+/// `2^x` in double precision, for `x` within -1000 to 1000, by the Taylor series about the nearest integer.
+pub(super) fn exp2(x: f64) -> f64 {
+    let whole = x.round();
+    let t = (x - whole) * consts::LN_2;
+    let series = (1..=16).rev().fold(1.0, |sum, n| 1.0 + sum * t / f64::from(n));
+    series * f64::from_bits(((whole as i64 + 1023) as u64) << 52)
+}
+
+/// `2^(u - 1)` for `u` in `0..=1`, to 1e-9, by the Taylor series about the middle.
+#[inline(always)]
+pub(super) fn half_exp2(u: f64) -> f64 {
+    let t = (u - 0.5) * consts::LN_2;
+    let coefficients =
+        [1.0 / 40_320.0, 1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    consts::FRAC_1_SQRT_2 * polynomial(t, coefficients)
+}
+
+/// `log10(1 + 10 u)` for `u` in `0..=1`, to 1e-9 and exact at 0.
+#[inline(always)]
+pub(super) fn log10_of_1_to_11(u: f64) -> f64 {
+    // Halved up to three times, then 2 atanh by its series.
+    let (mut m, mut octaves) = (1.0 + 10.0 * u, 0.0);
+    for _ in 0..3 {
+        (m, octaves) = if m < consts::SQRT_2 { (m, octaves) } else { (0.5 * m, octaves + 1.0) };
+    }
+    let s = (m - 1.0) / (m + 1.0);
+    let series = polynomial(s * s, [2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0]);
+    octaves * consts::LOG10_2 + s * series * consts::LOG10_E
+}
+
+/// `sin(pi u / 2)` for `u` in `0..=1`, to 1e-11 and exact at 0, by its Taylor series.
+#[inline(always)]
+pub(super) fn quarter_sine(u: f64) -> f64 {
+    const COEFFICIENTS: [f64; 8] = [
+        -1.0 / 1_307_674_368_000.0,
+        1.0 / 6_227_020_800.0,
+        -1.0 / 39_916_800.0,
+        1.0 / 362_880.0,
+        -1.0 / 5040.0,
+        1.0 / 120.0,
+        -1.0 / 6.0,
+        1.0,
+    ];
+    let x = u * consts::FRAC_PI_2;
+    x * polynomial(x * x, COEFFICIENTS)
 }
 
 #[cfg(test)]
@@ -82,6 +140,15 @@ mod tests {
             let exact = f64::from(x).ln();
             assert!((f64::from(ln(x)) - exact).abs() < 2e-7 * exact.abs().max(1.0), "ln {x}");
         }
+    }
+
+    #[test]
+    fn powers_of_two_are_accurate_in_double_precision() {
+        for i in -40_000..=40_000 {
+            let x = f64::from(i) * 1e-3;
+            assert!((exp2(x) / x.exp2() - 1.0).abs() < 4e-16, "2^{x}");
+        }
+        assert_eq!([exp2(0.0), exp2(-3.0), exp2(10.0)], [1.0, 0.125, 1024.0]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Fade in and fade out with the curves of torchaudio's `Fade`.
 
-use super::{check_samples_in, joined};
+use super::checks::check_length;
+use super::elementary::{half_exp2, log10_of_1_to_11, quarter_sine};
 use crate::simd::{Kernel, Level, Vector};
-use crate::{Error, Result};
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2, LN_2, LOG10_2, LOG10_E};
+use crate::{Error, Result, samples};
 
 /// Samples whose places are counted in 32 bits at a time.
 const PIECE: usize = 1 << 16;
@@ -54,26 +54,28 @@ impl Shape {
 /// Fade a clip in over its first `fade_in` samples and out over its last `fade_out`.
 ///
 /// The first sample of a fade in and the last of a fade out have the curve's gain at 0, which is silence. The
-/// fades may overlap; their gains then multiply.
+/// fades may overlap; their gains then multiply. `out` becomes the faded copy of `clip`; without one it is itself the
+/// clip, of which only the samples that fade are then looked at.
 ///
 /// # Errors
-/// [`Error::Parameter`] if a fade is longer than the clip, [`Error::Array`] if a sample is not finite.
-pub fn fade(samples: &[f32], fade_in: usize, fade_out: usize, shape: Shape) -> Result<Vec<f32>> {
-    check_lengths(samples, fade_in, fade_out)?;
-    let mut out = joined(samples, [samples, &[]])?;
-    ramps(&mut out, fade_in, fade_out, shape);
-    Ok(out)
-}
-
-/// [`fade`] that changes the clip itself: only the samples that fade are looked at.
-///
-/// # Errors
-/// As [`fade`]; the clip is then as it was.
-pub fn fade_in_place(samples: &mut [f32], fade_in: usize, fade_out: usize, shape: Shape) -> Result<()> {
-    check_lengths(samples, fade_in, fade_out)?;
-    check_samples_in(samples, 0..fade_in)?;
-    check_samples_in(samples, samples.len() - fade_out..samples.len())?;
-    ramps(samples, fade_in, fade_out, shape);
+/// [`Error::Parameter`] if a fade is longer than the clip, [`Error::Array`] if a sample is not finite or the lengths
+/// differ.
+pub fn fade(
+    clip: Option<&[f32]>,
+    out: &mut [f32],
+    fade_in: usize,
+    fade_out: usize,
+    shape: Shape,
+) -> Result<()> {
+    check_lengths(clip.unwrap_or(out), fade_in, fade_out)?;
+    if let Some(clip) = clip {
+        check_length(clip, out)?;
+        samples::copy(clip, out)?;
+    } else {
+        samples::check_part(out, 0..fade_in)?;
+        samples::check_part(out, out.len() - fade_out..out.len())?;
+    }
+    ramps(out, fade_in, fade_out, shape);
     Ok(())
 }
 
@@ -157,60 +159,21 @@ impl Ramp<'_> {
     }
 }
 
-/// `2^(u - 1)` for `u` in `0..=1`, to 1e-9, by the Taylor series about the middle.
-#[inline(always)]
-fn half_exp2(u: f64) -> f64 {
-    let t = (u - 0.5) * LN_2;
-    let tail = 1.0 / 120.0 + t * (1.0 / 720.0 + t * (1.0 / 5040.0 + t * (1.0 / 40_320.0)));
-    FRAC_1_SQRT_2 * (1.0 + t * (1.0 + t * (0.5 + t * (1.0 / 6.0 + t * (1.0 / 24.0 + t * tail)))))
-}
-
-/// `1 + log10(0.1 + u)` for `u` in `0..=1`, to 1e-9 and exact at 0.
-#[inline(always)]
-fn log10_of_1_to_11(u: f64) -> f64 {
-    // It is log10(1 + 10 u): halved up to three times, then 2 atanh by its series.
-    let x = 1.0 + 10.0 * u;
-    let (m, octaves) = if x < std::f64::consts::SQRT_2 { (x, 0.0) } else { (0.5 * x, 1.0) };
-    let (m, octaves) = if m < std::f64::consts::SQRT_2 { (m, octaves) } else { (0.5 * m, octaves + 1.0) };
-    let (m, octaves) = if m < std::f64::consts::SQRT_2 { (m, octaves) } else { (0.5 * m, octaves + 1.0) };
-    let s = (m - 1.0) / (m + 1.0);
-    let q = s * s;
-    let tail = 2.0 / 7.0 + q * (2.0 / 9.0 + q * (2.0 / 11.0));
-    let ln = s * (2.0 + q * (2.0 / 3.0 + q * (2.0 / 5.0 + q * tail)));
-    octaves * LOG10_2 + ln * LOG10_E
-}
-
-/// `sin(pi u / 2)` for `u` in `0..=1`, to 1e-11 and exact at 0, by its Taylor series.
-#[inline(always)]
-fn quarter_sine(u: f64) -> f64 {
-    const COEFFICIENTS: [f64; 8] = [
-        -1.0 / 1_307_674_368_000.0,
-        1.0 / 6_227_020_800.0,
-        -1.0 / 39_916_800.0,
-        1.0 / 362_880.0,
-        -1.0 / 5040.0,
-        1.0 / 120.0,
-        -1.0 / 6.0,
-        1.0,
-    ];
-    let x = u * FRAC_PI_2;
-    let q = x * x;
-    let mut sum = COEFFICIENTS[0];
-    for coefficient in &COEFFICIENTS[1..] {
-        sum = sum * q + coefficient;
-    }
-    x * sum
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::f64::consts::FRAC_PI_2;
+
+    fn faded(clip: &[f32], fade_in: usize, fade_out: usize, shape: Shape) -> Vec<f32> {
+        let mut out = vec![f32::NAN; clip.len()];
+        fade(Some(clip), &mut out, fade_in, fade_out, shape).unwrap();
+        out
+    }
 
     #[test]
     fn half_of_a_linear_fade() {
-        let faded = fade(&[1.0; 6], 3, 2, Shape::Linear).unwrap();
-        assert_eq!(faded, [0.0, 0.5, 1.0, 1.0, 1.0, 0.0]);
+        assert_eq!(faded(&[1.0; 6], 3, 2, Shape::Linear), [0.0, 0.5, 1.0, 1.0, 1.0, 0.0]);
     }
 
     #[test]
@@ -223,7 +186,7 @@ mod tests {
             Shape::HalfSine => 0.5 - 0.5 * (2.0 * FRAC_PI_2 * u).cos(),
         };
         for shape in Shape::ALL {
-            let faded = fade(&[1.0; 1001], 1001, 0, shape).unwrap();
+            let faded = faded(&[1.0; 1001], 1001, 0, shape);
             assert_eq!(faded[0], 0.0);
             // The linear one is computed in float32 and rounds twice.
             let bound = if shape == Shape::Linear { 1.2e-7 } else { 4e-8 };
@@ -242,13 +205,18 @@ mod tests {
         let clip: Vec<f32> = (0..300).map(|i| (i as f32).sin()).collect();
         for shape in Shape::ALL {
             let mut changed = clip.clone();
-            fade_in_place(&mut changed, 200, 250, shape).unwrap();
-            assert_eq!(changed, fade(&clip, 200, 250, shape).unwrap());
+            fade(None, &mut changed, 200, 250, shape).unwrap();
+            assert_eq!(changed, faded(&clip, 200, 250, shape));
         }
         let mut bad = [1.0, 1.0, f32::NAN, 1.0, 1.0];
-        fade_in_place(&mut bad, 2, 2, Shape::Linear).unwrap();
-        let text = fade_in_place(&mut bad, 0, 3, Shape::Linear).unwrap_err().to_string();
-        assert!(text.starts_with("samples: NaN at position 2"), "{text}");
+        fade(None, &mut bad, 2, 2, Shape::Linear).unwrap();
+        let before = bad.map(f32::to_bits);
+        let copied = fade(Some(&bad), &mut [0.0; 5], 0, 0, Shape::Linear);
+        for got in [fade(None, &mut bad, 2, 3, Shape::Linear), copied] {
+            let text = got.unwrap_err().to_string();
+            assert!(text.starts_with("samples: NaN at position 2"), "{text}");
+        }
+        assert_eq!(bad.map(f32::to_bits), before, "nothing was changed");
     }
 
     #[test]
@@ -276,23 +244,27 @@ mod tests {
 
     #[test]
     fn a_fade_longer_than_the_clip_is_refused() {
-        let text = fade(&[1.0; 4], 2, 5, Shape::Linear).unwrap_err().to_string();
-        assert_eq!(text, "fade_out = 5: expected at most the clip's 4 samples");
+        for clip in [None, Some(&[1.0; 4][..])] {
+            let text = fade(clip, &mut [1.0; 4], 2, 5, Shape::Linear).unwrap_err().to_string();
+            assert_eq!(text, "fade_out = 5: expected at most the clip's 4 samples");
+        }
+        let text = fade(Some(&[1.0; 4]), &mut [1.0; 5], 2, 4, Shape::Linear).unwrap_err().to_string();
+        assert!(text.starts_with("out: 5 samples; expected 4"), "{text}");
     }
 
     proptest! {
         #[test]
         fn gains_rise_and_stay_within_0_and_1(length in 2_usize..500, shape in 0_usize..5) {
-            let faded = fade(&vec![1.0; length], length, 0, Shape::ALL[shape]).unwrap();
+            let faded = faded(&vec![1.0; length], length, 0, Shape::ALL[shape]);
             prop_assert!(faded.windows(2).all(|pair| pair[0] <= pair[1]));
             prop_assert!(faded[0].abs() < 1e-6 && (faded[length - 1] - 1.0).abs() < 1e-6);
         }
 
         #[test]
         fn a_fade_out_mirrors_a_fade_in(length in 2_usize..500, shape in 0_usize..5) {
-            let mut rising = fade(&vec![1.0; length], length, 0, Shape::ALL[shape]).unwrap();
+            let mut rising = faded(&vec![1.0; length], length, 0, Shape::ALL[shape]);
             rising.reverse();
-            prop_assert_eq!(rising, fade(&vec![1.0; length], 0, length, Shape::ALL[shape]).unwrap());
+            prop_assert_eq!(rising, faded(&vec![1.0; length], 0, length, Shape::ALL[shape]));
         }
     }
 }

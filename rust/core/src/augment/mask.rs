@@ -1,9 +1,12 @@
 //! Masks over time or frequency, on a log-Mel spectrogram.
 
-use super::{NEAR, append, greatest};
+use crate::samples::{bits, copied_bits, greatest_bits};
 use crate::simd::{Kernel, Level, Vector, numbers};
 use crate::{Error, Result};
 use std::ops::Range;
+
+/// Values that are copied and looked at together: they stay in the nearest cache in between.
+const NEAR: usize = 2048;
 
 /// A masked stretch of an axis as fractions, so that it can be drawn before the spectrogram's size is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,127 +32,121 @@ impl Band {
     }
 }
 
-/// Set `frames` of every row of a log-Mel (rows of Mel bins, `n_frames` each) to a value, or else to its minimum.
-///
-/// # Errors
-/// [`Error::Parameter`] if the frames are not all there or the value is not finite, [`Error::Array`] if the log-Mel
-/// is not.
-pub fn time_mask(
-    logmel: &[f32],
-    n_frames: usize,
-    frames: Range<usize>,
-    value: Option<f32>,
-) -> Result<Vec<f32>> {
-    check_mask(&frames, n_frames, "frames", value)?;
-    let (mut out, value) = copied(logmel, value)?;
-    fill_frames(&mut out, n_frames, frames, value);
-    Ok(out)
+/// What a log-Mel is masked along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// Frames.
+    Time,
+    /// Mel bins.
+    Frequency,
 }
 
-/// [`time_mask`] of the log-Mel itself; with a value, what is not masked is not looked at.
-///
-/// # Errors
-/// As [`time_mask`]; the log-Mel is then as it was.
-pub fn time_mask_in_place(
-    logmel: &mut [f32],
-    n_frames: usize,
-    frames: Range<usize>,
-    value: Option<f32>,
-) -> Result<()> {
-    check_mask(&frames, n_frames, "frames", value)?;
-    let value = value.map_or_else(|| minimum(logmel), Ok)?;
-    fill_frames(logmel, n_frames, frames, value);
-    Ok(())
+impl Axis {
+    /// The axis of that name: `time` or `frequency`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if there is none.
+    pub fn from_name(name: &str) -> Result<Self> {
+        match name {
+            "time" => Ok(Self::Time),
+            "frequency" => Ok(Self::Frequency),
+            _ => Err(Error::parameter("axis", format!("{name:?}"), "time or frequency")),
+        }
+    }
+
+    /// Number of bins along it.
+    fn size(self, logmel: &[f32], n_frames: usize) -> usize {
+        match self {
+            Self::Time => n_frames,
+            Self::Frequency => logmel.len().checked_div(n_frames).unwrap_or(0),
+        }
+    }
+
+    /// Set bins to a value.
+    fn fill(self, logmel: &mut [f32], n_frames: usize, bins: Range<usize>, value: f32) {
+        match self {
+            Self::Time if bins.is_empty() => {}
+            Self::Time => logmel.chunks_exact_mut(n_frames).for_each(|row| row[bins.clone()].fill(value)),
+            Self::Frequency => logmel[bins.start * n_frames..bins.end * n_frames].fill(value),
+        }
+    }
 }
 
-/// Set the Mel bins `bins` of a log-Mel (rows of Mel bins, `n_frames` each) to a value, or else to its minimum.
+/// Set the bins of one axis of a log-Mel (rows of Mel bins, `n_frames` each) to a value, or else to its minimum.
+///
+/// `out` becomes the masked copy of `logmel`; without one it is itself the log-Mel, of which nothing is looked at if
+/// there is a value.
 ///
 /// # Errors
 /// [`Error::Parameter`] if the bins are not all there or the value is not finite, [`Error::Array`] if the log-Mel
-/// is not.
-pub fn frequency_mask(
-    logmel: &[f32],
+/// is not or the sizes differ; a log-Mel that is changed itself is then as it was.
+pub fn mask(
+    logmel: Option<&[f32]>,
+    out: &mut [f32],
     n_frames: usize,
-    bins: Range<usize>,
-    value: Option<f32>,
-) -> Result<Vec<f32>> {
-    check_mask(&bins, logmel.len().checked_div(n_frames).unwrap_or(0), "Mel bins", value)?;
-    let (mut out, value) = copied(logmel, value)?;
-    out[bins.start * n_frames..bins.end * n_frames].fill(value);
-    Ok(out)
-}
-
-/// [`frequency_mask`] of the log-Mel itself; with a value, what is not masked is not looked at.
-///
-/// # Errors
-/// As [`frequency_mask`]; the log-Mel is then as it was.
-pub fn frequency_mask_in_place(
-    logmel: &mut [f32],
-    n_frames: usize,
+    axis: Axis,
     bins: Range<usize>,
     value: Option<f32>,
 ) -> Result<()> {
-    check_mask(&bins, logmel.len().checked_div(n_frames).unwrap_or(0), "Mel bins", value)?;
-    let value = value.map_or_else(|| minimum(logmel), Ok)?;
-    logmel[bins.start * n_frames..bins.end * n_frames].fill(value);
-    Ok(())
-}
-
-/// Mask a log-Mel in place by bands of time and of frequency.
-///
-/// # Errors
-/// [`Error::Array`] if a value is not finite.
-pub(crate) fn mask_in_place(logmel: &mut [f32], n_frames: usize, time: Band, frequency: Band) -> Result<()> {
-    let minimum = minimum(logmel)?;
-    fill_frames(logmel, n_frames, time.bins(n_frames), minimum);
-    let bins = frequency.bins(logmel.len().checked_div(n_frames).unwrap_or(0));
-    logmel[bins.start * n_frames..bins.end * n_frames].fill(minimum);
-    Ok(())
-}
-
-fn fill_frames(logmel: &mut [f32], n_frames: usize, frames: Range<usize>, value: f32) {
-    if frames.is_empty() {
-        return;
-    }
-    for row in logmel.chunks_exact_mut(n_frames) {
-        row[frames.clone()].fill(value);
-    }
-}
-
-fn check_mask(bins: &Range<usize>, size: usize, what: &str, value: Option<f32>) -> Result<()> {
     if let Some(value) = value.filter(|value| !value.is_finite()) {
         return Err(Error::parameter("value", value, "a finite number, or none for the minimum"));
     }
-    if bins.start <= bins.end && bins.end <= size {
-        return Ok(());
+    let size = axis.size(out, n_frames);
+    if bins.start > bins.end || bins.end > size {
+        let given = format!("{}..{}", bins.start, bins.end);
+        let expected = match axis {
+            Axis::Time => format!("a part of the {size} frames"),
+            Axis::Frequency => format!("a part of the {size} Mel bins"),
+        };
+        return Err(Error::parameter("start..start + width", given, expected));
     }
-    let given = format!("{}..{}", bins.start, bins.end);
-    Err(Error::parameter("start..start + width", given, format!("a part of the {size} {what}")))
+    let value = filler(logmel, out, value)?;
+    axis.fill(out, n_frames, bins, value);
+    Ok(())
 }
 
-/// A copy of a log-Mel, and the value given or else its minimum.
-fn copied(logmel: &[f32], value: Option<f32>) -> Result<(Vec<f32>, f32)> {
-    let mut out = Vec::with_capacity(logmel.len());
-    let filler = Level::best().run(Filler { logmel, value, copy: Some(&mut out) });
-    filler.map(|filler| (out, filler)).ok_or_else(|| not_finite(logmel))
+/// [`mask`] by a band of time and a band of frequency, to the minimum.
+///
+/// # Errors
+/// [`Error::Array`] if a value is not finite or the sizes differ.
+pub fn mask_bands(
+    logmel: Option<&[f32]>,
+    out: &mut [f32],
+    n_frames: usize,
+    time: Band,
+    frequency: Band,
+) -> Result<()> {
+    let minimum = filler(logmel, out, None)?;
+    for (axis, band) in [(Axis::Time, time), (Axis::Frequency, frequency)] {
+        let bins = band.bins(axis.size(out, n_frames));
+        axis.fill(out, n_frames, bins, minimum);
+    }
+    Ok(())
 }
 
-fn minimum(logmel: &[f32]) -> Result<f32> {
-    Level::best().run(Filler { logmel, value: None, copy: None }).ok_or_else(|| not_finite(logmel))
+/// The value given or else the minimum; `out` becomes a copy of the log-Mel if there is one.
+fn filler(logmel: Option<&[f32]>, out: &mut [f32], value: Option<f32>) -> Result<f32> {
+    if let (None, Some(value)) = (logmel, value) {
+        return Ok(value);
+    }
+    if let Some(other) = logmel.map(<[f32]>::len).filter(|&length| length != out.len()) {
+        return Err(Error::array("out", format!("{} values", out.len()), format!("{other} values")));
+    }
+    Level::best().run(Filler { logmel, out: &mut *out, value }).ok_or_else(|| {
+        let logmel = logmel.unwrap_or(out);
+        let place = logmel.iter().position(|x| !x.is_finite()).unwrap_or_default();
+        let given = logmel.get(place).map_or_else(String::new, |x| format!("{x} at flat position {place}"));
+        Error::array("logmel", given, "finite numbers")
+    })
 }
 
-fn not_finite(logmel: &[f32]) -> Error {
-    let place = logmel.iter().position(|x| !x.is_finite()).unwrap_or_default();
-    let given = logmel.get(place).map_or_else(String::new, |x| format!("{x} at flat position {place}"));
-    Error::array("logmel", given, "finite numbers")
-}
-
-/// The value given or else the minimum of a log-Mel (0 if it is empty); nothing if a value of it is not finite. If
-/// asked for, with a copy. Each value is looked at while it is near. The loops are plain and vectorise.
+/// The value given or else the minimum of a log-Mel (0 if it is empty); nothing if a value of it is not finite. Each
+/// value is looked at, and copied if there is a log-Mel apart from `out`, while it is near. The loops are plain and
+/// vectorise.
 struct Filler<'a> {
-    logmel: &'a [f32],
+    logmel: Option<&'a [f32]>,
+    out: &'a mut [f32],
     value: Option<f32>,
-    copy: Option<&'a mut Vec<f32>>,
 }
 
 impl Kernel for Filler<'_> {
@@ -157,20 +154,20 @@ impl Kernel for Filler<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) -> Option<f32> {
-        let Self { logmel, value, mut copy } = self;
+        let Self { logmel, out, value } = self;
         let (mut least, mut finite) = (V::splat(f32::MAX), true);
-        for chunk in logmel.chunks(NEAR) {
-            let greatest = match &mut copy {
-                Some(copy) => append(chunk, copy),
-                None => greatest(chunk),
+        for (i, to) in out.chunks_mut(NEAR).enumerate() {
+            let greatest = match logmel {
+                Some(logmel) => copied_bits(&logmel[i * NEAR..][..to.len()], to),
+                None => greatest_bits(to),
             };
-            finite &= greatest <= f32::MAX.to_bits();
+            finite &= greatest <= bits(f32::MAX);
             if value.is_none() {
-                least = least_of(chunk, least);
+                least = least_of(to, least);
             }
         }
         let least = numbers(&[least]).iter().copied().fold(f32::MAX, f32::min);
-        let least = if logmel.is_empty() { 0.0 } else { least };
+        let least = if out.is_empty() { 0.0 } else { least };
         finite.then_some(value.unwrap_or(least))
     }
 }
@@ -194,38 +191,63 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn masked(logmel: &[f32], n_frames: usize, axis: Axis, bins: Range<usize>) -> Vec<f32> {
+        let mut out = vec![f32::NAN; logmel.len()];
+        mask(Some(logmel), &mut out, n_frames, axis, bins, None).unwrap();
+        out
+    }
+
     #[test]
     fn both_masks_fill_with_the_minimum() {
         let logmel = [1.0, 2.0, 3.0, 4.0, 5.0, -6.0];
-        assert_eq!(time_mask(&logmel, 3, 1..2, None).unwrap(), [1.0, -6.0, 3.0, 4.0, -6.0, -6.0]);
-        assert_eq!(frequency_mask(&logmel, 3, 0..1, None).unwrap(), [-6.0, -6.0, -6.0, 4.0, 5.0, -6.0]);
-        assert_eq!(time_mask(&logmel, 3, 3..3, None).unwrap(), logmel);
+        assert_eq!(masked(&logmel, 3, Axis::Time, 1..2), [1.0, -6.0, 3.0, 4.0, -6.0, -6.0]);
+        assert_eq!(masked(&logmel, 3, Axis::Frequency, 0..1), [-6.0, -6.0, -6.0, 4.0, 5.0, -6.0]);
+        assert_eq!(masked(&logmel, 3, Axis::Time, 3..3), logmel);
+        assert!(masked(&[], 0, Axis::Time, 0..0).is_empty());
     }
 
     #[test]
     fn a_mask_outside_is_refused() {
-        let text = time_mask(&[0.0; 6], 3, 2..4, None).unwrap_err().to_string();
+        let refused = |logmel: &[f32], axis, bins, value| {
+            let out = &mut vec![0.0; logmel.len()];
+            mask(Some(logmel), out, 3, axis, bins, value).unwrap_err().to_string()
+        };
+        let text = refused(&[0.0; 6], Axis::Time, 2..4, None);
         assert_eq!(text, "start..start + width = 2..4: expected a part of the 3 frames");
-        assert!(frequency_mask(&[0.0; 6], 3, 0..3, None).is_err());
-        assert!(time_mask(&[f32::NAN; 6], 3, 0..1, None).is_err());
-        let text = time_mask(&[0.0; 6], 3, 0..1, Some(f32::NAN)).unwrap_err().to_string();
+        let text = refused(&[0.0; 6], Axis::Frequency, 0..3, None);
+        assert_eq!(text, "start..start + width = 0..3: expected a part of the 2 Mel bins");
+        let text = refused(&[0.0; 6], Axis::Time, 0..1, Some(f32::NAN));
         assert!(text.starts_with("value = NaN: expected a finite number"), "{text}");
-        let mut values = vec![0.0; 5000];
+        let text = Axis::from_name("mel").unwrap_err().to_string();
+        assert_eq!(text, "axis = \"mel\": expected time or frequency");
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_is_refused_by_its_place() {
+        let mut values = vec![0.0; 6000];
         values[4567] = f32::INFINITY;
-        let text = frequency_mask(&values, 50, 0..3, Some(1.0)).unwrap_err().to_string();
+        for value in [None, Some(1.0)] {
+            let out = &mut vec![0.0; 6000];
+            let text = mask(Some(&values), out, 50, Axis::Frequency, 0..3, value).unwrap_err().to_string();
+            assert!(text.starts_with("logmel: inf at flat position 4567"), "{text}");
+        }
+        let text = mask(None, &mut values, 50, Axis::Time, 0..3, None).unwrap_err().to_string();
         assert!(text.starts_with("logmel: inf at flat position 4567"), "{text}");
+        let text = mask(Some(&values), &mut [0.0; 50], 50, Axis::Time, 0..3, None).unwrap_err().to_string();
+        assert_eq!(text, "out: 50 values; expected 6000 values");
     }
 
     #[test]
     fn in_place_is_the_same() {
         let logmel: Vec<f32> = (0..6000).map(|i| (0.1 * i as f32).sin()).collect();
         for value in [None, Some(-3.0)] {
-            let mut changed = logmel.clone();
-            time_mask_in_place(&mut changed, 60, 7..20, value).unwrap();
-            assert_eq!(changed, time_mask(&logmel, 60, 7..20, value).unwrap());
-            changed.copy_from_slice(&logmel);
-            frequency_mask_in_place(&mut changed, 60, 30..50, value).unwrap();
-            assert_eq!(changed, frequency_mask(&logmel, 60, 30..50, value).unwrap());
+            for (axis, bins) in [(Axis::Time, 7..20), (Axis::Frequency, 30..50)] {
+                let (mut changed, mut copy) = (logmel.clone(), vec![f32::NAN; 6000]);
+                mask(None, &mut changed, 60, axis, bins.clone(), value).unwrap();
+                mask(Some(&logmel), &mut copy, 60, axis, bins, value).unwrap();
+                assert_eq!(changed, copy);
+                assert_ne!(changed, logmel);
+            }
         }
     }
 

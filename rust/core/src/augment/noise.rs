@@ -3,11 +3,12 @@
 //! Only additions, multiplications, divisions and square roots, in an order that no vector width changes: every
 //! processor gives the same bytes. The loops are plain; [`Level::run`] compiles them for the vectors that there are.
 
-use super::elementary::{ln, quarter_turn};
-use super::{check_length, check_range, check_samples};
-use crate::Result;
+use super::checks::{check_length, check_range};
+use super::elementary::{exp2, ln, quarter_turn};
 use crate::rng::Stream;
 use crate::simd::{Kernel, Level, Vector};
+use crate::{Result, samples};
+use std::f64::consts::LOG2_10;
 
 /// Samples drawn at a time: enough for the loops to vectorise, few enough to stay in the nearest cache.
 const BLOCK: usize = 1024;
@@ -20,22 +21,12 @@ const GENERATORS: usize = 64;
 ///
 /// # Errors
 /// [`crate::Error::Parameter`] if the ratio is not within -100 to 200 dB, [`crate::Error::Array`] if a sample
-/// is not finite.
-pub fn white_noise(samples: &[f32], snr_db: f64, stream: &mut Stream) -> Result<Vec<f32>> {
-    let mut out = vec![0.0; samples.len()];
-    white_noise_into(samples, snr_db, stream, &mut out)?;
-    Ok(out)
-}
-
-/// [`white_noise`] into an array of the clip's length.
-///
-/// # Errors
-/// As [`white_noise`], and [`crate::Error::Array`] if the lengths differ.
-pub fn white_noise_into(samples: &[f32], snr_db: f64, stream: &mut Stream, out: &mut [f32]) -> Result<()> {
+/// is not finite or the lengths differ.
+pub fn white_noise(clip: &[f32], snr_db: f64, stream: &mut Stream, out: &mut [f32]) -> Result<()> {
     check_range("snr_db", snr_db, -100.0, 200.0)?;
-    check_samples(samples)?;
-    check_length(samples, out)?;
-    Level::best().run(Noise { samples, snr_db, generators: Generators::new(stream), out });
+    samples::check(clip)?;
+    check_length(clip, out)?;
+    Level::best().run(Noise { samples: clip, snr_db, generators: Generators::new(stream), out });
     Ok(())
 }
 
@@ -56,7 +47,7 @@ impl Kernel for Noise<'_> {
         gaussian(&mut generators, out);
         let noise_power = energy(out);
         let gain = if noise_power > 0.0 {
-            (energy(samples) / noise_power).sqrt() * 10_f64.powf(-snr_db / 20.0)
+            (energy(samples) / noise_power).sqrt() * exp2(-snr_db / 20.0 * LOG2_10)
         } else {
             0.0
         };
@@ -204,25 +195,29 @@ mod tests {
         assert_eq!(drawn, [641, 1_573_767, 3_222_811_527, 3_517_856_514]);
     }
 
+    fn noisy(clip: &[f32], snr_db: f64, key: &[u64]) -> Vec<f32> {
+        let mut out = vec![f32::NAN; clip.len()];
+        white_noise(clip, snr_db, &mut Stream::new(key), &mut out).unwrap();
+        out
+    }
+
     #[test]
     fn silence_and_nothing_stay_what_they_are() {
-        assert_eq!(white_noise(&[0.0; 100], -6.0, &mut Stream::new(&[])).unwrap(), [0.0; 100]);
-        assert!(white_noise(&[], 0.0, &mut Stream::new(&[])).unwrap().is_empty());
+        assert_eq!(noisy(&[0.0; 100], -6.0, &[]), [0.0; 100]);
+        assert!(noisy(&[], 0.0, &[]).is_empty());
     }
 
     #[test]
     fn the_largest_clip_and_noise_do_not_overflow() {
-        let noisy = white_noise(&[super::super::MAX_SAMPLE; 1000], -100.0, &mut Stream::new(&[3])).unwrap();
-        assert!(noisy.iter().all(|x| x.is_finite()));
+        assert!(noisy(&[samples::MAX_SAMPLE; 1000], -100.0, &[3]).iter().all(|x| x.is_finite()));
     }
 
     #[test]
     fn what_is_not_a_ratio_is_refused() {
         for snr_db in [f64::NAN, f64::INFINITY, -101.0] {
-            assert!(white_noise(&[1.0], snr_db, &mut Stream::new(&[])).is_err());
+            assert!(white_noise(&[1.0], snr_db, &mut Stream::new(&[]), &mut [0.0]).is_err());
         }
-        let text =
-            white_noise_into(&[1.0], 0.0, &mut Stream::new(&[]), &mut [0.0; 2]).unwrap_err().to_string();
+        let text = white_noise(&[1.0], 0.0, &mut Stream::new(&[]), &mut [0.0; 2]).unwrap_err().to_string();
         assert!(text.starts_with("out: 2 samples"), "{text}");
     }
 
@@ -230,7 +225,7 @@ mod tests {
         #[test]
         fn the_ratio_is_exact(level in 1e-6_f32..1.0, snr_db in -20.0_f64..40.0, length in 1_usize..2000) {
             let clip: Vec<f32> = (0..length).map(|i| level * (1.0 + (i as f32).sin())).collect();
-            let noisy = white_noise(&clip, snr_db, &mut Stream::new(&[length as u64])).unwrap();
+            let noisy = noisy(&clip, snr_db, &[length as u64]);
             let noise: Vec<f32> = noisy.iter().zip(&clip).map(|(y, x)| y - x).collect();
             let measured = 10.0 * (energy(&clip) / energy(&noise)).log10();
             prop_assert!((measured - snr_db).abs() < 0.01, "{measured} for {snr_db}");

@@ -1,11 +1,11 @@
 //! Pitch shift that keeps the length: a resampling, and the time stretch that undoes its change of length.
 
+use super::checks::{check_length, check_range};
 use super::vocoder::{StretchScratch, Vocoder};
-use super::{check_length, check_range, check_samples};
-use crate::Result;
 use crate::par::Cancel;
 use crate::resample::{self, Resampler};
 use crate::simd::Level;
+use crate::{Result, memory, samples};
 
 /// Semitones that are accepted in either direction: two octaves, as the stretch takes rates from 1/4 to 4.
 pub(super) const SEMITONES: f64 = 24.0;
@@ -13,7 +13,7 @@ pub(super) const SEMITONES: f64 = 24.0;
 const TOLERANCE: f64 = 3e-6;
 
 /// The working memory of one thread.
-pub struct PitchScratch {
+pub(super) struct PitchScratch {
     stretch: StretchScratch,
     /// The clip after the first of the two steps.
     between: Vec<f32>,
@@ -30,33 +30,23 @@ impl PitchScratch {
     }
 }
 
-/// Multiply all frequencies of a clip by `2^(semitones / 12)`; as many samples come back.
+/// Multiply all frequencies of a clip by `2^(semitones / 12)`, into an array of the clip's length.
 ///
 /// # Errors
 /// [`crate::Error::Parameter`] if there are more than 24 semitones or the sample rate is not within 1 to 768
-/// kHz, [`crate::Error::Array`] if a sample is not finite, [`crate::Error::Interrupted`].
-pub fn pitch_shift(samples: &[f32], semitones: f64, sample_rate: u32, cancel: &Cancel) -> Result<Vec<f32>> {
-    let mut out = vec![0.0; samples.len()];
-    pitch_shift_into(samples, semitones, sample_rate, &mut out, cancel)?;
-    Ok(out)
-}
-
-/// [`pitch_shift`] into an array of the clip's length.
-///
-/// # Errors
-/// As [`pitch_shift`], and [`crate::Error::Array`] if the lengths differ.
-pub fn pitch_shift_into(
-    samples: &[f32],
+/// kHz, [`crate::Error::Array`] if a sample is not finite or the lengths differ, [`crate::Error::Interrupted`].
+pub fn pitch_shift(
+    clip: &[f32],
     semitones: f64,
     sample_rate: u32,
     out: &mut [f32],
     cancel: &Cancel,
 ) -> Result<()> {
-    check_samples(samples)?;
-    check_length(samples, out)?;
+    samples::check(clip)?;
+    check_length(clip, out)?;
     check_range("semitones", semitones, -SEMITONES, SEMITONES)?;
     let vocoder = Vocoder::new(sample_rate)?;
-    shift_into(vocoder, samples, semitones, out, &mut PitchScratch::new(vocoder), cancel)
+    shift_into(vocoder, clip, semitones, out, &mut PitchScratch::new(vocoder), cancel)
 }
 
 /// [`pitch_shift`] of checked parameters into an array of the clip's length.
@@ -80,11 +70,11 @@ pub(super) fn shift_into(
     // apart, and no shift needs more frames than the clip has.
     let PitchScratch { stretch, between, resample } = scratch;
     if slower < 1.0 {
-        between.resize(resampler.len(samples.len()) as usize, 0.0);
+        memory::resize(between, resampler.len(samples.len()) as usize)?;
         resampler.process_into(samples, between, resample, cancel)?;
         vocoder.stretch_into(between, slower, out, stretch, cancel)
     } else {
-        between.resize((samples.len() as f64 / slower).ceil() as usize + resampler.reach(), 0.0);
+        memory::resize(between, (samples.len() as f64 / slower).ceil() as usize + resampler.reach())?;
         vocoder.stretch_into(samples, slower, between, stretch, cancel)?;
         resampler.process_into(between, out, resample, cancel)
     }
@@ -113,7 +103,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn shift(samples: &[f32], semitones: f64) -> Vec<f32> {
-        pitch_shift(samples, semitones, 16_000, &Cancel::default()).unwrap()
+        let mut out = vec![f32::NAN; samples.len()];
+        pitch_shift(samples, semitones, 16_000, &mut out, &Cancel::default()).unwrap();
+        out
     }
 
     /// Zero crossings of the middle half.
@@ -163,12 +155,12 @@ mod tests {
     #[test]
     fn bad_parameters_and_samples_are_refused() {
         let refused = |samples: &[f32], semitones| {
-            pitch_shift(samples, semitones, 16_000, &Cancel::default()).unwrap_err().to_string()
+            pitch_shift(samples, semitones, 16_000, &mut [0.0], &Cancel::default()).unwrap_err().to_string()
         };
         assert_eq!(refused(&[0.0], 25.0), "semitones = 25: expected a number from -24 to 24");
         assert!(refused(&[0.0], f64::NEG_INFINITY).starts_with("semitones = -inf"));
-        assert!(refused(&[2e30], 1.0).starts_with("samples: 2"));
-        let got = pitch_shift(&[0.0; 9], 1.0, 999, &Cancel::default());
+        assert!(refused(&[2e12], 1.0).starts_with("samples: 2"));
+        let got = pitch_shift(&[0.0; 9], 1.0, 999, &mut [0.0; 9], &Cancel::default());
         assert!(matches!(got, Err(Error::Parameter { parameter: "sample_rate", .. })));
     }
 

@@ -1,20 +1,16 @@
 //! Many clips at once, one clip for a thread at a time.
 
+use super::input::Samples;
+use super::logmel::{LogMel, LogMelScratch};
 use super::mask::{self, Mask};
-use super::{LogMel, Samples};
 use crate::par::{self, Cancel};
-use crate::statistics::{self, BandStatistics, ClipStatistics};
-use crate::{Error, Result};
+use crate::statistics::{self, BandStatistics, ClipStatistics, StatisticsScratch};
+use crate::{Error, Result, memory};
 use std::num::NonZeroUsize;
 
-/// Put the clip's place in the batch into an error about its samples.
+/// Name a clip of the batch in an error about its samples.
 fn at(index: usize) -> impl Fn(Error) -> Error {
-    move |error| match error {
-        Error::Array { given, expected, .. } => {
-            Error::Array { array: format!("batch[{index}]"), given, expected }
-        }
-        other => other,
-    }
+    move |error| error.in_array(format!("batch[{index}]"))
 }
 
 /// Number of frames of every clip of a batch; 0 without any clip.
@@ -38,7 +34,7 @@ pub fn common_frames(plan: &LogMel, clips: &[Samples<'_>]) -> Result<usize> {
 ///
 /// # Errors
 /// [`Error::Array`] naming the clip if one is too short, of another length than the first or holds a sample that is
-/// not sound, naming the mask if one is no fraction; [`Error::Interrupted`].
+/// not finite, naming the mask if one is no fraction; [`Error::Interrupted`].
 pub fn batch(
     plan: &LogMel,
     clips: &[Samples<'_>],
@@ -78,26 +74,23 @@ pub fn each(
     cancel: &Cancel,
 ) -> Result<Vec<Vec<f32>>> {
     let work = |scratch: &mut _, index: usize, clip: &Samples<'_>| {
-        let frames = plan.frames(clip.len()).map_err(at(index))?;
-        let mut out = vec![0.0; plan.n_mels() * frames];
-        plan.process_into(scratch, *clip, &mut out, cancel).map_err(at(index))?;
-        Ok(out)
+        plan.process(scratch, *clip, cancel).map_err(at(index))
     };
     par::map(clips.iter().collect(), threads, cancel, || plan.scratch(), work)
 }
 
-/// The memory of a worker that keeps no spectrogram.
+/// A worker that keeps no spectrogram.
 #[derive(Debug)]
-pub(crate) struct StatisticsScratch {
-    scratch: super::Scratch,
+pub(crate) struct StatisticsWorker {
+    logmel_scratch: LogMelScratch,
     logmel: Vec<f32>,
-    statistics: statistics::Scratch,
+    statistics_scratch: StatisticsScratch,
 }
 
-impl StatisticsScratch {
+impl StatisticsWorker {
     pub(crate) fn new(plan: &LogMel) -> Self {
-        let statistics = statistics::Scratch::new(plan.level());
-        Self { scratch: plan.scratch(), logmel: Vec::new(), statistics }
+        let statistics_scratch = StatisticsScratch::new(plan.level());
+        Self { logmel_scratch: plan.scratch(), logmel: Vec::new(), statistics_scratch }
     }
 
     /// Statistics of each band of one clip.
@@ -107,10 +100,9 @@ impl StatisticsScratch {
         clip: Samples<'_>,
         cancel: &Cancel,
     ) -> Result<Vec<BandStatistics>> {
-        let frames = plan.frames(clip.len())?;
-        self.logmel.resize(plan.n_mels() * frames, 0.0);
-        plan.process_into(&mut self.scratch, clip, &mut self.logmel, cancel)?;
-        statistics::clip(&self.logmel, plan.n_mels(), &mut self.statistics, cancel)
+        memory::resize(&mut self.logmel, plan.n_mels().saturating_mul(plan.frames(clip.len())?))?;
+        plan.process_into(&mut self.logmel_scratch, clip, &mut self.logmel, cancel)?;
+        statistics::clip(&self.logmel, plan.n_mels(), &mut self.statistics_scratch, cancel)
     }
 }
 
@@ -124,10 +116,10 @@ pub fn statistics(
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
 ) -> Result<ClipStatistics> {
-    let work = |scratch: &mut StatisticsScratch, index: usize, clip: &Samples<'_>| {
-        scratch.of(plan, *clip, cancel).map_err(at(index))
+    let work = |worker: &mut StatisticsWorker, index: usize, clip: &Samples<'_>| {
+        worker.of(plan, *clip, cancel).map_err(at(index))
     };
-    let all = par::map(clips.iter().collect(), threads, cancel, || StatisticsScratch::new(plan), work)?;
+    let all = par::map(clips.iter().collect(), threads, cancel, || StatisticsWorker::new(plan), work)?;
     let mut statistics = ClipStatistics::with_capacity(clips.len() * plan.n_mels());
     all.iter().for_each(|bands| statistics.extend(bands));
     Ok(statistics)

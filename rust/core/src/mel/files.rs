@@ -1,7 +1,8 @@
 //! From sound files to log-Mel spectrograms in one step: no clip outlives its turn but the first of a [`FileBatch`].
 
-use super::batch::StatisticsScratch;
-use super::{LogMel, Samples, Scratch};
+use super::batch::StatisticsWorker;
+use super::input::Samples;
+use super::logmel::{LogMel, LogMelScratch};
 use crate::decode::{self, ChannelChoice, MonoReader, OnError};
 use crate::par::{self, Cancel};
 use crate::statistics::BandStatistics;
@@ -12,20 +13,12 @@ use std::path::{Path, PathBuf};
 /// The memory of one worker.
 struct Worker {
     bytes: decode::Scratch,
-    scratch: Scratch,
+    scratch: LogMelScratch,
 }
 
 impl Worker {
     fn new(plan: &LogMel) -> Self {
         Self { bytes: decode::Scratch::default(), scratch: plan.scratch() }
-    }
-}
-
-/// A complaint about samples is one about the file that they came from.
-fn of_file(path: &Path) -> impl Fn(Error) -> Error {
-    move |error| match error {
-        Error::Array { given, expected, .. } => Error::decode(path, format!("{given}; expected {expected}")),
-        other => other,
     }
 }
 
@@ -59,7 +52,7 @@ impl<'a> FileBatch<'a> {
             return Err(Error::array("paths", "no files", "at least one"));
         };
         let first = reader.read(path, &mut decode::Scratch::default(), cancel)?.samples;
-        let frames = plan.frames(first.len()).map_err(of_file(path))?;
+        let frames = plan.frames(first.len()).map_err(|error| error.in_file(path))?;
         Ok(Self { plan, paths, reader, first, frames })
     }
 
@@ -93,7 +86,8 @@ impl<'a> FileBatch<'a> {
                 _ => Some(self.read(path, worker, cancel)?),
             };
             let clip = Samples::F32(read.as_deref().unwrap_or(&self.first));
-            plan.process_into(&mut worker.scratch, clip, out, cancel).map_err(of_file(path))
+            let scratch = &mut worker.scratch;
+            plan.process_into(scratch, clip, out, cancel).map_err(|error| error.in_file(path))
         };
         par::map(out.chunks_exact_mut(size).collect(), threads, cancel, || Worker::new(plan), work)?;
         Ok(())
@@ -126,11 +120,8 @@ pub fn each_from_files(
     let reader = reader(plan, channel)?;
     let work = |worker: &mut Worker, _, path: &PathBuf| {
         let clip = reader.read(path, &mut worker.bytes, cancel)?.samples;
-        let frames = plan.frames(clip.len()).map_err(of_file(path))?;
-        let mut out = vec![0.0; plan.n_mels() * frames];
-        plan.process_into(&mut worker.scratch, Samples::F32(&clip), &mut out, cancel)
-            .map_err(of_file(path))?;
-        Ok(out)
+        let logmel = plan.process(&mut worker.scratch, Samples::F32(&clip), cancel);
+        logmel.map_err(|error| error.in_file(path))
     };
     par::map(paths.iter().collect(), threads, cancel, || Worker::new(plan), work)
 }
@@ -148,11 +139,12 @@ pub fn statistics_from_files(
     cancel: &Cancel,
 ) -> Result<Vec<Result<Vec<BandStatistics>>>> {
     let reader = reader(plan, channel)?;
-    let scratch = || (decode::Scratch::default(), StatisticsScratch::new(plan));
-    let work = |(bytes, scratch): &mut (decode::Scratch, StatisticsScratch), _, path: &PathBuf| {
-        let clip = reader.read(path, bytes, cancel);
-        let result = clip
-            .and_then(|clip| scratch.of(plan, Samples::F32(&clip.samples), cancel).map_err(of_file(path)));
+    let scratch = || (decode::Scratch::default(), StatisticsWorker::new(plan));
+    let work = |(bytes, worker): &mut (decode::Scratch, StatisticsWorker), _, path: &PathBuf| {
+        let result = reader.read(path, bytes, cancel).and_then(|clip| {
+            let statistics = worker.of(plan, Samples::F32(&clip.samples), cancel);
+            statistics.map_err(|error| error.in_file(path))
+        });
         match (result, on_error) {
             (Err(Error::Interrupted), _) => Err(Error::Interrupted),
             (Err(error), OnError::Stop) => Err(error),

@@ -1,24 +1,7 @@
 //! Triangular Mel filters, computed in float64 and kept sparse in float32.
 
+use super::settings::{MelNorm, MelScale, Settings};
 use crate::simd::Vector;
-
-/// How frequencies become Mels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MelScale {
-    /// Linear up to 1 kHz, logarithmic above (Slaney's Auditory Toolbox, librosa's default).
-    Slaney,
-    /// `2595 log10(1 + f / 700)` (HTK, torchaudio's default).
-    Htk,
-}
-
-/// How the filters are scaled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MelNorm {
-    /// Every filter has the same area: its peak is 2 over its width in Hz.
-    Slaney,
-    /// Every filter peaks at 1.
-    None,
-}
 
 const SLANEY_HZ_PER_MEL: f64 = 200.0 / 3.0;
 const SLANEY_LOG_HZ: f64 = 1000.0;
@@ -74,7 +57,7 @@ pub(crate) struct FilterBank {
 }
 
 impl FilterBank {
-    pub(crate) fn new(settings: &super::Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         let edges = settings.mel_scale.edges(settings.n_mels, settings.f_min_hz, settings.f_max_hz);
         let bins = settings.n_fft / 2 + 1;
         let bin_hz = f64::from(settings.sample_rate) / settings.n_fft as f64;
@@ -151,7 +134,6 @@ impl FilterBank {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mel::Settings;
 
     #[test]
     fn mels_and_hertz_are_inverse() {

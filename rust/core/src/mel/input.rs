@@ -1,8 +1,8 @@
 //! A clip's samples as frames want them: float32, with what stands before the first and behind the last one.
 
-use super::{MAX_SAMPLE, PadMode};
+use super::settings::PadMode;
 use crate::simd::INT16;
-use crate::{Error, Result};
+use crate::{Result, samples};
 
 /// The samples of one clip and channel.
 #[derive(Clone, Copy, Debug)]
@@ -51,34 +51,22 @@ impl Samples<'_> {
         }
     }
 
-    /// Whether all samples of a range are numbers of at most [`MAX_SAMPLE`].
+    /// Whether all samples of a range are finite and at most [`MAX_SAMPLE`](crate::MAX_SAMPLE).
     #[inline(always)]
-    pub(super) fn sound(&self, range: std::ops::Range<usize>) -> bool {
+    pub(super) fn are_in_range(&self, range: std::ops::Range<usize>) -> bool {
         match self {
-            // No early return: so it is a loop over vectors.
-            Self::F32(samples) => samples[range].iter().fold(true, |sound, sample| sound & is_sound(*sample)),
+            Self::F32(samples) => samples::is_finite_in_range(&samples[range]),
             Self::I16(_) => true,
         }
     }
 
-    /// Name the first sample that is not sound.
+    /// Name the first sample that is not.
     pub(super) fn check(&self) -> Result<()> {
-        let Self::F32(samples) = self else { return Ok(()) };
-        match samples.iter().position(|sample| !is_sound(*sample)) {
-            None => Ok(()),
-            Some(position) => Err(Error::array(
-                "samples",
-                format!("{} at position {position}", samples[position]),
-                format!("finite samples of at most {MAX_SAMPLE:e}, full scale being 1"),
-            )),
+        match self {
+            Self::F32(samples) => samples::check(samples),
+            Self::I16(_) => Ok(()),
         }
     }
-}
-
-/// False for NaN too.
-#[inline(always)]
-fn is_sound(sample: f32) -> bool {
-    sample.abs() <= MAX_SAMPLE
 }
 
 /// A clip between its paddings of `pad` samples each.
@@ -147,18 +135,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn the_first_unsound_sample_is_named() {
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.1e12] {
-            let mut samples = [0.5; 40];
-            (samples[31], samples[35]) = (bad, bad);
-            let samples = Samples::F32(&samples);
-            assert!(samples.sound(0..31) && samples.sound(36..40) && !samples.sound(0..40));
-            let error = samples.check().unwrap_err().to_string();
-            assert!(error.contains("at position 31;"), "{error}");
-        }
-        assert!(Samples::F32(&[f32::MIN_POSITIVE, -0.0, 1e-45, -1e12]).sound(0..4));
     }
 }

@@ -1,13 +1,13 @@
 //! From the samples of a clip to its log-Mel spectrogram, as many frames side by side as a vector has lanes.
 
-use super::exact::{self, Exact};
 use super::filterbank::FilterBank;
+use super::float64::{self, FallbackTrigger, Float64Frames};
 use super::input::{Padded, Samples};
+use super::settings::{Floor, PadMode, Settings, Spectrum};
 use super::stft::Stft;
-use super::{Floor, PadMode, Settings, Spectrum};
 use crate::par::Cancel;
 use crate::simd::{Block, Kernel, Level, Vector, vectors};
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 use std::sync::OnceLock;
 
 /// The plan: everything that does not depend on the clip. Immutable, shared by all workers.
@@ -16,29 +16,21 @@ pub struct LogMel {
     stft: Stft,
     bank: FilterBank,
     level: Level,
-    /// See [`exact::limits`].
+    /// See [`float64::limits`].
     limits: Vec<f32>,
     /// Made when the first clip needs it.
-    pub(super) exact: OnceLock<Exact>,
+    pub(super) float64: OnceLock<Float64Frames>,
 }
 
 /// The memory that one worker needs.
 #[derive(Clone, Debug)]
-pub struct Scratch {
+pub struct LogMelScratch {
     /// The samples of one group of frames.
     frames: Vec<f32>,
     buffers: [Vec<Block>; 2],
     spectrum: Vec<Block>,
     /// Decibels of each frame's mean power.
     levels: Vec<f32>,
-}
-
-/// What tells which frames float32 may not be enough for.
-pub(super) struct Suspicion<'a> {
-    /// Decibels of each frame's mean power.
-    pub(super) levels: &'a [f32],
-    /// Decibels of nothing.
-    pub(super) floor_db: f32,
 }
 
 impl LogMel {
@@ -67,8 +59,9 @@ impl LogMel {
             );
             return Err(Error::parameter("n_fft", settings.n_fft, expected));
         }
-        let limits = exact::limits(&bank, settings.spectrum);
-        Ok(Self { stft: Stft::new(settings.n_fft), bank, settings, level, limits, exact: OnceLock::new() })
+        let limits = float64::limits(&bank, settings.spectrum);
+        let stft = Stft::new(settings.n_fft);
+        Ok(Self { settings, stft, bank, level, limits, float64: OnceLock::new() })
     }
 
     /// The settings that it was made from.
@@ -122,10 +115,10 @@ impl LogMel {
 
     /// Memory for one worker.
     #[must_use]
-    pub fn scratch(&self) -> Scratch {
+    pub fn scratch(&self) -> LogMelScratch {
         let vectors = |count| Block::zeros(self.level, count);
         let n_fft = self.settings.n_fft;
-        Scratch {
+        LogMelScratch {
             frames: vec![0.0; (self.level.lanes() - 1) * self.frame_stride() + n_fft],
             buffers: [vectors(n_fft), vectors(n_fft)],
             spectrum: vectors(self.stft.bins()),
@@ -137,10 +130,10 @@ impl LogMel {
     ///
     /// # Errors
     /// [`Error::Array`] if the clip is too short, `out` is not of that size, or a sample is not finite or above
-    /// [`MAX_SAMPLE`](super::MAX_SAMPLE); [`Error::Interrupted`]. `out` then holds nothing of use.
+    /// [`MAX_SAMPLE`](crate::MAX_SAMPLE), [`Error::Interrupted`]; `out` then holds nothing of use.
     pub fn process_into(
         &self,
-        scratch: &mut Scratch,
+        scratch: &mut LogMelScratch,
         samples: Samples<'_>,
         out: &mut [f32],
         cancel: &Cancel,
@@ -152,36 +145,40 @@ impl LogMel {
         }
         let pad = if self.settings.pad_mode == PadMode::None { 0 } else { self.settings.n_fft / 2 };
         let clip = Padded { samples, pad, mode: self.settings.pad_mode };
-        scratch.levels.resize(frames, 0.0);
-        let outcome =
-            self.level.run(Clip { plan: self, clip, scratch: &mut *scratch, out: &mut *out, cancel })?;
-        if !outcome.sound {
+        memory::resize(&mut scratch.levels, frames)?;
+        let kernel = LogMelKernel { plan: self, clip, scratch: &mut *scratch, out: &mut *out, cancel };
+        let outcome = self.level.run(kernel)?;
+        if !outcome.in_range {
             return samples.check();
         }
-        if outcome.suspicious {
-            let suspicion = Suspicion { levels: &scratch.levels, floor_db: outcome.floor_db };
-            exact::refine(self, clip, &suspicion, out, cancel)?;
+        if outcome.deep {
+            let (limits, levels, floor_db) = (&self.limits[..], &scratch.levels[..], outcome.floor_db);
+            let frames = FallbackTrigger { limits, levels, floor_db }.frames(out);
+            if frames.contains(&true) {
+                let float64 = self.float64.get_or_init(|| Float64Frames::new(self.settings.n_fft));
+                float64.refine((&self.settings, &self.bank), clip, &frames, out, cancel)?;
+            }
         }
         Ok(())
+    }
+
+    /// [`LogMel::process_into`] new memory.
+    pub(super) fn process(
+        &self,
+        scratch: &mut LogMelScratch,
+        samples: Samples<'_>,
+        cancel: &Cancel,
+    ) -> Result<Vec<f32>> {
+        let mut out = memory::zeros(self.n_mels().saturating_mul(self.frames(samples.len())?))?;
+        self.process_into(scratch, samples, &mut out, cancel)?;
+        Ok(out)
     }
 
     pub(super) fn level(&self) -> Level {
         self.level
     }
 
-    pub(super) fn bank(&self) -> &FilterBank {
-        &self.bank
-    }
-
-    pub(super) fn limits(&self) -> &[f32] {
-        &self.limits
-    }
-
-    pub(super) fn exact(&self) -> &Exact {
-        self.exact.get_or_init(|| Exact::new(self.settings.n_fft))
-    }
-
-    /// Samples from one frame to the next in [`Scratch::frames`]: frames further apart than long stand end to end.
+    /// Samples from one frame to the next in [`LogMelScratch::frames`]: frames further apart than long stand end to end.
     fn frame_stride(&self) -> usize {
         self.settings.hop_length.min(self.settings.n_fft)
     }
@@ -189,24 +186,24 @@ impl LogMel {
 
 /// What a clip's work says about it.
 struct Outcome {
-    /// Whether all samples are sound.
-    sound: bool,
+    /// Whether all samples are finite and in range.
+    in_range: bool,
     /// Whether any band of any frame lies deep below the frame's mean power.
-    suspicious: bool,
-    /// Decibels of nothing.
+    deep: bool,
+    /// What silence has in dB.
     floor_db: f32,
 }
 
 /// One clip's work; there is room for a level of each frame.
-struct Clip<'a> {
+struct LogMelKernel<'a> {
     plan: &'a LogMel,
     clip: Padded<'a>,
-    scratch: &'a mut Scratch,
+    scratch: &'a mut LogMelScratch,
     out: &'a mut [f32],
     cancel: &'a Cancel,
 }
 
-impl Kernel for Clip<'_> {
+impl Kernel for LogMelKernel<'_> {
     type Output = Result<Outcome>;
 
     #[inline(always)]
@@ -218,7 +215,7 @@ impl Kernel for Clip<'_> {
         let frames = levels.len();
         let [a, b] = scratch.buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..n_fft]);
         let spectrum = &mut vectors::<V>(&mut scratch.spectrum)[..plan.stft.bins()];
-        let (mut checked, mut sound, mut suspicious) = (0, true, false);
+        let (mut checked, mut in_range, mut deep) = (0, true, false);
         for first in (0..frames).step_by(V::LANES) {
             cancel.check()?;
             if hop_length <= n_fft {
@@ -230,7 +227,7 @@ impl Kernel for Clip<'_> {
             }
             // Each sample is looked at once, while it is near: up to the end of this group.
             let end = clip.samples.len().min((first + V::LANES) * hop_length);
-            sound &= clip.samples.sound(checked..end);
+            in_range &= clip.samples.are_in_range(checked..end);
             checked = end;
             plan.stft.power(samples, stride, [&mut *a, &mut *b], spectrum);
             let level = decibels.of_mean(spectrum, kind);
@@ -249,12 +246,12 @@ impl Kernel for Clip<'_> {
             put(level, &mut levels[first..first + width]);
             let mut depths = [f32::MIN; 16];
             (depth + level).store(&mut depths);
-            suspicious |= depths.iter().any(|&depth| depth > 0.0);
+            deep |= depths.iter().any(|&depth| depth > 0.0);
         }
-        sound &= clip.samples.sound(checked..clip.samples.len());
+        in_range &= clip.samples.are_in_range(checked..clip.samples.len());
         let mut floor = [0.0; 16];
         decibels.of(V::splat(0.0)).store(&mut floor);
-        Ok(Outcome { sound, suspicious, floor_db: floor[0] })
+        Ok(Outcome { in_range, deep, floor_db: floor[0] })
     }
 }
 

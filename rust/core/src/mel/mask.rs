@@ -1,6 +1,6 @@
 //! Masks over time and frequency, given as fractions so that they fit any spectrogram.
 
-use crate::augment::mask::{Band, mask_in_place};
+use crate::augment::{Band, mask_bands};
 use crate::{Error, Result};
 
 /// Start and width of a time mask, then of a frequency mask, as fractions; width 0 is no mask.
@@ -35,7 +35,7 @@ pub(super) fn apply(logmel: &mut [f32], frames: usize, mask: Mask) -> Result<()>
     if time.width == 0.0 && frequency.width == 0.0 {
         return Ok(());
     }
-    mask_in_place(logmel, frames, time, frequency)
+    mask_bands(None, logmel, frames, time, frequency)
 }
 
 #[cfg(test)]

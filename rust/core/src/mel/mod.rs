@@ -1,132 +1,20 @@
-//! Log-Mel spectrograms: a shared plan ([`LogMel`]) and one [`Scratch`] for each worker.
+//! Log-Mel spectrograms: a shared plan ([`LogMel`]) and one [`LogMelScratch`] for each worker.
 
 mod batch;
-mod exact;
 mod files;
 mod filterbank;
+mod float64;
 mod input;
 mod logmel;
 mod mask;
+mod settings;
 mod stft;
 #[cfg(test)]
 mod tests;
 
 pub use batch::{batch, common_frames, each, statistics};
 pub use files::{FileBatch, each_from_files, statistics_from_files};
-pub use filterbank::{MelNorm, MelScale};
 pub use input::Samples;
-pub use logmel::{LogMel, Scratch};
+pub use logmel::{LogMel, LogMelScratch};
 pub use mask::Mask;
-
-use crate::{Error, Result};
-
-/// Samples of greater magnitude than this are refused: beyond it the power of a spectrum leaves float32.
-pub const MAX_SAMPLE: f32 = 1e12;
-
-/// What stands before the first and behind the last sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PadMode {
-    /// Frames are centred, half a frame of zeros on both sides (librosa from 0.10).
-    Constant,
-    /// Frames are centred, the clip mirrored on both sides without repeating its end (torchaudio, librosa to 0.9).
-    Reflect,
-    /// Frames are not centred: the first one starts at the first sample, what does not fill a frame is left out.
-    None,
-}
-
-/// What the filters are applied to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spectrum {
-    /// Squared magnitude; decibels are `10 log10`.
-    Power,
-    /// Magnitude; decibels are `20 log10`.
-    Magnitude,
-}
-
-/// What keeps the logarithm finite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Floor {
-    /// `log10(max(x, value))`
-    Max,
-    /// `log10(x + value)`
-    Add,
-}
-
-/// The parameters of a log-Mel spectrogram; the default is the paper's.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Samples per second of every clip.
-    pub sample_rate: u32,
-    /// Samples of a frame: a power of two.
-    pub n_fft: usize,
-    /// Samples from one frame to the next.
-    pub hop_length: usize,
-    /// Number of Mel filters.
-    pub n_mels: usize,
-    /// Lower edge of the first filter.
-    pub f_min_hz: f64,
-    /// Upper edge of the last filter.
-    pub f_max_hz: f64,
-    /// How frequencies become Mels.
-    pub mel_scale: MelScale,
-    /// How the filters are scaled.
-    pub mel_norm: MelNorm,
-    /// What stands around the clip.
-    pub pad_mode: PadMode,
-    /// Power or magnitude.
-    pub spectrum: Spectrum,
-    /// How `floor_value` enters.
-    pub floor: Floor,
-    /// The least value, or what is added, before the logarithm.
-    pub floor_value: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            sample_rate: 16_000,
-            n_fft: 1024,
-            hop_length: 512,
-            n_mels: 128,
-            f_min_hz: 0.0,
-            f_max_hz: 8000.0,
-            mel_scale: MelScale::Slaney,
-            mel_norm: MelNorm::Slaney,
-            pad_mode: PadMode::Constant,
-            spectrum: Spectrum::Power,
-            floor: Floor::Max,
-            floor_value: 1e-10,
-        }
-    }
-}
-
-impl Settings {
-    fn check(&self) -> Result<()> {
-        let nyquist = f64::from(self.sample_rate) / 2.0;
-        if !(1..=10_000_000).contains(&self.sample_rate) {
-            return Err(Error::parameter("sample_rate", self.sample_rate, "1 to 10000000 Hz"));
-        }
-        if !self.n_fft.is_power_of_two() || !(16..=65_536).contains(&self.n_fft) {
-            return Err(Error::parameter("n_fft", self.n_fft, "a power of two from 16 to 65536"));
-        }
-        if !(1..=1 << 24).contains(&self.hop_length) {
-            return Err(Error::parameter("hop_length", self.hop_length, "1 to 16777216 samples"));
-        }
-        if !(1..=8192).contains(&self.n_mels) {
-            return Err(Error::parameter("n_mels", self.n_mels, "1 to 8192"));
-        }
-        if !(0.0..nyquist).contains(&self.f_min_hz) {
-            let expected = format!("0 up to, but not including, the Nyquist frequency {nyquist}");
-            return Err(Error::parameter("f_min_hz", self.f_min_hz, expected));
-        }
-        if !(self.f_max_hz > self.f_min_hz && self.f_max_hz <= nyquist) {
-            let expected =
-                format!("above f_min_hz = {} and at most the Nyquist frequency {nyquist}", self.f_min_hz);
-            return Err(Error::parameter("f_max_hz", self.f_max_hz, expected));
-        }
-        if !(1e-37..=1e37).contains(&self.floor_value) {
-            return Err(Error::parameter("floor_value", self.floor_value, "1e-37 to 1e37"));
-        }
-        Ok(())
-    }
-}
+pub use settings::{Floor, MelNorm, MelScale, PadMode, Settings, Spectrum};

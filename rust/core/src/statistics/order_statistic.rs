@@ -10,20 +10,20 @@ use crate::simd::{Block, Level, Vector};
 const RUN: usize = 16;
 
 /// Length of the list that holds the value of rank `below`, counted from 0.
-fn kept(below: usize) -> usize {
+fn list_length(below: usize) -> usize {
     (below + 1).next_power_of_two().max(RUN)
 }
 
-/// Memory for [`two`].
+/// Memory for [`ranks`].
 pub(super) fn make_room(below: usize, level: Level, memory: &mut Vec<Block>) {
-    Block::make_room(level, 2 * kept(below), memory);
+    Block::make_room(level, 2 * list_length(below), memory);
 }
 
 /// The values of the ranks `below` and `below + 1` in each of up to `V::LANES` rows of `frames` numbers; infinity
 /// where there is none. [`make_room`] made the memory.
 #[inline(always)]
-pub(super) fn two<V: Vector>(rows: &[f32], frames: usize, below: usize, memory: &mut [V]) -> [V; 2] {
-    let count = kept(below);
+pub(super) fn ranks<V: Vector>(rows: &[f32], frames: usize, below: usize, memory: &mut [V]) -> [V; 2] {
+    let count = list_length(below);
     let (list, block) = memory[..2 * count].split_at_mut(count);
     // The least value that has left the list.
     let mut beyond = V::splat(f32::INFINITY);
@@ -32,9 +32,9 @@ pub(super) fn two<V: Vector>(rows: &[f32], frames: usize, below: usize, memory: 
     for start in (count..frames).step_by(count) {
         load(rows, frames, start, block);
         sort(block);
-        for (kept, new) in list.iter_mut().zip(block.iter().rev()) {
-            beyond = beyond.min(kept.max(*new));
-            *kept = kept.min(*new);
+        for (old, new) in list.iter_mut().zip(block.iter().rev()) {
+            beyond = beyond.min(old.max(*new));
+            *old = old.min(*new);
         }
         merge(list);
     }
