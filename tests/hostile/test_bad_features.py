@@ -1,5 +1,9 @@
 """Bad parameters and bad arrays: each refused by name, and nothing done."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -193,3 +197,43 @@ def test_files(logmel, tmp_path):
         logmel.from_files([])
     with pytest.raises(ParameterError, match="on_error = 'ignore'"):
         logmel.statistics_from_files([good], on_error="ignore")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit of memory as Linux has it")
+def test_spectrograms_that_do_not_fit_into_memory_are_refused(tmp_path):
+    """A short hop makes 10 GB of spectrogram out of 19 seconds: an error, of its file if there is one."""
+    path = write(tmp_path / "long.wav", np.zeros(300_000, np.float32))
+    code = """
+import resource, sys
+import numpy as np
+import offkey
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+logmel = offkey.LogMel(n_fft=65_536, hop_length=1, n_mels=8192, num_threads=1)
+clip = np.zeros(300_000, np.float32)
+files = sys.argv[1:]
+for call in (
+    lambda: logmel.each([clip]),
+    lambda: logmel.statistics([clip]),
+    lambda: logmel(clip[None]),
+    lambda: logmel.each_from_files(files),
+    lambda: print("collected", *logmel.statistics_from_files(files, on_error="collect").errors.values()),
+):
+    try:
+        call()
+    except (MemoryError, offkey.errors.OffkeyError) as error:
+        print(type(error).__name__, error)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    refusals = done.stdout.splitlines()
+    too_large = "the result would be .* numbers, more than fit into memory; expected a shorter clip"
+    starts = (
+        rf"ArrayError batch\[0\]: {too_large}",
+        rf"ArrayError batch\[0\]: {too_large}",
+        ".*MemoryError",
+        rf"AudioError .*long\.wav: {too_large}",
+        rf"collected .*long\.wav: {too_large}",
+    )
+    for start, refusal in zip(starts, refusals, strict=True):
+        assert re.match(start, refusal)
