@@ -48,7 +48,7 @@ rust:
 	cargo test --quiet --workspace
 
 python: $(VENV)/.installed-dev
-	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --benchmark-disable
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal --benchmark-disable
 
 test: lint rust python
 

@@ -126,6 +126,7 @@ class Stop(BaseException):
     pass
 
 
+@pytest.mark.long
 def test_an_interrupted_training_goes_on_to_the_same_figures(dcase, tmp_path):
     from offkey.models.network.events import EpochEnded, Resumed
 
@@ -220,6 +221,7 @@ def test_mimii_has_a_column_for_each_type_and_ratio(mimii, tmp_path):
     assert found["fan -6 dB"] == f"{100 * np.mean([f.auc for f in fan.figures['anomaly_score']]):.2f}"
 
 
+@pytest.mark.long
 def test_each_seed_of_a_random_split_draws_its_own_test_clips(mimii, tmp_path):
     options = {"recipes": [SPECTRAL], "seeds": 2, "machines": ["fan"], "snrs_db": [0.0]}
     benchmark.mimii(mimii, out=tmp_path / "r", split="random75", **options)
@@ -266,6 +268,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path, dcase):
         benchmark.dcase2020(tmp_path / "nowhere", out=tmp_path / "out", recipes=[SPECTRAL])
 
 
+@pytest.mark.long
 def test_recipes_that_differ_in_scoring_alone_share_a_training(dcase, tmp_path):
     from offkey.models.network.events import EpochEnded
 
@@ -283,6 +286,7 @@ def test_recipes_that_differ_in_scoring_alone_share_a_training(dcase, tmp_path):
     assert sum(isinstance(event, EpochEnded) for event in events) == 6
 
 
+@pytest.mark.long
 def test_runs_side_by_side_give_the_same(own_dcase, tmp_path):
     next((own_dcase / "dev_data" / "pump" / "test").iterdir()).write_bytes(b"RIFF")
     recipes = [SPECTRAL, SPECTRAL.replace(name="unchecked", spectral__check=False)]

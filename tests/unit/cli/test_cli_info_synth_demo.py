@@ -105,6 +105,7 @@ def test_demo_ends_with_tables_a_picture_and_a_next_step(offkey, small_demo, tmp
     assert offkey("score", "d/fan-spectral.offkey", recording).code == 0
 
 
+@pytest.mark.long
 def test_demo_again_uses_its_recordings_and_refuses_those_of_another_seed(offkey, small_demo, tmp_path):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "diary.txt").write_text("dear diary")

@@ -63,6 +63,7 @@ def test_scoring_draws_a_bar_on_a_terminal_and_takes_it_away(detector, tree):
     assert after.splitlines()[0].startswith("path ")
 
 
+@pytest.mark.long
 def test_training_draws_a_bar_for_each_stage_within_the_width_of_the_terminal(tree, tiny, tmp_path):
     arguments = ("train", tree, "--machine", "fan", "--recipe", tiny, "--device", "cpu")
     code, drawn = on_a_terminal(*arguments, "--out", tmp_path / "fan.offkey")
@@ -95,6 +96,7 @@ def stop(process, when):
     return process.communicate(timeout=120)
 
 
+@pytest.mark.long
 def test_ctrl_c_in_a_training_leaves_the_checkpoint_and_no_detector(tree, slow, tmp_path):
     checkpoint = tmp_path / "c" / "fan.checkpoint"
     arguments = (

@@ -11,6 +11,8 @@ from offkey.datasets import synthetic
 from offkey.datasets.synthetic import FAULTS, MACHINES, render
 from offkey.datasets.synthetic.plan import Plan, jobs
 
+pytestmark = pytest.mark.long
+
 # faults that add impacts or fill the gaps between them: the crest of the waveform is what one would hear
 IMPULSIVE = {"bearing", "contamination", "clogging", "rail_damage", "loose_belt", "sticking"}
 

@@ -14,6 +14,8 @@ from tiny_network import RECIPE, audio_clips
 from offkey.errors import ParameterError
 from offkey.models.network.model import NetworkModel
 
+pytestmark = pytest.mark.long
+
 # Their gradients are zero but for rounding, which Adam magnifies (what follows takes out any constant); one in a mean.
 WITHOUT_GRADIENT = ("depthwise.bias", "convolution.batch_norm.running_mean", "qkv.bias", "pooling.score.bias")
 TESTS = next(path for path in Path(__file__).parents if path.name == "tests")

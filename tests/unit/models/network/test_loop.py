@@ -328,6 +328,7 @@ def test_bfloat16_learns_as_float32_does():
     assert histories[0] != histories[1]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
 def test_through_the_compiler_the_losses_are_the_same():
     histories = [
