@@ -3,7 +3,8 @@
 import numpy as np
 
 from offkey.datasets.training_clips import TrainingClips
-from offkey.recipe import Features, Network, Recipe, Scoring, Training
+from offkey.models.network import Network
+from offkey.recipe import Features, Recipe, Scoring, Training
 
 RATE = 8_000
 RECIPE = Recipe(

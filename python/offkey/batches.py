@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from offkey import inputs
 from offkey.datasets import Dataset, LogMelArrays
 from offkey.errors import OffkeyWarning, RecipeError
-from offkey.models import registry as models
+from offkey.models.base import FitOptions, check_fit
 from offkey.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def batch_loader(
     ...         ...
     """
     recipe = recipe or Recipe.named("paper")
-    if models.check_fit(recipe, data, seed=seed, device="cpu", precision="auto", checkpoint=None) is None:
+    check_fit(recipe, data, FitOptions(seed=seed, device="cpu", precision="float32"))
+    if recipe.network is None:
         raise RecipeError(
             f"recipe {recipe.name!r}: has no network to make batches for; expected a section `network`"
         )

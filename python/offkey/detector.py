@@ -9,27 +9,21 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from offkey import detector_file, inputs
+from offkey import inputs
 from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.errors import (
     ArrayError,
     DatasetError,
-    DetectorFileError,
-    DeviceError,
-    MissingExtraError,
-    OffkeyError,
     OffkeyWarning,
     ParameterError,
 )
-from offkey.models import registry as models
-from offkey.models.base import InlierModel
-from offkey.recipe import Recipe
+from offkey.fitted import Fitted
+from offkey.models.base import FitOptions, check_device, check_fit, ignore, kinds_of
+from offkey.recipe import Precision, Recipe, Scoring
 from offkey.rows import Recordings, Rows
 from offkey.scores import ScoreTable
-from offkey.scoring.fusion import Fusion
-from offkey.signal.logmel import LogMel
+from offkey.training_record import KeepStatistics, kept_clips
 
 __all__ = ["Detector", "Recordings", "load"]
 
@@ -40,7 +34,13 @@ class Detector:
     Parameters
     ----------
     recipe
-        What to compute and how; the default is `spectral`, which needs no torch and is fitted in seconds.
+        What to compute and how, or the name of a built-in recipe; the default, `spectral`, needs no torch and is
+        fitted in seconds.
+
+    Raises
+    ------
+    RecipeError
+        If there is no recipe of that name.
 
     Examples
     --------
@@ -49,25 +49,37 @@ class Detector:
     'spectral'
     """
 
-    def __init__(self, recipe: Recipe | None = None) -> None:
-        self.recipe = recipe or Recipe.named("spectral")
-        self.machine: str | None = None
-        """The machine type that the detector was fitted to."""
-        self.notes: tuple[str, ...] = ()
-        """What a user should know of the fit."""
+    def __init__(self, recipe: Recipe | str = "spectral") -> None:
+        if not isinstance(recipe, Recipe | str):
+            raise ParameterError(f"recipe = {recipe!r}: expected a Recipe, or the name of a built-in one")
+        self.recipe = Recipe.named(recipe) if isinstance(recipe, str) else recipe
         self.unread: tuple[str, ...] = ()
         """Which training recordings could not be read, and why; not saved."""
-        self._models: dict[str, InlierModel] = {}
-        self._fusion: Fusion | None = None
+        self._state: Fitted | None = None
 
     def __repr__(self) -> str:
-        state = f"fitted to {self.machine}" if self._fusion else "not fitted"
+        state = f"fitted to {self.machine}" if self._state else "not fitted"
         return f"Detector(recipe {self.recipe.name!r}, {state})"
+
+    @property
+    def machine(self) -> str | None:
+        """The machine type that the detector was fitted to; None where it is not known, and before `fit`."""
+        return self._state.machine if self._state else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the fit."""
+        return self._state.notes if self._state else ()
 
     @property
     def machine_ids(self) -> tuple[str, ...]:
         """The machine IDs that the detector knows; none before `fit`."""
-        return self._fusion.machine_ids if self._fusion else ()
+        return self._state.fusion.machine_ids if self._state else ()
+
+    @property
+    def thresholds(self) -> dict[str | None, float]:
+        """The threshold of each ID, and under None that of recordings whose ID is not known."""
+        return self._fitted().thresholds
 
     def fit(
         self,
@@ -75,11 +87,12 @@ class Detector:
         *,
         seed: int = 0,
         device: str = "auto",
-        precision: str = "auto",
+        precision: Precision | None = None,
         compile: bool = False,  # noqa: A002
         num_threads: int | None = None,
         cache: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        keep_statistics: KeepStatistics = 200,
         on_progress: Callable[[int, int], None] | None = None,
         on_event: Callable[[Any], None] | None = None,
     ) -> Self:
@@ -92,10 +105,10 @@ class Detector:
         seed
             Every random choice follows from it.
         device
-            `auto`, `cpu` or `cuda`, for the network.
+            `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`, for the network.
         precision
-            What the network is trained with: `float32`, `bfloat16` (weights and losses stay float32), or `auto`:
-            bfloat16 where the device multiplies in it by itself.
+            What the network is trained with, in place of the recipe's: `float32`, `bfloat16` (weights and losses stay
+            float32), or `auto`: bfloat16 where the hardware supports it.
         compile
             Put the network through `torch.compile` while it trains.
         num_threads
@@ -105,6 +118,9 @@ class Detector:
             where decoding takes long: many channels, another rate, a slow disk.
         checkpoint
             A file that the network writes after each epoch; a fit that was interrupted goes on from it.
+        keep_statistics
+            Of how many training clips of each ID the clip statistics are kept in the detector, a seeded choice; 0 for
+            none, or `"all"`. With 128 Mel bins each takes 2 kB of its file.
         on_progress
             Called with (done, total) recordings while they are read.
         on_event
@@ -128,14 +144,17 @@ class Detector:
         TrainingError
             If the checkpoint is of another training, or there is nothing for the network to learn.
         """
-        network = models.check_fit(
-            self.recipe,
-            data,
+        options = FitOptions(
             seed=seed,
             device=device,
             precision=precision,
+            compile=compile,
+            num_threads=num_threads,
             checkpoint=None if checkpoint is None else Path(checkpoint),
+            on_event=on_event or ignore,
         )
+        check_fit(self.recipe, data, options)
+        kept_clips((), keep=keep_statistics, seed=seed)
         clips = inputs.training(
             self.recipe,
             data,
@@ -143,41 +162,43 @@ class Detector:
             cache=None if cache is None else Path(cache),
             on_progress=on_progress,
         )
-        fitted: dict[str, InlierModel] = {}
-        if self.recipe.spectral:
-            # Its matrices are small: the threads of a BLAS would wait for each other longer than they compute,
-            # ten times as long where two threads share a core.
-            with threadpool_limits(1, user_api="blas"):
-                fitted["spectral"] = models.model_class("spectral").fit(
-                    clips.statistics(),
-                    clips.machine_ids,
-                    clips.groups,
-                    recipe=self.recipe,
-                    seed=seed,
-                    num_threads=num_threads,
-                )
-        if network:
-            from offkey.models.network.events import ignore
-
-            fitted["network"] = network.fit(
-                clips,
-                recipe=self.recipe,
-                seed=seed,
-                device=device,
-                precision=precision,
-                compile=compile,
-                num_threads=num_threads,
-                checkpoint=Path(checkpoint) if checkpoint is not None else None,
-                on_event=on_event or ignore,
-            )
-        data_notes = data.notes if isinstance(data, Dataset) else ()
-        fusion = Fusion.fit(list(fitted.values()), self.recipe.scoring)
-        self.machine = data.machine if isinstance(data, Dataset) else None
-        model_notes = (note for model in fitted.values() for note in model.notes)
-        self.notes = (*data_notes, *clips.notes, *model_notes, *fusion.notes)
+        self._state = Fitted.of(self.recipe, data, clips, options, keep_statistics=keep_statistics)
         self.unread = clips.unread
-        self._models, self._fusion = fitted, fusion
         return self
+
+    def rescored(self, scoring: Scoring) -> Detector:
+        """Return the detector that a fit with another `scoring` would have given, without training anew.
+
+        What the models said of held-out and training clips is kept in the detector and in its file, so that the
+        quantile, the combination, the covariance and the kind of `a_arc` can be changed in milliseconds.
+
+        Parameters
+        ----------
+        scoring
+            In place of that of the recipe.
+
+        Returns
+        -------
+        Detector
+            A new one; the models' parameters are shared.
+
+        Raises
+        ------
+        ParameterError
+            If the detector is not fitted, if the training depends on what changes (`holdout_fraction`; for a network
+            `combine` to or from `select`), or if the detector's file is older than this method.
+        RecipeError
+            If `scoring` asks for a score that the models do not give.
+
+        Examples
+        --------
+        >>> scoring = offkey.recipe.Scoring(quantile=0.99)
+        >>> careful = detector.rescored(scoring)  # doctest: +SKIP
+        """
+        state = self._fitted().rescored(scoring)
+        detector = Detector(state.recipe)
+        detector._state, detector.unread = state, self.unread
+        return detector
 
     def score(
         self,
@@ -223,14 +244,14 @@ class Detector:
         OffkeyWarning
             If recordings were resampled, or an ID is not known.
         """
-        fusion = self._fitted()
+        fusion = self._fitted().fusion
         self._use_device(device)
         rows = Rows.of(recordings, self.machine, machine_id, self.machine_ids)
         rates = inputs.SourceRates(self.recipe.features.sample_rate)
         for chunk in rows.chunks(self.recipe, num_threads, on_progress):
             rows.errors |= chunk.errors
             rates.add((rows.paths[i] for i in chunk.positions[: len(chunk.source_rates)]), chunk.source_rates)
-            for part, raw in self._raw_parts(chunk, rows):
+            for part, raw in self._raw_parts(chunk, rows, num_threads):
                 fused = fusion.apply(raw, [rows.machine_ids[i] for i in part.positions])
                 rows.fill(part.positions, raw, fused, fusion.machine_ids)
         advice = ", so the detector hears silence there, unless it was trained on such recordings"
@@ -239,17 +260,17 @@ class Detector:
         return rows.table()
 
     def _raw_parts(
-        self, chunk: inputs.Chunk, rows: Rows
+        self, chunk: inputs.Chunk, rows: Rows, num_threads: int | None
     ) -> Iterator[tuple[inputs.Chunk, dict[str, np.ndarray]]]:
         """Yield the scores of a chunk; clip by clip where one cannot be scored, which then has an error."""
         if not len(chunk.positions):
             return
         try:
-            yield chunk, self._raw(chunk)
+            yield chunk, self._fitted().scores(chunk, num_threads)
         except ArrayError as error:
             if len(chunk.positions) > 1:
                 for part in chunk.split():
-                    yield from self._raw_parts(part, rows)
+                    yield from self._raw_parts(part, rows, num_threads)
             else:
                 position = int(chunk.positions[0])
                 rows.errors[position] = ArrayError(f"{rows.paths[position]}: {error}")
@@ -283,7 +304,7 @@ class Detector:
             if row["error"] or row["label"] is None or row["machine_id"] not in self.machine_ids:
                 reason = row["error"] or "its label or its ID is not known"
                 raise DatasetError(f"oracle: {row['path']}: {reason}; expected labelled clips of known IDs")
-        fusion = self._fitted()
+        fusion = self._fitted().fusion
         raw = {name: table.scores(name) for name in fusion.score_names}
         ids = [str(machine_id) for machine_id in table.machine_id]
         _, scores = fusion.oracle(raw, ids, table.label)
@@ -313,7 +334,7 @@ class Detector:
         ArrayError
             If the table lacks a score or names an ID that the detector does not know.
         """
-        fusion = self._fitted()
+        fusion = self._fitted().fusion
         rows = np.flatnonzero([name is not None for name in scores.scored_as])
         ids = [str(scores.scored_as[row]) for row in rows]
         z = fusion.standardised({name: scores.scores(name)[rows] for name in fusion.score_names}, ids)
@@ -325,8 +346,7 @@ class Detector:
     @property
     def parameters(self) -> int:
         """How many numbers the fit has set: the network's weights, or means and factors in closed form."""
-        self._fitted()
-        return sum(model.parameters for model in self._models.values())
+        return self._fitted().parameters
 
     def embeddings(
         self, recordings: Recordings, *, device: str = "auto", num_threads: int | None = None
@@ -347,8 +367,11 @@ class Detector:
         AudioError
             If a recording cannot be read.
         """
-        self._fitted()
-        if "network" not in self._models:
+        models = self._fitted().models
+        kind = next(
+            (kind for kind in kinds_of(self.recipe) if hasattr(models[kind.name], "embeddings")), None
+        )
+        if kind is None:
             raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
         self._use_device(device)
         parts = []
@@ -357,7 +380,8 @@ class Detector:
         ):
             for error in chunk.errors.values():
                 raise error
-            parts.append(cast(Any, self._models["network"]).embeddings(chunk.logmels))
+            model = cast(Any, models[kind.name])
+            parts.append(model.embeddings(getattr(chunk, kind.inputs), num_threads=num_threads))
         return np.concatenate(parts)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -368,20 +392,7 @@ class Detector:
         OSError
             If the file cannot be written.
         """
-        fusion = self._fitted()
-        arrays: dict[str, np.ndarray] = {}
-        states: dict[str, Any] = {}
-        for name, model in self._models.items():
-            model_arrays, states[name] = model.state()
-            arrays |= {f"{name}.{key}": array for key, array in model_arrays.items()}
-        metadata = {
-            "recipe": self.recipe.to_json(),
-            "machine": self.machine,
-            "notes": list(self.notes),
-            "models": states,
-            "fusion": fusion.state(),
-        }
-        detector_file.write(Path(path), arrays, metadata)
+        self._fitted().write(Path(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -396,112 +407,26 @@ class Detector:
         MissingExtraError
             If it holds a network and torch is not installed.
         """
-        arrays, metadata = detector_file.read(Path(path))
-        try:
-            return cls._restored(arrays, metadata)
-        except (MissingExtraError, DeviceError):
-            raise
-        except OffkeyError as error:
-            raise DetectorFileError(f"{path}: {_in_one_line(error)}") from None
-        except (
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            MemoryError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as e:
-            # Arrays of other shapes and metadata of other kinds than `save` writes: whatever stumbles over them
-            # first, to the user it is the file.
-            raise DetectorFileError(
-                f"{path}: its contents contradict each other: {type(e).__name__}: {_in_one_line(e)}"
-            ) from e
-
-    @classmethod
-    def _restored(cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
-        detector = cls(Recipe.from_json(metadata["recipe"]))
-        detector.machine, detector.notes = metadata["machine"], tuple(metadata["notes"])
-        if not all(isinstance(text, str) for text in (detector.machine or "", *detector.notes)):
-            raise DetectorFileError("machine or notes: expected texts")
-        expected = {name for name in models.MODELS if getattr(detector.recipe, name)}
-        if set(metadata["models"]) != expected:
-            raise DetectorFileError(
-                f"models: has {', '.join(metadata['models'])}; its recipe asks for {', '.join(expected)}"
-            )
-        for name, state in metadata["models"].items():
-            model = models.model_class(name).from_state(detector.recipe, _part(arrays, name), state)
-            for part in (model.held_out, model.standardise_on):
-                if set(part.scores) != set(model.score_names):
-                    raise DetectorFileError(
-                        f"{name}: held-out scores {', '.join(part.scores)}; expected {', '.join(model.score_names)}"
-                    )
-            detector._models[name] = model
-        detector._fusion = Fusion.from_state(metadata["fusion"])
-        detector._check_on_silence()
+        state = Fitted.read(Path(path))
+        detector = cls(state.recipe)
+        detector._state = state
         return detector
 
-    def _check_on_silence(self) -> None:
-        """Score a made-up clip: parts of a file that do not fit each other show here, not at the first recording."""
-        fusion = self._fitted()
-        features = self.recipe.features
-        LogMel.from_recipe(features)
-        silence = LogMelArrays(logmels=np.zeros((1, features.n_mels, 8), np.float32), machine_ids=("?",))
-        with np.errstate(all="ignore"):
-            raw = self._raw(next(inputs.chunks_of_arrays(features, silence)))
-        shapes = {name: matrix.shape for name, matrix in raw.items()}
-        expected = {name: (1, len(fusion.machine_ids)) for name in fusion.score_names}
-        own = {model.machine_ids for model in self._models.values()}
-        if shapes != expected or own != {fusion.machine_ids}:
-            raise DetectorFileError(
-                f"its models give {shapes} for the IDs {own}; expected {expected} for {fusion.machine_ids}"
-            )
-        if not all(np.isfinite(matrix).all() for matrix in raw.values()):
-            raise DetectorFileError("its models give scores that are not finite")
-
     def describe(self) -> dict[str, Any]:
-        """Return what the detector is, as plain data: recipe, machine, IDs, scores, thresholds, notes."""
-        fusion = self._fitted()
-        return {
-            "recipe": self.recipe.name,
-            "machine": self.machine,
-            "machine_ids": list(fusion.machine_ids),
-            "scores": sorted(name for model in self._models.values() for name in model.score_names),
-            "combined": list(fusion.chosen),
-            "thresholds": dict(zip(fusion.machine_ids, fusion.thresholds.values.tolist(), strict=True)),
-            "parameters": self.parameters,
-            "quantile": self.recipe.scoring.quantile,
-            "sample_rate": self.recipe.features.sample_rate,
-            "notes": list(self.notes),
-        }
+        """Return what the detector is, as plain data: recipe, IDs, scores, thresholds, provenance, notes."""
+        return self._fitted().describe()
 
     def _use_device(self, device: str) -> None:
-        models.check_device(device)
-        if "network" in self._models:
-            cast(Any, self._models["network"]).use_device(device)
+        check_device(device)
+        for model in self._fitted().models.values():
+            model.use_device(device)
 
-    def _raw(self, chunk: inputs.Chunk) -> dict[str, np.ndarray]:
-        raw: dict[str, np.ndarray] = {}
-        for name, model in self._models.items():
-            raw |= model.scores(chunk.statistics if name == "spectral" else chunk.logmels)
-        return raw
-
-    def _fitted(self) -> Fusion:
-        if self._fusion is None:
+    def _fitted(self) -> Fitted:
+        if self._state is None:
             raise ParameterError("detector: not fitted yet; call `fit` first, or `offkey.load` a saved one")
-        return self._fusion
+        return self._state
 
 
 def load(path: str | os.PathLike[str]) -> Detector:
     """Read a saved detector: the same as `Detector.load`."""
     return Detector.load(path)
-
-
-def _in_one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) < 400 else text[:400] + " ..."
-
-
-def _part(arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    prefix = f"{name}."
-    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

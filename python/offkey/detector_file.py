@@ -15,7 +15,7 @@ from offkey.errors import DetectorFileError
 
 __all__ = ["FORMAT_VERSION", "is_one", "read", "write"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised by one whenever older versions of offkey could no longer read what this one writes."""
 
 _LABEL = "offkey"
@@ -74,7 +74,15 @@ def read(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(_LABEL)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, TypeError, ValueError, KeyError, OverflowError, MemoryError) as error:
+    except (
+        SafetensorError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        KeyError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise DetectorFileError(f"{path}: damaged, or not a detector file: {error}") from None
     if text is None:
         raise DetectorFileError(f"{path}: a safetensors file, but not one that offkey wrote, or damaged")
@@ -90,15 +98,58 @@ def read(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         whole = False
     if not whole:
         raise DetectorFileError(f"{path}: damaged: its checksum does not match its contents; copy it anew")
-    return arrays, header
+    return arrays, upgraded(header, where=path)
+
+
+def upgraded(header: dict[str, Any], *, where: object) -> dict[str, Any]:
+    """Return the metadata of a file of an earlier format as this version writes them; what was not kept is None.
+
+    Raises
+    ------
+    DetectorFileError
+        If they are not what that format has; the message names `where`.
+    """
+    try:
+        for version in range(header["format_version"], FORMAT_VERSION):
+            header = _UPGRADES[version](header)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DetectorFileError(
+            f"{where}: its metadata are not those of format {header['format_version']}: {error!r}"
+        ) from None
+    return header
+
+
+def _from_1(header: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 kept no outputs, no criteria, no record of the training, and the notes of all parts together."""
+    models = {name: dict(state) for name, state in header["models"].items()}
+    if "network" in models:
+        models["network"] |= {"outputs": None, "provenance": {}}
+    of_models = {note for state in models.values() for note in state["notes"]}
+    notes = list(header["notes"])
+    # Those of the data came first, then those of the models, then those of the fusion.
+    places = [at for at, note in enumerate(notes) if note in of_models]
+    first, last = (places[0], places[-1]) if places else (len(notes), len(notes))
+    fusion = header["fusion"] | {"notes": notes[last + 1 :], "criteria": {}}
+    changes = {
+        "format_version": 2,
+        "models": models,
+        "notes": notes[:first],
+        "fusion": fusion,
+        "training": None,
+    }
+    return header | changes
+
+
+_UPGRADES = {1: _from_1}
 
 
 def _parse(path: Path, text: str) -> tuple[dict[str, Any], str]:
     try:
         label = json.loads(text)
         header, checksum = label["header"], label["sha256"]
-        header["format_version"] + 0  # a number, in a dict
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if type(header["format_version"]) is not int or header["format_version"] < 1:
+            raise TypeError("format_version is no number from 1")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:  # deep JSON, numbers of 10,000 digits
         raise DetectorFileError(f"{path}: damaged: its metadata is not what offkey writes: {error}") from None
     return header, checksum
 

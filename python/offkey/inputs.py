@@ -19,7 +19,7 @@ from offkey.datasets.cache import DecodedClips, decoded
 from offkey.datasets.paths import portions
 from offkey.datasets.training_clips import TrainingClips
 from offkey.errors import ArrayError, DatasetError
-from offkey.recipe import Features, Recipe
+from offkey.recipe import Features, Recipe, model_kind
 from offkey.signal.audio import info, read_batch
 from offkey.signal.logmel import LogMel
 from offkey.signal.statistics import ClipStatistics, clip_statistics
@@ -90,7 +90,7 @@ def training(
     if isinstance(data, LogMelArrays):
         return _of_arrays(recipe.features, data)
     features, targets = recipe.features, data.train
-    others = data.others if recipe.network is not None else Clips()
+    others = data.others if any(model_kind(name).others for name in recipe.models) else Clips()
     every = targets + others
     logmel = LogMel.from_recipe(features, num_threads=num_threads)
     clips: _Decoding | DecodedClips
@@ -274,6 +274,8 @@ class Chunk:
     """Position -> why the clip could not be read."""
     source_rates: np.ndarray
     """``(clips,)`` the rate that each was recorded at in Hz, or no element if the clips are no recordings."""
+    samples: Sequence[np.ndarray]
+    """``(samples,)`` float32 each at the rate of the features; none if the clips are log-Mels."""
     make_logmels: Callable[[], Sequence[np.ndarray]]
     make_statistics: Callable[[], ClipStatistics]
     split: Callable[[], Iterator[Chunk]]
@@ -339,6 +341,7 @@ def _chunk_of_samples(
         positions=positions,
         errors=errors,
         source_rates=source_rates,
+        samples=samples,
         make_logmels=functools.partial(logmel.each, samples),
         make_statistics=functools.partial(logmel.statistics, samples),
         split=split,
@@ -358,6 +361,7 @@ def _chunks_of_logmels(logmels: np.ndarray, *, size: int, first: int = 0) -> Ite
             positions=first + np.arange(start, start + len(part)),
             errors={},
             source_rates=np.empty(0, dtype=np.int64),
+            samples=(),
             make_logmels=functools.partial(list, part),
             make_statistics=functools.partial(clip_statistics, part),
             split=functools.partial(_chunks_of_logmels, part, size=1, first=first + start),

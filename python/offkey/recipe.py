@@ -1,18 +1,48 @@
 """Recipes: complete, serialisable configurations of a detector.
 
 A recipe is plain data: it can be written to JSON, read back, compared and changed with `Recipe.replace`;
-an unknown field or a value outside its range is refused by name.
+an unknown field or a value outside its range is refused by name. Beside the sections below it has one for each model
+of normal sound that it asks for, by the model's name: models state theirs with `offkey.models.register`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import functools
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Protocol, TypeAlias
 
 import msgspec
 
 from offkey.errors import RecipeError
 
-__all__ = ["RECIPES", "Augmentation", "Features", "Network", "Recipe", "Scoring", "Spectral", "Training"]
+if TYPE_CHECKING:
+    from offkey.models.network import Network
+    from offkey.models.spectral import Spectral
+
+__all__ = [
+    "Augmentation",
+    "Features",
+    "Fraction",
+    "NonNegative",
+    "Positive",
+    "PositiveFloat",
+    "Precision",
+    "Recipe",
+    "Scoring",
+    "Section",
+    "Training",
+    "model_kind",
+    "model_names",
+    "recipe_names",
+    "register_kind",
+    "registered_kinds",
+]
+
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
+"""What a network is trained with; `auto` is bfloat16 where the hardware supports it, else float32."""
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
@@ -20,7 +50,9 @@ NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of a recipe; a model's own is a subclass whose fields all have defaults."""
+
     def __post_init__(self) -> None:
         """Check values whichever way they came in: msgspec itself checks only what it decodes."""
         for field in msgspec.structs.fields(self):
@@ -40,7 +72,7 @@ def _ascending(owner: object, name: str, *, low: float = float("-inf"), high: fl
         )
 
 
-class Features(_Section, frozen=True):
+class Features(Section, frozen=True):
     """The log-Mel spectrogram (see `offkey.LogMel`)."""
 
     sample_rate: Positive = 16_000
@@ -73,7 +105,7 @@ class Features(_Section, frozen=True):
             )
 
 
-class Augmentation(_Section, frozen=True):
+class Augmentation(Section, frozen=True):
     """The eight classes of augmentation; ranges as in Hojjati and Armanfard (2022)."""
 
     classes: tuple[
@@ -114,35 +146,7 @@ class Augmentation(_Section, frozen=True):
             raise RecipeError(f"Augmentation.classes = {self.classes}: expected one or more, each once")
 
 
-class Network(_Section, frozen=True):
-    """The conformer encoder and its heads (Zhang et al. 2023, section 2)."""
-
-    subsampling: Literal["conv4", "separable4", "conv2", "linear"] = "conv4"
-    """`conv4`: two 3x3 stride-2 convolutions; `separable4`: the second one depthwise and pointwise."""
-    subsampling_channels: Positive = 128
-    blocks: Positive = 3
-    dim: Positive = 128
-    heads: Positive = 4
-    ffn_dim: Positive = 512
-    kernel_size: Positive = 15
-    dropout: Fraction = 0.1
-    attention_dropout: Fraction = 0.0
-    pooling_channels: Positive = 128
-    embedding_dim: Positive = 64
-    arcface_scale: PositiveFloat = 16.0
-    arcface_margin_rad: Annotated[float, msgspec.Meta(ge=0, le=1.5707963267948966)] = 1.28
-    normalisation: Literal["standard", "none"] = "standard"
-    """`standard`: per-Mel-bin mean and deviation over the type's training clips."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.kernel_size % 2 == 0:
-            raise RecipeError(f"Network.kernel_size = {self.kernel_size}: expected an odd number")
-        if self.dim % self.heads:
-            raise RecipeError(f"Network.dim = {self.dim}: expected a multiple of heads = {self.heads}")
-
-
-class Training(_Section, frozen=True):
+class Training(Section, frozen=True):
     """Two stages, inside out (Zhang et al. 2023, section 2.2.4)."""
 
     stage1_epochs: Annotated[int, msgspec.Meta(ge=0)] = 80
@@ -159,83 +163,209 @@ class Training(_Section, frozen=True):
     loss_reduction: Literal["mean", "sum"] = "mean"
     keep: Literal["last", "lowest_loss"] = "last"
     clip_seconds: PositiveFloat = 10.0
+    precision: Precision = "float32"
+    """`bfloat16`: matrix products and convolutions in it, weights and losses in float32. The result of `auto` depends
+    on the hardware."""
     augmentation: Augmentation = Augmentation()
 
 
-class Spectral(_Section, frozen=True):
-    """The closed-form likelihood ratio on clip statistics."""
-
-    tau: PositiveFloat = 0.01
-    """Variance of an anomalous shift, in units of the mean eigenvalue of the covariance."""
-    folds: Annotated[int, msgspec.Meta(ge=2)] = 5
-    check: bool = True
-    """Whether the label-free check chooses covariance, ridge and feature sets."""
-    check_draws: Positive = 12
-    own_covariance: bool = False
-    """Own covariance for each ID (True) or one shared by all; what the check starts from."""
-    ridge: Annotated[float, msgspec.Meta(ge=1e-6, le=1)] = 1e-3
-    use_level_deviation: bool = False
-    """Whether the feature set L (mean, lstd, ldstd) joins the sets M, A and P."""
-
-
-class Scoring(_Section, frozen=True):
+class Scoring(Section, frozen=True):
     """From raw scores to one anomaly score and a decision."""
 
     a_arc: Literal["cosine", "prob", "log_prob"] = "cosine"
     covariance: Literal["ledoit_wolf", "oas", "empirical"] = "ledoit_wolf"
     standardise_on: Literal["held_out", "training"] = "held_out"
-    combine: Literal["select", "mean", "a_out", "a_arc", "a_maha", "a_spectral"] = "mean"
+    combine: str = "mean"
+    """`mean` of all scores of the recipe's models, a subset that is chosen without labels (`select`), or the name of
+    one score, such as `a_maha`."""
     holdout_fraction: Fraction = 0.1
     """Part of each ID's normal clips that the network never trains on, recordings never split."""
     quantile: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.95
     """A clip is called anomalous above this quantile of its ID's held-out normal scores."""
 
 
-class Recipe(_Section, frozen=True):
-    """A complete configuration. At least one of `network` and `spectral` must be given."""
+class Kind(Protocol):
+    """What a recipe needs to know of a kind of model."""
+
+    @property
+    def name(self) -> str:
+        """The name of its section."""
+
+    @property
+    def section(self) -> type[Section]:
+        """The class of its section."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The raw scores that it can give."""
+
+
+# Not imports but names: a module registers its model when a recipe first asks for it.
+_BUILT_IN = {"network": "offkey.models.network", "spectral": "offkey.models.spectral"}
+_KINDS: dict[str, Kind] = {}
+
+
+def register_kind(kind: Kind) -> None:
+    """Let recipes have the section of a kind of model; `offkey.models.register` is what a model calls."""
+    _KINDS[kind.name] = kind
+
+
+def registered_kinds() -> tuple[Kind, ...]:
+    """Return what models have registered of themselves so far."""
+    return tuple(_KINDS.values())
+
+
+def model_names() -> tuple[str, ...]:
+    """Return the names of all models: those of offkey, of installed packages, and what has been registered."""
+    return tuple(sorted({*_BUILT_IN, *_KINDS, *(point.name for point in _installed())}))
+
+
+def model_kind(name: str) -> Any:
+    """Return what a model has registered of itself, importing the module that does so.
+
+    Raises
+    ------
+    RecipeError
+        If there is no model of that name, or its module cannot be imported.
+    """
+    if name not in _KINDS:
+        _import_model(name)
+    return _KINDS[name]
+
+
+def _import_model(name: str) -> None:
+    if name in _BUILT_IN:
+        importlib.import_module(_BUILT_IN[name])
+        return
+    point = next((point for point in _installed() if point.name == name), None)
+    if point is None:
+        raise RecipeError(f"there is no model {name!r}; the models are {', '.join(model_names())}")
+    try:
+        point.load()
+    except ImportError as error:
+        raise RecipeError(f"model {name!r}: {point.value} cannot be imported: {error}") from error
+    if name not in _KINDS:
+        raise RecipeError(f"model {name!r}: {point.value} does not register it (`offkey.models.register`)")
+
+
+@functools.cache
+def _installed() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group="offkey.models"))
+
+
+class Recipe:
+    """A complete configuration: features, one or more models of normal sound, and scoring.
+
+    Parameters
+    ----------
+    name
+        What tables and file names call it.
+    features
+        The log-Mel spectrogram.
+    training
+        How the network is trained.
+    scoring
+        From raw scores to one anomaly score and a decision.
+    **models
+        The section of each model, by the model's name: ``network=Network()``, ``spectral=Spectral()``. None: as if
+        left out.
+
+    Raises
+    ------
+    RecipeError
+        If there is no model, or parts contradict each other.
+
+    Examples
+    --------
+    >>> Recipe.named("small").replace(training__stage1_epochs=5).training.stage1_epochs
+    5
+    """
+
+    __slots__ = ("features", "models", "name", "scoring", "training")
 
     name: str
-    features: Features = Features()
-    network: Network | None = None
-    training: Training = Training()
-    spectral: Spectral | None = None
-    scoring: Scoring = Scoring()
+    features: Features
+    training: Training
+    scoring: Scoring
+    models: Mapping[str, Section]
+    """The sections of the models, by name, sorted."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.network is None and self.spectral is None:
+    if TYPE_CHECKING:
+        network: Network | None
+        spectral: Spectral | None
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        features: Features = Features(),  # noqa: B008  # immutable
+        training: Training = Training(),  # noqa: B008
+        scoring: Scoring = Scoring(),  # noqa: B008
+        **models: Section | None,
+    ) -> None:
+        sections = {key: section for key, section in sorted(models.items()) if section is not None}
+        parts = {"name": name, "features": features, "training": training, "scoring": scoring}
+        for key, value in {**parts, **sections}.items():
+            kind = str if key == "name" else _section_type(key, name)
+            if not isinstance(value, kind):
+                raise RecipeError(f"recipe {name!r}: {key} = {value!r}; expected {kind.__name__}")
+        for key, value in {**parts, "models": MappingProxyType(sections)}.items():
+            object.__setattr__(self, key, value)
+        if not sections:
             raise RecipeError(
-                f"recipe {self.name!r}: expected a network, a spectral model or both, given neither"
+                f"recipe {name!r}: expected at least one model, given none; the models are {', '.join(model_names())}"
             )
-        scores = set(self.score_names) | {"mean", "select"}
-        if self.scoring.combine not in scores:
+        if scoring.combine not in {*self.score_names, "mean", "select"}:
             raise RecipeError(
-                f"recipe {self.name!r}: scoring.combine = {self.scoring.combine!r}, but its models give only "
+                f"recipe {name!r}: scoring.combine = {scoring.combine!r}, but its models give only "
                 f"{', '.join(self.score_names)}"
             )
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the section of a model; None where the recipe does not have that model."""
+        if name in _BUILT_IN or (not name.startswith("_") and name in model_names()):
+            return self.models.get(name)
+        raise AttributeError(f"a recipe has no {name!r}; the models are {', '.join(model_names())}")
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a recipe does not change: make another one by `replace`")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self._tree() == other._tree()
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
+    def __repr__(self) -> str:
+        parts = {key: getattr(self, key) for key in ("features", "training", "scoring")} | dict(self.models)
+        return f"Recipe(name={self.name!r}, {', '.join(f'{key}={value!r}' for key, value in parts.items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Recipe.from_json, (self.to_json(),)
 
     @property
     def score_names(self) -> tuple[str, ...]:
         """The raw scores that the recipe's models can give."""
-        network = ("a_out", "a_arc", "a_maha") if self.network else ()
-        return network + (("a_spectral",) if self.spectral else ())
+        return tuple(score for name in self.models for score in model_kind(name).score_names)
 
     @classmethod
     def named(cls, name: str) -> Recipe:
-        """Return one of the built-in recipes: `paper`, `small` or `spectral`.
+        """Return one of the built-in recipes, `paper`, `small` or `spectral`, or a model's own by the model's name.
+
+        A model's own recipe has nothing but its section's defaults, and the mean of its scores.
 
         Raises
         ------
         RecipeError
             If there is no recipe of that name.
         """
-        try:
-            return RECIPES[name]
-        except KeyError:
-            known = ", ".join(sorted(RECIPES))
+        if name not in recipe_names():
             raise RecipeError(
-                f"recipe {name!r}: there is none of that name; expected one of {known}"
-            ) from None
+                f"recipe {name!r}: there is none of that name; expected one of {', '.join(recipe_names())}"
+            )
+        return cls._of_tree({"name": name} | _RECIPES.get(name, {name: {}}))
 
     def replace(self, **changes: Any) -> Recipe:
         """Return a copy with fields changed, nested ones by a dotted name with ``__`` for the dot.
@@ -247,28 +377,40 @@ class Recipe(_Section, frozen=True):
         RecipeError
             If a field does not exist or a value is outside its range.
         """
-        tree = msgspec.to_builtins(self)
+        tree = self._tree()
         for path, value in changes.items():
             *parents, leaf = path.split("__")
-            node = tree
+            node: Any = tree
             for parent in parents:
                 node = node.get(parent)
                 if not isinstance(node, dict):
                     raise RecipeError(f"recipe {self.name!r}: no section {parent!r} to set {path!r} in")
             node[leaf] = msgspec.to_builtins(value)
-        return self._convert(tree)
+        return self._of_tree(tree)
 
     def of_training(self) -> Recipe:
-        """Return the part that decides on a network's weights: of the scoring only what is held out for it."""
+        """Return the part that decides on a network's weights: of the scoring only what is held out for it.
+
+        Raises
+        ------
+        RecipeError
+            If the recipe has no network.
+        """
         scoring = Scoring(
             holdout_fraction=self.scoring.holdout_fraction,
             combine="select" if self.scoring.combine == "select" else "mean",
         )
-        return msgspec.structs.replace(self, name="training", spectral=None, scoring=scoring)
+        return Recipe(
+            name="training",
+            features=self.features,
+            training=self.training,
+            scoring=scoring,
+            network=self.models.get("network"),
+        )
 
     def to_json(self) -> str:
         """Return the recipe as JSON, every default written out."""
-        return msgspec.json.format(msgspec.json.encode(self)).decode()
+        return msgspec.json.format(msgspec.json.encode(self._tree())).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Recipe:
@@ -280,32 +422,69 @@ class Recipe(_Section, frozen=True):
             If the text is not JSON, has an unknown field or a value outside its range.
         """
         try:
-            return cls._convert(msgspec.json.decode(text))
-        except msgspec.DecodeError as error:
+            return cls._of_tree(msgspec.json.decode(text))
+        except (msgspec.DecodeError, RecursionError) as error:
             raise RecipeError(f"recipe: not valid JSON: {error}") from None
 
+    def _tree(self) -> dict[str, Any]:
+        sections = {
+            "features": self.features,
+            **self.models,
+            "training": self.training,
+            "scoring": self.scoring,
+        }
+        return {"name": self.name} | {key: msgspec.to_builtins(section) for key, section in sections.items()}
+
     @classmethod
-    def _convert(cls, tree: Any) -> Recipe:
+    def _of_tree(cls, tree: Any) -> Recipe:
+        if not isinstance(tree, dict):
+            raise RecipeError(f"recipe: expected an object, given {type(tree).__name__}")
+        types = [(key, _section_type(key, tree.get("name")) | None) for key in tree if key != "name"]
+        shape = msgspec.defstruct("Recipe", [("name", str), *types], kw_only=True)
         try:
-            return msgspec.convert(tree, cls)
+            parts = msgspec.convert(tree, shape)
         except msgspec.ValidationError as error:
             text = str(error)
             raise RecipeError(text if text.startswith("recipe ") else f"recipe: {text}") from None
+        given = {key: getattr(parts, key) for key in tree}
+        return cls(**{key: part for key, part in given.items() if part is not None})
 
 
-_SMALL_NETWORK = Network(subsampling="separable4", subsampling_channels=32, blocks=2, dim=64, ffn_dim=256)
+_COMMON: dict[str, type[Section]] = {"features": Features, "training": Training, "scoring": Scoring}
 
-RECIPES: dict[str, Recipe] = {
-    "paper": Recipe(
-        name="paper", network=Network(), scoring=Scoring(standardise_on="training", combine="select")
-    ),
-    "small": Recipe(
-        name="small",
-        network=_SMALL_NETWORK,
-        # With 240 clips of 10 s that is 70 s of processor time, shared by the cores.
-        training=Training(stage1_epochs=20, stage2_epochs=10),
-        scoring=Scoring(holdout_fraction=0.2),
-    ),
-    "spectral": Recipe(name="spectral", spectral=Spectral(), scoring=Scoring(combine="a_spectral")),
+
+def _section_type(key: str, recipe: object) -> type[Section]:
+    if key in _COMMON:
+        return _COMMON[key]
+    if key not in model_names():
+        raise RecipeError(
+            f"recipe {recipe!r}: unknown field `{key}`; expected {', '.join(_COMMON)} or the section of a model: "
+            f"{', '.join(model_names())}"
+        )
+    section: type[Section] = model_kind(key).section
+    return section
+
+
+_SMALL_NETWORK = {
+    "subsampling": "separable4",
+    "subsampling_channels": 32,
+    "blocks": 2,
+    "dim": 64,
+    "ffn_dim": 256,
 }
-"""The built-in recipes by name."""
+
+_RECIPES: dict[str, dict[str, Any]] = {
+    "paper": {"network": {}, "scoring": {"standardise_on": "training", "combine": "select"}},
+    "small": {
+        "network": _SMALL_NETWORK,
+        # With 240 clips of 10 s that is 70 s of processor time, shared by the cores.
+        "training": {"stage1_epochs": 20, "stage2_epochs": 10},
+        "scoring": {"holdout_fraction": 0.2},
+    },
+    "spectral": {"spectral": {}, "scoring": {"combine": "a_spectral"}},
+}
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of all recipes: the built-in ones, and those of other models by the model's name."""
+    return (*_RECIPES, *(name for name in model_names() if name not in _BUILT_IN))

@@ -7,9 +7,10 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,23 +21,26 @@ from offkey.errors import ArrayError, DatasetError, MissingExtraError, Parameter
 
 __all__ = [
     "COLUMNS",
-    "MARK_COLUMNS",
-    "SCORE_COLUMNS",
-    "TEXT_COLUMNS",
-    "ScoreName",
     "ScoreTable",
     "check_target",
     "from_csv",
     "from_json",
+    "is_score",
 ]
 
-ScoreName: TypeAlias = Literal["a_out", "a_arc", "a_maha", "a_spectral", "anomaly_score"]
+_ANOMALY_SCORE = "anomaly_score"
+_ALWAYS = ("a_out", "a_arc", "a_maha", "a_spectral", _ANOMALY_SCORE)
+_MARKS = ("decision", "label")
+COLUMNS = ("path", "machine_type", "machine_id", "scored_as", *_ALWAYS, *_MARKS, "error")
+"""The columns that every file has, in their order; those of other scores follow."""
 
-SCORE_COLUMNS: tuple[ScoreName, ...] = get_args(ScoreName)
-TEXT_COLUMNS = ("machine_type", "machine_id", "scored_as", "error")
-MARK_COLUMNS = ("decision", "label")
-COLUMNS = ("path", "machine_type", "machine_id", "scored_as", *SCORE_COLUMNS, *MARK_COLUMNS, "error")
-"""All columns, in the order of every file."""
+_OTHER_SCORE = re.compile(r"a_[a-z0-9_]+")
+
+
+def is_score(name: str) -> bool:
+    """Say whether a column of this name holds a score: `anomaly_score`, or a model's, such as `a_distance`."""
+    return name == _ANOMALY_SCORE or _OTHER_SCORE.fullmatch(name) is not None
+
 
 Texts: TypeAlias = Sequence[str | None]
 Cell: TypeAlias = str | float | int | None
@@ -53,20 +57,21 @@ class ScoreTable:
         What was recorded; None where it is not known.
     scored_as
         The ID whose model of normal sound the recording was compared with.
-    a_out, a_arc, a_maha, a_spectral, anomaly_score
-        Higher = more anomalous. None or NaN: there is no such score. In files a missing score is an empty
-        cell or null, never NaN.
     decision
         1 = called anomalous, 0 = not, None or -1 = no decision.
     label
         1 = anomaly, 0 = normal, None or -1 = not known.
     error
         Why a recording has no score; None where all is well.
+    **scores
+        `anomaly_score`, and the scores of models, named ``a_`` and small letters, digits or ``_``: numbers, higher =
+        more anomalous. None or NaN: there is no such score. In files a missing score is an empty cell or null, never
+        NaN. Each is an attribute of the table, ``(recordings,)`` float64.
 
     Raises
     ------
     ArrayError
-        If columns differ in length or hold what they must not, such as infinite scores.
+        If a column is none of these, or columns differ in length or hold what they must not, such as infinite scores.
 
     Examples
     --------
@@ -84,25 +89,23 @@ class ScoreTable:
         machine_type: Texts | None = None,
         machine_id: Texts | None = None,
         scored_as: Texts | None = None,
-        a_out: ArrayLike | Sequence[float | None] | None = None,
-        a_arc: ArrayLike | Sequence[float | None] | None = None,
-        a_maha: ArrayLike | Sequence[float | None] | None = None,
-        a_spectral: ArrayLike | Sequence[float | None] | None = None,
-        anomaly_score: ArrayLike | Sequence[float | None] | None = None,
         decision: ArrayLike | Sequence[int | None] | None = None,
         label: ArrayLike | Sequence[int | None] | None = None,
         error: Texts | None = None,
+        **scores: ArrayLike | Sequence[float | None] | None,
     ) -> None:
         self.path = _paths(path)
         n = len(self.path)
         self.machine_type = _texts("machine_type", machine_type, n)
         self.machine_id = _texts("machine_id", machine_id, n)
         self.scored_as = _texts("scored_as", scored_as, n)
-        self.a_out = _scores("a_out", a_out, n)
-        self.a_arc = _scores("a_arc", a_arc, n)
-        self.a_maha = _scores("a_maha", a_maha, n)
-        self.a_spectral = _scores("a_spectral", a_spectral, n)
-        self.anomaly_score = _scores("anomaly_score", anomaly_score, n)
+        strange = [name for name in scores if not is_score(name)]
+        if strange:
+            raise ArrayError(
+                f"column {strange[0]!r} is not known; expected {', '.join(COLUMNS)}, or another score, named a_..."
+            )
+        names = dict.fromkeys((*_ALWAYS, *scores))
+        self._scores = {name: _scores(name, scores.get(name), n) for name in names}
         self.decision = _marks("decision", decision, n)
         self.label = _marks("label", label, n)
         self.error = _texts("error", error, n)
@@ -119,10 +122,24 @@ class ScoreTable:
 
     __hash__ = None  # type: ignore[assignment]  # equal by content, and large
 
+    def __getattr__(self, name: str) -> NDArray[np.float64]:
+        """Return a column of scores."""
+        columns = self.__dict__.get("_scores", {})  # none yet while a copy is made
+        if name not in columns:
+            raise AttributeError(f"a ScoreTable has no {name!r}")
+        column: NDArray[np.float64] = columns[name]
+        return column
+
     @property
-    def score_names(self) -> tuple[ScoreName, ...]:
-        """The scores that at least one recording has."""
-        return tuple(name for name in SCORE_COLUMNS if not np.isnan(self.scores(name)).all())
+    def columns(self) -> tuple[str, ...]:
+        """The columns, in the order of files."""
+        return (*COLUMNS, *(name for name in self._scores if name not in _ALWAYS))
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The scores that at least one recording has; `anomaly_score` comes last."""
+        names = sorted(self._scores, key=lambda name: name == _ANOMALY_SCORE)
+        return tuple(name for name in names if not np.isnan(self._scores[name]).all())
 
     def scores(self, name: str) -> NDArray[np.float64]:
         """Return a column of scores, ``(recordings,)`` float64, NaN where there is none.
@@ -132,24 +149,23 @@ class ScoreTable:
         ParameterError
             If there is no score of that name.
         """
-        if name not in SCORE_COLUMNS:
-            raise ParameterError(f"score {name!r}: expected one of {', '.join(SCORE_COLUMNS)}")
-        column: NDArray[np.float64] = getattr(self, name)
-        return column
+        if name not in self._scores:
+            raise ParameterError(f"score {name!r}: expected one of {', '.join(self._scores)}")
+        return self._scores[name]
 
     def rows(self) -> Iterator[dict[str, Cell]]:
         """Yield each row as plain data, None where nothing is known; the path as text."""
         columns: list[list[Cell]] = [[str(path) for path in self.path]]
-        for name in COLUMNS[1:]:
+        for name in self.columns[1:]:
             column = getattr(self, name)
-            if name in SCORE_COLUMNS:
+            if is_score(name):
                 columns.append([None if value != value else value for value in column.tolist()])
-            elif name in MARK_COLUMNS:
+            elif name in _MARKS:
                 columns.append([None if value < 0 else value for value in column.tolist()])
             else:
                 columns.append(column)
         for cells in zip(*columns, strict=True):
-            yield dict(zip(COLUMNS, cells, strict=True))
+            yield dict(zip(self.columns, cells, strict=True))
 
     @classmethod
     def from_rows(cls, rows: Sequence[dict[str, Any]]) -> ScoreTable:
@@ -161,12 +177,11 @@ class ScoreTable:
             If a row has a column that there is not, no path, or what a column must not hold.
         """
         for at, row in enumerate(rows):
-            if set(row) - set(COLUMNS) or not row.get("path"):
+            if not all(_is_column(name) for name in row) or not row.get("path"):
                 raise ArrayError(
-                    f"row {at}: columns {', '.join(row)}; expected path and some of {COLUMNS[1:]}"
+                    f"row {at}: columns {', '.join(row)}; expected path and some of {COLUMNS[1:]}, or scores a_..."
                 )
-        columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in COLUMNS}
-        return cls(**columns)
+        return _table(rows, dict.fromkeys(name for row in rows for name in row))
 
     def to_csv(self) -> str:
         """Return the table as CSV text: a header, LF line ends, full precision, empty cells for what is missing."""
@@ -179,7 +194,9 @@ class ScoreTable:
     def to_text(self) -> str:
         """Return the table for a person to read, without the columns that are empty."""
         rows = list(self.rows())
-        names = [name for name in COLUMNS if name == "path" or any(row[name] is not None for row in rows)]
+        names = [
+            name for name in self.columns if name == "path" or any(row[name] is not None for row in rows)
+        ]
 
         def shown(value: Cell) -> str:
             return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
@@ -280,7 +297,7 @@ def _marks(name: str, values: ArrayLike | Sequence[int | None] | None, n: int) -
 
 def _to_csv(table: ScoreTable) -> str:
     """Return the table as CSV text."""
-    lines = [COLUMNS, *(tuple(map(_to_text, row.values())) for row in table.rows())]
+    lines = [table.columns, *(tuple(map(_to_text, row.values())) for row in table.rows())]
     return "".join(",".join(line) + "\n" for line in lines)
 
 
@@ -367,8 +384,11 @@ def _refuse_constant(name: str) -> float:
 
 def _to_parquet(table: ScoreTable, path: Path) -> bytes:
     arrow, parquet = _pyarrow(path)
-    kinds = {name: arrow.float64() for name in SCORE_COLUMNS} | {name: arrow.int8() for name in MARK_COLUMNS}
-    schema = arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS])
+    marks = dict.fromkeys(_MARKS, arrow.int8())
+    kinds = {
+        name: arrow.float64() if is_score(name) else marks.get(name, arrow.string()) for name in table.columns
+    }
+    schema = arrow.schema(list(kinds.items()))
     sink = io.BytesIO()
     try:
         parquet.write_table(arrow.Table.from_pylist(list(table.rows()), schema=schema), sink)
@@ -408,26 +428,32 @@ def _kind(path: Path) -> str:
 
 def _check_columns(header: Iterable[str], where: object) -> None:
     names = list(header)
-    unknown = [name for name in names if name not in COLUMNS]
+    unknown = [name for name in names if not _is_column(name)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if "path" not in names or unknown or twice:
         problem = f"column {unknown[0]!r} is not known" if unknown else "there is no column 'path'"
         problem = f"column {twice[0]!r} comes twice" if twice else problem
-        raise DatasetError(f"{where}: {problem}; expected path and any of {', '.join(COLUMNS[1:])}")
+        raise DatasetError(
+            f"{where}: {problem}; expected path, any of {', '.join(COLUMNS[1:])}, and other scores, named a_..."
+        )
+
+
+def _is_column(name: object) -> bool:
+    return isinstance(name, str) and (name in COLUMNS or is_score(name))
 
 
 def _from_text(cell: str, name: str, where: str) -> Any:
     """Read one cell of a CSV file."""
-    text = cell.strip() if name in SCORE_COLUMNS or name in MARK_COLUMNS else cell
+    text = cell.strip() if is_score(name) or name in _MARKS else cell
     if not text:
         return _checked(None, name, where)
-    if name in SCORE_COLUMNS:
+    if is_score(name):
         try:
             number = float(text.replace("_", "?"))
         except ValueError:
             number = math.nan
         return number if math.isfinite(number) else _checked(text, name, where)
-    if name in MARK_COLUMNS:
+    if name in _MARKS:
         # Other programs write a column of integers with gaps as 0.0 and 1.0.
         marks = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
         return _checked(marks.get(text, text), name, where)
@@ -442,20 +468,20 @@ def _from_cells(rows: list[Any], where: object) -> ScoreTable:
         _check_columns(row, f"{where}, row {at}")
         for name, cell in row.items():
             _checked(cell, name, f"{where}, row {at}")
-    return _table(rows, {name for row in rows for name in row})
+    return _table(rows, dict.fromkeys(name for row in rows for name in row))
 
 
 def _checked(cell: Any, name: str, where: str) -> Any:
     """Return a cell if it is what its column may hold."""
     if cell is None and name != "path":
         return None
-    if name in SCORE_COLUMNS:
+    if is_score(name):
         number = isinstance(cell, float | int) and not isinstance(cell, bool)
         sound, expected = (
             number and math.isfinite(cell),
             "a finite number, or nothing where there is no score",
         )
-    elif name in MARK_COLUMNS:
+    elif name in _MARKS:
         sound, expected = type(cell) in (int, float) and cell in (0, 1), "0, 1 or nothing"
     else:
         sound, expected = isinstance(cell, str) and bool(cell or name != "path"), "text"
@@ -464,6 +490,6 @@ def _checked(cell: Any, name: str, where: str) -> Any:
     return cell
 
 
-def _table(rows: list[Any], names: Iterable[str]) -> ScoreTable:
+def _table(rows: Sequence[Any], names: Iterable[str]) -> ScoreTable:
     columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
     return ScoreTable(**({"path": []} | columns))

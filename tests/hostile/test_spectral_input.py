@@ -5,7 +5,7 @@ import pytest
 from spectral_clips import machine_clips, normal_statistics, take
 
 from offkey.errors import ArrayError, DatasetError
-from offkey.models.spectral import SpectralModel
+from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
 from offkey.signal.logmel import LogMel
 from offkey.signal.statistics import ClipStatistics
@@ -14,7 +14,7 @@ RECIPE = Recipe.named("spectral").replace(spectral__check_draws=2)
 
 
 def fit(statistics, ids, groups, recipe=RECIPE):
-    return SpectralModel.fit(statistics, ids, groups, recipe=recipe, seed=0)
+    return SpectralModel.of_statistics(statistics, ids, groups, recipe=recipe, seed=0)
 
 
 def finite(model, n_mels=24):

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from spectral_clips import machine_clips, take
 
 from offkey.errors import DatasetError
-from offkey.models.spectral import SpectralModel
 from offkey.models.spectral.check import add_bumps
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.likelihood_ratio import prior_covariance, ratio_factor
+from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
 from offkey.signal.statistics import ClipStatistics
 
@@ -98,7 +98,7 @@ def test_another_gain_of_the_whole_recording_chain_changes_no_score(shift, seed)
     statistics = ClipStatistics(*(c.astype(np.float64) for c in statistics))
     louder = statistics._replace(mean=statistics.mean + shift, p5=statistics.p5 + shift)
     scores = [
-        SpectralModel.fit(s, ids, groups, recipe=RECIPE, seed=0).scores(s)["a_spectral"]
+        SpectralModel.of_statistics(s, ids, groups, recipe=RECIPE, seed=0).scores(s)["a_spectral"]
         for s in (statistics, louder)
     ]
     assert np.allclose(scores[0], scores[1], rtol=1e-5, atol=1e-5)
@@ -108,7 +108,7 @@ def test_another_gain_of_the_whole_recording_chain_changes_no_score(shift, seed)
 @settings(max_examples=15, deadline=None)
 def test_clips_are_scored_one_by_one(order, seed):
     statistics, ids, groups = machine_clips(seed, [12, 12], n_mels=8)
-    model = SpectralModel.fit(statistics, ids, groups, recipe=RECIPE, seed=0)
+    model = SpectralModel.of_statistics(statistics, ids, groups, recipe=RECIPE, seed=0)
     rows = np.array(order)
     assert np.array_equal(
         model.scores(take(statistics, rows))["a_spectral"], model.scores(statistics)["a_spectral"][rows]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from offkey.models.spectral import SpectralModel
+from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
 from offkey.signal.logmel import LogMel
 
@@ -22,7 +22,9 @@ def test_the_anomaly_outranks_normals_that_were_not_trained_on(real_dir):
     assert (len(normals), len(anomalies)) == (75, 1)
     recipe = Recipe.named("spectral")
     train, rest = [p for k, p in enumerate(normals) if k % 5], normals[::5]
-    model = SpectralModel.fit(statistics(train), ["00"] * 60, [p.name for p in train], recipe=recipe, seed=0)
+    model = SpectralModel.of_statistics(
+        statistics(train), ["00"] * 60, [p.name for p in train], recipe=recipe, seed=0
+    )
     found = model.scores(statistics(anomalies))["a_spectral"]
     normal = model.scores(statistics(rest))["a_spectral"]
     assert found.shape == (1, 1)
@@ -40,7 +42,7 @@ def test_other_machines_are_anomalous_to_it(real_dir):
     normals = sorted((real_dir / "dcase2020_id_00" / "train").glob("normal*.wav"))
     motors = sorted((real_dir / "bldc").glob("normal*.wav"))
     recipe = Recipe.named("spectral").replace(spectral__check=False)
-    model = SpectralModel.fit(
+    model = SpectralModel.of_statistics(
         statistics(normals), ["00"] * 75, [p.name for p in normals], recipe=recipe, seed=0
     )
     assert (model.scores(statistics(motors))["a_spectral"] > model.held_out.scores["a_spectral"].max()).all()

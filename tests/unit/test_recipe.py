@@ -1,12 +1,17 @@
 """Recipes: plain data that cannot hold nonsense, whichever way it comes in."""
 
+import copy
+import pickle
+
 import pytest
 
 from offkey.errors import RecipeError
-from offkey.recipe import RECIPES, Augmentation, Features, Network, Recipe, Spectral, Training
+from offkey.models.network import Network
+from offkey.models.spectral import Spectral
+from offkey.recipe import Augmentation, Features, Recipe, Training, recipe_names
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
+@pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_comes_back_from_json(name):
     assert Recipe.from_json(Recipe.named(name).to_json()) == Recipe.named(name)
 
@@ -27,14 +32,25 @@ def test_a_recipe_comes_back_from_json(name):
         (lambda: Augmentation(stretch_rate=(2, 0.5)), "two ascending numbers"),
         (lambda: Augmentation(classes=("none", "none")), "each once"),
         (lambda: Spectral(ridge=0), "ridge = 0"),
-        (lambda: Recipe(name="empty"), "network, a spectral model or both"),
-        (lambda: Recipe.named("nameless"), "expected one of paper, small, spectral"),
+        (
+            lambda: Recipe(name="empty"),
+            "expected at least one model, given none; the models are network, spectral",
+        ),
+        (lambda: Recipe.named("nameless"), "nameless.*expected one of paper, small, spectral"),
         (lambda: Recipe.named("small").replace(training__stage1_epochs=-1), "stage1_epochs"),
         (lambda: Recipe.named("small").replace(training__epochs=1), "unknown field `epochs`"),
         (lambda: Recipe.named("small").replace(training_stage__x=1), "no section 'training_stage'"),
         (lambda: Recipe.named("small").replace(scoring__combine="a_spectral"), "its models give only"),
         (lambda: Recipe.from_json("{"), "not valid JSON"),
-        (lambda: Recipe.from_json('{"name": "x", "spectrl": {}}'), "unknown field `spectrl`"),
+        (
+            lambda: Recipe.from_json('{"name": "x", "spectrl": {}}'),
+            "unknown field `spectrl`.*model: network, spectral",
+        ),
+        (lambda: Recipe(name="x", spectrl=Spectral()), "unknown field `spectrl`"),
+        (lambda: Recipe(name="x", spectral=Network()), r"spectral = Network\(.*; expected Spectral"),
+        (lambda: Recipe.from_json("[1]"), "expected an object"),
+        (lambda: Recipe.from_json('{"spectral": {}}'), "missing required field `name`"),
+        (lambda: Recipe.from_json('{"name": "x", "spectral": {"tau": -1}}'), r"\$\.spectral\.tau"),
     ],
 )
 def test_nonsense_is_refused_by_name(make, words):
@@ -61,3 +77,22 @@ def test_what_decides_on_a_network_is_told_from_what_does_not():
         {"network__kernel_size": 31},
     ):
         assert small.replace(**change).of_training() != small.of_training()
+
+
+def test_a_recipe_is_a_value():
+    small = Recipe.named("small")
+    for again in (pickle.loads(pickle.dumps(small)), copy.deepcopy(small), small.replace()):
+        assert again == small
+        assert hash(again) == hash(small)
+    assert small != small.replace(training__stage1_epochs=1)
+    with pytest.raises(AttributeError, match="replace"):
+        small.name = "large"
+    with pytest.raises(AttributeError, match="no 'netwrk'; the models are network, spectral"):
+        _ = small.netwrk
+    assert small.spectral is None
+    assert small.replace(network=None, spectral={}).network is None
+
+
+def test_models_that_a_file_leaves_empty_are_left_out():
+    text = '{"name": "old", "network": null, "spectral": {}, "training": {}, "scoring": {"combine": "a_spectral"}}'
+    assert Recipe.from_json(text) == Recipe.named("spectral").replace(name="old")

@@ -22,7 +22,7 @@ from offkey.datasets import Clips, Dataset
 from offkey.detector import Detector
 from offkey.errors import DatasetError
 from offkey.models.network.events import Resumed, TrainingStarted
-from offkey.recipe import Recipe
+from offkey.recipe import Precision, Recipe
 from offkey.scores import ScoreTable
 
 __all__ = ["Execution", "PeakMemory", "Record", "Run", "RunEnded", "RunStarted", "Setting", "execute"]
@@ -149,7 +149,8 @@ class Execution:
     """How runs are executed; none of it changes their result but device and precision, within noise."""
 
     device: str = "auto"
-    precision: str = "auto"
+    precision: Precision | None = None
+    """In place of the recipe's."""
     compile: bool = False
     num_threads: int | None = None
     cache: Path | None = None

@@ -10,9 +10,10 @@ from cyclopts import Parameter
 from offkey._util import ranks
 from offkey.cli import console
 from offkey.cli.console import TrainingDisplay
-from offkey.cli.options import COMMAS
+from offkey.cli.options import COMMAS, Device
 from offkey.cli.train import read_recipe
 from offkey.errors import ParameterError
+from offkey.recipe import Precision
 
 __all__ = ["bench"]
 
@@ -29,8 +30,8 @@ def bench(
     snr_db: Annotated[list[float] | None, COMMAS] = None,
     split: Literal["hitachi", "random75"] = "hitachi",
     also: list[Path] | None = None,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    device: Device = "auto",
+    precision: Precision | None = None,
     compile: bool = False,  # noqa: A002
     threads: int | None = None,
     cache: Path | None = None,
@@ -61,9 +62,10 @@ def bench(
     also
         DCASE 2020: more parts, where they are not all in one folder.
     device
-        Where networks are trained.
+        Where networks are trained: `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`.
     precision
-        What networks are trained with; `auto` is bfloat16 where the device multiplies in it by itself.
+        What networks are trained with, in place of what their recipes say; `auto` is bfloat16 where the hardware
+        supports it.
     compile
         Put networks through torch.compile while they train.
     threads

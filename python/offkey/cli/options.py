@@ -1,13 +1,27 @@
-"""Options that take several values."""
+"""Options that several commands have, and options that take several values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter, Token, convert
 
-__all__ = ["COMMAS"]
+from offkey.errors import ParameterError
+from offkey.models.base import check_device_name
+
+__all__ = ["COMMAS", "Device"]
+
+
+def _check(_kind: Any, device: str) -> None:
+    try:
+        check_device_name(device)
+    except ParameterError as error:
+        raise ValueError(str(error)) from None
+
+
+Device: TypeAlias = Annotated[str, Parameter(validator=_check)]
+"""`auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`."""
 
 
 def _split(kind: Any, tokens: Sequence[Token]) -> Any:

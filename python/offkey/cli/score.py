@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
 
 from offkey.cli import console
+from offkey.cli.options import Device
 from offkey.detector import load
 from offkey.scores import ScoreTable, check_target
 
@@ -23,7 +24,7 @@ def score(
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     machine_id: str | None = None,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: Device = "auto",
     threads: int | None = None,
     json: bool = False,
 ) -> int:
@@ -42,7 +43,7 @@ def score(
         The ID of the machine that was recorded. Without it, `id_XX` is read from each file's path; where there is
         none, the recording is compared with every machine that the detector knows, and the nearest is named.
     device
-        `auto`, `cpu` or `cuda`; only the network uses it.
+        `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`; only the network uses it.
     threads
         How many threads the kernels use; all cores if not given.
     json

@@ -14,9 +14,11 @@ from offkey._util import ranks
 from offkey._util.files import check_writable
 from offkey.cli import console
 from offkey.cli.console import TrainingDisplay
+from offkey.cli.options import Device
 from offkey.detector import Detector
 from offkey.errors import ParameterError, RecipeError
-from offkey.recipe import RECIPES, Recipe
+from offkey.models.base import ignore, kinds_of
+from offkey.recipe import Precision, Recipe, recipe_names
 
 __all__ = ["train"]
 
@@ -36,12 +38,13 @@ def train(
     manifest: Path | None = None,
     test_fraction: float = 0.0,
     seed: int = 0,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    device: Device = "auto",
+    precision: Precision | None = None,
     compile: bool = False,  # noqa: A002
     threads: int | None = None,
     cache: Path | None = None,
     checkpoint: Path | None = None,
+    keep_statistics: int | Literal["all", "none"] = 200,
     metrics: Path | None = None,
     tensorboard: Path | None = None,
     json: bool = False,
@@ -59,7 +62,8 @@ def train(
         The machine type to learn; may be left out where there is only one.
     recipe
         `spectral` (seconds, no GPU, best below some hundred clips a machine), `small` (a network that a CPU can
-        train), `paper` (the paper's network), or a JSON file with a recipe of your own.
+        train), `paper` (the paper's network), the name of a model that an installed package brings, or a JSON file with
+        a recipe of your own.
     layout
         How the folder is laid out; recognised if not given.
     also
@@ -78,10 +82,11 @@ def train(
     seed
         Every random choice follows from it.
     device
-        Where the network is trained. For several GPUs: `torchrun --nproc-per-node 4 -m offkey train ...`.
+        Where the network is trained: `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`. For several GPUs:
+        `torchrun --nproc-per-node 4 -m offkey train ...`.
     precision
-        What the network is trained with; `auto` is bfloat16 where the device multiplies in it by itself, with weights
-        and losses in float32.
+        What the network is trained with, in place of the recipe's (float32 if it says nothing): `bfloat16` keeps
+        weights and losses in float32; `auto` is bfloat16 where the hardware supports it.
     compile
         Put the network through torch.compile while it trains: a slow start, for faster steps on a GPU.
     threads
@@ -92,6 +97,9 @@ def train(
     checkpoint
         A file that keeps the state of the network's training: the same command goes on from it after an
         interruption.
+    keep_statistics
+        Of how many training recordings of each machine ID the detector's file keeps statistics (2 kB each): a number,
+        `all` or `none`.
     metrics
         A file that gets a line of JSON for each epoch of the network: losses, steps per second, time left.
     tensorboard
@@ -103,7 +111,8 @@ def train(
     if metrics is not None:
         check_writable(metrics)
     detector = Detector(read_recipe(recipe))
-    if detector.recipe.network is None and (metrics or tensorboard):
+    trains = any(kind.trained for kind in kinds_of(detector.recipe))
+    if not trains and (metrics or tensorboard):
         raise ParameterError(f"recipe {recipe!r} trains no network whose losses could be written")
     dataset = datasets.load(
         data,
@@ -127,8 +136,9 @@ def train(
             num_threads=threads,
             cache=cache,
             checkpoint=checkpoint,
+            keep_statistics=0 if keep_statistics == "none" else keep_statistics,
             on_progress=bars.counter("reading"),
-            on_event=observer(bars, metrics, tensorboard) if detector.recipe.network else None,
+            on_event=observer(bars, metrics, tensorboard) if trains else None,
         )
     if ranks.rank():
         return 0  # the first of torchrun's processes writes and speaks
@@ -146,7 +156,7 @@ def observer(bars: console.Bars, metrics: Path | None, tensorboard: Path | None)
 
     Of torchrun's processes only the first is to write.
     """
-    from offkey.models.network.events import MetricsFile, TensorBoard, ignore, several
+    from offkey.models.network.events import MetricsFile, TensorBoard, several
 
     if ranks.rank():
         return ignore
@@ -167,11 +177,13 @@ def _advice_when_stopped(checkpoint: Path | None) -> Iterator[None]:
 
 def read_recipe(name: str) -> Recipe:
     """Return a built-in recipe, or one read from a JSON file."""
-    if name in RECIPES:
-        return RECIPES[name]
+    if name in recipe_names():
+        return Recipe.named(name)
     if Path(name).is_file():
         try:
             return Recipe.from_json(Path(name).read_bytes())
         except RecipeError as error:
             raise RecipeError(f"{name}: {error}") from None
-    raise RecipeError(f"recipe {name!r}: expected one of {', '.join(RECIPES)}, or a JSON file that exists")
+    raise RecipeError(
+        f"recipe {name!r}: expected one of {', '.join(recipe_names())}, or a JSON file that exists"
+    )

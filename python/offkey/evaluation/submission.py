@@ -17,7 +17,7 @@ import numpy as np
 from offkey._util.files import write_text
 from offkey.errors import DatasetError
 from offkey.evaluation.protocols import labelled, some
-from offkey.scores import ScoreName, ScoreTable
+from offkey.scores import ScoreTable
 
 if TYPE_CHECKING:
     from offkey.datasets.clips import Clips
@@ -33,7 +33,7 @@ def write(
     folder: str | os.PathLike[str],
     *,
     test: Clips | None = None,
-    column: ScoreName = "anomaly_score",
+    column: str = "anomaly_score",
 ) -> list[Path]:
     """Write the scores of test clips, a file for each machine type and ID. All is checked before any is written.
 

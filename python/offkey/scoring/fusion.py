@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from offkey.recipe import Scoring
 from offkey.scoring.calibration import Calibrated
 from offkey.scoring.combine import Selection, combine, oracle, select
 from offkey.scoring.standardize import Standardizer
-from offkey.scoring.threshold import Thresholds
+from offkey.scoring.threshold import MIN_CLIPS, Thresholds
 
 __all__ = ["Fused", "Fusion"]
 
@@ -46,13 +47,16 @@ class Fusion:
         chosen: Sequence[str],
         thresholds: Thresholds,
         notes: Sequence[str] = (),
+        criteria: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.machine_ids = tuple(machine_ids)
         self.chosen = tuple(chosen)
         """The scores that are averaged."""
         self.thresholds = thresholds
         self.notes = tuple(notes)
-        """What a user should know of the thresholds; not saved."""
+        """What a user should know of the choice of scores and of the thresholds."""
+        self.criteria = dict(criteria)
+        """For `select`: the AUC of each subset of scores, such as `a_out+a_maha`, that the choice was made by."""
         self._standardizers = dict(standardizers)
 
     @classmethod
@@ -79,11 +83,13 @@ class Fusion:
                     on.scores[name], on.machine_ids, machine_ids=machine_ids
                 )
                 held_out[name] = _HeldOut.of(model, name, standardizers[name])
-        chosen = _choose(models, scoring, standardizers, held_out)
+        chosen, selection = _choose(models, scoring, standardizers, held_out)
+        criteria = {} if selection is None else {"+".join(k): v for k, v in selection.criteria.items()}
         thresholds, notes = _thresholds(
             {name: held_out[name] for name in chosen}, scoring.quantile, machine_ids
         )
-        return cls(machine_ids, standardizers, chosen, thresholds, (*_choice_notes(scoring, chosen), *notes))
+        notes = (*_choice_notes(scoring, chosen, criteria), *notes)
+        return cls(machine_ids, standardizers, chosen, thresholds, notes, criteria)
 
     def apply(self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str | None]) -> Fused:
         """Combine raw scores.
@@ -142,6 +148,8 @@ class Fusion:
             "chosen": list(self.chosen),
             "thresholds": self.thresholds.state(),
             "standardizers": {name: s.state() for name, s in self._standardizers.items()},
+            "notes": list(self.notes),
+            "criteria": self.criteria,
         }
 
     @classmethod
@@ -157,6 +165,7 @@ class Fusion:
             machine_ids, chosen = tuple(state["machine_ids"]), tuple(state["chosen"])
             standardizers = {name: Standardizer.from_state(s) for name, s in state["standardizers"].items()}
             thresholds = Thresholds.from_state(state["thresholds"])
+            notes, criteria = tuple(map(str, state["notes"])), dict(state["criteria"])
         except (KeyError, TypeError, AttributeError) as error:
             raise DetectorFileError(f"fusion: a part is missing or of another kind: {error!r}") from None
         for owner, ids in (
@@ -169,7 +178,7 @@ class Fusion:
             raise DetectorFileError(
                 f"fusion: chosen = {chosen}; expected some of {', '.join(standardizers) or 'the scores'}"
             )
-        return cls(machine_ids, standardizers, chosen, thresholds)
+        return cls(machine_ids, standardizers, chosen, thresholds, notes, criteria)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -231,27 +240,47 @@ def _thresholds(
     shared = {name: part.only(common) for name, part in held_out.items()}
     combined = combine({name: part.z for name, part in shared.items()}, tuple(shared))
     ids = next(iter(shared.values())).machine_ids
-    made = Thresholds.fit(combined, ids, quantile=quantile, machine_ids=machine_ids)
+    thresholds = Thresholds.fit(combined, ids, quantile=quantile, machine_ids=machine_ids)
+    return thresholds, _shortage_notes(ids, quantile, machine_ids)
+
+
+def _shortage_notes(held_out: Sequence[str], quantile: float, machine_ids: Sequence[str]) -> tuple[str, ...]:
+    """Say which IDs have too few held-out clips for a quantile of their own, or for any that means something."""
     needed = math.ceil(1 / (1 - quantile))
-    if len(common) >= needed:
-        return made, ()
-    note = (
-        f"thresholds come from {len(common)} held-out normal clips, too few for the quantile {quantile:g} "
-        f"(at least {needed}): expect more false alarms than {1 - quantile:.0%}"
-    )
-    return made, (note,)
+    counts = {name: held_out.count(name) for name in machine_ids}
+    pooled = [name for name, count in counts.items() if count < MIN_CLIPS and len(counts) > 1]
+    few = {name: len(held_out) if name in pooled else count for name, count in counts.items()}
+    few = {name: count for name, count in few.items() if count < needed}
+    notes = []
+    if pooled:
+        notes.append(
+            f"thresholds: ID {', '.join(pooled)}: fewer than {MIN_CLIPS} held-out normal clips, so that of all IDs "
+            "together is taken"
+        )
+    if few:
+        listed = ", ".join(f"{name} ({count})" for name, count in few.items())
+        notes.append(
+            f"thresholds: too few held-out normal clips for the quantile {quantile:g}, which needs {needed}: "
+            f"ID {listed}: expect more false alarms than {1 - quantile:.0%}"
+        )
+    return tuple(notes)
 
 
-def _choice_notes(scoring: Scoring, chosen: Sequence[str]) -> tuple[str, ...]:
+def _choice_notes(scoring: Scoring, chosen: Sequence[str], criteria: Mapping[str, float]) -> tuple[str, ...]:
     """Say which scores make up the anomaly score where the recipe's words alone do not."""
-    wanted = scoring.combine
+    wanted, names = scoring.combine, ", ".join(chosen)
     if wanted == "mean" or chosen == (wanted,):
         return ()
-    names = ", ".join(chosen)
-    if wanted == "select":
-        return (f"the anomaly score is made of {names}: chosen by held-out normals and pseudo-anomalies",)
+    if wanted != "select":
+        reason = "no such score could be trained"
+        return (f"scoring.combine = {wanted!r}: {reason}; the anomaly score is made of {names}",)
+    if not criteria:
+        reason = "there are no pseudo-anomalies to choose by"
+        return (f"scoring.combine = 'select': {reason}; the anomaly score is made of all scores: {names}",)
+    aucs = ", ".join(f"{subset} {auc:.3f}" for subset, auc in criteria.items())
     return (
-        f"scoring.combine = {wanted!r}: no such score could be trained; the anomaly score is made of {names}",
+        f"the anomaly score is made of {names}: chosen by held-out normals and pseudo-anomalies (AUC of each "
+        f"subset: {aucs})",
     )
 
 
@@ -260,27 +289,27 @@ def _choose(
     scoring: Scoring,
     standardizers: Mapping[str, Standardizer],
     held_out: Mapping[str, _HeldOut],
-) -> tuple[str, ...]:
-    """Return the names of the scores to combine: as the recipe says, as far as the models have them.
+) -> tuple[tuple[str, ...], Selection | None]:
+    """Return the names of the scores to combine, as the recipe says as far as the models have them, and by what.
 
     `select` judges scores by pseudo-anomalies; those of a model that has none cannot be judged, and stay in.
     """
     every = tuple(standardizers)
     if scoring.combine in standardizers:
-        return (scoring.combine,)
+        return (scoring.combine,), None
     if scoring.combine != "select":
-        return every
+        return every, None
     parts = [model.pseudo_anomalies for model in models if model.pseudo_anomalies is not None]
     if len(parts) != 1:
-        return every  # nothing to choose by
+        return every, None  # nothing to choose by
     ids, pseudo = parts[0].machine_ids, parts[0].scores
     normal_ids = held_out[next(iter(pseudo))].machine_ids
     if not set(ids) & set(normal_ids):
-        return every  # the IDs that normals were held out of have no pseudo-anomalies
-    chosen = select(
+        return every, None  # the IDs that normals were held out of have no pseudo-anomalies
+    selection = select(
         {name: held_out[name].z for name in pseudo},
         {name: standardizers[name].transform_own(scores, ids) for name, scores in pseudo.items()},
         ids=normal_ids,
         pseudo_ids=ids,
-    ).chosen
-    return tuple(name for name in every if name in chosen or name not in pseudo)
+    )
+    return tuple(name for name in every if name in selection.chosen or name not in pseudo), selection

@@ -13,7 +13,10 @@ from offkey._util.arrays import finite_vector
 from offkey.errors import ArrayError, ParameterError
 from offkey.scoring._checks import positions, restored_ids, restored_vector, sorted_ids
 
-__all__ = ["Thresholds"]
+__all__ = ["MIN_CLIPS", "Thresholds"]
+
+MIN_CLIPS = 10
+"""An ID with fewer scores has, unless told otherwise, the quantile of the scores of all IDs together."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -34,7 +37,7 @@ class Thresholds:
         ids: Sequence[str],
         *,
         quantile: float = 0.95,
-        min_clips: int = 10,
+        min_clips: int = MIN_CLIPS,
         machine_ids: Sequence[str] | None = None,
     ) -> Thresholds:
         """Take a quantile of the scores of normal clips, for each ID.

@@ -67,10 +67,10 @@ def test_a_file_name_that_is_no_text_cannot_play_tricks_with_the_terminal(offkey
         ('{"name": "x", "network": {"kernel_size": 4}}', "kernel_size"),
         ('{"name": "x", "network": {}, "training": {"batch_size": 1}}', "batch_size"),
         ('{"name": "x", "network": {}, "training": {"augmentation": {"snr_db": [6, -6]}}}', "snr_db"),
-        ('{"name": "x"}', "neither"),
+        ('{"name": "x"}', "expected at least one model"),
         ('{"name": "x", ', "r.json: recipe: not valid JSON"),
         ("\xff", "r.json: recipe: not valid JSON"),
-        ("[]", "Expected `object`"),
+        ("[]", "expected an object, given list"),
     ],
 )
 def test_a_bad_recipe_is_refused_by_field_before_anything_is_read(

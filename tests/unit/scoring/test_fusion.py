@@ -161,7 +161,25 @@ def test_models_without_a_common_held_out_clip_take_the_mean_of_their_thresholds
 def test_hardly_overlapping_models_say_that_thresholds_rest_on_few_clips():
     models = [Known(("a_spectral",), clips(60)), Known(("a_maha",), clips(60, start=57))]
     fusion = Fusion.fit(models, Scoring(combine="mean"))
-    assert "3 held-out normal clips, too few for the quantile 0.95 (at least 20)" in fusion.notes[0]
+    pooled, few = fusion.notes
+    assert "ID 00, 02: fewer than 10 held-out normal clips, so that of all IDs together is taken" in pooled
+    assert (
+        "too few held-out normal clips for the quantile 0.95, which needs 20: ID 00 (3), 02 (3): expect"
+        in few
+    )
+
+
+def test_each_id_is_counted_by_itself():
+    (note,) = Fusion.fit([Known(("a_spectral",), clips(24))], Scoring(combine="mean")).notes
+    assert "which needs 20: ID 00 (12), 02 (12): expect more false alarms than 5%" in note
+
+
+def test_select_that_has_nothing_to_choose_by_says_so():
+    fusion = Fusion.fit([Known(("a_spectral", "a_maha"), clips(60))], Scoring(combine="select"))
+    assert fusion.criteria == {}
+    (note,) = fusion.notes
+    assert "'select': there are no pseudo-anomalies to choose by" in note
+    assert "all scores: a_spectral, a_maha" in note
 
 
 def test_a_model_without_any_held_out_clip_is_an_error_that_names_its_score():

@@ -10,7 +10,7 @@ import soundfile
 from logmel_reference import machine
 
 import offkey
-from offkey.recipe import RECIPES, Features
+from offkey.recipe import Features, Recipe
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def test_statistics_collect_errors(logmel, batch, files, tmp_path):
 
 
 def test_a_recipe_gives_its_features():
-    assert offkey.LogMel.from_recipe(RECIPES["paper"].features) == offkey.LogMel.paper()
+    assert offkey.LogMel.from_recipe(Recipe.named("paper").features) == offkey.LogMel.paper()
     features = Features(
         sample_rate=8000,
         n_fft=512,

@@ -11,20 +11,19 @@ import torch
 
 from offkey import _native
 from offkey._util import ranks
+from offkey._util.threads import threads
 from offkey.errors import DeviceError, ParameterError
+from offkey.models.base import check_device_name
+from offkey.recipe import Precision
 
 __all__ = [
     "Compute",
-    "Device",
-    "Precision",
     "full_float32",
     "resolve_device",
     "resolve_precision",
     "seeded",
+    "torch_threads",
 ]
-
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +42,7 @@ class Compute:
         return "bfloat16" if self.autocast else "float32"
 
     @classmethod
-    def of(cls, device: Device, precision: Precision = "auto", *, compile: bool = False) -> Compute:  # noqa: A002
+    def of(cls, device: str, precision: Precision = "float32", *, compile: bool = False) -> Compute:  # noqa: A002
         """Return what the names stand for here.
 
         Raises
@@ -57,7 +56,7 @@ class Compute:
         )
 
 
-def resolve_device(device: Device) -> torch.device:
+def resolve_device(device: str) -> torch.device:
     """Return the torch device of a name: `auto` takes CUDA where there is any, the CPU otherwise.
 
     Under torchrun each process of a machine has a GPU of its own.
@@ -65,19 +64,20 @@ def resolve_device(device: Device) -> torch.device:
     Raises
     ------
     DeviceError
-        If `cuda` is asked for and there is none, or fewer than torchrun's processes.
+        If a GPU is asked for that is not there, or there are fewer than torchrun's processes.
     ParameterError
-        If the name is none of `auto`, `cpu` and `cuda`.
+        If the name is none of `auto`, `cpu`, `cuda`, `cuda:0` and so on.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise ParameterError(f"device: given {device!r}; expected 'auto', 'cpu' or 'cuda'")
+    check_device_name(device)
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
         built = (
             "this torch was built without CUDA" if torch.version.cuda is None else "torch finds no CUDA GPU"
         )
-        raise DeviceError(f"device 'cuda': {built}; use device 'cpu', or 'auto' to take what there is")
+        raise DeviceError(f"device {device!r}: {built}; use device 'cpu', or 'auto' to take what there is")
+    if device.startswith("cuda:"):
+        return _numbered(device)
     if not ranks.launched():
         return torch.device("cuda", torch.cuda.current_device())
     if ranks.local_rank() >= torch.cuda.device_count():
@@ -87,6 +87,17 @@ def resolve_device(device: Device) -> torch.device:
         )
     torch.cuda.set_device(ranks.local_rank())  # where NCCL and the pinned copies go
     return torch.device("cuda", ranks.local_rank())
+
+
+def _numbered(device: str) -> torch.device:
+    number, gpus = int(device.partition(":")[2]), torch.cuda.device_count()
+    if number >= gpus:
+        raise DeviceError(f"device {device!r}: this machine has {gpus} GPUs, counted from 0")
+    if ranks.launched():
+        raise DeviceError(
+            f"device {device!r}: torchrun gives each process a GPU of its own; use device 'cuda'"
+        )
+    return torch.device("cuda", number)
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
@@ -100,13 +111,34 @@ def resolve_precision(precision: Precision, device: torch.device) -> Literal["fl
     if precision == "float32" or precision == "bfloat16":
         return precision
     if precision != "auto":
-        raise ParameterError(f"precision: given {precision!r}; expected 'auto', 'float32' or 'bfloat16'")
+        raise ParameterError(f"precision = {precision!r}: expected auto, float32 or bfloat16")
     native = (
         torch.cuda.is_bf16_supported(including_emulation=False)
         if device.type == "cuda"
         else _native.bfloat16_in_hardware()
     )
     return "bfloat16" if native else "float32"
+
+
+@contextlib.contextmanager
+def torch_threads(num_threads: int | None) -> Iterator[None]:
+    """Let torch compute with as many threads in the block; None: with as many as it would anyhow.
+
+    Raises
+    ------
+    ParameterError
+        If the number is below 1 or no integer.
+    """
+    count = threads(num_threads)
+    before = torch.get_num_threads()
+    if count is None or count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

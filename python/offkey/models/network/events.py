@@ -26,7 +26,6 @@ __all__ = [
     "StepEnded",
     "TensorBoard",
     "TrainingStarted",
-    "ignore",
     "read_metrics",
     "several",
 ]
@@ -120,10 +119,6 @@ def several(*observers: Observer) -> Observer:
             observe(event)
 
     return tell
-
-
-def ignore(event: Event) -> None:
-    """Do nothing with an event: the observer of those who want none."""
 
 
 class EpochMetrics(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from offkey._util import ranks
 from offkey.errors import TrainingError
+from offkey.models.base import ignore
 from offkey.models.network.batches import Prefetcher
 from offkey.models.network.checkpoint import Checkpoint, Progress
 from offkey.models.network.device import Compute, full_float32, seeded
@@ -24,7 +25,6 @@ from offkey.models.network.events import (
     StageStarted,
     StepEnded,
     TrainingStarted,
-    ignore,
 )
 from offkey.models.network.net.multitask import Model
 from offkey.models.network.sampling import derived_seed

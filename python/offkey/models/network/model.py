@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -11,73 +10,66 @@ import torch
 
 from offkey._util import ranks
 from offkey._util.files import check_writable
+from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training_clips import TrainingClips
-from offkey.errors import DetectorFileError, OffkeyError, RecipeError
-from offkey.models.network import score
+from offkey.errors import DetectorFileError, OffkeyError, ParameterError, RecipeError
+from offkey.models.base import FitOptions, InlierModel, ignore
+from offkey.models.network.calibrate import Calibrated, FitOutputs, calibrate
 from offkey.models.network.checkpoint import Checkpoint
-from offkey.models.network.device import Compute, Device, Precision, resolve_device, seeded
-from offkey.models.network.events import Note, Observer, ignore
+from offkey.models.network.device import Compute, resolve_device, seeded, torch_threads
+from offkey.models.network.events import Note
 from offkey.models.network.net.multitask import Model
-from offkey.models.network.score import ClipOutputs, infer, window_frames
+from offkey.models.network.score import ClipOutputs, Scorer, infer, score_names, window_frames
 from offkey.models.network.train import checked, train
-from offkey.recipe import Recipe
-from offkey.scoring.calibration import Calibration, PseudoAnomalies
-from offkey.scoring.gaussian import Gaussian
+from offkey.recipe import Recipe, Scoring
 from offkey.signal.augmenter import Augmenter
 
 __all__ = ["NetworkModel"]
 
 
-class NetworkModel:
-    """A trained network with a Gaussian for each machine ID's embeddings; made by `fit` or `from_state`.
-
-    Follows the protocol `offkey.models.base.InlierModel`.
-    """
+class NetworkModel(InlierModel):
+    """A trained network with a Gaussian for each machine ID's embeddings; made by `fit` or `from_state`."""
 
     def __init__(
         self,
         recipe: Recipe,
         model: Model,
-        gaussian: Gaussian,
+        calibrated: Calibrated,
         *,
-        machine_ids: Sequence[str],
-        standardise_on: Calibration,
-        held_out: Calibration,
-        pseudo_anomalies: PseudoAnomalies | None,
         notes: Sequence[str],
-        id_accuracy: float | None,
+        outputs: FitOutputs | None,
+        provenance: Mapping[str, Any],
     ) -> None:
         self._recipe = recipe
         self._model = model.eval()
-        self._gaussian = gaussian
-        self._scorer = score.Scorer(model, gaussian, recipe)
+        self._calibrated = calibrated
+        self._outputs = outputs
+        self._scorer = Scorer(calibrated.gaussian, recipe.scoring, scale=_scale(model))
         self._longest = window_frames(recipe.features)
-        self.machine_ids = tuple(machine_ids)
-        self.standardise_on = standardise_on
-        self.held_out = held_out
-        self.pseudo_anomalies = pseudo_anomalies
+        self.score_names = score_names(model)
+        self.machine_ids = calibrated.gaussian.ids
+        self.standardise_on = calibrated.standardise_on
+        self.held_out = calibrated.held_out
+        self.pseudo_anomalies = calibrated.pseudo_anomalies
         self.notes = tuple(notes)
-        self.id_accuracy = id_accuracy
+        self.parameters = sum(weight.numel() for weight in model.parameters())
+        self.id_accuracy = calibrated.id_accuracy
         """How often a held-out normal is told to be of its own ID, mean over IDs; None if not measured."""
-
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        """Those of `a_out`, `a_arc` and `a_maha` whose task could be trained."""
-        return score.score_names(self._model)
-
-    @property
-    def parameters(self) -> int:
-        """How many weights were trained, those of the heads among them."""
-        return sum(weight.numel() for weight in self._model.parameters())
+        self.provenance = provenance
 
     @staticmethod
-    def check(
-        recipe: Recipe,
-        *,
-        device: Device = "auto",
-        precision: Precision = "auto",
-        checkpoint: Path | None = None,
-    ) -> None:
+    def check_device(device: str) -> None:
+        """Refuse a device that is not there.
+
+        Raises
+        ------
+        DeviceError, ParameterError
+            If there is no such device, or no device can have that name.
+        """
+        resolve_device(device)
+
+    @classmethod
+    def check(cls, recipe: Recipe, options: FitOptions) -> None:
         """Refuse at once what `fit` would refuse after reading all clips.
 
         Raises
@@ -89,8 +81,8 @@ class NetworkModel:
         OSError, TrainingError
             If the checkpoint cannot be written, or what stands there is none.
         """
-        Compute.of(device, precision)
-        network = checked(recipe, 0)
+        _compute(recipe, options)
+        network = checked(recipe, options.seed)
         Augmenter(recipe.training.augmentation, sample_rate=recipe.features.sample_rate)
         with torch.device("meta"):  # no memory, no random numbers
             Model(
@@ -100,26 +92,16 @@ class NetworkModel:
                 type_task=True,
                 augmentation_classes=2,
             )
-        if checkpoint is not None:
-            checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            check_writable(checkpoint)
-            Checkpoint(checkpoint, {}, levels=torch.empty(0)).check_readable()
+        if options.checkpoint is not None:
+            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            check_writable(options.checkpoint)
+            Checkpoint(options.checkpoint, {}, levels=torch.empty(0)).check_readable()
 
     @classmethod
-    def fit(
-        cls,
-        clips: TrainingClips,
-        *,
-        recipe: Recipe,
-        seed: int = 0,
-        device: Device = "auto",
-        precision: Precision = "auto",
-        compile: bool = False,  # noqa: A002
-        num_threads: int | None = None,
-        checkpoint: Path | None = None,
-        on_event: Observer = ignore,
-    ) -> Self:
+    def fit(cls, clips: TrainingClips, *, recipe: Recipe, options: FitOptions) -> Self:
         """Train on normal clips.
+
+        On a CPU the same seed, clips and number of torch's threads give the same bytes.
 
         Parameters
         ----------
@@ -127,24 +109,8 @@ class NetworkModel:
             Normal clips of the target type and, as pseudo-anomalies, of other types.
         recipe
             What to train, and how; must have a network.
-        seed
-            Every random choice follows from it. On a CPU the same seed, clips and number of torch's
-            threads give the same bytes.
-        device
-            `auto`, `cpu` or `cuda`.
-        precision
-            `float32`; `bfloat16`: the encoder's products and convolutions in it, weights, pooling, embedding, heads
-            and losses in float32; `auto`: bfloat16 where the device multiplies in it by itself. Scoring is always
-            in float32, never in TF32.
-        compile
-            Put the network through `torch.compile`: a start of a minute or more, for faster steps on a GPU.
-        num_threads
-            Threads of the kernels that make the batches; all cores if None. The result does not depend on it.
-        checkpoint
-            A file that is written after each epoch. If it is there already, training goes on from it, to the
-            result of an uninterrupted run.
-        on_event
-            Called with each event (see `offkey.models.network.events`).
+        options
+            Device, precision and the like. Scoring is always in float32, never in TF32.
 
         Raises
         ------
@@ -158,32 +124,78 @@ class NetworkModel:
         ArrayError
             If a clip is empty, not finite or of the wrong shape.
         """
-        on_event = ignore if ranks.rank() else on_event
-        trained = train(
-            clips,
-            recipe=recipe,
-            seed=seed,
-            compute=Compute.of(device, precision, compile=compile),
-            num_threads=num_threads,
-            checkpoint=checkpoint,
-            observer=on_event,
-        )
-        made = score.calibrate(trained, recipe)
-        for text in made.notes:
+        on_event = ignore if ranks.rank() else options.on_event
+        compute = _compute(recipe, options)
+        with torch_threads(options.num_threads):
+            trained = train(
+                clips,
+                recipe=recipe,
+                seed=options.seed,
+                compute=compute,
+                num_threads=options.num_threads,
+                checkpoint=options.checkpoint,
+                observer=on_event,
+            )
+            outputs = FitOutputs.of(trained, recipe.features)
+            provenance = {
+                "device": compute.device.type,
+                "precision": compute.precision,
+                "compiled": compute.compile,
+                "threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+                "losses": trained.history[-1],
+            }
+        calibrated = calibrate(outputs, recipe.scoring, scale=_scale(trained.model))
+        for text in calibrated.notes:
             on_event(Note(text=text))
-        return cls(
+        notes = (*trained.notes, *calibrated.notes)
+        return cls(recipe, trained.model, calibrated, notes=notes, outputs=outputs, provenance=provenance)
+
+    def rescored(self, recipe: Recipe) -> Self:
+        """Return the model as a fit with this recipe would have made it, which differs in `scoring` alone.
+
+        Raises
+        ------
+        ParameterError
+            If that takes another training, or the model comes from a file without the network's outputs.
+        """
+        self._check_rescoring(self._recipe.scoring, recipe.scoring)
+        calibrated = self._calibrated
+        if self._outputs is not None:
+            calibrated = calibrate(self._outputs, recipe.scoring, scale=_scale(self._model))
+        return type(self)(
             recipe,
-            trained.model,
-            made.gaussian,
-            machine_ids=trained.machine_ids,
-            standardise_on=made.standardise_on,
-            held_out=made.held_out,
-            pseudo_anomalies=made.pseudo_anomalies,
-            notes=(*trained.notes, *made.notes),
-            id_accuracy=made.id_accuracy,
+            self._model,
+            calibrated,
+            notes=self.notes,  # none of them depends on it
+            outputs=self._outputs,
+            provenance=self.provenance,
         )
 
-    def scores(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    def _check_rescoring(self, before: Scoring, after: Scoring) -> None:
+        if before.holdout_fraction != after.holdout_fraction:
+            raise ParameterError(
+                f"scoring.holdout_fraction = {after.holdout_fraction}: the network was trained with "
+                f"{before.holdout_fraction}; which clips are held out is a matter of training: fit again"
+            )
+        others = self._outputs is None or (self._outputs.others and before.holdout_fraction > 0)
+        if others and (before.combine == "select") != (after.combine == "select"):
+            raise ParameterError(
+                f"scoring.combine = {after.combine!r}: the network was trained for {before.combine!r}; `select` holds "
+                "clips of other machine types out of training, so a change to it or from it is a matter of training: "
+                "fit again"
+            )
+        fields = ("a_arc", "covariance", "standardise_on")
+        changed = [name for name in fields if getattr(before, name) != getattr(after, name)]
+        if self._outputs is None and changed:
+            raise ParameterError(
+                f"scoring.{changed[0]} = {getattr(after, changed[0])!r}: the file of this detector was written by a "
+                "version of offkey that kept too little to change it: fit again"
+            )
+
+    def scores(
+        self, inputs: Sequence[np.ndarray], *, num_threads: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Score clips against every known ID.
 
         Parameters
@@ -191,6 +203,8 @@ class NetworkModel:
         inputs
             Log-Mels ``(n_mels, frames)`` float32 in dB, or an array ``(clips, n_mels, frames)``. Clips
             above 30 s are cut into windows, whose scores are averaged.
+        num_threads
+            Threads of torch and of the kernels; all cores if None.
 
         Returns
         -------
@@ -202,14 +216,14 @@ class NetworkModel:
         ArrayError
             If there is no clip, or one of another shape or with values that are not finite.
         """
-        return self._scorer.matrices(self._outputs(inputs))
+        return self._scorer.matrices(self._infer(inputs, num_threads), num_threads=num_threads)
 
-    def embeddings(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    def embeddings(self, inputs: Sequence[np.ndarray], *, num_threads: int | None = None) -> np.ndarray:
         """Return the embeddings ``(clips, embedding_dim)`` float64 of log-Mels as `scores` takes them."""
-        outputs = self._outputs(inputs)
+        outputs = self._infer(inputs, num_threads)
         return outputs.per_clip(outputs.embeddings)
 
-    def use_device(self, device: Device) -> None:
+    def use_device(self, device: str) -> None:
         """Compute on another device from now on.
 
         Raises
@@ -219,27 +233,25 @@ class NetworkModel:
         """
         self._model.to(resolve_device(device))
 
-    def _outputs(self, inputs: Sequence[np.ndarray]) -> ClipOutputs:
-        return infer(self._model, inputs, longest=self._longest)
+    def _infer(self, inputs: Sequence[np.ndarray], num_threads: int | None) -> ClipOutputs:
+        with torch_threads(num_threads):
+            return infer(self._model, inputs, longest=self._longest)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
         weights = {name: value.cpu().contiguous().numpy() for name, value in self._model.state_dict().items()}
-        arrays = _prefixed("model", weights) | _prefixed("gaussian", self._gaussian.state())
-        metadata: dict[str, Any] = {
-            "machine_ids": list(self.machine_ids),
+        calibrated, metadata = self._calibrated.state()
+        arrays = prefixed("model", weights) | calibrated
+        metadata |= {
             "type_task": self._model.type_head is not None,
             "augmentation_classes": self._model.augmentation_classes,
             "notes": list(self.notes),
-            "id_accuracy": self.id_accuracy,
-            "pseudo_anomalies": None,
+            "provenance": dict(self.provenance),
+            "outputs": None,
         }
-        for name, part in (("standardise_on", self.standardise_on), ("held_out", self.held_out)):
-            arrays |= _prefixed(name, part.scores) | {f"{name}.indices": part.indices}
-            metadata[name] = {"kind": part.kind, "machine_ids": list(part.machine_ids)}
-        if self.pseudo_anomalies is not None:
-            arrays |= _prefixed("pseudo_anomalies", self.pseudo_anomalies.scores)
-            metadata["pseudo_anomalies"] = {"machine_ids": list(self.pseudo_anomalies.machine_ids)}
+        if self._outputs is not None:
+            outputs, metadata["outputs"] = self._outputs.state()
+            arrays |= prefixed("outputs", outputs)
         return arrays, metadata
 
     @classmethod
@@ -280,40 +292,25 @@ class NetworkModel:
                 type_task=bool(metadata["type_task"]),
                 augmentation_classes=int(metadata["augmentation_classes"]),
             )
-        weights = {name: torch.from_numpy(array.copy()) for name, array in _under("model", arrays).items()}
+        weights = {name: torch.from_numpy(array.copy()) for name, array in under("model", arrays).items()}
         model.load_state_dict(weights)
-        pseudo = metadata["pseudo_anomalies"]
+        outputs = metadata["outputs"]
         return cls(
             recipe,
             model,
-            Gaussian.from_state(_under("gaussian", arrays), ids=machine_ids),
-            machine_ids=machine_ids,
-            standardise_on=_calibration("standardise_on", arrays, metadata),
-            held_out=_calibration("held_out", arrays, metadata),
-            pseudo_anomalies=None
-            if pseudo is None
-            else PseudoAnomalies(
-                machine_ids=tuple(pseudo["machine_ids"]), scores=_under("pseudo_anomalies", arrays)
-            ),
+            Calibrated.from_state(arrays, metadata),
             notes=tuple(metadata["notes"]),
-            id_accuracy=metadata["id_accuracy"],
+            outputs=None
+            if outputs is None
+            else FitOutputs.from_state(machine_ids, under("outputs", arrays), outputs),
+            provenance=dict(metadata["provenance"]),
         )
 
 
-def _calibration(name: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Calibration:
-    scores = _under(name, arrays)
-    return Calibration(
-        kind=metadata[name]["kind"],
-        indices=scores.pop("indices"),
-        machine_ids=tuple(metadata[name]["machine_ids"]),
-        scores=scores,
-    )
+def _compute(recipe: Recipe, options: FitOptions) -> Compute:
+    precision = options.precision or recipe.training.precision
+    return Compute.of(options.device, precision, compile=options.compile)
 
 
-def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {f"{prefix}.{name}": array for name, array in arrays.items()}
-
-
-def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    start = f"{prefix}."
-    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+def _scale(model: Model) -> float:
+    return 1.0 if model.id_head is None else model.id_head.scale

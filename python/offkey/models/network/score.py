@@ -1,26 +1,22 @@
-"""Whole clips through a trained network, in windows where they are long."""
+"""Whole clips through a trained network, in windows where they are long, and the scores that follow."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import operator
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from offkey.errors import ArrayError
+from offkey.errors import ArrayError, DetectorFileError
 from offkey.models.network.device import full_float32
 from offkey.models.network.net.multitask import Model, Outputs
-from offkey.models.network.train import Trained, chunks
-from offkey.recipe import Features, Recipe
-from offkey.scoring.calibration import Calibration, PseudoAnomalies
+from offkey.recipe import Features, Scoring
 from offkey.scoring.gaussian import Gaussian
 
-__all__ = ["Calibrated", "ClipOutputs", "Scorer", "calibrate", "infer", "score_names", "window_frames"]
+__all__ = ["ClipOutputs", "Scorer", "infer", "score_names", "window_frames"]
 
 _WINDOW_S = 30.0
 _BATCH = 32
@@ -54,6 +50,47 @@ class ClipOutputs:
             embeddings=np.concatenate([self.embeddings, other.embeddings]),
             cosines=_joined(self.cosines, other.cosines),
             type_logits=_joined(self.type_logits, other.type_logits),
+        )
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return arrays that restore the outputs to the bit: the network's numbers are float32."""
+        columns = {"embeddings": self.embeddings, "cosines": self.cosines, "type_logits": self.type_logits}
+        state = {name: values.astype(np.float32) for name, values in columns.items() if values is not None}
+        return state | {"owners": self.owners}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Restore what `state` gave.
+
+        Raises
+        ------
+        DetectorFileError
+            If an array is missing, or they do not fit each other.
+        """
+        owners, embeddings = arrays["owners"], arrays["embeddings"]
+        windows = len(owners)
+        shapes = {name: array.shape for name, array in arrays.items()}
+        dimensions = {"owners": 1, "embeddings": 2, "cosines": 2, "type_logits": 1}
+        finite = all(np.isfinite(array).all() for array in arrays.values())
+        fits = all(
+            len(shape) == dimensions.get(name) and shape[0] == windows for name, shape in shapes.items()
+        )
+        clips = int(owners.max(initial=-1)) + 1 if fits and owners.dtype == np.int64 else 0
+        # Windows stand in the order of their clips, and no clip is without one.
+        in_order = clips and owners[0] == 0 and np.isin(np.diff(owners), (0, 1)).all()
+        if not (in_order and finite and all(array.dtype.kind in "fi" for array in arrays.values())):
+            raise DetectorFileError(
+                f"outputs of the network: arrays of shapes {shapes} do not fit each other"
+            )
+        optional = {
+            name: arrays[name].astype(np.float64) for name in ("cosines", "type_logits") if name in arrays
+        }
+        return cls(
+            clips=clips,
+            owners=owners,
+            embeddings=embeddings.astype(np.float64),
+            cosines=optional.get("cosines"),
+            type_logits=optional.get("type_logits"),
         )
 
 
@@ -147,22 +184,6 @@ def _joined(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray |
     return None if first is None or second is None else np.concatenate([first, second])
 
 
-_NEAR_CHANCE = 0.25
-"""Part of the way from chance to certainty below which IDs count as not told apart."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Calibrated:
-    """Everything beside the network that a fitted model consists of."""
-
-    gaussian: Gaussian
-    standardise_on: Calibration
-    held_out: Calibration
-    pseudo_anomalies: PseudoAnomalies | None
-    id_accuracy: float | None
-    notes: tuple[str, ...]
-
-
 def score_names(model: Model) -> tuple[str, ...]:
     """Return the scores that a network has the heads for."""
     out = () if model.type_head is None else ("a_out",)
@@ -173,26 +194,26 @@ def score_names(model: Model) -> tuple[str, ...]:
 class Scorer:
     """Raw scores of clips against every ID, higher = more anomalous (Zhang et al. 2023, section 2.3)."""
 
-    def __init__(self, model: Model, gaussian: Gaussian, recipe: Recipe) -> None:
+    def __init__(self, gaussian: Gaussian, scoring: Scoring, *, scale: float) -> None:
         self._gaussian = gaussian
-        self._a_arc = recipe.scoring.a_arc
-        self._scale = 1.0 if model.id_head is None else model.id_head.scale
+        self._a_arc = scoring.a_arc
+        self._scale = scale
 
-    def matrices(self, outputs: ClipOutputs) -> dict[str, np.ndarray]:
+    def matrices(self, outputs: ClipOutputs, *, num_threads: int | None = None) -> dict[str, np.ndarray]:
         """Return for each score ``(clips, IDs)`` float64, the mean over each clip's windows.
 
         `a_out`: minus the log-likelihood of "target type", the same for every ID. `a_arc`: 1 - cos(theta)
         with no margin; `prob`: 1 - softmax(s cos(theta)); `log_prob`: minus its logarithm. `a_maha`:
         Mahalanobis distance.
         """
-        made = {}
+        matrices = {}
         if outputs.type_logits is not None:
             columns = len(self._gaussian.ids)
-            made["a_out"] = np.repeat(np.logaddexp(0.0, -outputs.type_logits)[:, None], columns, axis=1)
+            matrices["a_out"] = np.repeat(np.logaddexp(0.0, -outputs.type_logits)[:, None], columns, axis=1)
         if outputs.cosines is not None:
-            made["a_arc"] = self._angular(outputs.cosines)
-        made["a_maha"] = self._gaussian.mahalanobis(outputs.embeddings)
-        return {name: outputs.per_clip(values) for name, values in made.items()}
+            matrices["a_arc"] = self._angular(outputs.cosines)
+        matrices["a_maha"] = self._gaussian.mahalanobis(outputs.embeddings, num_threads=num_threads)
+        return {name: outputs.per_clip(values) for name, values in matrices.items()}
 
     def _angular(self, cosines: np.ndarray) -> np.ndarray:
         if self._a_arc == "cosine":
@@ -200,110 +221,3 @@ class Scorer:
         logits = self._scale * cosines
         minus_log = np.logaddexp.reduce(logits, axis=1, keepdims=True) - logits
         return minus_log if self._a_arc == "log_prob" else -np.expm1(-minus_log)
-
-
-def calibrate(trained: Trained, recipe: Recipe) -> Calibrated:
-    """Fit the Gaussians to the training clips and score what was held out.
-
-    Where nothing could be held out, the training clips stand in for it. For the combination `select` the
-    pseudo-anomalies are the held-out normals, each against every other ID, and held-out clips of other
-    types, each against one ID in turn.
-    """
-    split, own = trained.split, trained.clips.machine_ids
-    train = _outputs(trained, recipe, split.train)
-    ids = [own[i] for i in split.train[train.owners].tolist()]
-    gaussian = Gaussian.fit(train.embeddings, ids, covariance=recipe.scoring.covariance)
-    scorer = Scorer(trained.model, gaussian, recipe)
-    on_training = _calibration(trained, split.train, scorer.matrices(train), "training")
-    if not len(split.held_out):
-        note = "nothing is held out of training: thresholds come from clips that the network has seen"
-        return Calibrated(
-            gaussian=gaussian,
-            standardise_on=on_training,
-            held_out=on_training,
-            pseudo_anomalies=None,
-            id_accuracy=None,
-            notes=(note,),
-        )
-    held_out = _outputs(trained, recipe, split.held_out)
-    matrices = scorer.matrices(held_out)
-    calibration = _calibration(trained, split.held_out, matrices, "held_out")
-    accuracy, notes = _id_accuracy(trained, held_out, calibration.machine_ids)
-    pseudo = None
-    if recipe.scoring.combine == "select":
-        others = split.others_held_out
-        foreign = scorer.matrices(_outputs(trained, recipe, others)) if len(others) else None
-        pseudo = _pseudo_anomalies(trained.machine_ids, calibration.machine_ids, matrices, foreign)
-    return Calibrated(
-        gaussian=gaussian,
-        standardise_on=on_training if recipe.scoring.standardise_on == "training" else calibration,
-        held_out=calibration,
-        pseudo_anomalies=pseudo,
-        id_accuracy=accuracy,
-        notes=notes,
-    )
-
-
-def _outputs(trained: Trained, recipe: Recipe, indices: np.ndarray) -> ClipOutputs:
-    longest = window_frames(recipe.features)
-    parts = [infer(trained.model, trained.source.clean(chunk), longest=longest) for chunk in chunks(indices)]
-    return functools.reduce(operator.add, parts)
-
-
-def _calibration(
-    trained: Trained,
-    indices: np.ndarray,
-    matrices: dict[str, np.ndarray],
-    kind: Literal["held_out", "training"],
-) -> Calibration:
-    ids = tuple(trained.clips.machine_ids[i] for i in indices.tolist())
-    columns = np.array([trained.machine_ids.index(machine_id) for machine_id in ids])
-    rows = np.arange(len(ids))
-    return Calibration(
-        kind=kind,
-        indices=indices,
-        machine_ids=ids,
-        scores={name: matrix[rows, columns] for name, matrix in matrices.items()},
-    )
-
-
-def _pseudo_anomalies(
-    known: tuple[str, ...],
-    own: tuple[str, ...],
-    normals: dict[str, np.ndarray],
-    foreign: dict[str, np.ndarray] | None,
-) -> PseudoAnomalies | None:
-    """Return the scores of held-out normals against every other ID, of foreign ones against one in turn."""
-    other = np.array(own)[:, None] != np.array(known)[None, :]
-    rows, columns = np.nonzero(other)
-    scores = {name: matrix[rows, columns] for name, matrix in normals.items()}
-    if foreign is not None:
-        rows = np.arange(len(next(iter(foreign.values()))))
-        turns = rows % len(known)
-        scores = {name: np.concatenate([scores[name], foreign[name][rows, turns]]) for name in scores}
-        columns = np.concatenate([columns, turns])
-    if not len(columns):
-        return None
-    return PseudoAnomalies(machine_ids=tuple(known[i] for i in columns.tolist()), scores=scores)
-
-
-def _id_accuracy(
-    trained: Trained, held_out: ClipOutputs, own: tuple[str, ...]
-) -> tuple[float | None, tuple[str, ...]]:
-    """Return how often held-out normals are told to be of their own ID, mean over IDs, and a note on it."""
-    if held_out.cosines is None:
-        return None, ()
-    told = np.array(trained.machine_ids)[held_out.per_clip(held_out.cosines).argmax(axis=1)]
-    ids = np.array(own)
-    accuracy = float(np.mean([np.mean(told[ids == i] == i) for i in sorted(set(own))]))
-    chance = 1.0 / len(trained.machine_ids)
-    text = (
-        f"the IDs of {len(own)} held-out normal clips are told apart with accuracy {accuracy:.2f} "
-        f"(chance {chance:.2f})"
-    )
-    if (accuracy - chance) / (1.0 - chance) < _NEAR_CHANCE:
-        text += (
-            ": near chance, so these IDs hardly differ in sound, and a_arc and a_maha, which are taught by "
-            "telling them apart, say little; recipe 'spectral' does not depend on it"
-        )
-    return accuracy, (text,)

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 from offkey.datasets.training_clips import TrainingClips
-from offkey.errors import ArrayError, ParameterError, RecipeError
+from offkey.errors import ArrayError, RecipeError
+from offkey.models.base import check_seed
+from offkey.models.network import Network
 from offkey.models.network.batches import BatchLoader, ClipSource
 from offkey.models.network.checkpoint import Checkpoint
 from offkey.models.network.device import Compute, seeded
@@ -22,7 +24,7 @@ from offkey.models.network.loop import Trainer
 from offkey.models.network.net.multitask import Model
 from offkey.models.network.sampling import Split, derived_seed
 from offkey.models.network.stages import Stage, plan_stages
-from offkey.recipe import Network, Recipe
+from offkey.recipe import Recipe
 
 __all__ = ["Trained", "checked", "chunks", "train"]
 
@@ -164,8 +166,7 @@ def checked(recipe: Recipe, seed: int) -> Network:
             f"recipe {recipe.name!r}: training.batch_size = {recipe.training.batch_size}; expected 2 or "
             "more, since the network normalises over a batch"
         )
-    if seed < 0:
-        raise ParameterError(f"seed: given {seed}; expected a whole number from 0")
+    check_seed(seed)
     check_shares(recipe.training)
     return recipe.network
 

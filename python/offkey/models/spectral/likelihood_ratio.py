@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from offkey import _native
+from offkey._util.named_arrays import packed
 from offkey._util.threads import threads
 from offkey.errors import DatasetError
 from offkey.models.spectral.feature_sets import FEATURE_SETS, Scale
@@ -136,6 +137,10 @@ class Moments:
             if np.trace(covariance) >= _SMALLEST_VARIANCE * len(covariance):
                 own[i] = covariance
         return cls(scale, features.shape[1] // len(FEATURE_SETS[feature_set]), means, shared, own)
+
+    def packed(self, *, own: bool) -> np.ndarray:
+        """Return the shared covariance, and with `own` those of single IDs, as triangles ``(n, p (p + 1) / 2)``."""
+        return packed(np.stack([self.shared, *(self.own.values() if own else ())]))
 
     def model(self, *, own_covariance: bool, ridge: float, tau: float) -> LikelihoodRatio:
         """Return the model of these moments: IDs with an own covariance use it if asked for."""

@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from offkey._util.named_arrays import prefixed, under
+from offkey.datasets.training_clips import TrainingClips
 from offkey.errors import ArrayError, DatasetError, DetectorFileError, RecipeError
+from offkey.models.base import FitOptions, InlierModel
+from offkey.models.spectral import Spectral
 from offkey.models.spectral.check import (
     BASE_SETS,
     Choice,
@@ -20,7 +25,7 @@ from offkey.models.spectral.check import (
 from offkey.models.spectral.feature_sets import Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio
-from offkey.recipe import Recipe, Spectral
+from offkey.recipe import Recipe
 from offkey.scoring.calibration import Calibration
 from offkey.signal.statistics import ClipStatistics
 
@@ -30,10 +35,10 @@ _SCORE = "a_spectral"
 _MIN_CLIPS_FOR_OWN_COVARIANCE = 20
 
 
-class SpectralModel:
+class SpectralModel(InlierModel):
     """Likelihood ratios on a clip's statistics, standardised out of fold and summed over feature sets.
 
-    Made by `fit` or `from_state`. Satisfies `offkey.models.base.InlierModel`.
+    Made by `fit`, `of_statistics` or `from_state`.
     """
 
     def __init__(
@@ -47,17 +52,41 @@ class SpectralModel:
         choice: dict[str, Any],
         n_mels: int,
         notes: tuple[str, ...],
+        moments: dict[str, np.ndarray],
     ) -> None:
-        self._machine_ids = machine_ids
+        self.score_names = (_SCORE,)
+        self.machine_ids = machine_ids
+        self.standardise_on = self.held_out = held_out
+        self.notes = notes
+        self.choice = choice
+        """Covariance, ridge and feature sets in use, and the criterion of every candidate of the check."""
+        self.parameters = sum(
+            array.size
+            for ratio in ratios.values()
+            for array in (ratio.scale.center, ratio.scale.unit, ratio.means, ratio.factors)
+        )
         self._ratios = ratios
         self._mean, self._deviation = mean, deviation  # (sets, ids) of out-of-fold log scores
-        self._held_out = held_out
-        self._choice = choice
         self._n_mels = n_mels
-        self._notes = notes
+        self._moments = moments
 
     @classmethod
-    def fit(
+    def fit(cls, clips: TrainingClips, *, recipe: Recipe, options: FitOptions) -> Self:
+        """Learn from normal clips: `of_statistics` of those of the target machine type."""
+        # Its matrices are small: the threads of a BLAS would wait for each other longer than they compute,
+        # ten times as long where two threads share a core.
+        with threadpool_limits(1, user_api="blas"):
+            return cls.of_statistics(
+                clips.statistics(),
+                clips.machine_ids,
+                clips.groups,
+                recipe=recipe,
+                seed=options.seed,
+                num_threads=options.num_threads,
+            )
+
+    @classmethod
+    def of_statistics(
         cls,
         statistics: ClipStatistics,
         machine_ids: Sequence[str],
@@ -108,11 +137,10 @@ class SpectralModel:
             else _given(settings, clips)
         )
         every = np.ones(len(ids), dtype=bool)
+        moments = {name: clips.moments(every, feature_set=name) for name in choice.feature_sets}
         ratios = {
-            name: clips.moments(every, feature_set=name).model(
-                own_covariance=choice.own_covariance, ridge=choice.ridge, tau=settings.tau
-            )
-            for name in choice.feature_sets
+            name: m.model(own_covariance=choice.own_covariance, ridge=choice.ridge, tau=settings.tau)
+            for name, m in moments.items()
         }
         standards = [pools.mean_and_deviation(scores) for scores in choice.log_scores]
         mean, deviation = (np.stack(part) for part in zip(*standards, strict=True))
@@ -133,59 +161,19 @@ class SpectralModel:
             choice=choice.metadata(),
             n_mels=table.n_mels,
             notes=notes,
+            moments={"counts": np.bincount(ids), "log_scores": choice.log_scores[:, scored]}
+            | {f"{name}.covariances": m.packed(own=choice.own_covariance) for name, m in moments.items()},
         )
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        """``("a_spectral",)``."""
-        return (_SCORE,)
-
-    @property
-    def machine_ids(self) -> tuple[str, ...]:
-        """The known IDs, sorted: the columns of the score matrix."""
-        return self._machine_ids
-
-    @property
-    def standardise_on(self) -> Calibration:
-        """Out-of-fold scores of the training clips."""
-        return self._held_out
-
-    @property
-    def held_out(self) -> Calibration:
-        """The same as `standardise_on`."""
-        return self._held_out
-
-    @property
-    def pseudo_anomalies(self) -> None:
-        """None: this model has one score, so there is nothing to select."""
-        return
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers the fit has set: scales, means and factors of all feature sets."""
-        return sum(
-            array.size
-            for ratio in self._ratios.values()
-            for array in (ratio.scale.center, ratio.scale.unit, ratio.means, ratio.factors)
-        )
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know of the fit: bins dropped, what the check chose, IDs with few clips."""
-        return self._notes
-
-    @property
-    def choice(self) -> dict[str, Any]:
-        """Covariance, ridge and feature sets in use, and the criterion of every candidate of the check."""
-        return self._choice
-
-    def scores(self, inputs: ClipStatistics) -> dict[str, np.ndarray]:
+    def scores(self, inputs: ClipStatistics, *, num_threads: int | None = None) -> dict[str, np.ndarray]:
         """Score clips against every known ID.
 
         Parameters
         ----------
         inputs
             Statistics of the clips, ``(clips, n_mels)`` each.
+        num_threads
+            Threads of the kernels; all cores if None. The result does not depend on it.
 
         Returns
         -------
@@ -199,11 +187,11 @@ class SpectralModel:
             If the statistics are not finite, or have other Mel bins than the training clips.
         """
         table = StatisticsTable.checked(inputs, n_mels=self._n_mels)
-        total = np.zeros((len(table), len(self._machine_ids)))
+        total = np.zeros((len(table), len(self.machine_ids)))
         for (name, ratio), mean, deviation in zip(
             self._ratios.items(), self._mean, self._deviation, strict=True
         ):
-            total += (ratio.log_scores(table.features(name)) - mean) / deviation
+            total += (ratio.log_scores(table.features(name), num_threads=num_threads) - mean) / deviation
         return {_SCORE: total}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -211,9 +199,9 @@ class SpectralModel:
         arrays = {
             "standard.mean": self._mean,
             "standard.deviation": self._deviation,
-            "held_out.indices": self._held_out.indices,
-            "held_out.ids": np.searchsorted(self._machine_ids, self._held_out.machine_ids).astype(np.int64),
-            "held_out.scores": self._held_out.scores[_SCORE],
+            "held_out.indices": self.held_out.indices,
+            "held_out.ids": np.searchsorted(self.machine_ids, self.held_out.machine_ids).astype(np.int64),
+            "held_out.scores": self.held_out.scores[_SCORE],
         }
         for name, ratio in self._ratios.items():
             arrays |= {
@@ -224,11 +212,12 @@ class SpectralModel:
                 f"{name}.factors": ratio.factors,
                 f"{name}.which": ratio.which,
             }
+        arrays |= prefixed("moments", self._moments)
         metadata = {
-            "machine_ids": list(self._machine_ids),
+            "machine_ids": list(self.machine_ids),
             "n_mels": self._n_mels,
-            "choice": self._choice,
-            "notes": list(self._notes),
+            "choice": self.choice,
+            "notes": list(self.notes),
         }
         return arrays, metadata
 
@@ -275,6 +264,7 @@ class SpectralModel:
                 choice=choice,
                 n_mels=metadata["n_mels"],
                 notes=tuple(metadata["notes"]),
+                moments=under("moments", arrays),
             )
         except KeyError as error:
             raise DetectorFileError(

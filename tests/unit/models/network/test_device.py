@@ -23,8 +23,17 @@ def test_cuda_without_cuda_says_what_to_do(monkeypatch):
 
 
 def test_another_name_is_refused():
-    with pytest.raises(ParameterError, match="device: given 'tpu'; expected 'auto', 'cpu' or 'cuda'"):
-        resolve_device("tpu")
+    for name in ("tpu", "cuda:", "cuda:x", "cuda1", "gpu:0", 0):
+        with pytest.raises(ParameterError, match="expected auto, cpu, cuda, or one GPU such as cuda:0"):
+            resolve_device(name)
+
+
+def test_a_gpu_by_its_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(DeviceError, match="device 'cuda:2': this machine has 2 GPUs, counted from 0"):
+        resolve_device("cuda:2")
 
 
 def test_seeded_blocks_repeat_and_leave_the_callers_generator_alone():

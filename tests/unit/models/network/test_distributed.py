@@ -12,6 +12,7 @@ import torch
 from tiny_network import RECIPE, audio_clips
 
 from offkey.errors import ParameterError
+from offkey.models.base import FitOptions
 from offkey.models.network.model import NetworkModel
 
 pytestmark = pytest.mark.long
@@ -28,6 +29,7 @@ from pathlib import Path
 from tiny_network import RECIPE, audio_clips
 from offkey._util import ranks
 from offkey.recipe import Recipe
+from offkey.models.base import FitOptions
 from offkey.models.network.events import EpochEnded
 from offkey.models.network.model import NetworkModel
 
@@ -37,8 +39,14 @@ checkpoint = out / "run.checkpoint" if len(sys.argv) > 2 else None
 losses = []
 clips = audio_clips(per_id=10 - (DIFFERENT and ranks.rank()))
 model = NetworkModel.fit(
-    clips, recipe=recipe, seed=3, device="cpu", precision="float32", checkpoint=checkpoint,
-    on_event=lambda event: losses.append(dict(event.losses)) if isinstance(event, EpochEnded) else None,
+    clips,
+    recipe=recipe,
+    options=FitOptions(
+        seed=3,
+        device="cpu",
+        checkpoint=checkpoint,
+        on_event=lambda event: losses.append(dict(event.losses)) if isinstance(event, EpochEnded) else None,
+    ),
 )
 arrays, _ = model.state()
 np.savez(out / f"{ranks.rank()}.npz", **{name: value for name, value in arrays.items() if name.startswith("model.")})
@@ -76,9 +84,8 @@ def alone(recipe=EVEN):
         if hasattr(event, "losses"):
             losses.append(dict(event.losses))
 
-    model = NetworkModel.fit(
-        audio_clips(), recipe=recipe, seed=3, device="cpu", precision="float32", on_event=observe
-    )
+    options = FitOptions(seed=3, device="cpu", on_event=observe)
+    model = NetworkModel.fit(audio_clips(), recipe=recipe, options=options)
     return losses, model
 
 

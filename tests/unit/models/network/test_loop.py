@@ -8,6 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from offkey.errors import TrainingError
+from offkey.models.network import Network
 from offkey.models.network.checkpoint import Checkpoint
 from offkey.models.network.device import Compute
 from offkey.models.network.events import (
@@ -22,7 +23,7 @@ from offkey.models.network.loop import Trainer
 from offkey.models.network.net.multitask import Model
 from offkey.models.network.sampling import derived_seed
 from offkey.models.network.stages import NO_ID, Batch, Stage
-from offkey.recipe import Network, Training
+from offkey.recipe import Training
 
 NETWORK = Network(
     subsampling="separable4",

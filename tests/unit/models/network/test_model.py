@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from tiny_network import RECIPE, audio_clips, logmels_of, tone
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from offkey.datasets.training_clips import TrainingClips
 from offkey.errors import DetectorFileError, DeviceError, ParameterError, RecipeError, TrainingError
+from offkey.models.base import FitOptions
 from offkey.models.network.events import CheckpointSaved, EpochEnded, Note
 from offkey.models.network.model import NetworkModel
 from offkey.recipe import Recipe
@@ -22,7 +24,16 @@ LONGER = RECIPE.replace(
 
 
 def fit(clips=None, recipe=RECIPE, **options):
-    return NetworkModel.fit(audio_clips() if clips is None else clips, recipe=recipe, device="cpu", **options)
+    options = FitOptions(device="cpu", **options)
+    return NetworkModel.fit(audio_clips() if clips is None else clips, recipe=recipe, options=options)
+
+
+@pytest.fixture
+def callers_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield 3
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -276,14 +287,34 @@ def test_silent_bins_are_ignored_and_named():
 # ------------------------------------------------------------------------------------ the same bits
 
 
-def test_threads_and_the_callers_random_numbers_change_nothing():
+def test_the_callers_random_numbers_change_nothing():
     torch.manual_seed(3)
     before = torch.get_rng_state()
     first = fit(num_threads=1)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(4)
-    assert same(first, fit(num_threads=3))
+    assert same(first, fit(num_threads=1))
     assert not same_weights(first, fit(seed=1))
+
+
+def test_torch_computes_with_the_threads_that_are_asked_for_and_has_its_own_afterwards(
+    logmels, callers_threads
+):
+    seen = set()
+    hook = register_module_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
+    try:
+        made = fit(num_threads=1)
+        made.scores(logmels, num_threads=1)
+        made.embeddings(logmels, num_threads=1)
+        assert seen == {1}
+        assert torch.get_num_threads() == callers_threads
+        seen.clear()
+        made.scores(logmels)
+        assert seen == {callers_threads}
+    finally:
+        hook.remove()
+    with pytest.raises(ParameterError, match="num_threads = 0"):
+        made.scores(logmels, num_threads=0)
 
 
 def test_an_interrupted_fit_resumes_to_the_same_bits(tmp_path):
@@ -369,17 +400,17 @@ def test_bad_arguments_are_refused(monkeypatch):
         fit(recipe=Recipe.named("spectral"))
     with pytest.raises(RecipeError, match=r"training.batch_size = 1; expected 2"):
         fit(recipe=RECIPE.replace(training__batch_size=1))
-    with pytest.raises(ParameterError, match="seed: given -1"):
+    with pytest.raises(ParameterError, match="seed = -1: expected a whole number from 0"):
         fit(seed=-1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DeviceError, match="device 'cuda'"):
-        NetworkModel.fit(audio_clips(), recipe=RECIPE, device="cuda")
+        NetworkModel.fit(audio_clips(), recipe=RECIPE, options=FitOptions(device="cuda"))
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_cuda_trains_and_scores_like_the_cpu(logmels):
-    made = NetworkModel.fit(audio_clips(), recipe=LONGER, device="cuda")
+    made = NetworkModel.fit(audio_clips(), recipe=LONGER, options=FitOptions(device="cuda"))
     assert made.id_accuracy > 0.8
     there = made.scores(logmels)
     made.use_device("cpu")

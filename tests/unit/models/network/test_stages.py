@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from offkey.errors import TrainingError
+from offkey.models.network import Network
 from offkey.models.network.net.multitask import Model
 from offkey.models.network.stages import NO_ID, Batch, Stage, plan_stages, stage_losses
-from offkey.recipe import Network, Training
+from offkey.recipe import Training
 
 TINY = Network(subsampling="linear", blocks=1, dim=16, ffn_dim=16, heads=2, embedding_dim=8, dropout=0.0)
 

@@ -10,7 +10,7 @@ from spectral_clips import faulty_statistics, machine_clips, normal_statistics, 
 
 import offkey.models.spectral
 from offkey.errors import ArrayError, DatasetError, DetectorFileError, RecipeError
-from offkey.models.spectral import SpectralModel
+from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
 from offkey.signal.statistics import ClipStatistics
 
@@ -18,7 +18,7 @@ RECIPE = Recipe.named("spectral").replace(spectral__check_draws=3)
 
 
 def fit(statistics, ids, groups, *, recipe=RECIPE, seed=0):
-    return SpectralModel.fit(statistics, ids, groups, recipe=recipe, seed=seed)
+    return SpectralModel.of_statistics(statistics, ids, groups, recipe=recipe, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_a_score_depends_on_its_clip_alone(fitted):
 
 def test_the_number_of_threads_changes_nothing():
     clips = machine_clips(4, [30, 30])
-    models = [SpectralModel.fit(*clips, recipe=RECIPE, seed=0, num_threads=n) for n in (1, 3)]
+    models = [SpectralModel.of_statistics(*clips, recipe=RECIPE, seed=0, num_threads=n) for n in (1, 3)]
     for name, array in models[0].state()[0].items():
         assert np.array_equal(array, models[1].state()[0][name]), name
     assert models[0].choice == models[1].choice
@@ -208,7 +208,7 @@ def test_one_clip_of_an_id_is_scored_but_not_calibrated():
 
 
 def test_labels_can_not_be_passed_and_are_not_named_anywhere():
-    parameters = list(inspect.signature(SpectralModel.fit).parameters)
+    parameters = list(inspect.signature(SpectralModel.of_statistics).parameters)
     assert parameters == ["statistics", "machine_ids", "groups", "recipe", "seed", "num_threads"]
     for path in Path(offkey.models.spectral.__file__).parent.glob("*.py"):
         names = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from offkey.errors import ParameterError
-
 __all__ = ["ArcFace"]
 
 _EDGE = 1e-6
@@ -28,21 +26,11 @@ class ArcFace(nn.Module):
     scale : float
         What the cosines are multiplied with before the softmax.
     margin_rad : float
-        The margin in radians, within [0, pi / 2].
-
-    Raises
-    ------
-    ParameterError
-        If the margin is outside its range.
+        The margin in radians, within [0, pi / 2]: beyond, the logit is no longer monotonic in the angle.
     """
 
     def __init__(self, embedding_dim: int, classes: int, *, scale: float, margin_rad: float) -> None:
         super().__init__()
-        if not 0 <= margin_rad <= math.pi / 2:
-            raise ParameterError(
-                f"arcface_margin_rad: given {margin_rad}; expected a value within [0, pi / 2], beyond which "
-                "the logit is no longer monotonic in the angle"
-            )
         self.scale = scale
         self.margin_rad = margin_rad
         self.centres = nn.Parameter(torch.empty(classes, embedding_dim))

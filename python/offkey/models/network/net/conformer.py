@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from offkey.errors import ParameterError
-from offkey.recipe import Network
+from offkey.models.network import Network
 
 __all__ = ["ConformerBlock", "ConformerEncoder", "LinearInput", "Subsampling"]
 
@@ -154,22 +154,11 @@ class ConformerEncoder(nn.Module):
     Raises
     ------
     ParameterError
-        If `dim` is no multiple of `heads`, `kernel_size` is even, or `n_mels` is too small for the
-        subsampling.
+        If `n_mels` is too small for the subsampling.
     """
 
     def __init__(self, n_mels: int, network: Network) -> None:
         super().__init__()
-        if network.dim % network.heads:
-            raise ParameterError(
-                f"network.dim: given {network.dim} with {network.heads} heads; expected a multiple of "
-                "network.heads"
-            )
-        if network.kernel_size % 2 == 0:
-            raise ParameterError(
-                f"network.kernel_size: given {network.kernel_size}; expected an odd number, so that the "
-                "convolution keeps the number of frames"
-            )
         self.input: Subsampling | LinearInput
         if network.subsampling == "linear":
             self.input = LinearInput(n_mels, network.dim)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from offkey.models.network import Network
 from offkey.models.network.net.arcface import ArcFace
 from offkey.models.network.net.conformer import ConformerEncoder
 from offkey.models.network.net.pooling import AttentiveStatisticsPooling
-from offkey.recipe import Network
 
 __all__ = ["Model", "Outputs"]
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from offkey.errors import ParameterError
 from offkey.models.network.net.arcface import ArcFace
 
 SCALE, MARGIN = 16.0, 1.28
@@ -85,9 +84,3 @@ def test_computes_in_float32_under_autocast():
         logits = arcface.logits(cosine, target)
     assert cosine.dtype == logits.dtype == torch.float32
     assert torch.equal(cosine, plain)
-
-
-@pytest.mark.parametrize("margin", [-0.1, 1.6, float("nan")])
-def test_refuses_a_margin_that_is_not_monotonic(margin):
-    with pytest.raises(ParameterError, match="arcface_margin_rad: given"):
-        ArcFace(8, 3, scale=SCALE, margin_rad=margin)

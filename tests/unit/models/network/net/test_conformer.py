@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from offkey.errors import ParameterError, RecipeError
+from offkey.models.network import Network
 from offkey.models.network.net.conformer import ConformerBlock, ConformerEncoder
-from offkey.recipe import Network
 
 TINY = Network(subsampling_channels=4, blocks=2, dim=16, ffn_dim=24, heads=4)
 

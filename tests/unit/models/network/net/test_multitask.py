@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from offkey.models.network import Network
 from offkey.models.network.net.multitask import Model
-from offkey.recipe import Network, Recipe
+from offkey.recipe import Recipe
 
 
 def build(network, **options):

@@ -1,0 +1,239 @@
+"""What a fitted detector consists of: models, their fusion, and a record of the training; and its file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from offkey import detector_file, inputs
+from offkey._util.named_arrays import prefixed, under
+from offkey.datasets import Dataset, LogMelArrays, TrainingClips
+from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, OffkeyError
+from offkey.models.base import FitOptions, InlierModel, kinds_of, model_class
+from offkey.recipe import Recipe, Scoring
+from offkey.scoring.fusion import Fusion
+from offkey.signal.logmel import LogMel
+from offkey.training_record import KeepStatistics, TrainingRecord, provenance
+
+__all__ = ["Fitted"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A fitted recipe."""
+
+    recipe: Recipe
+    machine: str | None
+    models: Mapping[str, InlierModel]
+    """By name, in the order of the recipe."""
+    fusion: Fusion
+    data_notes: tuple[str, ...]
+    """What a user should know of the clips."""
+    record: TrainingRecord | None
+    """None for detectors of offkey 0.1.0."""
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        data: Dataset | LogMelArrays,
+        clips: TrainingClips,
+        options: FitOptions,
+        *,
+        keep_statistics: KeepStatistics,
+    ) -> Self:
+        """Fit every model of the recipe, and the fusion of their scores."""
+        kinds = kinds_of(recipe)
+        models = {kind.name: model_class(kind).fit(clips, recipe=recipe, options=options) for kind in kinds}
+        facts = provenance(options.seed, data, others=any(kind.others for kind in kinds))
+        facts |= {name: dict(model.provenance) for name, model in models.items() if model.provenance}
+        return cls(
+            recipe=recipe,
+            machine=data.machine if isinstance(data, Dataset) else None,
+            models=models,
+            fusion=Fusion.fit(list(models.values()), recipe.scoring),
+            data_notes=(*(data.notes if isinstance(data, Dataset) else ()), *clips.notes),
+            record=TrainingRecord.of(clips, provenance=facts, keep=keep_statistics, seed=options.seed),
+        )
+
+    def rescored(self, scoring: Scoring) -> Self:
+        """Return what a fit with another `scoring` would have given, without fitting anew.
+
+        Raises
+        ------
+        ParameterError
+            If the training depends on what changes, or its file kept too little.
+        RecipeError
+            If `scoring` asks for a score that the models do not give.
+        """
+        recipe = self.recipe.replace(scoring=scoring)
+        models = {name: model.rescored(recipe) for name, model in self.models.items()}
+        fusion = Fusion.fit(list(models.values()), scoring)
+        return dataclasses.replace(self, recipe=recipe, models=models, fusion=fusion)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the fit."""
+        of_models = (note for model in self.models.values() for note in model.notes)
+        return (*self.data_notes, *of_models, *self.fusion.notes)
+
+    @property
+    def thresholds(self) -> dict[str | None, float]:
+        """The threshold of each ID, and under None that of recordings whose ID is unknown."""
+        thresholds = self.fusion.thresholds
+        names, values = (*thresholds.ids, None), (*thresholds.values.tolist(), thresholds.fallback)
+        return dict(zip(names, values, strict=True))
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the fit has set."""
+        return sum(model.parameters for model in self.models.values())
+
+    def scores(self, chunk: inputs.Chunk, num_threads: int | None) -> dict[str, np.ndarray]:
+        """Return every raw score of some clips, ``(clips, ids)`` each."""
+        raw: dict[str, np.ndarray] = {}
+        for kind in kinds_of(self.recipe):
+            raw |= self.models[kind.name].scores(getattr(chunk, kind.inputs), num_threads=num_threads)
+        return raw
+
+    def describe(self) -> dict[str, Any]:
+        """Return all this as plain data."""
+        thresholds = self.thresholds
+        return {
+            "recipe": self.recipe.name,
+            "machine": self.machine,
+            "machine_ids": list(self.fusion.machine_ids),
+            "scores": sorted(name for model in self.models.values() for name in model.score_names),
+            "combined": list(self.fusion.chosen),
+            "thresholds": {name: value for name, value in thresholds.items() if name is not None},
+            "threshold_of_unknown_ids": thresholds[None],
+            "parameters": self.parameters,
+            "quantile": self.recipe.scoring.quantile,
+            "sample_rate": self.recipe.features.sample_rate,
+            "training_clips": len(self.record.machine_ids) if self.record else None,
+            "clips_with_statistics": len(self.record.indices) if self.record else None,
+            "provenance": dict(self.record.provenance) if self.record else None,
+            "notes": list(self.notes),
+        }
+
+    # ------------------------------------------------------------------------------------------- the file
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        arrays: dict[str, np.ndarray] = {}
+        states: dict[str, Any] = {}
+        for name, model in self.models.items():
+            model_arrays, states[name] = model.state()
+            arrays |= prefixed(name, model_arrays)
+        training = None
+        if self.record is not None:
+            record_arrays, training = self.record.state()
+            arrays |= prefixed("training", record_arrays)
+        metadata = {
+            "recipe": self.recipe.to_json(),
+            "machine": self.machine,
+            "notes": list(self.data_notes),
+            "models": states,
+            "fusion": self.fusion.state(),
+            "training": training,
+        }
+        detector_file.write(path, arrays, metadata)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        DetectorFileError
+            If the file is no detector, is damaged, or comes from a newer version.
+        MissingExtraError
+            If it holds a network and torch is not installed.
+        """
+        arrays, metadata = detector_file.read(path)
+        try:
+            fitted = cls._restored(arrays, metadata)
+            fitted._check_on_silence()
+        except (MissingExtraError, DeviceError):
+            raise
+        except OffkeyError as error:
+            raise DetectorFileError(f"{path}: {_in_one_line(error)}") from None
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            MemoryError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as e:
+            # Arrays of other shapes and metadata of other kinds than `write` writes: whatever stumbles over them
+            # first, to the user it is the file.
+            raise DetectorFileError(
+                f"{path}: its contents contradict each other: {type(e).__name__}: {_in_one_line(e)}"
+            ) from e
+        return fitted
+
+    @classmethod
+    def _restored(cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
+        recipe = Recipe.from_json(metadata["recipe"])
+        machine, notes, training = metadata["machine"], tuple(metadata["notes"]), metadata["training"]
+        if not all(isinstance(text, str) for text in (machine or "", *notes)):
+            raise DetectorFileError("machine or notes: expected texts")
+        if set(metadata["models"]) != set(recipe.models):
+            raise DetectorFileError(
+                f"models: has {', '.join(metadata['models'])}; its recipe asks for {', '.join(recipe.models)}"
+            )
+        models = {}
+        for kind in kinds_of(recipe):
+            state = metadata["models"][kind.name]
+            model = model_class(kind).from_state(recipe, under(kind.name, arrays), state)
+            _check_calibration(kind.name, model)
+            models[kind.name] = model
+        return cls(
+            recipe=recipe,
+            machine=machine,
+            models=models,
+            fusion=Fusion.from_state(metadata["fusion"]),
+            data_notes=notes,
+            record=training and TrainingRecord.from_state(under("training", arrays), training),
+        )
+
+    def _check_on_silence(self) -> None:
+        """Score a made-up clip: parts of a file that do not fit each other show here, not at the first recording."""
+        features = self.recipe.features
+        LogMel.from_recipe(features)
+        silence = LogMelArrays(logmels=np.zeros((1, features.n_mels, 8), np.float32), machine_ids=("?",))
+        samples = [np.zeros(features.n_fft, np.float32)]
+        chunk = dataclasses.replace(next(inputs.chunks_of_arrays(features, silence)), samples=samples)
+        with np.errstate(all="ignore"):
+            raw = self.scores(chunk, None)
+        shapes = {name: matrix.shape for name, matrix in raw.items()}
+        known = self.fusion.machine_ids
+        expected = {name: (1, len(known)) for name in self.fusion.score_names}
+        ids = {model.machine_ids for model in self.models.values()}
+        if shapes != expected or ids != {known}:
+            raise DetectorFileError(
+                f"its models give {shapes} for the IDs {ids}; expected {expected} for {known}"
+            )
+        if not all(np.isfinite(matrix).all() for matrix in raw.values()):
+            raise DetectorFileError("its models give scores that are not finite")
+
+
+def _check_calibration(name: str, model: InlierModel) -> None:
+    for part in (model.held_out, model.standardise_on):
+        if set(part.scores) != set(model.score_names):
+            raise DetectorFileError(
+                f"{name}: held-out scores {', '.join(part.scores)}; expected {', '.join(model.score_names)}"
+            )
+
+
+def _in_one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) < 400 else text[:400] + " ..."

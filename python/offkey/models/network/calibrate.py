@@ -1,0 +1,288 @@
+"""From what a trained network says of its clips to everything else that a fitted model consists of.
+
+The outputs are kept, so that Gaussians, standardisation and the choice of scores can be made anew without the network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from offkey._util.named_arrays import prefixed, under
+from offkey.errors import DetectorFileError
+from offkey.models.network.score import ClipOutputs, Scorer, infer, window_frames
+from offkey.models.network.train import Trained, chunks
+from offkey.recipe import Features, Scoring
+from offkey.scoring.calibration import Calibration, PseudoAnomalies
+from offkey.scoring.gaussian import Gaussian
+
+__all__ = ["Calibrated", "FitOutputs", "calibrate"]
+
+_NEAR_CHANCE = 0.25
+"""Part of the way from chance to certainty below which IDs count as not told apart."""
+
+_PARTS = ("train", "held_out", "others_held_out")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FitOutputs:
+    """What a trained network says of the clips of its training set."""
+
+    machine_ids: tuple[str, ...]
+    """The known IDs, sorted."""
+    ids: np.ndarray
+    """``(clips,)`` int64: position of each training clip's ID, held-out clips among them."""
+    positions: dict[str, np.ndarray]
+    """Positions in the training table of `train` and `held_out`, ``(n,)`` int64 each."""
+    outputs: dict[str, ClipOutputs]
+    """Of `train`, of `held_out` and of `others_held_out`, which are clips of other types; of parts that have any."""
+    others: bool
+    """Whether there are clips of other types."""
+
+    @classmethod
+    def of(cls, trained: Trained, features: Features) -> Self:
+        """Put the clips through the network, clean and whole."""
+        split, longest = trained.split, window_frames(features)
+        positions = {
+            "train": split.train,
+            "held_out": split.held_out,
+            "others_held_out": split.others_held_out,
+        }
+
+        def outputs(indices: np.ndarray) -> ClipOutputs:
+            parts = [infer(trained.model, trained.source.clean(c), longest=longest) for c in chunks(indices)]
+            return functools.reduce(operator.add, parts)
+
+        return cls(
+            machine_ids=trained.machine_ids,
+            ids=np.searchsorted(trained.machine_ids, list(trained.clips.machine_ids)).astype(np.int64),
+            positions={name: positions[name] for name in ("train", "held_out")},
+            outputs={name: outputs(indices) for name, indices in positions.items() if len(indices)},
+            others=len(trained.clips.others) > 0,
+        )
+
+    def ids_of(self, part: str) -> tuple[str, ...]:
+        """Return the ID of each clip of `train` or `held_out`."""
+        return tuple(self.machine_ids[i] for i in self.ids[self.positions[part]].tolist())
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays and plain data: all that `from_state` needs."""
+        arrays = {"ids": self.ids} | {f"{name}.positions": array for name, array in self.positions.items()}
+        for part, outputs in self.outputs.items():
+            arrays |= {f"{part}.{name}": array for name, array in outputs.state().items()}
+        return arrays, {"parts": list(self.outputs), "others": self.others}
+
+    @classmethod
+    def from_state(
+        cls, machine_ids: tuple[str, ...], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+    ) -> Self:
+        """Restore what `state` gave.
+
+        Raises
+        ------
+        DetectorFileError
+            If arrays do not fit each other.
+        KeyError
+            If one is missing.
+        """
+        parts = metadata["parts"]
+        if "train" not in parts or not set(parts) <= set(_PARTS):
+            raise DetectorFileError(f"outputs of the network: parts {parts}; expected some of {_PARTS}")
+        outputs = {}
+        for part in parts:
+            names = ("owners", "embeddings", "cosines", "type_logits")
+            outputs[part] = ClipOutputs.from_state(
+                {name: arrays[f"{part}.{name}"] for name in names if f"{part}.{name}" in arrays}
+            )
+        positions = {part: arrays[f"{part}.positions"] for part in ("train", "held_out")}
+        ids = arrays["ids"]
+        every = np.sort(np.concatenate(list(positions.values())))
+        if (
+            not np.array_equal(every, np.arange(len(ids)))
+            or not np.isin(ids, np.arange(len(machine_ids))).all()
+        ):
+            raise DetectorFileError(
+                "outputs of the network: positions or IDs of the training clips are impossible"
+            )
+        for part, indices in positions.items():
+            clips = outputs[part].clips if part in outputs else 0
+            if clips != len(indices):
+                raise DetectorFileError(
+                    f"outputs of the network: {clips} clips in {part}; expected {len(indices)}"
+                )
+        return cls(
+            machine_ids=machine_ids,
+            ids=ids,
+            positions=positions,
+            outputs=outputs,
+            others=bool(metadata["others"]),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """Everything beside the network that a fitted model consists of."""
+
+    gaussian: Gaussian
+    standardise_on: Calibration
+    held_out: Calibration
+    pseudo_anomalies: PseudoAnomalies | None
+    id_accuracy: float | None
+    notes: tuple[str, ...]
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays and plain data: all that `from_state` needs, but for the notes."""
+        arrays = prefixed("gaussian", self.gaussian.state())
+        metadata: dict[str, Any] = {
+            "machine_ids": list(self.gaussian.ids),
+            "id_accuracy": self.id_accuracy,
+            "pseudo_anomalies": None,
+        }
+        for name, part in (("standardise_on", self.standardise_on), ("held_out", self.held_out)):
+            arrays |= prefixed(name, {**part.scores, "indices": part.indices})
+            metadata[name] = {"kind": part.kind, "machine_ids": list(part.machine_ids)}
+        if self.pseudo_anomalies is not None:
+            arrays |= prefixed("pseudo_anomalies", self.pseudo_anomalies.scores)
+            metadata["pseudo_anomalies"] = {"machine_ids": list(self.pseudo_anomalies.machine_ids)}
+        return arrays, metadata
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Self:
+        """Restore what `state` gave.
+
+        Raises
+        ------
+        OffkeyError, KeyError, TypeError
+            If something is missing or does not fit the rest.
+        """
+        pseudo = metadata["pseudo_anomalies"]
+        return cls(
+            gaussian=Gaussian.from_state(under("gaussian", arrays), ids=metadata["machine_ids"]),
+            standardise_on=_restored("standardise_on", arrays, metadata),
+            held_out=_restored("held_out", arrays, metadata),
+            pseudo_anomalies=None
+            if pseudo is None
+            else PseudoAnomalies(
+                machine_ids=tuple(pseudo["machine_ids"]), scores=under("pseudo_anomalies", arrays)
+            ),
+            id_accuracy=metadata["id_accuracy"],
+            notes=(),
+        )
+
+
+def _restored(name: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Calibration:
+    scores = under(name, arrays)
+    return Calibration(
+        kind=metadata[name]["kind"],
+        indices=scores.pop("indices"),
+        machine_ids=tuple(metadata[name]["machine_ids"]),
+        scores=scores,
+    )
+
+
+def calibrate(fitted: FitOutputs, scoring: Scoring, *, scale: float) -> Calibrated:
+    """Fit the Gaussians to the training clips and score what was held out.
+
+    Where nothing could be held out, the training clips stand in for it. For the combination `select` the
+    pseudo-anomalies are the held-out normals, each against every other ID, and held-out clips of other
+    types, each against one ID in turn.
+
+    Parameters
+    ----------
+    fitted
+        What the network says of the clips.
+    scoring
+        How scores are made of it.
+    scale
+        The scale of the network's ArcFace head.
+    """
+    train, ids = fitted.outputs["train"], fitted.ids_of("train")
+    windows = [ids[i] for i in train.owners.tolist()]
+    gaussian = Gaussian.fit(train.embeddings, windows, covariance=scoring.covariance)
+    scorer = Scorer(gaussian, scoring, scale=scale)
+    on_training = _calibration(fitted, "train", scorer.matrices(train))
+    if "held_out" not in fitted.outputs:
+        note = "nothing is held out of training: thresholds come from clips that the network has seen"
+        return Calibrated(
+            gaussian=gaussian,
+            standardise_on=on_training,
+            held_out=on_training,
+            pseudo_anomalies=None,
+            id_accuracy=None,
+            notes=(note,),
+        )
+    matrices = scorer.matrices(fitted.outputs["held_out"])
+    held_out = _calibration(fitted, "held_out", matrices)
+    accuracy, notes = _id_accuracy(fitted)
+    pseudo = None
+    if scoring.combine == "select":
+        others = fitted.outputs.get("others_held_out")
+        foreign = None if others is None else scorer.matrices(others)
+        pseudo = _pseudo_anomalies(fitted.machine_ids, held_out.machine_ids, matrices, foreign)
+    return Calibrated(
+        gaussian=gaussian,
+        standardise_on=on_training if scoring.standardise_on == "training" else held_out,
+        held_out=held_out,
+        pseudo_anomalies=pseudo,
+        id_accuracy=accuracy,
+        notes=notes,
+    )
+
+
+def _calibration(
+    fitted: FitOutputs, part: Literal["train", "held_out"], matrices: dict[str, np.ndarray]
+) -> Calibration:
+    indices = fitted.positions[part]
+    rows, columns = np.arange(len(indices)), fitted.ids[indices]
+    return Calibration(
+        kind="training" if part == "train" else "held_out",
+        indices=indices,
+        machine_ids=fitted.ids_of(part),
+        scores={name: matrix[rows, columns] for name, matrix in matrices.items()},
+    )
+
+
+def _pseudo_anomalies(
+    known: tuple[str, ...],
+    own: tuple[str, ...],
+    normals: dict[str, np.ndarray],
+    foreign: dict[str, np.ndarray] | None,
+) -> PseudoAnomalies | None:
+    """Return the scores of held-out normals against every other ID, of foreign ones against one in turn."""
+    other = np.array(own)[:, None] != np.array(known)[None, :]
+    rows, columns = np.nonzero(other)
+    scores = {name: matrix[rows, columns] for name, matrix in normals.items()}
+    if foreign is not None:
+        rows = np.arange(len(next(iter(foreign.values()))))
+        turns = rows % len(known)
+        scores = {name: np.concatenate([scores[name], foreign[name][rows, turns]]) for name in scores}
+        columns = np.concatenate([columns, turns])
+    if not len(columns):
+        return None
+    return PseudoAnomalies(machine_ids=tuple(known[i] for i in columns.tolist()), scores=scores)
+
+
+def _id_accuracy(fitted: FitOutputs) -> tuple[float | None, tuple[str, ...]]:
+    """Return how often held-out normals are told to be of their own ID, mean over IDs, and a note on it."""
+    outputs = fitted.outputs["held_out"]
+    if outputs.cosines is None:
+        return None, ()
+    told = outputs.per_clip(outputs.cosines).argmax(axis=1)
+    ids = fitted.ids[fitted.positions["held_out"]]
+    accuracy = float(np.mean([np.mean(told[ids == i] == i) for i in np.unique(ids)]))
+    chance = 1.0 / len(fitted.machine_ids)
+    text = (
+        f"the IDs of {len(ids)} held-out normal clips are told apart with accuracy {accuracy:.2f} "
+        f"(chance {chance:.2f})"
+    )
+    if (accuracy - chance) / (1.0 - chance) < _NEAR_CHANCE:
+        text += (
+            ": near chance, so these IDs hardly differ in sound, and a_arc and a_maha, which are taught by "
+            "telling them apart, say little; recipe 'spectral' does not depend on it"
+        )
+    return accuracy, (text,)

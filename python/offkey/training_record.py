@@ -1,0 +1,174 @@
+"""What a detector keeps of its training: how it was made, of which clips, and statistics of some of them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import operator
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+
+from offkey import __version__
+from offkey._util.named_arrays import prefixed, under
+from offkey.datasets import Clips, Dataset, LogMelArrays, TrainingClips
+from offkey.errors import DetectorFileError, ParameterError
+from offkey.signal.statistics import ClipStatistics
+
+__all__ = ["KeepStatistics", "TrainingRecord", "data_fingerprint", "kept_clips"]
+
+KeepStatistics: TypeAlias = int | Literal["all"]
+"""Of how many clips of each ID the statistics are kept: a number from 0, or all."""
+
+_KEPT = 11  # first part of the key of a random stream
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecord:
+    """How a detector was made, and of what."""
+
+    provenance: Mapping[str, Any]
+    """Seed, versions, a fingerprint of the data, and what each model tells of its training."""
+    machine_ids: tuple[str, ...]
+    """The ID of each training clip of the target machine type."""
+    groups: np.ndarray
+    """``(clips,)`` int64: clips of one recording have the same number."""
+    paths: tuple[str, ...]
+    """The recordings below their common folder; none for log-Mels made elsewhere."""
+    indices: np.ndarray
+    """``(kept,)`` int64: the clips whose statistics are kept."""
+    statistics: ClipStatistics
+    """``(kept, n_mels)`` each."""
+
+    @classmethod
+    def of(
+        cls, clips: TrainingClips, *, provenance: Mapping[str, Any], keep: KeepStatistics, seed: int
+    ) -> Self:
+        """Take down what the detector is fitted to, and the statistics of `keep` clips of each ID: a seeded choice."""
+        indices = kept_clips(clips.machine_ids, keep=keep, seed=seed)
+        empty = np.empty((0, 0), dtype=np.float32)
+        columns = clips.statistics() if len(indices) else ClipStatistics(*[empty] * 4)
+        return cls(
+            provenance=provenance,
+            machine_ids=tuple(clips.machine_ids),
+            groups=np.unique(list(clips.groups), return_inverse=True)[1].astype(np.int64),
+            paths=tuple(clips.paths),
+            indices=indices,
+            statistics=ClipStatistics(*(column[indices] for column in columns)),
+        )
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays and plain data: all that `from_state` needs."""
+        arrays = {"groups": self.groups, "indices": self.indices}
+        arrays |= prefixed("statistics", self.statistics._asdict())
+        metadata = {
+            "provenance": dict(self.provenance),
+            "machine_ids": list(self.machine_ids),
+            "paths": list(self.paths),
+        }
+        return arrays, metadata
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Self:
+        """Restore what `state` gave.
+
+        Raises
+        ------
+        DetectorFileError
+            If parts do not fit each other.
+        KeyError, TypeError
+            If one is missing.
+        """
+        machine_ids, paths = tuple(metadata["machine_ids"]), tuple(metadata["paths"])
+        groups, indices = arrays["groups"], arrays["indices"]
+        statistics = ClipStatistics(**under("statistics", arrays))
+        if not all(isinstance(text, str) for text in (*machine_ids, *paths)):
+            raise DetectorFileError("training: expected IDs and paths as texts")
+        clips = len(machine_ids)
+        shapes = {groups.shape, (clips,)} | ({(len(paths),)} if paths else set())
+        kept = {array.shape for array in statistics}
+        fits = len(shapes) == len(kept) == 1 and indices.ndim == 1 and next(iter(kept))[:1] == indices.shape
+        if not fits or not np.isin(indices, np.arange(clips)).all():
+            raise DetectorFileError(f"training: {clips} clips do not fit the rest of what is kept of them")
+        return cls(
+            provenance=dict(metadata["provenance"]),
+            machine_ids=machine_ids,
+            groups=groups,
+            paths=paths,
+            indices=indices,
+            statistics=statistics,
+        )
+
+
+def kept_clips(machine_ids: Sequence[str], *, keep: KeepStatistics, seed: int) -> np.ndarray:
+    """Return which clips' statistics are kept, ascending: `keep` of each ID, or fewer where it has fewer.
+
+    Raises
+    ------
+    ParameterError
+        If `keep` is neither a whole number from 0 nor ``"all"``.
+    """
+    ids = np.array(machine_ids, dtype=object)
+    if keep == "all":
+        return np.arange(len(ids), dtype=np.int64)
+    try:
+        count = operator.index(keep)
+    except TypeError:
+        count = -1
+    if count < 0:
+        raise ParameterError(f"keep_statistics = {keep!r}: expected a whole number from 0, or 'all'")
+    parts = [np.empty(0, dtype=np.int64)]
+    for number, name in enumerate(sorted(set(machine_ids))):
+        clips = np.flatnonzero(ids == name)
+        order = np.random.default_rng([seed, _KEPT, number]).permutation(len(clips))
+        parts.append(clips[order[:count]])
+    return np.sort(np.concatenate(parts))
+
+
+def provenance(seed: int, data: Dataset | LogMelArrays, *, others: bool) -> dict[str, Any]:
+    """Return what is to be known of a fit beside its recipe; models add what they know."""
+    return {
+        "seed": seed,
+        "offkey": __version__,
+        "numpy": np.__version__,
+        "data": data_fingerprint(data, others=others),
+    }
+
+
+def data_fingerprint(data: Dataset | LogMelArrays, *, others: bool) -> str:
+    """Return a hash of the training clips: the same wherever a data set lies, another for other clips.
+
+    Of recordings it covers names below their common folder, sizes, types and IDs; of log-Mels every number.
+
+    Parameters
+    ----------
+    data
+        What a detector is fitted to.
+    others
+        Whether clips of other machine types take part.
+    """
+    digest = hashlib.sha256()
+    if isinstance(data, Dataset):
+        clips = data.train + (data.others if others else Clips())
+        folder = os.path.commonpath([clip.path.absolute().parent for clip in clips]) if len(clips) else ""
+        for clip in clips:
+            name = Path(os.path.relpath(clip.path.absolute(), folder)).as_posix()
+            row = [name, _size(clip.path), clip.machine_type, clip.machine_id]
+            digest.update(json.dumps(row).encode() + b"\n")
+        return digest.hexdigest()
+    for part in (data, data.others if others else None):
+        if part is not None:
+            digest.update(json.dumps([part.logmels.shape, list(part.machine_ids)]).encode())
+            digest.update(np.ascontiguousarray(part.logmels).tobytes())
+    return digest.hexdigest()
+
+
+def _size(path: Path) -> int | None:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return None
