@@ -1,4 +1,4 @@
-"""The demonstration: machines are synthesised, two detectors trained, faults found, and the result shown."""
+"""The demonstration: synthesise machines, train two detectors, find faults, draw the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECIPES = ("spectral", "small")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """What the demonstration found."""
+    """Results of the demonstration."""
 
     evaluations: dict[str, Evaluation]
     """For each recipe."""
@@ -33,7 +33,7 @@ class DemoResult:
     detectors: dict[str, Path]
     """For each recipe the saved detector."""
     seconds: dict[str, float]
-    """How long each part took."""
+    """Seconds that each part took."""
 
 
 def demo(
@@ -49,10 +49,10 @@ def demo(
     Parameters
     ----------
     out
-        A folder, made if it does not exist: recordings, detectors, scores and the picture go there. Recordings of
-        an earlier demonstration with the same seed are used again.
+        A folder for recordings, detectors, scores and the picture, created if it does not exist. Recordings of an
+        earlier demonstration with the same seed are reused.
     seed
-        Every random choice follows from it.
+        Seed of all random choices.
     on_step
         Called with a sentence when a part begins.
     on_progress
@@ -106,7 +106,7 @@ def demo(
 
 
 def _check_extras() -> None:
-    """Refuse at the start what would fail at the end."""
+    """Check at the start what would fail only at the end."""
     missing = [name for name in ("torch", "matplotlib", "sklearn") if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(

@@ -244,9 +244,9 @@ def _paths(values: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return [Path(value) for value in values]
 
 
-def _check_length(name: str, given: int, expected: int) -> None:
-    if given != expected:
-        raise ArrayError(f"{name}: {given} rows; expected {expected}, one for each path")
+def _check_length(name: str, rows: int, expected: int) -> None:
+    if rows != expected:
+        raise ArrayError(f"{name}: {rows} rows; expected {expected}, one for each path")
 
 
 def _texts(name: str, values: Texts | None, n: int) -> list[str | None]:

@@ -61,41 +61,43 @@ def figures(detector: Detector, scores: ScoreTable, test: Clips) -> dict[str, tu
     if len(columns) > 1:
         columns |= _combinations(detector.standardised(scores))
     columns[ANOMALY_SCORE] = scores.anomaly_score
-    found = {
+    figures_of = {
         name: tuple(_of_ids(labels[scored], values[scored], ids[scored])) for name, values in columns.items()
     }
-    own = [name for name in found if name != ANOMALY_SCORE]
-    if len(own) > 1 and all(found.values()):
-        found[ORACLE] = found[max(own, key=lambda name: float(np.mean([f.auc for f in found[name]])))]
-    return found
+    raw_names = [name for name in figures_of if name != ANOMALY_SCORE]
+    if len(raw_names) > 1 and all(figures_of.values()):
+        figures_of[ORACLE] = figures_of[
+            max(raw_names, key=lambda name: float(np.mean([f.auc for f in figures_of[name]])))
+        ]
+    return figures_of
 
 
 def _combinations(z: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
     known = ~np.isnan(next(iter(z.values())))
-    made = {}
+    combinations = {}
     for subset in subsets(list(z)):
         if len(subset) > 1:
             column = np.full(len(known), np.nan)
             column[known] = combine({name: z[name][known] for name in subset}, subset)
-            made["+".join(subset)] = column
-    return made
+            combinations["+".join(subset)] = column
+    return combinations
 
 
 def _of_ids(
     labels: NDArray[np.int8], scores: NDArray[np.float64], ids: NDArray[np.object_]
 ) -> Sequence[Figure]:
-    found = []
+    figures_of_ids = []
     for machine_id in sorted(set(ids)):
-        own = ids == machine_id
-        anomalies = int(np.sum(labels[own] == 1))
-        normals = int(np.sum(own)) - anomalies
+        of_id = ids == machine_id
+        anomalies = int(np.sum(labels[of_id] == 1))
+        normals = int(np.sum(of_id)) - anomalies
         if normals and anomalies:
             figure = Figure(
                 machine_id,
-                auc(labels[own], scores[own]),
-                pauc(labels[own], scores[own]),
+                auc(labels[of_id], scores[of_id]),
+                pauc(labels[of_id], scores[of_id]),
                 normals,
                 anomalies,
             )
-            found.append(figure)
-    return found
+            figures_of_ids.append(figure)
+    return figures_of_ids

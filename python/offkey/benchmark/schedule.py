@@ -16,7 +16,7 @@ from offkey.errors import OffkeyError, OffkeyWarning, ParameterError
 
 __all__ = ["outcomes"]
 
-_KILLED = "its process was killed, or one beside it; there may be too little memory for so many jobs"
+_KILLED = "its process or another one was killed; there may be too little memory for so many jobs"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def outcomes(runs: Sequence[Run], out: Path, how: Execution) -> Iterator[RunEnde
     """
     if how.jobs < 1 or (how.jobs > 1 and how.trainings is not None):
         raise ParameterError(
-            f"jobs = {how.jobs}: expected at least 1, and 1 where runs share their trainings"
+            f"jobs = {how.jobs}: expected at least 1, and exactly 1 if runs share their trainings"
         )
     tell = how.on_event or (lambda _event: None)
     for number, attempt in _one_by_one(runs, out, how) if how.jobs == 1 else _side_by_side(runs, out, how):

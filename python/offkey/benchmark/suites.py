@@ -42,20 +42,20 @@ def mimii(
     Parameters
     ----------
     root
-        As for `offkey.datasets.mimii`. What is missing of the paper's types and ratios is named in the notes.
+        As for `offkey.datasets.mimii`. Types and ratios of the paper that are missing are named in the notes.
     out
-        A folder for detectors, scores and figures, made if it does not exist. What is done there is not done
-        again; a training that was interrupted goes on.
+        A folder for detectors, scores and figures, created if it does not exist. Finished runs in it are not
+        repeated; an interrupted training is resumed.
     recipes
         What to compare.
     seeds
-        How many; they count from 0. With `split` = ``"random75"`` each seed draws its own test normals.
+        Number of seeds, counted from 0. With `split` = ``"random75"`` each seed draws its own test normals.
     machines, snrs_db
-        Only these; all that the folder has if None.
+        Only these; all in the folder if None.
     split
         As for `offkey.datasets.mimii`.
     how
-        Device, threads and who is told of the progress.
+        Device, threads and callbacks of progress.
 
     Raises
     ------
@@ -133,12 +133,12 @@ def dcase2020(
         for setting, recipe, seed in _product(base, held, wanted, recipes, seeds)
     ]
     missing = (*_missing(base, held, wanted), *_without_labels(runs))
-    made = _benchmark("dcase2020", runs, Path(out), how or Execution(), missing)
+    result = _benchmark("dcase2020", runs, Path(out), how or Execution(), missing)
     for run in runs:
         if run.is_done(Path(out)):
             folder = Path(out) / "submissions" / f"{run.recipe.name}-seed{run.seed}"
             submission.write(run.scores(Path(out)), folder, test=run.data.test)
-    return made
+    return result
 
 
 def _ratios(base: Path) -> list[float]:
@@ -159,18 +159,16 @@ def _product(
         raise ParameterError(f"seeds = {seeds}: expected at least 1, and 3 or more for a deviation")
     settings = [setting for setting in wanted if setting in held]
     if not settings:
-        raise DatasetError(f"{base}: has none of what was asked for: {', '.join(map(str, wanted))}")
+        raise DatasetError(f"{base}: contains none of the settings asked for: {', '.join(map(str, wanted))}")
     ordered = sorted(recipes, key=lambda recipe: recipe.network is not None)
     return [(s, recipe, seed) for recipe in ordered for seed in range(seeds) for s in settings]
 
 
 def _missing(base: Path, held: Container[Setting], wanted: Sequence[Setting]) -> tuple[str, ...]:
     """Return what the tables lack of the paper's: types, ratios, or the data themselves."""
-    made_up = (
-        f"{base} holds machines that `offkey synth` has made up: no figures to compare with published ones"
-    )
+    synthetic = f"{base} holds synthetic machines (`offkey synth`): its figures cannot be compared with published ones"
     return (
-        *[made_up] * datasets.synthetic.made(base),
+        *[synthetic] * datasets.synthetic.is_synthetic(base),
         *(f"{setting} is not in {base}" for setting in wanted if setting not in held),
     )
 
@@ -195,22 +193,22 @@ def _benchmark(
     out.mkdir(parents=True, exist_ok=True)
     records: list[Record] = []
     failures: list[str] = []
-    made = Benchmark(suite=suite, records=(), missing=missing, failures=(), runs=len(runs))
+    result = Benchmark(suite=suite, records=(), missing=missing, failures=(), runs=len(runs))
     for ended in outcomes(runs, out, how):
         if ended.record is not None:
             records.append(ended.record)
         else:
             failures.append(f"{ended.run}: {ended.error}")
         # The tables are there, and grow, from the first run on.
-        made = Benchmark(
+        result = Benchmark(
             suite=suite,
             records=_ordered(records, runs),
             missing=missing,
             failures=tuple(failures),
             runs=len(runs),
         )
-        made.write(out)
-    return made
+        result.write(out)
+    return result
 
 
 def _ordered(records: Sequence[Record], runs: Sequence[Run]) -> tuple[Record, ...]:

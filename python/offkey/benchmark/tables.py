@@ -60,8 +60,8 @@ def all_tables(
     suite: Literal["mimii", "dcase2020"], records: Sequence[Record], *, notes: Sequence[str]
 ) -> list[Table]:
     """Return every table of a suite; `notes` stand below the first."""
-    made = _mimii(records) if suite == "mimii" else _dcase2020(records)
-    tables = [made[0], *made[1:], _each_id(records), _cost(records)]
+    main_tables = _mimii(records) if suite == "mimii" else _dcase2020(records)
+    tables = [*main_tables, _each_id(records), _cost(records)]
     return [dataclasses.replace(tables[0], notes=(*tables[0].notes, *notes)), *tables[1:]]
 
 
@@ -135,11 +135,11 @@ def _table(
         rows.append((row.system, *cells, *[row.complexity] * parameters))
     recipes = list(dict.fromkeys(record.recipe for record in records))
     for recipe in recipes:
-        own = [record for record in records if record.recipe == recipe]
-        for score in _scores(own):
-            cells = [_cell(own, score, group, metric, counts) for group in groups]
+        repeats = [record for record in records if record.recipe == recipe]
+        for score in _scores(repeats):
+            cells = [_cell(repeats, score, group, metric, counts) for group in groups]
             if any(cells):
-                rows.append((_label(recipe, score, own), *cells, *[_parameters(own)] * parameters))
+                rows.append((_label(recipe, score, repeats), *cells, *[_parameters(repeats)] * parameters))
     header = ("", *columns, *["parameters"] * parameters)
     return Table(title=title, header=header, rows=tuple(rows), notes=_table_notes(records, metric))
 
@@ -216,19 +216,19 @@ def _each_id(records: Sequence[Record]) -> Table:
         for score in _scores([record for record in records if record.recipe == recipe])
         if "+" not in score and score != ORACLE
     ]
-    found: dict[tuple[Setting, str], dict[tuple[str, str], list[Figure]]] = {}
+    cells_of: dict[tuple[Setting, str], dict[tuple[str, str], list[Figure]]] = {}
     for record in records:
         for score, figures in record.figures.items():
             for figure in figures:
-                cells = found.setdefault((record.setting, figure.machine_id), {})
+                cells = cells_of.setdefault((record.setting, figure.machine_id), {})
                 cells.setdefault((record.recipe, score), []).append(figure)
     rows = []
-    for (setting, machine_id), cells in found.items():
+    for (setting, machine_id), cells in cells_of.items():
         first = next(iter(cells.values()))[0]
         row = [f"{setting}, ID {machine_id}", str(first.normals), str(first.anomalies)]
         for column in columns:
-            own = cells.get(column, [])
-            auc, pauc = _shown([f.auc for f in own]), _shown([f.pauc for f in own])
+            figures_of_seeds = cells.get(column, [])
+            auc, pauc = _shown([f.auc for f in figures_of_seeds]), _shown([f.pauc for f in figures_of_seeds])
             row.append(f"{auc}, {pauc}" if auc else "")
         rows.append(tuple(row))
     header = ("", "normals", "anomalies", *(f"{recipe}: {score}" for recipe, score in columns))
@@ -239,19 +239,19 @@ def _cost(records: Sequence[Record]) -> Table:
     """Return a row for each recipe and setting: clips, seconds, memory."""
     rows = []
     for key in dict.fromkeys((record.recipe, record.setting) for record in records):
-        own = [record for record in records if (record.recipe, record.setting) == key]
-        peaks = [record.peak_memory_bytes for record in own if record.peak_memory_bytes is not None]
+        repeats = [record for record in records if (record.recipe, record.setting) == key]
+        peaks = [record.peak_memory_bytes for record in repeats if record.peak_memory_bytes is not None]
         rows.append(
             (
                 f"{key[0]}, {key[1]}",
-                str(own[0].train_clips),
-                str(own[0].other_clips),
-                str(own[0].test_clips),
-                f"{np.median([record.fit_s for record in own]):.1f}",
-                f"{np.median([record.score_s for record in own]):.1f}",
+                str(repeats[0].train_clips),
+                str(repeats[0].other_clips),
+                str(repeats[0].test_clips),
+                f"{np.median([record.fit_s for record in repeats]):.1f}",
+                f"{np.median([record.score_s for record in repeats]):.1f}",
                 f"{max(peaks) / 1e6:.0f}" if peaks else "",
-                _parameters(own),
-                _computed(own),
+                _parameters(repeats),
+                _computed(repeats),
             )
         )
     header = (
@@ -314,12 +314,12 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
         names = ("machine", "snr_db", "machine_id", "recipe", "score", "seeds", "normals", "anomalies")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*names, "auc_mean", "auc_deviation", "pauc_mean", "pauc_deviation"])
-        for setting, recipe, score, found in _by_id(self.records):
+        for setting, recipe, score, figures in _by_id(self.records):
             snr = "" if setting.snr_db is None else f"{setting.snr_db:g}"
-            first = found[0]
-            row = [setting.machine, snr, first.machine_id, recipe, score, len(found)]
+            first = figures[0]
+            row = [setting.machine, snr, first.machine_id, recipe, score, len(figures)]
             row += [first.normals, first.anomalies]
-            for values in ([f.auc for f in found], [f.pauc for f in found]):
+            for values in ([f.auc for f in figures], [f.pauc for f in figures]):
                 deviation = f"{np.std(values, ddof=1):.6f}" if len(values) > 1 else ""
                 row += [f"{np.mean(values):.6f}", deviation]
             writer.writerow(row)
@@ -339,16 +339,20 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
 
     def _unfinished(self) -> tuple[str, ...]:
         left = self.runs - len(self.records) - len(self.failures)
-        return (f"{left} of {self.runs} runs are not done yet; the same command goes on",) if left else ()
+        return (
+            (f"{left} of {self.runs} runs are not done yet; rerun the same command to continue",)
+            if left
+            else ()
+        )
 
 
 def _by_id(records: Sequence[Record]) -> Iterator[tuple[Setting, str, str, list[Figure]]]:
     """Yield the figures of all seeds for each setting, recipe, score and machine ID."""
-    found: dict[tuple[Setting, str, str, str], list[Figure]] = {}
+    groups: dict[tuple[Setting, str, str, str], list[Figure]] = {}
     for record in records:
         for score, figures in record.figures.items():
             for figure in figures:
                 key = (record.setting, record.recipe, score, figure.machine_id)
-                found.setdefault(key, []).append(figure)
-    for (setting, recipe, score, _), figures_of_id in found.items():
+                groups.setdefault(key, []).append(figure)
+    for (setting, recipe, score, _), figures_of_id in groups.items():
         yield setting, recipe, score, figures_of_id

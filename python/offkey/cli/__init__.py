@@ -1,7 +1,7 @@
 """The command line: each command is a thin call of a public function.
 
-Exit codes: 0 done; 1 a fault in offkey itself; 2 wrong usage or bad input; 3 done in part (some files could not
-be read; the output says which); 130 stopped by Ctrl-C; 141 the reader of a pipe has gone.
+Exit codes: 0 done; 1 a bug in offkey; 2 wrong usage or bad input; 3 done in part (some files could not be read; the
+output names them); 130 stopped by Ctrl-C; 141 the reader of a pipe has closed it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from offkey.errors import OffkeyError, OffkeyWarning
 
 __all__ = ["app", "main", "run"]
 
-# What the list of commands says of each. It stands here so that the list loads none of them.
+# The help of each command. It is here so that listing the commands imports none of them.
 _COMMANDS = {
     "demo": "Synthesise machines, train two detectors, find the faults, draw a picture. Needs no data and no GPU.",
-    "train": "Learn how a type of machine sounds when it works, from normal recordings.",
+    "train": "Train a detector of one type of machine, from normal recordings alone.",
     "score": "Score recordings with a trained detector and decide which sound wrong.",
-    "evaluate": "Compare scores with what is known: AUC and pAUC for each machine ID, their means, the worst ID.",
+    "evaluate": "Evaluate scores against known labels: AUC and pAUC of each machine ID, their means, the worst ID.",
     "bench": "Make a paper's tables from your own copy of MIMII or DCASE 2020: every type, every score, several seeds.",
-    "info": "Say what a file or a folder is: a trained detector, a sound file, or a folder of recordings.",
-    "synth": "Make recordings of machines that do not exist: fans, pumps, sliders and valves, healthy and faulty.",
+    "info": "Describe a file or folder: a trained detector, a sound file, or a folder of recordings.",
+    "synth": "Synthesise recordings of machines: fans, pumps, sliders and valves, healthy and faulty.",
 }
 _EXAMPLES = {
     "train": (
@@ -85,10 +85,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code; errors that a user can mend are one line on stderr."""
+    """Run the command line and return its exit code; errors that a user can fix are one line on stderr."""
     try:
         with warnings.catch_warnings():
-            # What other libraries have to say to programmers is of no use here.
+            # Warnings of other libraries address programmers, not users of the command line.
             warnings.simplefilter("ignore")
             warnings.simplefilter("default", OffkeyWarning)
             warnings.showwarning = lambda message, *_, **__: console.warn(str(message))

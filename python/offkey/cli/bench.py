@@ -100,7 +100,7 @@ def bench(
         chosen = [read_recipe(name) for name in recipes]
         if suite == "mimii":
             _refuse(suite, also=also)
-            made = benchmark.mimii(
+            tables = benchmark.mimii(
                 data,
                 out=out,
                 recipes=chosen,
@@ -112,12 +112,12 @@ def bench(
             )
         else:
             _refuse(suite, snr_db=snr_db, split=None if split == "hitachi" else split)
-            made = benchmark.dcase2020(
+            tables = benchmark.dcase2020(
                 data, out=out, recipes=chosen, seeds=seeds, machines=machines, also=also or (), how=how
             )
-    console.result(made.to_json() if json else made.to_text())
+    console.result(tables.to_json() if json else tables.to_text())
     console.note(f"tables written to {out / 'tables.md'}, figures to figures.csv and results.json beside it")
-    return 3 if made.failures else 0
+    return 3 if tables.failures else 0
 
 
 def _refuse(suite: str, **options: object) -> None:

@@ -1,4 +1,4 @@
-"""What the commands print: results to stdout, everything else to stderr; quiet when piped."""
+"""Output of the commands: results to stdout, everything else to stderr; no progress bars when piped."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ def print_json(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Say something that is not the result, on stderr."""
-    if not ranks.rank():  # of torchrun's processes the first speaks for all; errors are told by each
+    """Print a message to stderr."""
+    if not ranks.rank():  # of torchrun's processes only the first prints; errors are printed by each
         stderr.print(Text(_printable(text)))
 
 
 def error(text: str) -> None:
-    """Say what is wrong, on stderr."""
+    """Print an error to stderr."""
     stderr.print(Text.assemble(("error: ", "bold red"), _printable(text)))
 
 
 def warn(text: str) -> None:
-    """Say what a user should know, on stderr."""
+    """Print a warning to stderr."""
     if not ranks.rank():
         stderr.print(Text.assemble(("note: ", "bold yellow"), _printable(text)))
 
 
 def _printable(text: str) -> str:
-    """Return text that a terminal only shows: a file name may hold line ends and escape sequences."""
+    """Return text that is safe to print: file names may contain line ends and escape sequences."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown.encode(errors="backslashreplace").decode()
 
 
 class Bars:
-    """The progress bars of a command, in one live display: rich cannot draw two at a time."""
+    """Progress bars of a command, in one live display; rich cannot draw two at a time."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -91,7 +91,7 @@ class Bars:
 
 @contextmanager
 def bars() -> Iterator[Bars]:
-    """Yield bars that are drawn on a terminal, and nowhere else, and are gone at the end."""
+    """Yield progress bars, drawn only on a terminal and removed at the end."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),  # the rest of 80 columns is for the losses
@@ -137,7 +137,7 @@ class TrainingDisplay:
             case events.TrainingStarted():
                 console.note(f"training on {event.device} in {event.precision}")
             case events.Resumed():
-                console.note(f"going on from {event.path}, after {event.epochs_done} epochs")
+                console.note(f"resuming from {event.path} after {event.epochs_done} epochs")
 
 
 def _shown(losses: Mapping[str, float]) -> str:

@@ -18,14 +18,14 @@ def demo(*, out: Path = Path("demo"), seed: int = 0, json: bool = False) -> None
     out
         A new folder for recordings, detectors, scores and the picture.
     seed
-        Every random choice follows from it.
+        Seed of all random choices.
     json
-        Print the figures as JSON.
+        Print the results as JSON.
     """
     from offkey.demo import demo as run
 
     with console.bars() as bars:
-        found = run(
+        outcome = run(
             out,
             seed=seed,
             on_step=console.note,
@@ -33,16 +33,16 @@ def demo(*, out: Path = Path("demo"), seed: int = 0, json: bool = False) -> None
             on_event=TrainingDisplay(bars),
         )
     if json:
-        console.print_json({name: result.to_dict() for name, result in found.evaluations.items()})
+        console.print_json({name: result.to_dict() for name, result in outcome.evaluations.items()})
         return
-    for name, result in found.evaluations.items():
+    for name, result in outcome.evaluations.items():
         console.result(
             f"\nRecipe {name!r} (AUC; 1 = every fault ranks above every healthy clip, 0.5 = chance)\n"
         )
         console.result(result.to_text())
-    times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in found.seconds.items())
+    times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in outcome.seconds.items())
     console.result(
-        f"\nDone in {sum(found.seconds.values()):.0f} s ({times}).\n"
-        f"Look at {found.picture}: ROC curves, histograms of the scores, a map of the network's embeddings.\n"
-        f"Score a recording of your own: offkey score {found.detectors['spectral']} RECORDING.wav"
+        f"\nDone in {sum(outcome.seconds.values()):.0f} s ({times}).\n"
+        f"Look at {outcome.picture}: ROC curves, histograms of the scores, a map of the network's embeddings.\n"
+        f"Score a recording of your own: offkey score {outcome.detectors['spectral']} RECORDING.wav"
     )

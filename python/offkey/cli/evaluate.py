@@ -34,39 +34,39 @@ def evaluate(
     out: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Compare scores with what is known: AUC and pAUC for each machine ID, their means, the worst ID.
+    """Evaluate scores against known labels: AUC and pAUC of each machine ID, their means, the worst ID.
 
     Parameters
     ----------
     scores
         What `offkey score` wrote.
     data
-        The dataset that was scored, which knows the labels. Not needed where the scores carry labels already.
+        The dataset that was scored, for its labels. Not needed if the scores already have labels.
     layout
-        How that dataset is laid out; recognised if not given.
+        Layout of the dataset; detected by default.
     machine
-        The machine type; may be left out where there is only one.
+        Machine type; optional if there is only one.
     pattern
-        Own folders: how paths are made up, as for `offkey train`.
+        Own folders: pattern of the paths, as for `offkey train`.
     manifest
         Own folders: a CSV manifest, as for `offkey train`.
     snr_db
-        MIMII: which of the signal-to-noise ratios.
+        MIMII: the signal-to-noise ratio, -6, 0 or 6.
     split
-        MIMII: which normals were kept for testing.
+        MIMII: which normal clips are for testing.
     test_fraction
         Own folders: as for `offkey train`.
     seed
-        The seed that `offkey train` was given: which recordings were kept for testing may follow from it.
+        The seed given to `offkey train`; it may decide which recordings are for testing.
     protocol
-        Whose rules to follow.
+        The rules of evaluation.
     submit
         Write the submission files of the DCASE challenge into this folder.
     out
-        Write the figures here, as Markdown, CSV, JSON or plain text by the file's ending (`.md`, `.csv`, `.json`,
+        Write the results here, as Markdown, CSV, JSON or plain text by the file's ending (`.md`, `.csv`, `.json`,
         `.txt`).
     json
-        Print them as JSON.
+        Print the results as JSON.
     """
     if out is not None:
         check_target(out)
@@ -91,15 +91,15 @@ def evaluate(
             console.note(f"wrote {path}")
     if out is not None:
         result.write(out)
-        console.note(f"figures written to {out}")
+        console.note(f"results written to {out}")
     console.result(result.to_json() if json else result.to_text())
 
 
 def _without_training_clips(table: ScoreTable, dataset: datasets.Dataset) -> ScoreTable:
-    """Leave out the rows of training clips: whoever scores a whole folder has them, and they say nothing."""
+    """Leave out the rows of training clips, which the scores of a whole folder include."""
     trained_on = {os.path.realpath(clip.path) for clip in dataset.clips if clip.split == "train"}
     rows = [row for row in table.rows() if os.path.realpath(str(row["path"])) not in trained_on]
     if len(rows) == len(table):
         return table
-    console.note(f"{len(table) - len(rows)} of the scored recordings are training clips, and left out")
+    console.note(f"{len(table) - len(rows)} of the scored recordings are training clips and were left out")
     return ScoreTable.from_rows(rows)

@@ -13,11 +13,11 @@ from offkey.signal import audio
 
 __all__ = ["info"]
 
-_LONG = 30  # letters of a text that stands on a line of its own
+_LONG = 30  # longer texts get a line of their own
 
 
 def info(path: Path, /, *, json: bool = False) -> None:
-    """Say what a file or a folder is: a trained detector, a sound file, or a folder of recordings.
+    """Describe a file or folder: a trained detector, a sound file, or a folder of recordings.
 
     Parameters
     ----------

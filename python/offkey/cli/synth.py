@@ -31,7 +31,7 @@ def synth(
     workers: int | None = None,
     json: bool = False,
 ) -> None:
-    """Make recordings of machines that do not exist: fans, pumps, sliders and valves, healthy and faulty.
+    """Synthesise recordings of machines: fans, pumps, sliders and valves, healthy and faulty.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ def synth(
     layout
         Folder and file names as in DCASE 2020 Task 2 (mono) or MIMII (8 channels).
     machines
-        Which types, separated by commas; all four if not given.
+        Machine types, separated by commas; all four by default.
     ids
-        Machine IDs of each type, separated by commas; 00,02,04,06 if not given.
+        Machine IDs of each type, separated by commas; 00,02,04,06 by default.
     eval_ids
-        DCASE 2020: IDs of an evaluation part, separated by commas; its list of labels is made too.
+        DCASE 2020: IDs of an evaluation part, separated by commas; its list of labels is written too.
     train
         Normal training clips for each machine ID.
     test_normal
@@ -52,17 +52,17 @@ def synth(
     test_anomaly
         Anomalous test clips for each machine ID.
     snr_db
-        Level of the machine against factory noise, 0 if not given; MIMII takes several, separated by commas.
+        Level of the machine against factory noise in dB, 0 by default; MIMII takes several, separated by commas.
     seconds
-        Length of a clip.
+        Length of a clip in seconds.
     seed
         The same seed makes the same recordings.
     resume
-        Go on where the same command was stopped.
+        Continue an interrupted run of the same command.
     workers
-        How many threads; all cores if not given.
+        Number of threads; all cores by default.
     json
-        Print what was made as JSON.
+        Print a summary as JSON.
     """
     with console.bars() as bars:
         summary = synthetic.write(

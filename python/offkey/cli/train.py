@@ -49,7 +49,7 @@ def train(
     tensorboard: Path | None = None,
     json: bool = False,
 ) -> int:
-    """Learn how a type of machine sounds when it works, from normal recordings.
+    """Train a detector of one type of machine, from normal recordings alone.
 
     Parameters
     ----------

@@ -37,14 +37,14 @@ def unique_type(types: Iterable[str], machine: str | None, *, where: object) -> 
     DatasetError
         If the type is not there, or none was asked for and there are several.
     """
-    found = sorted(set(types))
-    if machine is None and len(found) == 1:
-        return found[0]
+    known = sorted(set(types))
+    if machine is None and len(known) == 1:
+        return known[0]
     if machine is None:
-        raise DatasetError(f"{where}: several machine types: {shortlist(found)}; name one with `machine`")
-    if machine not in found:
+        raise DatasetError(f"{where}: several machine types: {shortlist(known)}; name one with `machine`")
+    if machine not in known:
         raise DatasetError(
-            f"{where}: no machine type {machine!r}; found: {shortlist(found, most=20) or 'none'}"
+            f"{where}: no machine type {machine!r}; found: {shortlist(known, most=20) or 'none'}"
         )
     return machine
 

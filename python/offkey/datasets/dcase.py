@@ -36,22 +36,22 @@ def dcase2020(
     ----------
     root
         A part such as `dev_data`, with ``<type>/{train,test}/{normal,anomaly}_id_XX_NNNNNNNN.wav``; or a
-        folder that holds such parts (`dev_data`, `eval_data`, ...), all of which are read then; or the folder
-        of one machine type, with `train` and `test` directly inside.
+        folder that holds such parts (`dev_data`, `eval_data`, ...), of which all are read; or the folder of one
+        machine type, with `train` and `test` directly inside.
     machine
         The target type, such as ``"fan"``.
     also
         Further parts: the additional training data, the evaluation data.
     eval_list
         `eval_data_list.csv`, with the labels of the evaluation clips (``id_XX_NNNNNNNN.wav``). By default it
-        is looked for in each part and in the folder around it. Without it those clips have no label.
+        is searched for in each part and in its parent folder. Without it those clips have no label.
 
     Returns
     -------
     Dataset
         All clips of `machine`, and the training clips of the other types of the same recording chain: the
         Toy* types are never mixed with those of MIMII, because the recording chain alone separates them. Each
-        file is a recording of its own (`group`).
+        file is a separate recording (`group`).
 
     Raises
     ------
@@ -63,7 +63,7 @@ def dcase2020(
         files.
     """
     further = [] if also is None else [also] if isinstance(also, (str, os.PathLike)) else list(also)
-    parts = [part for given in (root, *further) for part in parts_of(existing_folder(given))]
+    parts = [part for root_or_part in (root, *further) for part in parts_of(existing_folder(root_or_part))]
     _refuse_same(parts)
     types = [(part, kind) for part in parts for kind in type_folders(part)]
     machine = unique_type((folder_name(kind) for _, kind in types), machine, where=root)
@@ -125,14 +125,14 @@ def read_eval_list(path: PathLike) -> dict[str, dict[str, Literal[0, 1]]]:
 class _Labels:
     """The label lists by the part that they belong to."""
 
-    def __init__(self, given: Path | None) -> None:
-        if given is not None and not given.is_file():
-            raise FileNotFoundError(f"{given}: no such label list")
-        self._given = given
+    def __init__(self, path: Path | None) -> None:
+        if path is not None and not path.is_file():
+            raise FileNotFoundError(f"{path}: no such label list")
+        self._path = path
         self._tables: dict[Path, dict[str, dict[str, Literal[0, 1]]]] = {}
 
     def near(self, part: Path) -> dict[str, dict[str, Literal[0, 1]]]:
-        candidates = [self._given] if self._given else [part / EVAL_LIST, part.resolve().parent / EVAL_LIST]
+        candidates = [self._path] if self._path else [part / EVAL_LIST, part.resolve().parent / EVAL_LIST]
         for path in candidates:
             if path.is_file():
                 if path not in self._tables:

@@ -14,7 +14,7 @@ from offkey.datasets.manifest import LABEL_NAMES, LABELS, Row, read_label, read_
 from offkey.datasets.paths import ID, PathLike, existing_folder, folder_name, rank, sound_files
 from offkey.errors import DatasetError, ParameterError
 
-__all__ = ["folder", "understood"]
+__all__ = ["folder", "rows_by_name"]
 
 _FIELDS = ("machine_type", "machine_id", "split", "label", "domain", "group")
 _WORD = re.compile(r"[a-z]+")
@@ -37,7 +37,7 @@ def folder(
     root
         The folder.
     pattern
-        How the path of a file below `root` is made up, with ``/`` between folders: the fields
+        Pattern of the file paths below `root`, with ``/`` between folders: the fields
         ``{machine_type}``, ``{machine_id}``, ``{split}`` (train, test), ``{label}`` (normal, anomaly,
         abnormal, 0, 1), ``{domain}`` and ``{group}``; ``*`` and ``?`` inside a name, ``**/`` for any folders.
         Example: ``"{machine_type}/{split}/{label}_id_{machine_id}_*.wav"``. Files that do not match are left
@@ -47,23 +47,23 @@ def folder(
         relative to `root`), ``label`` and, where known, ``machine_type`` (``type``), ``machine_id`` (``id``),
         ``split``, ``domain``, ``group`` (``recording``, ``source``). Other columns are ignored.
     machine
-        The target type; may be left out where there is only one. Where files do not say their type, it is its
-        name (default: the name of the folder).
+        The target type; optional if there is only one. If the files do not say their type, this is its name
+        (default: the name of the folder).
     test_fraction
-        In [0, 1). Where files do not say their split, anomalies are for testing and normals for training,
-        except this fraction of the normals of each ID, drawn by `seed`, recordings never split. The default
-        tests on no normal clip, and so gives no AUC.
+        In [0, 1). If the files do not say their split, anomalies are for testing and normals for training,
+        except this fraction of the normals of each ID, drawn at random by `seed`; recordings are never split.
+        With the default no normal clip is tested, so there is no AUC.
     seed
         See `test_fraction`.
 
     Returns
     -------
     Dataset
-        With neither pattern nor manifest, folder and file names are understood where they are plain: a
-        folder ``train`` or ``test`` is the split; a folder ``normal``, ``anomaly`` or ``abnormal``, or that
-        word in the file name, is the label; ``id_XX`` is the ID, and what other folder remains the machine
-        type; without ``id_XX`` that folder is the ID. So a folder of sound files is one machine of one ID
-        (``00``), all normal. Without a column or field for the group each file is a recording of its own.
+        Without pattern and manifest, split, label, ID and type come from plain folder and file names: a folder
+        ``train`` or ``test`` is the split; a folder ``normal``, ``anomaly`` or ``abnormal``, or that word in
+        the file name, is the label; ``id_XX`` is the ID, and the remaining folder the machine type; without
+        ``id_XX`` that folder is the ID. So a plain folder of sound files is one machine of one ID (``00``),
+        all normal. Without a column or field for the group, each file is a separate recording.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def folder(
     elif pattern is not None:
         rows = _match(base, pattern, notes)
     else:
-        rows = understood(base)
+        rows = rows_by_name(base)
     unnamed = machine if machine is not None else folder_name(base)
     rows = [dataclasses.replace(row, machine_type=row.machine_type or unnamed) for row in rows]
     target = unique_type([str(row.machine_type) for row in rows], machine, where=base)
@@ -107,11 +107,11 @@ def _match(base: Path, pattern: str, notes: list[str]) -> list[Row]:
     rows, strangers = [], []
     for path in files:
         relative = path.relative_to(base).as_posix()
-        found = expression.fullmatch(relative)
-        if not found:
+        match = expression.fullmatch(relative)
+        if not match:
             strangers.append(relative)
             continue
-        fields = found.groupdict()
+        fields = match.groupdict()
         where = f"{path} by pattern {pattern!r}"
         rows.append(
             Row(
@@ -156,13 +156,13 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
-def understood(base: Path) -> list[Row]:
-    """Return the sound files below a folder with what plain folder and file names say of them."""
+def rows_by_name(base: Path) -> list[Row]:
+    """Return a row for each sound file below a folder, from plain folder and file names."""
     return [_understand(base, path) for path in _all_sounds(base)]
 
 
 def _understand(base: Path, path: Path) -> Row:
-    """Read what plain folder and file names say (see `folder`)."""
+    """Read split, label, ID and type from plain folder and file names (see `folder`)."""
     relative = path.relative_to(base)
     split: Literal["train", "test"] | None = None
     label: Literal[0, 1] | None = None

@@ -7,7 +7,7 @@ from typing import Literal
 
 from offkey.datasets.clips import Dataset
 from offkey.datasets.dcase import dcase2020, parts_of, type_folders
-from offkey.datasets.folder import folder, understood
+from offkey.datasets.folder import folder, rows_by_name
 from offkey.datasets.mimii import Split, id_folders, mimii, snr_folders, types_at
 from offkey.datasets.paths import PathLike, existing_folder, folder_name, parse_machine_id, sound_files
 from offkey.errors import DatasetError, ParameterError
@@ -56,20 +56,20 @@ def list_machines(root: PathLike, *, layout: Layout | None = None) -> dict[str, 
     """
     base = existing_folder(root)
     layout = layout or detect_layout(base)
-    found: dict[str, set[str]] = {}
+    ids_of: dict[str, set[str]] = {}
     if layout == "dcase2020":
         for kind in (kind for part in parts_of(base) for kind in type_folders(part)):
-            found.setdefault(folder_name(kind), set()).update(
+            ids_of.setdefault(folder_name(kind), set()).update(
                 parse_machine_id(p.name) or "?" for p in sound_files(kind)
             )
     elif layout == "mimii":
         for db in {db for _, db, _ in snr_folders(base)}:
             for name, path in types_at(base, db):
-                found.setdefault(name, set()).update(machine_id for _, machine_id in id_folders(path))
+                ids_of.setdefault(name, set()).update(machine_id for _, machine_id in id_folders(path))
     else:
-        for row in understood(base):
-            found.setdefault(row.machine_type or folder_name(base), set()).add(row.machine_id or "?")
-    return {kind: sorted(ids) for kind, ids in sorted(found.items())}
+        for row in rows_by_name(base):
+            ids_of.setdefault(row.machine_type or folder_name(base), set()).add(row.machine_id or "?")
+    return {kind: sorted(ids) for kind, ids in sorted(ids_of.items())}
 
 
 def load(
@@ -85,16 +85,16 @@ def load(
     test_fraction: float = 0.0,
     seed: int = 0,
 ) -> Dataset:
-    """Load a folder with the loader that suits it; see `dcase2020`, `mimii` and `folder` for each parameter.
+    """Load a folder with the loader of its layout; see `dcase2020`, `mimii` and `folder` for each parameter.
 
     Parameters
     ----------
     root
         The folder.
     machine
-        The target type; may be left out where there is only one.
+        The target type; optional if there is only one.
     layout
-        Which loader; `auto` takes `folder` where a pattern or manifest is given, else what `detect_layout` says.
+        Which loader; `auto` is `folder` with a pattern or manifest, otherwise the result of `detect_layout`.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def load(
     DatasetError
         If the folder is not of that layout, or holds several types and `machine` is not given.
     ParameterError
-        If a parameter is given that the layout does not have, or one is missing that it needs.
+        If a parameter does not apply to the layout, or a required one is missing.
     """
     if layout == "auto":
         layout = "folder" if pattern or manifest else detect_layout(root)
@@ -123,7 +123,7 @@ def load(
 
 
 def _refuse(layout: Layout, owner: Layout, **options: object) -> None:
-    """Refuse the options of another layout: they would be ignored in silence."""
+    """Refuse options of another layout, which would be ignored silently."""
     for name, value in options.items():
         if value is not None and layout != owner:
             raise ParameterError(

@@ -39,8 +39,8 @@ class Row:
     @property
     def key(self) -> tuple[str, ...]:
         """The recording that the clip was cut from."""
-        own = self.group or self.name
-        return (str(self.machine_type), str(self.machine_id), own)
+        recording = self.group or self.name
+        return (str(self.machine_type), str(self.machine_id), recording)
 
 
 def read_label(text: str, where: object) -> Literal[0, 1] | None:

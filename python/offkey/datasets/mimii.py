@@ -28,32 +28,32 @@ def mimii(root: PathLike, *, machine: str, snr_db: float, split: Split = "hitach
     Parameters
     ----------
     root
-        The folder that the archives were unpacked in: ``<snr>/<type>/id_XX/{normal,abnormal}/NNNNNNNN.wav``.
-        The folder of an SNR may be named as its archive (``-6_dB_fan``, with or without ``fan`` inside) or
-        for all types together (``-6_dB``, ``-6dB``, ``min6dB``). It may itself be `root`.
+        The folder in which the archives were unpacked: ``<snr>/<type>/id_XX/{normal,abnormal}/NNNNNNNN.wav``.
+        The folder of an SNR may have the name of its archive (``-6_dB_fan``, with or without ``fan`` inside) or a
+        name for all types (``-6_dB``, ``-6dB``, ``min6dB``). It may itself be `root`.
     machine
         The target type, such as ``"fan"``. The other types at the same SNR are the pseudo-anomalies.
     snr_db
         -6, 0 or 6 in the original.
     split
-        The normals of each ID that are tested on. ``"hitachi"``, as the authors' baseline: sorted by name,
-        the first N, N being the number of abnormal clips. ``"random75"``: a quarter drawn by `seed`.
+        Which normal clips of each ID are for testing. ``"hitachi"``, as in the authors' baseline: the first N
+        sorted by name, where N is the number of abnormal clips. ``"random75"``: a random quarter.
     seed
-        For ``"random75"``; which files it draws does not depend on the platform.
+        Seed of ``"random75"``; the same files are drawn on every platform.
 
     Returns
     -------
     Dataset
-        Each file is a recording of its own (`group`). The clips of MIMII have eight channels; which one is
-        used is settled where they are read (``channel=0``).
+        Each file is a separate recording (`group`). The clips of MIMII have eight channels; the recipe's
+        ``channel`` chooses one when they are read.
 
     Raises
     ------
     FileNotFoundError
         If `root` does not exist.
     DatasetError
-        If no folder is of that SNR or type (those found are named), a type has no ID folder, or the split
-        leaves an ID without a normal training clip.
+        If there is no folder of that SNR or type (the error lists those that exist), a type has no ID folder,
+        or the split leaves an ID without a normal training clip.
     ParameterError
         If `split` is neither of the two.
     """
@@ -112,8 +112,8 @@ def types_at(root: Path, snr_db: float) -> list[tuple[str, Path]]:
         )
     at = [(folder, archive) for folder, db, archive in named if db == snr_db]
     if not at:
-        found = ", ".join(f"{db:g}" for db in sorted({db for _, db, _ in named}))
-        raise DatasetError(f"{root}: nothing at {snr_db:g} dB; found: {found} dB")
+        ratios = ", ".join(f"{db:g}" for db in sorted({db for _, db, _ in named}))
+        raise DatasetError(f"{root}: nothing at {snr_db:g} dB; found: {ratios} dB")
     types: dict[str, Path] = {}
     for folder, archive in at:
         inside = [p for p in subfolders(folder) if id_folders(p)]

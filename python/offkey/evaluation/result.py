@@ -250,11 +250,11 @@ def _decisions(evaluation: Evaluation) -> list[str]:
     normals = sum(row.normals for row in rows)
     anomalies = sum(row.anomalies for row in rows)
     alarms = sum(round((row.false_alarm_rate or 0.0) * row.normals) for row in rows)
-    found = sum(round((row.detection_rate or 0.0) * row.anomalies) for row in rows)
+    detections = sum(round((row.detection_rate or 0.0) * row.anomalies) for row in rows)
     if not rows:
         return []
     return [
-        f"decisions: {found} of {anomalies} anomalies found, {alarms} of {normals} normal clips called anomalous"
+        f"decisions: {detections} of {anomalies} anomalies found, {alarms} of {normals} normal clips called anomalous"
     ]
 
 

@@ -123,10 +123,10 @@ def read(folder: str | os.PathLike[str], *, test: Clips | None = None) -> ScoreT
         lines and test clips do not match.
     """
     folder = Path(folder)
-    found = sorted((file, match) for file in folder.iterdir() if (match := _NAME.fullmatch(file.name)))
-    if not found:
+    matches = sorted((file, match) for file in folder.iterdir() if (match := _NAME.fullmatch(file.name)))
+    if not matches:
         raise DatasetError(f"{folder}: no submission file; expected anomaly_score_<type>_id_<xx>.csv")
-    rows = [(match["type"], match["id"], *line) for file, match in found for line in _lines(file)]
+    rows = [(match["type"], match["id"], *line) for file, match in matches for line in _lines(file)]
     table = ScoreTable(
         path=[name for _, _, name, _ in rows],
         machine_type=[kind for kind, _, _, _ in rows],

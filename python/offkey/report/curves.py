@@ -1,4 +1,4 @@
-"""The losses of a training over its epochs."""
+"""Loss curves of a training."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["training_curves"]
 
 
 def training_curves(metrics: str | Path, path: str | Path) -> None:
-    """Draw each task's loss over the epochs of a metrics file, and where the second stage begins.
+    """Draw the loss of each task over the epochs of a metrics file, and mark the start of stage 2.
 
     Parameters
     ----------
     metrics
-        What `offkey train --metrics` writes; also while it is being written.
+        A file of `offkey train --metrics`, finished or still being written.
     path
-        Where the picture goes; its ending (``.png``, ``.svg``, ``.pdf``) says in which format.
+        Where to save the picture; its ending (``.png``, ``.svg``, ``.pdf``) is its format.
 
     Raises
     ------

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["COLOURS", "Panel", "matplotlib_classes", "overview", "plain"]
 
-# Okabe and Ito (2008): told apart by colour-blind readers and in grey print.
+# Okabe and Ito (2008): distinguishable for colour-blind readers and in grey print.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 _NORMAL, _ANOMALOUS = "#0072B2", "#D55E00"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """What one detector said of one test set: a row of the picture."""
+    """Scores of one detector on one test set: a row of the picture."""
 
     title: str
     scores: np.ndarray
@@ -47,7 +47,7 @@ def overview(panels: list[Panel], path: str | Path) -> None:
     panels
         At least one.
     path
-        Where the picture goes; its ending (``.png``, ``.svg``, ``.pdf``) says in which format.
+        Where to save the picture; its ending (``.png``, ``.svg``, ``.pdf``) is its format.
 
     Raises
     ------

@@ -252,7 +252,7 @@ def test_files(mimii, tmp_path):
         ({"recipes": []}, ParameterError, "recipes = none"),
         ({"recipes": [SPECTRAL, SPECTRAL]}, ParameterError, "each name once"),
         ({"seeds": 0}, ParameterError, "seeds = 0"),
-        ({"machines": ["ToyCar"]}, DatasetError, "none of what was asked for: ToyCar at"),
+        ({"machines": ["ToyCar"]}, DatasetError, "none of the settings asked for: ToyCar at"),
     ],
 )
 def test_refused(mimii, tmp_path, options, error, message):
@@ -314,5 +314,5 @@ def test_tables_of_made_up_machines_say_so(tmp_path):
         clips_test_anomaly=2, seconds=1.0,
     )  # fmt: skip
     made = benchmark.dcase2020(tmp_path / "data", out=tmp_path / "out", recipes=[SPECTRAL], seeds=1)
-    assert "holds machines that `offkey synth` has made up" in made.to_text()
-    assert "made up" in (tmp_path / "out" / "tables.md").read_text()
+    assert "holds synthetic machines (`offkey synth`)" in made.to_text()
+    assert "synthetic machines" in (tmp_path / "out" / "tables.md").read_text()

@@ -21,7 +21,7 @@ def test_figures_as_text_json_and_files(offkey, scores, tree, tmp_path):
     figures = json.loads(offkey(*arguments, "--json").out)
     assert {row["machine_id"] for row in figures["ids"]} == {"00", "02"}
     for name in ("f.md", "f.csv", "f.json", "f.txt"):
-        assert offkey(*arguments, "--out", name).err == f"figures written to {name}\n"
+        assert offkey(*arguments, "--out", name).err == f"results written to {name}\n"
         assert (tmp_path / name).stat().st_size > 100
 
 
@@ -35,7 +35,7 @@ def test_training_clips_in_the_scores_are_left_out_with_a_note(offkey, detector,
     assert offkey("score", detector, tree / "fan", "--out", "all.csv").code == 0
     arguments = ("--data", tree, "--machine", "fan", "--json")
     shown = offkey("evaluate", "all.csv", *arguments)
-    assert shown.err == "24 of the scored recordings are training clips, and left out\n"
+    assert shown.err == "24 of the scored recordings are training clips and were left out\n"
     assert shown.out == offkey("evaluate", scores, *arguments).out
 
 

@@ -29,7 +29,7 @@ def test_a_network_says_how_each_stage_went_and_goes_on_from_its_checkpoint(offk
     assert first.code == 0
     assert "stage 1 (id, augmentation): 2 epochs, loss " in first.err
     again = offkey(*arguments, "--out", "b.offkey", "--checkpoint", "new/a.checkpoint")
-    assert "going on from new/a.checkpoint, after 3 epochs" in again.err
+    assert "resuming from new/a.checkpoint after 3 epochs" in again.err
     assert (tmp_path / "a.offkey").read_bytes() == (tmp_path / "b.offkey").read_bytes()
 
 

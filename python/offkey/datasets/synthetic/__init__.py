@@ -1,11 +1,11 @@
 """Synthetic machines: fans, pumps, slide rails and valves, whole and broken, in a noisy factory.
 
-`write` makes a dataset, `made` recognises one, `load` reads it back, `render` makes the sound of one clip.
+`write` makes a dataset, `is_synthetic` recognises one, `load` reads it back, `render` makes the sound of one clip.
 """
 
 from __future__ import annotations
 
 from offkey.datasets.synthetic.scene import FAULTS, MACHINES, render
-from offkey.datasets.synthetic.write import Written, load, made, write
+from offkey.datasets.synthetic.write import Written, is_synthetic, load, write
 
-__all__ = ["FAULTS", "MACHINES", "Written", "load", "made", "render", "write"]
+__all__ = ["FAULTS", "MACHINES", "Written", "is_synthetic", "load", "render", "write"]

@@ -89,24 +89,28 @@ class Job:
 
 def jobs(plan: Plan) -> list[Job]:
     """Return the clips of a dataset, machine by machine, each machine's in an order that tells no label."""
-    found = []
+    ordered = []
     for machine_type in plan.machines:
         for machine_id in plan.ids + plan.eval_ids:
             of_machine = list(_of_machine(plan, machine_type, machine_id))
             order = stream(plan.seed, machine_type, machine_id, "writing").permutation(len(of_machine))
-            found += [of_machine[i] for i in order]
-    return found
+            ordered += [of_machine[i] for i in order]
+    return ordered
 
 
-def eval_list(plan: Plan, made: Sequence[Job]) -> str:
+def eval_list(plan: Plan, clips: Sequence[Job]) -> str:
     """Return the text of `eval_data_list.csv`."""
     lines = []
     for machine_type in plan.machines:
-        rows = [j for j in made if j.machine_type == machine_type and j.files[0].name.startswith("id_")]
+        rows = [
+            clip
+            for clip in clips
+            if clip.machine_type == machine_type and clip.files[0].name.startswith("id_")
+        ]
         lines.append(machine_type)
         lines += [
-            f"{job.files[0].name},{job.original},{int(job.fault is not None)}"
-            for job in sorted(rows, key=lambda job: job.files)
+            f"{clip.files[0].name},{clip.original},{int(clip.fault is not None)}"
+            for clip in sorted(rows, key=lambda clip: clip.files)
         ]
     return "\n".join(lines) + "\n"
 
@@ -153,10 +157,12 @@ def _mimii_files(
     return tuple(PurePosixPath(f"{snr:g}_dB_{machine_type}") / inside for snr in plan.snrs_db), name
 
 
-def _check_names(name: str, given: tuple[str, ...], known: tuple[str, ...] | None) -> None:
+def _check_names(name: str, values: tuple[str, ...], known: tuple[str, ...] | None) -> None:
     wrong = (
-        [item for item in given if item not in known] if known else [i for i in given if not _ID.fullmatch(i)]
+        [item for item in values if item not in known]
+        if known
+        else [i for i in values if not _ID.fullmatch(i)]
     )
-    if not given or wrong or len(set(given)) < len(given):
+    if not values or wrong or len(set(values)) < len(values):
         expected = f"some of {', '.join(known)}" if known else "names of letters and digits"
-        raise ParameterError(f"{name} = {given}: expected {expected}, each once")
+        raise ParameterError(f"{name} = {values}: expected {expected}, each once")

@@ -22,7 +22,7 @@ from offkey.datasets.synthetic.plan import Job, Layout, Plan, eval_list, jobs
 from offkey.datasets.synthetic.scene import MACHINES, grid, mix
 from offkey.errors import DatasetError, ParameterError
 
-__all__ = ["MANIFEST", "PARAMETERS", "Written", "load", "made", "write"]
+__all__ = ["MANIFEST", "PARAMETERS", "Written", "is_synthetic", "load", "write"]
 
 PARAMETERS = "synthetic.json"
 """The file that says how a synthetic dataset was made."""
@@ -66,7 +66,7 @@ def write(
     num_workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Written:
-    """Make recordings of synthetic machines in one of the two public layouts.
+    """Synthesise recordings of machines in one of the two public layouts.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ def write(
         A folder that does not exist or is empty.
     layout
         ``"dcase2020"``: mono, `dev_data` and, with `eval_ids`, `eval_data` with its label list beside it.
-        ``"mimii"``: 8 channels, one tree for each SNR; there all normals lie together, and the split
-        is a matter of the loader.
+        ``"mimii"``: 8 channels, one tree for each SNR; all normals are in one folder, and the loader
+        splits them.
     machines
         Some of `MACHINES`.
     ids, eval_ids
@@ -89,7 +89,7 @@ def write(
     seed
         The same seed makes the same files, for any number of workers. At least 0.
     resume
-        Go on with a dataset of the same parameters that was interrupted: what is there is kept.
+        Continue an interrupted dataset of the same parameters; existing files are kept.
     num_workers
         Threads; None: as many as there are processors.
     progress
@@ -98,7 +98,7 @@ def write(
     Returns
     -------
     Written
-        How many files there are, and where the list of faults is. A file is there whole or not at all.
+        The number of files, and where the list of faults is. Files appear whole or not at all.
 
     Raises
     ------
@@ -129,18 +129,18 @@ def write(
     _write_lists(base, plan, work)
     for folder in {base / file.parent for job in work for file in job.files}:
         folder.mkdir(parents=True, exist_ok=True)
-    kept = _run(base, plan, work, num_workers or _processors(), progress)
+    existing = _run(base, plan, work, num_workers or _processors(), progress)
     return Written(
         root=base,
         layout=layout,
         machines=plan.machines,
         files=len(work) * len(plan.snrs_db),
-        kept=kept,
+        kept=existing,
         manifest=base / MANIFEST,
     )
 
 
-def made(root: PathLike) -> bool:
+def is_synthetic(root: PathLike) -> bool:
     """Return whether `write` has made a folder, or the one that it is a part of."""
     base = Path(root).resolve()
     return any((folder / PARAMETERS).is_file() for folder in (base, base.parent))
@@ -237,16 +237,16 @@ def _run(
     """Make all clips; return how many files were there before."""
     # threads, not processes: numpy and libsndfile let go of the interpreter's lock while they work
     pool = ThreadPoolExecutor(workers, thread_name_prefix="offkey-synth")
-    kept = 0
+    existing = 0
     try:
         running = [pool.submit(_make, base, plan, job) for job in work]
         for done, future in enumerate(as_completed(running), start=1):
-            kept += future.result()
+            existing += future.result()
             if progress is not None:
                 progress(done, len(work))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return kept
+    return existing
 
 
 def _make(base: Path, plan: Plan, job: Job) -> int:
