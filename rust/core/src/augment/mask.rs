@@ -1,12 +1,9 @@
 //! Masks over time or frequency, on a log-Mel spectrogram.
 
-use crate::samples::{bits, copied_bits, greatest_bits};
+use crate::samples::{NEAR, bits, copied_bits, greatest_bits};
 use crate::simd::{Kernel, Level, Vector, numbers};
 use crate::{Error, Result};
 use std::ops::Range;
-
-/// Values that are copied and looked at together: they stay in the nearest cache in between.
-const NEAR: usize = 2048;
 
 /// A masked stretch of an axis as fractions, so that it can be drawn before the spectrogram's size is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
