@@ -36,7 +36,9 @@ class LogMel:
     """Log-Mel spectrogram in dB; the defaults are the paper's.
 
     Frames are weighted by a periodic Hann window. The plan is made once: keep the object and call it often.
-    It may be shared between threads and pickled, and never writes to its input.
+    It may be shared between threads and pickled, and never writes to its input. Bands are within 1e-3 dB of the
+    definition, at any `n_fft`, from a clip's maximum down to 80 dB below it. A clip whose samples all lie below about
+    1e-19 of full scale takes 7 times as long, near 1e-38 80 times: its powers are denormal numbers.
 
     Parameters
     ----------

@@ -128,6 +128,8 @@ impl LogMel {
 
     /// Log-Mel spectrogram of one clip in dB, `(n_mels, frames)` row by row.
     ///
+    /// Samples below about 1e-19 make denormal powers, which processors are slow at: 7 times as long, near 1e-38 80 times.
+    ///
     /// # Errors
     /// [`Error::Array`] if the clip is too short, `out` is not of that size, or a sample is not finite or above
     /// [`MAX_SAMPLE`](crate::MAX_SAMPLE), [`Error::Interrupted`]; `out` then holds nothing of use.
