@@ -60,6 +60,7 @@ fuzz: $(VENV)/.installed-dev
 	$(BIN)/python rust/fuzz/seeds.py
 	for target in $(TARGETS); do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/fuzz $$target -- \
 		-max_total_time=$(SECONDS) -max_len=8192 -rss_limit_mb=4096 -timeout=30 || exit 1; done
+	OFFKEY_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -m long tests/hostile/test_mutated_detectors.py
 
 # The core's tests under AddressSanitizer, at each level of vectors that this processor has.
 memcheck:
