@@ -38,6 +38,8 @@ demo: $(VENV)/.installed
 lint: $(VENV)/.installed-dev
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	cargo fmt --manifest-path rust/fuzz/Cargo.toml --check
+	cargo clippy --quiet --manifest-path rust/fuzz/Cargo.toml --no-default-features --target-dir target -- --deny warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -3,9 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use offkey_core::mel::{
-    Floor, LogMel, MAX_SAMPLE, MelNorm, MelScale, PadMode, Samples, Settings, Spectrum, statistics,
-};
+use offkey_core::MAX_SAMPLE;
+use offkey_core::mel::{Floor, LogMel, MelNorm, MelScale, PadMode, Samples, Settings, Spectrum, statistics};
 use offkey_core::par::Cancel;
 use offkey_core::simd::Level;
 use offkey_fuzz::Choices;
@@ -22,12 +21,13 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(plan) = LogMel::new(settings.clone()) else { return };
     let clip = clip(choices);
     let Ok(frames) = plan.frames(clip.len()) else { return };
-    let unsound = clip.iter().position(|sample| !(sample.abs() <= MAX_SAMPLE));
+    let unsound = clip.iter().position(|sample| sample.is_nan() || sample.abs() > MAX_SAMPLE);
     let definition = unsound.is_none().then(|| definition(&plan, &clip));
     for level in Level::all() {
         let plan = LogMel::with_level(settings.clone(), level).expect("settings that were good before");
         let mut out = vec![f32::NAN; plan.n_mels() * frames];
-        let outcome = plan.process_into(&mut plan.scratch(), Samples::F32(&clip), &mut out);
+        let outcome =
+            plan.process_into(&mut plan.scratch(), Samples::F32(&clip), &mut out, &Cancel::default());
         let Some(definition) = &definition else {
             let error = outcome.expect_err("a sample that is not sound is refused").to_string();
             let position = unsound.unwrap_or_default();

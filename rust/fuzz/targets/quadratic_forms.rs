@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     let count = factors.len() / (dim * dim);
     let which: Vec<usize> = (0..forms).map(|_| choices.below(count as u32) as usize).collect();
     let means = numbers(choices, forms * dim);
-    let Ok(plan) = QuadraticForms::new(dim, &means, &factors, &which) else { return };
+    let Ok(plan) = QuadraticForms::new(dim, &means, &factors, &which, &Cancel::default()) else { return };
     drop(plan);
     let rows = 1 + choices.below(70) as usize;
     let setup = Setup { dim, means, factors, which };
@@ -48,15 +48,16 @@ impl Setup {
             .collect();
         let mut fused: Option<Vec<u64>> = None;
         for level in Level::all() {
-            let plan = QuadraticForms::new(self.dim, &self.means, &self.factors, &self.which);
+            let cancel = Cancel::default();
+            let plan = QuadraticForms::new(self.dim, &self.means, &self.factors, &self.which, &cancel);
             let plan = plan.expect("forms that were good before").with_level(level);
-            let all = plan.all(x, Measure::Square, one, &Cancel::default());
-            let Ok(all) = all else {
+            let mut all = vec![f64::NAN; expected.len()];
+            if plan.all_into(x, Measure::Square, &mut all, one, &cancel).is_err() {
                 let near = |&(value, error): &(f64, f64)| !((value + error) * 2.0).is_finite();
                 let bad = x.iter().any(|&x| !x.into().is_finite());
                 assert!(bad || expected.iter().any(near), "refused without cause");
                 return;
-            };
+            }
             assert!(x.iter().all(|&x| x.into().is_finite()));
             for (at, (&got, &(value, error))) in all.iter().zip(&expected).enumerate() {
                 let allowed = error + narrow_error * value;
@@ -79,12 +80,15 @@ impl Setup {
         let (forms, one, cancel) = (self.which.len(), NonZeroUsize::new(1), Cancel::default());
         let rows = x.len() / self.dim;
         let index: Vec<i64> = (0..rows).map(|row| (row * 7 % forms) as i64).collect();
-        let own = plan.own(x, &index, Measure::Square, one, &cancel).expect("rows that were good before");
+        let mut own = vec![f64::NAN; rows];
+        plan.own_into(x, &index, Measure::Square, &mut own, one, &cancel)
+            .expect("rows that were good before");
         for (row, own) in own.iter().enumerate() {
             assert_eq!(own.to_bits(), all[row * forms + index[row] as usize]);
         }
         let last = &x[(rows - 1) * self.dim..];
-        let alone = plan.all(last, Measure::Square, one, &cancel).expect("a row that was good before");
+        let mut alone = vec![f64::NAN; forms];
+        plan.all_into(last, Measure::Square, &mut alone, one, &cancel).expect("a row that was good before");
         assert!(alone.iter().zip(&all[(rows - 1) * forms..]).all(|(alone, all)| alone.to_bits() == *all));
     }
 
@@ -112,7 +116,7 @@ fn factor(choices: &mut Choices<'_>, dim: usize) -> Vec<f64> {
             let product =
                 |i: usize, j: usize| (0..dim).map(|k| values[k * dim + i] * values[k * dim + j]).sum();
             let covariance: Vec<f64> = (0..dim * dim).map(|at| product(at / dim, at % dim)).collect();
-            match whitening(&covariance, dim) {
+            match whitening(&covariance, dim, &Cancel::default()) {
                 Ok(whitening) => whitening.factor,
                 Err(_) => values,
             }
