@@ -78,13 +78,19 @@ pub(super) fn moments<T: Sample>(
     let mut total = Sums::new(width);
     let mut moments = Moments::new(dim);
     let add = |(_, sums): &mut (Vec<Block>, Sums), at: usize| {
-        total.add(sums);
-        if parts[at].last {
-            moments.rows = groups[parts[at].id].len();
-            moments.mean.copy_from_slice(&means[parts[at].id]);
-            total.finish(&mut moments)?;
-            total.clear();
+        let Part { id, rows, last } = parts[at];
+        let whole = rows.len() == groups[id].len(); // then its sums are those of the group
+        if !whole {
+            total.add(sums);
+        }
+        if last {
+            moments.rows = groups[id].len();
+            moments.mean.copy_from_slice(&means[id]);
+            if whole { &*sums } else { &total }.finish(&mut moments)?;
             take(&moments);
+        }
+        if last && !whole {
+            total.clear();
         }
         Ok(())
     };
@@ -92,6 +98,7 @@ pub(super) fn moments<T: Sample>(
 }
 
 /// Some rows of one group.
+#[derive(Clone, Copy)]
 struct Part<'a> {
     id: usize,
     rows: &'a [usize],
@@ -264,17 +271,15 @@ impl Sums {
     fn finish(&self, moments: &mut Moments) -> Result<()> {
         let Moments { rows, mean, products, fourth } = moments;
         let (dim, width, count) = (mean.len(), self.rest.len(), *rows as f64);
-        let product = |i: usize, j: usize| {
-            let (i, j) = (i.min(j), i.max(j));
-            self.products[i * width + j] - self.rest[i] * self.rest[j] / count
-        };
+        let product = |i: usize, j: usize| self.products[i * width + j] - self.rest[i] * self.rest[j] / count;
         let varies: Vec<bool> =
             (0..dim).map(|i| product(i, i) > count * (4.0 * f64::EPSILON * mean[i]).powi(2)).collect();
-        for (i, products) in products.chunks_exact_mut(dim).enumerate() {
-            for (j, place) in products.iter_mut().enumerate() {
-                *place = if varies[i] && varies[j] { product(i, j) } else { 0.0 };
+        for i in 0..dim {
+            for j in i..dim {
+                products[i * dim + j] = if varies[i] && varies[j] { product(i, j) } else { 0.0 };
             }
         }
+        mirror(products, dim);
         *fourth = self.fourth;
         if !(fourth.is_finite() && products.iter().all(|v| v.is_finite())) {
             let given = "numbers so large that sums of their fourth powers overflow float64";
@@ -282,5 +287,19 @@ impl Sums {
         }
         mean.iter_mut().zip(&self.rest).for_each(|(mean, rest)| *mean += rest / count);
         Ok(())
+    }
+}
+
+/// Copy the upper triangle to the lower one, in squares that the nearest cache holds.
+fn mirror(matrix: &mut [f64], dim: usize) {
+    const SQUARE: usize = 16;
+    for rows in (0..dim).step_by(SQUARE) {
+        for columns in (0..=rows).step_by(SQUARE) {
+            for i in rows..dim.min(rows + SQUARE) {
+                for j in columns..i.min(columns + SQUARE) {
+                    matrix[i * dim + j] = matrix[j * dim + i];
+                }
+            }
+        }
     }
 }
