@@ -93,7 +93,8 @@ class TrainingRecord:
         shapes = {groups.shape, (clips,)} | ({(len(paths),)} if paths else set())
         kept = {array.shape for array in statistics}
         fits = len(shapes) == len(kept) == 1 and indices.ndim == 1 and next(iter(kept))[:1] == indices.shape
-        if not fits or not np.isin(indices, np.arange(clips)).all():
+        possible = all(np.isin(array, np.arange(clips)).all() for array in (groups, indices))
+        if not fits or not possible or not all(np.isfinite(array).all() for array in statistics):
             raise DetectorFileError(f"training: {clips} clips do not fit the rest of what is kept of them")
         return cls(
             provenance=dict(metadata["provenance"]),

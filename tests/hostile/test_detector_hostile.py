@@ -338,11 +338,10 @@ def test_a_flipped_byte_a_cut_and_a_stranger_are_refused_by_name(files, tmp_path
             offkey.load(path)
 
 
-def test_a_newer_format_names_both_versions(files, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(detector_file, "FORMAT_VERSION", 7)
-        patch.setattr(detector_file, "__version__", "9.9")
-        altered(files / "spectral.offkey", tmp_path / "new.offkey", lambda *_: None)
+def test_a_newer_format_names_both_versions(files, tmp_path):
+    arrays, metadata = detector_file.read(files / "spectral.offkey")
+    newer = metadata | {"format_version": 7, "offkey_version": "9.9"}
+    detector_file.write(tmp_path / "new.offkey", arrays, newer)
     with pytest.raises(DetectorFileError, match=r"new\.offkey: written by offkey 9\.9 in format 7.*upgrade"):
         offkey.load(tmp_path / "new.offkey")
 

@@ -84,3 +84,32 @@ def test_nothing_half_written_is_left(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         detector_file.write(tmp_path / "fan.offkey", ARRAYS, {"value": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def old(**changes):
+    header = {
+        "format_version": 1,
+        "notes": ["of the data", "of a model", "of the fusion"],
+        "models": {"network": {"notes": ["of a model"]}},
+        "fusion": {"chosen": ["a_maha"]},
+    }
+    return header | changes
+
+
+def test_an_earlier_format_is_read_as_this_one_writes():
+    header = detector_file.upgraded(old(), where="old.offkey")
+    assert header["format_version"] == detector_file.FORMAT_VERSION
+    assert header["notes"] == ["of the data"]
+    assert header["fusion"] == {"chosen": ["a_maha"], "notes": ["of the fusion"], "criteria": {}}
+    assert header["models"]["network"] == {"notes": ["of a model"], "outputs": None, "provenance": {}}
+    assert header["training"] is None
+    without = detector_file.upgraded(old(models={"spectral": {"notes": []}}), where="old.offkey")
+    assert len(without["notes"]) == 3
+
+
+@pytest.mark.parametrize(
+    "changes", [{"models": []}, {"models": {"network": 1}}, {"fusion": 3}, {"notes": None}]
+)
+def test_what_no_earlier_format_has_is_refused(changes):
+    with pytest.raises(DetectorFileError, match=r"old\.offkey: its metadata are not those of format 1"):
+        detector_file.upgraded(old(**changes), where="old.offkey")

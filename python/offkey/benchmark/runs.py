@@ -107,7 +107,7 @@ class Run:
         return f"{self.setting}, recipe {self.recipe.name}, seed {self.seed}"
 
     def folder(self, out: Path) -> Path:
-        """Return where the run is kept: another recipe, other clips, another folder."""
+        """Return where the run is kept: another recipe or version of offkey, other clips, another folder."""
         setting = str(self.setting).replace(" at ", "_").replace(" ", "_")
         return out / "runs" / setting / f"{self.recipe.name}-seed{self.seed}-{self._key()[:8]}"
 
@@ -125,11 +125,11 @@ class Run:
 
     def training(self) -> str:
         """Return a hash of all that decides on the network's weights."""
-        return _hash([self.recipe.of_training().to_json(), self.seed, self._clips()])
+        return _hash([self.recipe.of_training().to_json(), self.seed, self._clips(), offkey.__version__])
 
     def _key(self) -> str:
         """Return a hash of all that decides on the detector and its scores; labels of test clips do not."""
-        return _hash([self.recipe.to_json(), self.seed, self._clips()])
+        return _hash([self.recipe.to_json(), self.seed, self._clips(), offkey.__version__])
 
     def _clips(self) -> list[tuple[object, ...]]:
         return [
@@ -146,11 +146,11 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How runs are executed; none of it changes their result but device and precision, within noise."""
+    """How runs are executed; none of it but the precision changes their result by more than rounding."""
 
     device: str = "auto"
     precision: Precision | None = None
-    """In place of the recipe's."""
+    """Of the training of networks, in place of what their recipes say; `auto` is settled before the first run."""
     compile: bool = False
     num_threads: int | None = None
     cache: Path | None = None
@@ -164,6 +164,23 @@ class Execution:
     """Called with (done, total) recordings while they are read."""
     on_event: Callable[[Any], None] | None = None
     """Called with `RunStarted`, `RunEnded` and the events of the network's training."""
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """Return a recipe with the precision that its networks are trained in, by which runs are told apart.
+
+        Raises
+        ------
+        DeviceError, MissingExtraError
+            If `auto` is to be settled, and the device is not there or torch is not installed.
+        """
+        precision = self.precision or recipe.training.precision
+        if recipe.network is None:
+            return recipe
+        if precision == "auto":
+            from offkey.models.network.device import Compute
+
+            precision = Compute.of(self.device, "auto").precision
+        return recipe.replace(training__precision=precision)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +227,7 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
     OffkeyError, OSError
         If the fit or the scoring fails, or a clip cannot be read.
     """
+    run = dataclasses.replace(run, recipe=how.recipe(run.recipe))
     folder = run.folder(out)
     folder.mkdir(parents=True, exist_ok=True)
     done = _done(folder)
@@ -293,7 +311,6 @@ def _fitted(
         run.data,
         seed=run.seed,
         device=how.device,
-        precision=how.precision,
         compile=how.compile,
         num_threads=how.num_threads,
         cache=how.cache,

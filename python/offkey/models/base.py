@@ -30,6 +30,7 @@ __all__ = [
     "check_device",
     "check_device_name",
     "check_fit",
+    "check_precision",
     "check_seed",
     "ignore",
     "kinds_of",
@@ -253,8 +254,8 @@ def check_fit(recipe: Recipe, data: object, options: FitOptions) -> None:
         )
     check_seed(options.seed)
     check_device(options.device)
-    if options.precision not in (None, *get_args(Precision)):
-        raise ParameterError(f"precision = {options.precision!r}: expected {', '.join(get_args(Precision))}")
+    if options.precision is not None:
+        check_precision(options.precision)
     kinds = kinds_of(recipe)
     if options.checkpoint is not None and not any(kind.trained for kind in kinds):
         raise ParameterError(
@@ -276,6 +277,18 @@ def check_seed(seed: int) -> None:
     """
     if seed < 0:
         raise ParameterError(f"seed = {seed}: expected a whole number from 0")
+
+
+def check_precision(precision: str) -> None:
+    """Refuse an unknown precision.
+
+    Raises
+    ------
+    ParameterError
+        If it is none of `auto`, `float32` and `bfloat16`.
+    """
+    if precision not in get_args(Precision):
+        raise ParameterError(f"precision = {precision!r}: expected auto, float32 or bfloat16")
 
 
 def check_device(device: str) -> None:

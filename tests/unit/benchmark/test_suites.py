@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from offkey import benchmark
-from offkey.benchmark.runs import Execution, RunEnded, RunStarted
+from offkey import benchmark, datasets
+from offkey.benchmark.runs import Execution, Run, RunEnded, RunStarted, Setting
 from offkey.detector import Detector
 from offkey.errors import DatasetError, ParameterError
 
@@ -259,6 +260,25 @@ def test_refused(mimii, tmp_path, options, error, message):
     with pytest.raises(error, match=message):
         benchmark.mimii(mimii, out=tmp_path / "out", **({"recipes": [SPECTRAL]} | options))
     assert not (tmp_path / "out").exists()
+
+
+def test_runs_are_told_apart_by_precision_and_version_and_not_by_where_the_data_lie(
+    dcase, tmp_path, monkeypatch
+):
+    def folder(root, **how):
+        data, recipe = datasets.dcase2020(root, machine="fan"), Execution(**how).recipe(TINY)
+        return Run(setting=Setting("fan"), recipe=recipe, seed=0, data=data, root=root).folder(tmp_path)
+
+    before = folder(dcase)
+    shutil.copytree(dcase, tmp_path / "moved")
+    assert folder(tmp_path / "moved") == before
+    assert folder(dcase, precision="float32") == before
+    assert folder(dcase, precision="bfloat16") != before
+    settled = Execution(device="cpu", precision="auto").recipe(TINY).training.precision
+    assert settled in ("float32", "bfloat16")
+    assert Execution(precision="bfloat16").recipe(SPECTRAL) == SPECTRAL
+    monkeypatch.setattr("offkey.benchmark.runs.offkey.__version__", "99.0")
+    assert folder(dcase) != before
 
 
 def test_a_folder_of_another_layout_is_refused(tmp_path, dcase):

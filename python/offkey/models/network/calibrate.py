@@ -79,9 +79,14 @@ class FitOutputs:
 
     @classmethod
     def from_state(
-        cls, machine_ids: tuple[str, ...], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+        cls,
+        machine_ids: tuple[str, ...],
+        arrays: Mapping[str, np.ndarray],
+        metadata: Mapping[str, Any],
+        *,
+        widths: Mapping[str, int],
     ) -> Self:
-        """Restore what `state` gave.
+        """Restore what `state` gave; `widths` says which columns the outputs have (see `ClipOutputs.from_state`).
 
         Raises
         ------
@@ -93,12 +98,7 @@ class FitOutputs:
         parts = metadata["parts"]
         if "train" not in parts or not set(parts) <= set(_PARTS):
             raise DetectorFileError(f"outputs of the network: parts {parts}; expected some of {_PARTS}")
-        outputs = {}
-        for part in parts:
-            names = ("owners", "embeddings", "cosines", "type_logits")
-            outputs[part] = ClipOutputs.from_state(
-                {name: arrays[f"{part}.{name}"] for name in names if f"{part}.{name}" in arrays}
-            )
+        outputs = {part: ClipOutputs.from_state(under(part, arrays), widths) for part in parts}
         positions = {part: arrays[f"{part}.positions"] for part in ("train", "held_out")}
         ids = arrays["ids"]
         every = np.sort(np.concatenate(list(positions.values())))

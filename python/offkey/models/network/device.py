@@ -12,8 +12,8 @@ import torch
 from offkey import _native
 from offkey._util import ranks
 from offkey._util.threads import threads
-from offkey.errors import DeviceError, ParameterError
-from offkey.models.base import check_device_name
+from offkey.errors import DeviceError
+from offkey.models.base import check_device_name, check_precision
 from offkey.recipe import Precision
 
 __all__ = [
@@ -108,10 +108,9 @@ def resolve_precision(precision: Precision, device: torch.device) -> Literal["fl
     ParameterError
         If the name is none of `auto`, `float32` and `bfloat16`.
     """
+    check_precision(precision)
     if precision == "float32" or precision == "bfloat16":
         return precision
-    if precision != "auto":
-        raise ParameterError(f"precision = {precision!r}: expected auto, float32 or bfloat16")
     native = (
         torch.cuda.is_bf16_supported(including_emulation=False)
         if device.type == "cuda"

@@ -302,7 +302,7 @@ class NetworkModel(InlierModel):
             notes=tuple(metadata["notes"]),
             outputs=None
             if outputs is None
-            else FitOutputs.from_state(machine_ids, under("outputs", arrays), outputs),
+            else FitOutputs.from_state(machine_ids, under("outputs", arrays), outputs, widths=_widths(model)),
             provenance=dict(metadata["provenance"]),
         )
 
@@ -310,6 +310,14 @@ class NetworkModel(InlierModel):
 def _compute(recipe: Recipe, options: FitOptions) -> Compute:
     precision = options.precision or recipe.training.precision
     return Compute.of(options.device, precision, compile=options.compile)
+
+
+def _widths(model: Model) -> dict[str, int]:
+    """Return the columns of the network's outputs, and how wide each is; 0: a vector."""
+    widths = {"embeddings": model.embedding.out_features}
+    if model.id_head is not None:
+        widths["cosines"] = model.id_head.centres.shape[0]
+    return widths if model.type_head is None else widths | {"type_logits": 0}
 
 
 def _scale(model: Model) -> float:

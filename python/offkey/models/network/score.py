@@ -59,38 +59,39 @@ class ClipOutputs:
         return state | {"owners": self.owners}
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+    def from_state(cls, arrays: Mapping[str, np.ndarray], widths: Mapping[str, int]) -> Self:
         """Restore what `state` gave.
+
+        Parameters
+        ----------
+        arrays
+            What `state` gave.
+        widths
+            Each column that there must be, and its width; 0 for a vector.
 
         Raises
         ------
         DetectorFileError
             If an array is missing, or they do not fit each other.
         """
-        owners, embeddings = arrays["owners"], arrays["embeddings"]
-        windows = len(owners)
-        shapes = {name: array.shape for name, array in arrays.items()}
-        dimensions = {"owners": 1, "embeddings": 2, "cosines": 2, "type_logits": 1}
-        finite = all(np.isfinite(array).all() for array in arrays.values())
-        fits = all(
-            len(shape) == dimensions.get(name) and shape[0] == windows for name, shape in shapes.items()
-        )
-        clips = int(owners.max(initial=-1)) + 1 if fits and owners.dtype == np.int64 else 0
+        owners, columns = arrays["owners"], {name: arrays[name] for name in widths}
+        windows = owners.shape
+        expected = {name: (*windows, width) if width else windows for name, width in widths.items()}
+        shapes = {name: array.shape for name, array in columns.items()}
+        fits = shapes == expected and owners.ndim == 1 and owners.size > 0 and owners.dtype == np.int64
         # Windows stand in the order of their clips, and no clip is without one.
-        in_order = clips and owners[0] == 0 and np.isin(np.diff(owners), (0, 1)).all()
-        if not (in_order and finite and all(array.dtype.kind in "fi" for array in arrays.values())):
+        in_order = fits and owners[0] == 0 and np.isin(np.diff(owners), (0, 1)).all()
+        if not in_order or not all(np.isfinite(array).all() for array in columns.values()):
             raise DetectorFileError(
-                f"outputs of the network: arrays of shapes {shapes} do not fit each other"
+                f"outputs of the network: windows {windows}, columns {shapes}; expected {expected}, all finite"
             )
-        optional = {
-            name: arrays[name].astype(np.float64) for name in ("cosines", "type_logits") if name in arrays
-        }
+        values = {name: array.astype(np.float64) for name, array in columns.items()}
         return cls(
-            clips=clips,
+            clips=int(owners[-1]) + 1,
             owners=owners,
-            embeddings=embeddings.astype(np.float64),
-            cosines=optional.get("cosines"),
-            type_logits=optional.get("type_logits"),
+            embeddings=values["embeddings"],
+            cosines=values.get("cosines"),
+            type_logits=values.get("type_logits"),
         )
 
 

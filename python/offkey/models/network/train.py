@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -175,7 +175,11 @@ def _fingerprint(clips: TrainingClips, recipe: Recipe, seed: int, compute: Compu
     """Return what must be the same for a training to go on, or to be shared by processes."""
     columns = [
         clips.inputs,
-        *map(list, (clips.machine_ids, clips.groups, clips.other_types, clips.other_groups)),
+        list(clips.paths),
+        list(clips.machine_ids),
+        _numbered(clips.groups),
+        list(clips.other_types),
+        _numbered(clips.other_groups),
     ]
     return {
         "recipe": recipe.of_training().to_json(),
@@ -183,6 +187,12 @@ def _fingerprint(clips: TrainingClips, recipe: Recipe, seed: int, compute: Compu
         "precision": compute.precision + ", compiled" * compute.compile,
         "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
     }
+
+
+def _numbered(groups: Sequence[str]) -> list[int]:
+    """Return which clips belong together without their groups' names, which may say where the data set lies."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(group, len(numbers)) for group in groups]
 
 
 def _notes(

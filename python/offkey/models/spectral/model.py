@@ -161,7 +161,7 @@ class SpectralModel(InlierModel):
             choice=choice.metadata(),
             n_mels=table.n_mels,
             notes=notes,
-            moments={"counts": np.bincount(ids), "log_scores": choice.log_scores[:, scored]}
+            moments={"log_scores": choice.log_scores[:, scored]}
             | {f"{name}.covariances": m.packed(own=choice.own_covariance) for name, m in moments.items()},
         )
 
@@ -264,12 +264,30 @@ class SpectralModel(InlierModel):
                 choice=choice,
                 n_mels=metadata["n_mels"],
                 notes=tuple(metadata["notes"]),
-                moments=under("moments", arrays),
+                moments=_checked_moments(under("moments", arrays), ratios, clips=len(held_out.indices)),
             )
         except KeyError as error:
             raise DetectorFileError(
                 f"spectral model: the field {error} is missing; expected a file of this version of offkey"
             ) from None
+
+
+def _checked_moments(
+    moments: dict[str, np.ndarray], ratios: dict[str, LikelihoodRatio], *, clips: int
+) -> dict[str, np.ndarray]:
+    """Refuse arrays of other shapes than the rest of the model has; files of format 1 have none."""
+    expected: dict[str, tuple[int, ...]] = {
+        "log_scores": (len(ratios), clips),
+    }
+    for name, ratio in ratios.items():
+        n, p = ratio.factors.shape[:2]
+        expected[f"{name}.covariances"] = (n, p * (p + 1) // 2)
+    shapes = {name: array.shape for name, array in moments.items()}
+    if moments and (shapes != expected or not all(np.isfinite(array).all() for array in moments.values())):
+        raise DetectorFileError(
+            f"spectral model: moments of shapes {shapes}; expected {expected}, all finite"
+        )
+    return moments
 
 
 def _settings(recipe: Recipe) -> Spectral:

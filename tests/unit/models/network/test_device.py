@@ -97,5 +97,5 @@ def test_precision_is_chosen_by_what_the_processor_has(monkeypatch):
 
 
 def test_another_precision_is_refused():
-    with pytest.raises(ParameterError, match="precision: given 'half'; expected 'auto', 'float32' or"):
+    with pytest.raises(ParameterError, match="precision = 'half': expected auto, float32 or bfloat16"):
         resolve_precision("half", CPU)

@@ -317,6 +317,22 @@ def test_torch_computes_with_the_threads_that_are_asked_for_and_has_its_own_afte
         made.scores(logmels, num_threads=0)
 
 
+def test_a_training_goes_on_where_the_data_set_has_moved(tmp_path):
+    def clips(folder):
+        clips = audio_clips()
+        groups, others = (tuple(f"{folder}/{g}" for g in part) for part in (clips.groups, clips.other_groups))
+        return dataclasses.replace(clips, groups=groups, other_groups=others)
+
+    events = []
+    whole = fit(clips("/mnt/a"), checkpoint=tmp_path / "training")
+    again = fit(clips("/data/b"), checkpoint=tmp_path / "training", on_event=events.append)
+    assert same(whole, again)
+    assert not any(isinstance(event, EpochEnded) for event in events)
+    other = dataclasses.replace(clips("/data/b"), groups=["one", "one", *clips("/data/b").groups[2:]])
+    with pytest.raises(TrainingError, match="another list of clips"):
+        fit(other, checkpoint=tmp_path / "training")
+
+
 def test_an_interrupted_fit_resumes_to_the_same_bits(tmp_path):
     path = tmp_path / "checkpoints" / "network.safetensors"
 
