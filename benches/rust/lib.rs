@@ -8,7 +8,7 @@ mod inputs;
 
 use inputs::{RATE_HZ, file, hum, hums, logmel_of, wav};
 use offkey_core::augment::{self, Axis, Shape};
-use offkey_core::decode::{self, ChannelChoice, MonoReader};
+use offkey_core::decode::{self, ChannelChoice, Limits, Reader};
 use offkey_core::mel::{LogMel, Samples, Settings};
 use offkey_core::par::Cancel;
 use offkey_core::resample::{Resampler, Scratch as ResampleScratch};
@@ -60,15 +60,16 @@ pub const KERNELS: &[(&str, Make)] = &[
 ];
 
 fn read_all(name: &str, bytes: &[u8]) -> Kernel {
-    let (path, mut scratch, cancel) = (file(name, bytes), decode::Scratch::default(), Cancel::default());
-    Box::new(move || {
-        black_box(decode::read(&path, None, &mut scratch, &cancel).expect("a sound file"));
-    })
+    read(name, bytes, ChannelChoice::All)
 }
 
 fn read_one(name: &str, bytes: &[u8]) -> Kernel {
+    read(name, bytes, ChannelChoice::One(0))
+}
+
+fn read(name: &str, bytes: &[u8], choice: ChannelChoice) -> Kernel {
     let (path, mut scratch, cancel) = (file(name, bytes), decode::Scratch::default(), Cancel::default());
-    let reader = MonoReader::new(ChannelChoice::One(0), None).expect("no rate to be wrong");
+    let reader = Reader::new(choice, None, Limits::default()).expect("no rate to be wrong");
     Box::new(move || {
         black_box(reader.read(&path, &mut scratch, &cancel).expect("a sound file"));
     })
@@ -76,7 +77,7 @@ fn read_one(name: &str, bytes: &[u8]) -> Kernel {
 
 fn resampled(from: u32, to: u32) -> Kernel {
     let (clip, resampler) = (hum(), Resampler::new(from, to).expect("rates in range"));
-    let mut out = vec![0.0; resampler.len(clip.len()) as usize];
+    let mut out = vec![0.0; resampler.len(clip.len() as u64) as usize];
     let (mut scratch, cancel) = (ResampleScratch::default(), Cancel::default());
     Box::new(move || {
         resampler.process_into(&clip, &mut out, &mut scratch, &cancel).expect("nobody cancels");

@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from offkey.scores import ScoreTable
     from offkey.scoring.gaussian import Gaussian
     from offkey.signal import audio, augment
-    from offkey.signal.audio import Audio, AudioBatch, AudioInfo, info, read, read_batch, resample
+    from offkey.signal.audio import (
+        Audio,
+        AudioBatch,
+        AudioBlocks,
+        AudioInfo,
+        info,
+        read,
+        read_batch,
+        read_blocks,
+        resample,
+    )
     from offkey.signal.augmenter import Augmenter
     from offkey.signal.logmel import LogMel
     from offkey.signal.statistics import ClipStatistics, clip_statistics
@@ -54,6 +64,7 @@ _MODULES = {
 _NAMES = {
     "Audio": "offkey.signal.audio",
     "AudioBatch": "offkey.signal.audio",
+    "AudioBlocks": "offkey.signal.audio",
     "AudioInfo": "offkey.signal.audio",
     "Augmenter": "offkey.signal.augmenter",
     "ClipStatistics": "offkey.signal.statistics",
@@ -70,12 +81,14 @@ _NAMES = {
     "load": "offkey.detector",
     "read": "offkey.signal.audio",
     "read_batch": "offkey.signal.audio",
+    "read_blocks": "offkey.signal.audio",
     "resample": "offkey.signal.audio",
 }
 
 __all__ = [
     "Audio",
     "AudioBatch",
+    "AudioBlocks",
     "AudioInfo",
     "Augmenter",
     "ClipStatistics",
@@ -101,6 +114,7 @@ __all__ = [
     "models",
     "read",
     "read_batch",
+    "read_blocks",
     "recipe",
     "report",
     "resample",

@@ -13,6 +13,7 @@ from offkey.errors import OffkeyError
 __all__ = [
     "DEBUG_BUILD",
     "SIMD_LEVEL",
+    "AudioBlocks",
     "Augmenter",
     "LogMel",
     "QuadraticForms",
@@ -115,14 +116,20 @@ class LogMel:
         self,
         paths: list[str],
         channel: int | None,
+        max_seconds: float,
         out: NDArray[float32] | None,
         num_threads: int | None,
     ) -> NDArray[float32]: ...
     def each_from_files(
-        self, paths: list[str], channel: int | None, num_threads: int | None
+        self, paths: list[str], channel: int | None, max_seconds: float, num_threads: int | None
     ) -> list[NDArray[float32]]: ...
     def statistics_from_files(
-        self, paths: list[str], channel: int | None, collect: bool, num_threads: int | None
+        self,
+        paths: list[str],
+        channel: int | None,
+        max_seconds: float,
+        collect: bool,
+        num_threads: int | None,
     ) -> tuple[_Statistics, list[tuple[int, OffkeyError | OSError]]]: ...
 
 def clip_statistics(logmels: NDArray[float32], num_threads: int | None) -> _Statistics: ...
@@ -176,15 +183,23 @@ class Augmenter:
 
 def audio_info(path: str | PathLike[str]) -> tuple[int, int, int | None, str, str]: ...
 def read_audio(
-    path: str | PathLike[str], sample_rate: int | None
+    path: str | PathLike[str], sample_rate: int | None, max_seconds: float
 ) -> tuple[NDArray[np.float32], int, int]: ...
 def read_audio_batch(
     paths: list[str] | list[PathLike[str]],
     channel: int | None,
     sample_rate: int | None,
+    max_seconds: float,
     collect: bool,
     num_threads: int | None,
 ) -> list[tuple[NDArray[np.float32], int, int, OffkeyError | OSError | None]]: ...
+
+@final
+class AudioBlocks:
+    def __new__(cls, path: str | PathLike[str], channel: int | None, sample_rate: int | None) -> Self: ...
+    @property
+    def rates(self) -> tuple[int, int]: ...
+    def next(self, size: int) -> NDArray[np.float32] | None: ...
 
 @final
 class Resampler:

@@ -156,8 +156,6 @@ def test_floats_beyond_full_scale_stay(written):
         (wav(fmt(channels=1025, block=2050), data(200)), "the header says 1025 channels"),
         (wav(fmt(channels=65_535, block=2), data(200)), "the header says 65535 channels"),
         (wav(fmt(rate=0), data(200)), "a sample rate of 0 Hz"),
-        (wav(fmt(block=0), data(200)), "take 2 bytes a frame, but it says 0"),
-        (wav(fmt(block=4), data(200)), "1 channels of 16 bits take 2 bytes a frame, but it says 4"),
         (wav(fmt(tag=0xFFFE), data(200)), "the extensible fmt chunk has 16 bytes"),
         (wav(*[chunk(b"pad ", b"")] * 5000, fmt(), data(200)), "no data chunk among the first 4096 chunks"),
         (
@@ -179,7 +177,7 @@ def test_floats_beyond_full_scale_stay(written):
         (b"\xff\xfb\x90\x00" + bytes(1000), "truncated|damaged|no samples"),
         (b"FORM\0\0\0\4AIFF", "no COMM chunk"),
         (b"FORM\0\0\0\4AIFFCOMM\0\0\0\2\0\1", "the COMM chunk has 2 bytes"),
-        (b"FORM\0\0\0\4AIFFSSND\xff\xff\xff\xff", "chunk 'SSND' claims 4294967295 bytes"),
+        (b"FORM\0\0\0\4AIFFSSND\xff\xff\xff\xff", "the file ends inside the SSND chunk"),
     ],
 )
 def test_refused_with_the_reason(written, content, reason):
@@ -304,7 +302,7 @@ def test_a_lost_page_or_frame_is_noticed(tmp_path, coded):
     with pytest.raises(AudioError, match=f"page {lost} of the Ogg file is missing"):
         offkey.read(path)
     path.write_bytes(content + content)
-    with pytest.raises(AudioError, match=r"more than one stream|is missing"):
+    with pytest.raises(AudioError, match="several streams in a chain"):
         offkey.read(path)
 
 

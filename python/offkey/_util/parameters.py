@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Iterable
 from os import PathLike, fspath
@@ -9,7 +10,7 @@ from typing import Literal
 
 from offkey.errors import ParameterError
 
-__all__ = ["Channel", "Paths", "channel", "choice", "index", "integer", "paths", "unsigned"]
+__all__ = ["Channel", "Paths", "channel", "choice", "index", "integer", "paths", "seconds", "unsigned"]
 
 Channel = int | Literal["mean"]
 """A channel of a recording, from 0, or the mean of all."""
@@ -88,6 +89,20 @@ def channel(value: object) -> int | None:
         raise ParameterError(
             f"channel = {value!r}: expected an integer from 0 to {_MAX_CHANNELS - 1}, or 'mean'"
         ) from None
+
+
+def seconds(name: str, value: object) -> float:
+    """Return a length of time.
+
+    Raises
+    ------
+    ParameterError
+        If it is no number above 0.
+    """
+    number = float(value) if isinstance(value, numbers.Real) else 0.0
+    if not number > 0:
+        raise ParameterError(f"{name} = {value!r}: expected seconds above 0")
+    return number
 
 
 def paths(files: Paths) -> list[str]:

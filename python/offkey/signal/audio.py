@@ -1,4 +1,4 @@
-"""Read sound files: one with all its channels, or many at once as a batch of mono clips.
+"""Read sound files: one with all its channels, many at once as a batch of mono clips, or a long one in blocks.
 
 WAV (PCM 8, 16, 24, 32 bit, float 32, 64 bit, A-law, mu-law; RIFF, RIFX, RF64, BW64, extensible headers),
 AIFF, FLAC, Ogg Vorbis and MP3. The kind of a file is read from its first bytes, not from its name.
@@ -22,11 +22,26 @@ from offkey import _native
 from offkey._util import parameters
 from offkey._util.parameters import Channel, Paths
 from offkey._util.threads import threads
-from offkey.errors import ArrayError, AudioError, OffkeyError
+from offkey.errors import ArrayError, AudioError, OffkeyError, ParameterError
 
-__all__ = ["Audio", "AudioBatch", "AudioInfo", "info", "read", "read_batch", "resample"]
+__all__ = [
+    "Audio",
+    "AudioBatch",
+    "AudioBlocks",
+    "AudioInfo",
+    "info",
+    "read",
+    "read_batch",
+    "read_blocks",
+    "resample",
+]
 
 MAX_RATE_HZ = 384_000
+
+MAX_SECONDS = 86_400.0
+"""Length of the longest recording that is read as a whole, unless the caller says otherwise: 24 hours."""
+
+_MAX_BLOCK = 1 << 30  # samples: the 4 GiB that a call may decode
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +145,41 @@ class AudioBatch(Sequence[NDArray[np.float32]]):
         return np.array([clip.size for clip in self._clips], dtype=np.int64)
 
 
+class AudioBlocks(Iterator[NDArray[np.float32]]):
+    """The blocks of a recording, one after the other: an iterator of ``(samples,)`` float32 arrays in [-1, 1].
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    sample_rate : int
+        Samples a second of the blocks.
+    source_rate : int
+        Samples a second of the file, before it is resampled.
+    """
+
+    def __init__(self, kernel: _native.AudioBlocks, *, path: Path, seconds: float) -> None:
+        self._kernel = kernel
+        self.path = path
+        self.sample_rate, self.source_rate = kernel.rates
+        samples = seconds * self.sample_rate
+        if samples > _MAX_BLOCK:
+            longest_s = _MAX_BLOCK / self.sample_rate
+            raise ParameterError(
+                f"seconds = {seconds}: expected at most {longest_s:.0f} at {self.sample_rate} Hz"
+            )
+        self._size = max(1, round(samples))
+
+    def __next__(self) -> NDArray[np.float32]:
+        block = self._kernel.next(self._size)
+        if block is None:
+            raise StopIteration
+        return block
+
+    def __repr__(self) -> str:
+        return f"AudioBlocks({str(self.path)!r}, blocks of {self._size} samples at {self.sample_rate} Hz)"
+
+
 def info(path: str | PathLike[str]) -> AudioInfo:
     """Read the header of a sound file, and nothing behind it.
 
@@ -156,7 +206,9 @@ def info(path: str | PathLike[str]) -> AudioInfo:
     return AudioInfo(sample_rate=sample_rate, channels=channels, frames=frames, format=kind, subtype=subtype)
 
 
-def read(path: str | PathLike[str], *, sample_rate: int | None = None) -> Audio:
+def read(
+    path: str | PathLike[str], *, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS
+) -> Audio:
     """Read all channels of a sound file.
 
     Parameters
@@ -165,6 +217,8 @@ def read(path: str | PathLike[str], *, sample_rate: int | None = None) -> Audio:
         The file.
     sample_rate : int, optional
         Rate to resample to, 1 to 384000 Hz (see `resample`). Default: the file's own.
+    max_seconds : float, default 86400
+        A longer recording is refused, before its samples take any memory.
 
     Returns
     -------
@@ -176,13 +230,16 @@ def read(path: str | PathLike[str], *, sample_rate: int | None = None) -> Audio:
     OSError
         The system cannot read it.
     AudioError
-        The file is empty, truncated or damaged, or a float file holds NaN or infinity.
+        The file is empty, truncated or damaged, or a float file holds NaN or infinity; it is longer than
+        `max_seconds`, or its samples take more than 4 GiB: see `read_blocks`.
     UnsupportedAudioError
         A format that offkey does not read; the message names it.
     ParameterError
-        `sample_rate` is outside its range.
+        `sample_rate` or `max_seconds` is outside its range.
     """
-    samples, channels, rate = _native.read_audio(fspath(path), _rate("sample_rate", sample_rate))
+    samples, channels, rate = _native.read_audio(
+        fspath(path), _rate("sample_rate", sample_rate), parameters.seconds("max_seconds", max_seconds)
+    )
     return Audio(samples=samples.reshape(channels, -1), sample_rate=rate, path=Path(path))
 
 
@@ -191,6 +248,7 @@ def read_batch(
     *,
     sample_rate: int | None = None,
     channel: Channel = 0,
+    max_seconds: float = MAX_SECONDS,
     on_error: Literal["raise", "collect"] = "raise",
     num_threads: int | None = None,
 ) -> AudioBatch:
@@ -204,6 +262,8 @@ def read_batch(
         Rate to resample to, 1 to 384000 Hz. Default: the rate of the files, which must then all agree.
     channel : int or "mean", default 0
         The channel to take, from 0, or the mean of all channels.
+    max_seconds : float, default 86400
+        A longer recording is one that cannot be read.
     on_error : {"raise", "collect"}, default "raise"
         What to do when a file cannot be read: raise its error (of the first such file in order), or go on and
         keep it in `AudioBatch.errors`.
@@ -219,7 +279,8 @@ def read_batch(
     Raises
     ------
     OSError, AudioError, UnsupportedAudioError
-        As `read`, if `on_error` is "raise"; also if a file lacks the channel.
+        As `read`, if `on_error` is "raise"; also if a file lacks the channel. The 4 GiB are those of all clips
+        together: the first files that fit are read.
     AudioError
         Two files have different rates and no `sample_rate` was given.
     ParameterError
@@ -231,6 +292,7 @@ def read_batch(
         files,
         parameters.channel(channel),
         _rate("sample_rate", sample_rate),
+        parameters.seconds("max_seconds", max_seconds),
         collect,
         threads(num_threads),
     )
@@ -249,6 +311,46 @@ def read_batch(
         source_rates=[source_rate for _, _, source_rate, _ in items],
         errors=errors,
     )
+
+
+def read_blocks(
+    path: str | PathLike[str],
+    *,
+    seconds: float = 60.0,
+    sample_rate: int | None = None,
+    channel: Channel = 0,
+) -> AudioBlocks:
+    """Read one channel of a sound file of any length in blocks, of which one at a time is in memory.
+
+    Joined, they are the clip that `read_batch` gives, to the bit.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    seconds : float, default 60
+        Length of each block; the last one may be shorter.
+    sample_rate : int, optional
+        Rate to resample to, 1 to 384000 Hz. Default: the file's own.
+    channel : int or "mean", default 0
+        The channel to take, from 0, or the mean of all channels.
+
+    Returns
+    -------
+    AudioBlocks
+        An iterator of ``(samples,)`` float32 arrays. It raises what `read` raises, for damage on the way when
+        that is reached.
+
+    Raises
+    ------
+    OSError, AudioError, UnsupportedAudioError
+        As `read`, if the header is bad, or the file lacks the channel.
+    ParameterError
+        A parameter outside its range.
+    """
+    seconds = parameters.seconds("seconds", seconds)
+    kernel = _native.AudioBlocks(fspath(path), parameters.channel(channel), _rate("sample_rate", sample_rate))
+    return AudioBlocks(kernel, path=Path(path), seconds=seconds)
 
 
 def resample(samples: np.ndarray, *, from_rate: int, to_rate: int) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from offkey._util.arrays import floats, output
 from offkey._util.parameters import Channel, Paths
 from offkey._util.threads import threads
 from offkey.errors import ArrayError, OffkeyWarning
+from offkey.signal.audio import MAX_SECONDS
 from offkey.signal.statistics import ClipStatistics, FileStatistics
 
 if TYPE_CHECKING:
@@ -308,6 +309,7 @@ class LogMel:
         paths: Paths,
         *,
         channel: Channel = 0,
+        max_seconds: float = MAX_SECONDS,
         out: npt.NDArray[np.float32] | None = None,
         num_threads: int | None = None,
     ) -> npt.NDArray[np.float32]:
@@ -321,6 +323,8 @@ class LogMel:
             The files.
         channel : int or "mean", default 0
             The channel to take, from 0, or the mean of all.
+        max_seconds : float, default 86400
+            A longer recording is one that cannot be read.
         out : (files, n_mels, frames) float32, optional
             A C-contiguous array to write into; partly written after an error. Default: a new one.
         num_threads : int, optional
@@ -341,20 +345,31 @@ class LogMel:
         ArrayError
             There is no file, or `out` does not fit.
         ParameterError
-            `channel` or `num_threads` is outside its range.
+            `channel`, `max_seconds` or `num_threads` is outside its range.
         """
         files = parameters.paths(paths)
         target = None if out is None else output(out, (len(files), self.n_mels, "frames"))
-        return self._kernel.from_files(files, parameters.channel(channel), target, self._threads(num_threads))
+        return self._kernel.from_files(
+            files,
+            parameters.channel(channel),
+            parameters.seconds("max_seconds", max_seconds),
+            target,
+            self._threads(num_threads),
+        )
 
     def each_from_files(
-        self, paths: Paths, *, channel: Channel = 0, num_threads: int | None = None
+        self,
+        paths: Paths,
+        *,
+        channel: Channel = 0,
+        max_seconds: float = MAX_SECONDS,
+        num_threads: int | None = None,
     ) -> list[npt.NDArray[np.float32]]:
         """Return the log-Mel spectrogram of each sound file of any length.
 
         Parameters
         ----------
-        paths, channel, num_threads
+        paths, channel, max_seconds, num_threads
             As for `from_files`.
 
         Returns
@@ -368,7 +383,10 @@ class LogMel:
             As `from_files`, but lengths may differ.
         """
         return self._kernel.each_from_files(
-            parameters.paths(paths), parameters.channel(channel), self._threads(num_threads)
+            parameters.paths(paths),
+            parameters.channel(channel),
+            parameters.seconds("max_seconds", max_seconds),
+            self._threads(num_threads),
         )
 
     def statistics_from_files(
@@ -376,6 +394,7 @@ class LogMel:
         paths: Paths,
         *,
         channel: Channel = 0,
+        max_seconds: float = MAX_SECONDS,
         on_error: Literal["raise", "collect"] = "raise",
         num_threads: int | None = None,
     ) -> FileStatistics:
@@ -387,6 +406,8 @@ class LogMel:
             The files; those of another sample rate are resampled.
         channel : int or "mean", default 0
             The channel to take, from 0, or the mean of all.
+        max_seconds : float, default 86400
+            A longer recording is one that cannot be read.
         on_error : {"raise", "collect"}, default "raise"
             ``"raise"``: the error of the first file, in order, that cannot be read; ``"collect"``: go on,
             keep it in `FileStatistics.errors` and leave NaN in that file's rows.
@@ -400,7 +421,11 @@ class LogMel:
         """
         collect = parameters.choice("on_error", on_error, ("raise", "collect")) == "collect"
         arrays, errors = self._kernel.statistics_from_files(
-            parameters.paths(paths), parameters.channel(channel), collect, self._threads(num_threads)
+            parameters.paths(paths),
+            parameters.channel(channel),
+            parameters.seconds("max_seconds", max_seconds),
+            collect,
+            self._threads(num_threads),
         )
         return FileStatistics(ClipStatistics(*arrays), dict(errors))
 

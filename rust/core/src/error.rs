@@ -32,6 +32,14 @@ pub enum Error {
         /// The format, codec or option by name.
         what: String,
     },
+    /// A file is good as far as was read, but decodes to more than the call may take.
+    #[error("{}: {reason}", path.display())]
+    Memory {
+        /// The file that was read.
+        path: PathBuf,
+        /// What there is too much of.
+        reason: String,
+    },
     /// A parameter outside its range.
     #[error("{parameter} = {given}: expected {expected}")]
     Parameter {

@@ -7,9 +7,9 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Array`] if there is not enough memory.
 pub(crate) fn zeros(count: usize) -> Result<Vec<f32>> {
-    // Asked for before, as the macro would abort; and not filled here, so that the system's zero pages are used.
-    Vec::<f32>::new().try_reserve_exact(count).map_err(|_| too_little(count))?;
-    Ok(vec![0.0; count])
+    let mut memory = Vec::new();
+    resize(&mut memory, count)?;
+    Ok(memory)
 }
 
 /// Let memory shrink, or grow by zeros.

@@ -1,7 +1,7 @@
 //! Whatever bytes a file holds, reading it ends with a clip or an error, and both say what they should.
 
 use offkey_core::Error;
-use offkey_core::decode::{self, ChannelChoice, OnError, Scratch};
+use offkey_core::decode::{self, ChannelChoice, Clip, Limits, OnError, Reader, Scratch};
 use offkey_core::par::Cancel;
 use proptest::prelude::*;
 use std::num::NonZeroUsize;
@@ -42,8 +42,16 @@ fn wav(channels: u16, samples: &[i16]) -> Vec<u8> {
     bytes
 }
 
-fn read_all(path: &Path) -> offkey_core::Result<decode::Clip> {
-    decode::read(path, None, &mut Scratch::default(), &Cancel::default())
+fn reader(choice: ChannelChoice, target_rate: Option<u32>) -> Reader {
+    Reader::new(choice, target_rate, Limits::default()).expect("good parameters")
+}
+
+fn read(path: &Path, choice: ChannelChoice, target_rate: Option<u32>) -> offkey_core::Result<Clip> {
+    reader(choice, target_rate).read(path, &mut Scratch::default(), &Cancel::default())
+}
+
+fn read_all(path: &Path) -> offkey_core::Result<Clip> {
+    read(path, ChannelChoice::All, None)
 }
 
 /// A clip that is one, or an error of a kind that bytes can cause.
@@ -96,7 +104,7 @@ proptest! {
         let file = Temporary::new(&wav(channels, samples));
         let clip = read_all(&file.0).expect("a good file");
         for (channel, plane) in clip.samples.chunks_exact(frames).enumerate() {
-            let one = decode::read_mono(&file.0, ChannelChoice::One(channel), None).expect("a good file");
+            let one = read(&file.0, ChannelChoice::One(channel), None).expect("a good file");
             prop_assert_eq!(&one.samples[..], plane);
             for (frame, &sample) in plane.iter().enumerate() {
                 let expected = samples[frame * usize::from(channels) + channel];
@@ -113,23 +121,86 @@ fn errors_of_a_batch_stand_in_their_place_or_stop_it() {
     let cancel = Cancel::default();
     for threads in [1, 3] {
         let threads = NonZeroUsize::new(threads);
-        let batch = |on_error| {
-            decode::read_batch(paths.clone(), ChannelChoice::One(0), None, on_error, threads, &cancel)
-        };
+        let batch =
+            |on_error| reader(ChannelChoice::One(0), None).read_batch(&paths, on_error, threads, &cancel);
         let kept = batch(OnError::Keep).expect("errors are kept");
         assert_eq!(kept.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
         assert!(matches!(batch(OnError::Stop), Err(Error::Decode { path, .. }) if path == bad.0));
     }
     cancel.cancel();
-    let stopped = decode::read_batch(paths, ChannelChoice::Mean, None, OnError::Keep, None, &cancel);
+    let stopped = reader(ChannelChoice::Mean, None).read_batch(&paths, OnError::Keep, None, &cancel);
     assert!(matches!(stopped, Err(Error::Interrupted)));
 }
 
 #[test]
 fn a_clip_is_read_at_the_rate_that_was_asked_for() {
     let file = Temporary::new(&wav(2, &[1000; 2000]));
-    let clip = decode::read_mono(&file.0, ChannelChoice::Mean, Some(12_000)).expect("a good file");
+    let clip = read(&file.0, ChannelChoice::Mean, Some(12_000)).expect("a good file");
     assert_eq!((clip.sample_rate, clip.samples.len()), (12_000, 1500));
-    let refused = decode::read_mono(&file.0, ChannelChoice::Mean, Some(0));
+    let refused = Reader::new(ChannelChoice::Mean, Some(0), Limits::default());
     assert!(matches!(refused, Err(Error::Parameter { parameter: "sample_rate", .. })));
+}
+
+#[test]
+fn a_file_longer_than_the_limits_is_refused() {
+    let file = Temporary::new(&wav(1, &[1000; 8000])); // a second
+    let read = |limits, rate| {
+        let reader = Reader::new(ChannelChoice::One(0), rate, limits).expect("good parameters");
+        reader.read(&file.0, &mut Scratch::default(), &Cancel::default())
+    };
+    let limits = Limits::default();
+    assert!(read(Limits { max_seconds: 1.0, ..limits }, None).is_ok());
+    let long = read(Limits { max_seconds: 0.999, ..limits }, None).unwrap_err();
+    assert!(matches!(&long, Error::Decode { .. }));
+    assert!(long.to_string().contains("longer than 0.999 s"), "{long}");
+    assert!(read(Limits { max_bytes: 32_000, ..limits }, None).is_ok());
+    assert!(matches!(read(Limits { max_bytes: 31_999, ..limits }, None), Err(Error::Memory { .. })));
+    // What counts is what comes out.
+    assert!(read(Limits { max_bytes: 64_000, ..limits }, Some(16_000)).is_ok());
+    assert!(matches!(read(Limits { max_bytes: 63_999, ..limits }, Some(16_000)), Err(Error::Memory { .. })));
+    for max_seconds in [0.0, -1.0, f64::NAN] {
+        let refused = Reader::new(ChannelChoice::All, None, Limits { max_seconds, ..limits });
+        assert!(matches!(refused, Err(Error::Parameter { parameter: "max_seconds", .. })));
+    }
+}
+
+#[test]
+fn the_first_files_that_fit_into_the_memory_of_a_call_are_read_whatever_the_threads_do() {
+    let sizes = [300, 900, 200, 100, 5000, 90, 800];
+    let files: Vec<Temporary> = sizes.iter().map(|&size| Temporary::new(&wav(1, &vec![1; size]))).collect();
+    let paths: Vec<PathBuf> = files.iter().map(|file| file.0.clone()).collect();
+    let limits = Limits { max_bytes: 4 * 1500, ..Limits::default() };
+    for threads in [1, 2, 5] {
+        for _ in 0..20 {
+            let reader = Reader::new(ChannelChoice::One(0), None, limits).expect("good parameters");
+            let threads = NonZeroUsize::new(threads);
+            let clips = reader.read_batch(&paths, OnError::Keep, threads, &Cancel::default()).expect("kept");
+            let read: Vec<_> =
+                clips.iter().map(|clip| clip.as_ref().map_or(0, |clip| clip.samples.len())).collect();
+            assert_eq!(read, [300, 900, 200, 100, 0, 0, 0]);
+            assert!(matches!(&clips[5], Err(Error::Memory { .. })));
+            drop(clips);
+            let again =
+                reader.read_batch(&paths[4..], OnError::Keep, threads, &Cancel::default()).expect("kept");
+            assert_eq!(again.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, true]);
+            let stopped = reader.read_batch(&paths, OnError::Stop, threads, &Cancel::default());
+            assert!(matches!(stopped, Err(Error::Memory { .. })));
+        }
+    }
+}
+
+#[test]
+fn files_of_many_rates_are_resampled_by_few_plans() {
+    let mut content = wav(1, &[1000; 500]);
+    let reader = reader(ChannelChoice::One(0), Some(8000));
+    for rate in (7000..7100_u32).chain(7000..7003) {
+        content[24..28].copy_from_slice(&rate.to_le_bytes());
+        let file = Temporary::new(&content);
+        let clip = reader.read(&file.0, &mut Scratch::default(), &Cancel::default()).expect("a good file");
+        assert_eq!(
+            (clip.source_rate, clip.samples.len()),
+            (rate, (500 * 8000_usize).div_ceil(rate as usize))
+        );
+    }
+    assert!(format!("{reader:?}").matches("Resampler {").count() <= 16);
 }

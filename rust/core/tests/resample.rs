@@ -2,13 +2,36 @@
 
 use offkey_core::Error;
 use offkey_core::par::Cancel;
-use offkey_core::resample::{MAX_RATE, Resampler, Scratch};
+use offkey_core::resample::{MAX_RATE, Resampler, Scratch, Stream};
 use offkey_core::simd::Level;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn resample(from: u32, to: u32, samples: &[f32]) -> Vec<f32> {
     let resampler = Resampler::new(from, to).expect("good rates");
-    resampler.process(samples, &Cancel::default()).expect("nobody stops it")
+    resampler.process_channels(samples, 1, &Cancel::default()).expect("nobody stops it")
+}
+
+/// The same with the clip cut into parts.
+fn streamed(from: u32, to: u32, clip: &[f32], parts: impl IntoIterator<Item = usize>) -> Vec<f32> {
+    let (mut stream, mut out) =
+        (Stream::new(Arc::new(Resampler::new(from, to).expect("good rates"))), vec![]);
+    let mut drain = |stream: &mut Stream| {
+        while stream.advance(&Cancel::default()).expect("nobody stops it") > 0 {
+            out.extend_from_slice(stream.outputs());
+        }
+    };
+    let mut rest = clip;
+    for part in parts {
+        let (samples, others) = rest.split_at(part.min(rest.len()));
+        stream.feed(samples).expect("memory");
+        rest = others;
+        drain(&mut stream);
+    }
+    stream.feed(rest).expect("memory");
+    stream.end();
+    drain(&mut stream);
+    out
 }
 
 /// Rates that meet each other: simple ratios, long periods, halvings, tables with and without all phases.
@@ -37,7 +60,7 @@ proptest! {
         let clip: Vec<f32> = clip.into_iter().map(|sample| sample * scale).collect();
         let run = |level| {
             let resampler = Resampler::with_level(from, to, level).expect("good rates");
-            resampler.process(&clip, &Cancel::default()).expect("nobody stops it")
+            resampler.process_channels(&clip, 1, &Cancel::default()).expect("nobody stops it")
         };
         let levels = Level::all();
         let twin = run(levels[0]);
@@ -76,6 +99,15 @@ proptest! {
         prop_assert!(out.iter().all(|sample| sample.abs() < 4.0));
         let silent = whole.len() + 400 * 384_000 / to.min(from) as usize;
         prop_assert!(out.iter().skip(silent).all(|&sample| sample == 0.0));
+    }
+
+    #[test]
+    fn in_parts_it_is_the_same_to_the_bit(
+        (from, to) in rates(),
+        clip in samples(),
+        parts in prop::collection::vec(0_usize..3000, 0..6),
+    ) {
+        prop_assert_eq!(streamed(from, to, &clip, parts), resample(from, to, &clip));
     }
 
     #[test]
@@ -141,17 +173,37 @@ fn equals_the_definition() {
 fn one_plan_serves_many_clips() {
     let resampler = Resampler::new(44_100, 16_000).expect("good rates");
     let clip: Vec<f32> = (0..5000u16).map(|i| f32::from(i % 17) / 17.0).collect();
-    let first = resampler.process(&clip, &Cancel::default()).expect("nobody stops it");
-    let other = resampler.process(&clip[..100], &Cancel::default()).expect("nobody stops it");
+    let first = resampler.process_channels(&clip, 1, &Cancel::default()).expect("nobody stops it");
+    let other = resampler.process_channels(&clip[..100], 1, &Cancel::default()).expect("nobody stops it");
     assert_eq!(other.len(), 37);
-    assert_eq!(resampler.process(&clip, &Cancel::default()).expect("nobody stops it"), first);
+    assert_eq!(resampler.process_channels(&clip, 1, &Cancel::default()).expect("nobody stops it"), first);
+}
+
+#[test]
+fn long_clips_in_parts_are_the_same_to_the_bit() {
+    // More than is computed at once, through one stage or several, with and without whole periods in every lane.
+    for (from, to, count) in [
+        (44_100, 16_000, 1_000_000),
+        (16_000, 8000, 700_000),
+        (8000, 16_000, 400_000),
+        (192_000, 11_025, 1_500_000),
+        (16_000, 16_001, 600_000),
+        (384_000, 1, 3_000_000),
+        (5, 384_000, 30),
+    ] {
+        let clip: Vec<f32> =
+            (0..count).map(|i: u32| (i.wrapping_mul(i) % 641) as f32 / 320.0 - 1.0).collect();
+        let whole = resample(from, to, &clip);
+        assert!(streamed(from, to, &clip, [700_001, 1, 65_536]) == whole, "{from} to {to}");
+        assert!(streamed(from, to, &clip, std::iter::repeat_n(4096, 100)) == whole, "{from} to {to}");
+    }
 }
 
 #[test]
 fn stops_when_asked() {
     let cancel = Cancel::default();
     cancel.cancel();
-    let stopped = Resampler::new(3, 2).expect("good rates").process(&[0.0; 100], &cancel);
+    let stopped = Resampler::new(3, 2).expect("good rates").process_channels(&[0.0; 100], 1, &cancel);
     assert!(matches!(stopped, Err(Error::Interrupted)));
 }
 
@@ -161,6 +213,10 @@ fn refuses_what_it_cannot_hold() {
         let refused = Resampler::new(from, to);
         assert!(matches!(refused, Err(Error::Parameter { parameter, .. }) if parameter == name));
     }
-    let long = Resampler::new(1, MAX_RATE).expect("good rates").process(&[0.0; 20_000], &Cancel::default());
+    let long = Resampler::new(1, MAX_RATE).expect("good rates").process_channels(
+        &[0.0; 20_000],
+        1,
+        &Cancel::default(),
+    );
     assert!(matches!(long, Err(Error::Array { .. })));
 }

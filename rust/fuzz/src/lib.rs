@@ -3,7 +3,7 @@
 
 pub mod flac;
 
-use offkey_core::decode::{Clip, Scratch, read};
+use offkey_core::decode::{ChannelChoice, Clip, Limits, Reader, Scratch};
 use offkey_core::par::Cancel;
 use std::path::Path;
 
@@ -46,7 +46,12 @@ pub fn with_file<T>(bytes: &[u8], work: impl FnOnce(&Path) -> T) -> T {
     result
 }
 
-/// All channels at the file's own rate.
-pub fn read_all(path: &Path) -> offkey_core::Result<Clip> {
-    read(path, None, &mut Scratch::default(), &Cancel::default())
+/// A reader within the usual limits.
+pub fn reader(choice: ChannelChoice, rate: Option<u32>) -> Reader {
+    Reader::new(choice, rate, Limits::default()).expect("a rate in range")
+}
+
+/// What is chosen of a file, at its own rate.
+pub fn read(path: &Path, choice: ChannelChoice) -> offkey_core::Result<Clip> {
+    reader(choice, None).read(path, &mut Scratch::default(), &Cancel::default())
 }

@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use offkey_core::decode::{ChannelChoice, Clip, Info, MonoReader, Scratch, info, read_if_short, read_mono};
+use offkey_core::decode::{Blocks, ChannelChoice, Clip, Info, Scratch, info};
 use offkey_core::par::Cancel;
-use offkey_fuzz::{read_all, with_file};
+use offkey_fuzz::{read, reader, with_file};
 use std::path::Path;
 
 /// Longer clips are not resampled: that would take most of the time.
@@ -15,14 +15,14 @@ fuzz_target!(init: tolerate_codecs(), |bytes: &[u8]| with_file(bytes, check));
 
 fn check(path: &Path) {
     let header = info(path, &mut Scratch::default());
-    let Ok(clip) = read_all(path) else {
+    let Ok(clip) = read(path, ChannelChoice::All) else {
         for choice in [ChannelChoice::One(0), ChannelChoice::Mean] {
             // Of FLAC a channel that nobody asked for is only passed over, and its samples are not checked.
-            let _ = read_mono(path, choice, None);
+            let _ = read(path, choice);
         }
         return;
     };
-    let Clip { sample_rate, channels, samples } = &clip;
+    let Clip { sample_rate, channels, samples, .. } = &clip;
     let header = header.expect("the header of a file that can be read");
     let Info { sample_rate: rate, channels: count, frames, .. } = header;
     assert_eq!((rate, count), (*sample_rate, *channels));
@@ -32,26 +32,37 @@ fn check(path: &Path) {
     assert!(samples.iter().all(|sample| sample.is_finite()));
     let planes: Vec<&[f32]> = samples.chunks_exact(length).collect();
     for channel in [0, channels - 1] {
-        let mono = read_mono(path, ChannelChoice::One(channel), None).expect("one channel of it");
+        let mono = read(path, ChannelChoice::One(channel)).expect("one channel of it");
         assert!(mono.samples == planes[channel] && mono.sample_rate == *sample_rate);
     }
     // The mean of finite samples may leave float32 only where the samples are near its end.
-    let mean = read_mono(path, ChannelChoice::Mean, None).expect("the mean of its channels");
+    let mean = read(path, ChannelChoice::Mean).expect("the mean of its channels");
     for (at, &mean) in mean.samples.iter().enumerate() {
         let sum: f64 = planes.iter().map(|plane| f64::from(plane[at])).sum();
         assert_eq!(mean, (sum / *channels as f64) as f32);
     }
-    if let Some(short) = read_if_short(path, None, &mut Scratch::default()).expect("it is read anyway") {
-        assert!(short == clip);
+    let short = reader(ChannelChoice::All, None).read_if_short(path, &mut Scratch::default());
+    if let Some(short) = short.expect("it is read anyway") {
+        assert!(short.samples == clip.samples);
     }
-    if length <= MAX_RESAMPLED && (1000..=1_000_000).contains(sample_rate) {
-        let reader = MonoReader::new(ChannelChoice::One(0), Some(16_000)).expect("a rate in range");
-        let resampled = reader.read(path, &mut Scratch::default(), &Cancel::default());
+    assert!(blocks(path, None) == planes[0]);
+    if length <= MAX_RESAMPLED && (1000..=384_000).contains(sample_rate) {
+        let resampled = reader(ChannelChoice::One(0), Some(16_000));
+        let resampled = resampled.read(path, &mut Scratch::default(), &Cancel::default());
         let resampled = resampled.expect("a clip that is read is resampled").samples;
+        assert!(blocks(path, Some(16_000)) == resampled);
         assert!(resampled.iter().all(|sample| sample.is_finite()));
         let expected = length as f64 * 16_000.0 / f64::from(*sample_rate);
         assert!((resampled.len() as f64 - expected).abs() <= 1.0, "{} {expected}", resampled.len());
     }
+}
+
+/// The first channel, joined from blocks of an odd size.
+fn blocks(path: &Path, rate: Option<u32>) -> Vec<f32> {
+    let cancel = Cancel::default();
+    let mut blocks = Blocks::open(path, ChannelChoice::One(0), rate, &cancel).expect("it is read anyway");
+    let next = || blocks.next(4321, &cancel).expect("it is read anyway");
+    std::iter::from_fn(next).flatten().collect()
 }
 
 /// A panic is a finding, except in a codec that others wrote: what it costs is one file, as the kernel promises.

@@ -3,13 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use offkey_core::decode::{ChannelChoice, read_mono};
-use offkey_fuzz::{Choices, flac, read_all, with_file};
+use offkey_core::decode::ChannelChoice;
+use offkey_fuzz::{Choices, flac, read, with_file};
 
 fuzz_target!(|bytes: &[u8]| {
     let flac::Stream { bytes, channels, bits, changed } = flac::stream(&mut Choices(bytes));
     with_file(&bytes, |path| {
-        let all = read_all(path);
+        let all = read(path, ChannelChoice::All);
         let scale = (1u64 << (bits - 1)) as f32;
         let Some(expected) = channels.filter(|_| !changed) else {
             assert!(changed || all.is_err(), "read, though it leaves the range of its samples");
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
             expected.iter().map(|channel| channel.iter().map(|&x| x as f32 / scale).collect()).collect();
         assert_eq!(all.samples, expected.concat());
         for (index, channel) in expected.iter().enumerate() {
-            let one = read_mono(path, ChannelChoice::One(index), None).expect("a channel of it is read");
+            let one = read(path, ChannelChoice::One(index)).expect("a channel of it is read");
             assert_eq!(one.samples, *channel);
         }
     });

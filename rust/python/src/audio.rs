@@ -3,12 +3,13 @@
 use crate::arrays::{Values, matrix};
 use crate::call::{self, Cost};
 use numpy::{IntoPyArray, PyArray1, PyArray2};
-use offkey_core::decode::{self, ChannelChoice, OnError, Scratch};
+use offkey_core::decode::{self, Blocks, ChannelChoice, Clip, Limits, OnError, Reader, Scratch};
 use offkey_core::resample::Resampler;
 use pyo3::prelude::*;
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `(sample_rate, channels, frames or None, format, subtype)` of a file's header.
 #[pyfunction]
@@ -22,18 +23,32 @@ fn audio_info(
 
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 
+/// One channel by its number, or else the mean of all.
+pub(crate) fn choice_of_channel(channel: Option<usize>) -> ChannelChoice {
+    channel.map_or(ChannelChoice::Mean, ChannelChoice::One)
+}
+
+pub(crate) fn limits(max_seconds: f64) -> Limits {
+    Limits { max_seconds, ..Limits::default() }
+}
+
+/// A file on this thread, if it is soon read: a thread of its own would take as long as a small file does.
+fn read_if_short(py: Python<'_>, reader: &Reader, path: &Path) -> PyResult<Option<Clip>> {
+    call::short(py, || SCRATCH.with_borrow_mut(|scratch| reader.read_if_short(path, scratch)))
+}
+
 /// `(samples, channels, sample_rate)`: the channels one after the other.
 #[pyfunction]
 fn read_audio(
     py: Python<'_>,
     path: PathBuf,
     sample_rate: Option<u32>,
+    max_seconds: f64,
 ) -> PyResult<(Bound<'_, PyArray1<f32>>, usize, u32)> {
-    let short = || SCRATCH.with_borrow_mut(|scratch| decode::read_if_short(&path, sample_rate, scratch));
-    // A thread of its own would take as long as a small file does.
-    let clip = match call::short(py, short)? {
+    let reader = call::short(py, || Reader::new(ChannelChoice::All, sample_rate, limits(max_seconds)))?;
+    let clip = match read_if_short(py, &reader, &path)? {
         Some(clip) => clip,
-        None => call::long(py, |cancel| decode::read(&path, sample_rate, &mut Scratch::default(), cancel))?,
+        None => call::long(py, |cancel| reader.read(&path, &mut Scratch::default(), cancel))?,
     };
     Ok((clip.samples.into_pyarray(py), clip.channels, clip.sample_rate))
 }
@@ -48,26 +63,23 @@ fn read_audio_batch(
     paths: Vec<PathBuf>,
     channel: Option<usize>,
     sample_rate: Option<u32>,
+    max_seconds: f64,
     collect: bool,
     num_threads: Option<NonZeroUsize>,
 ) -> PyResult<Vec<BatchItem<'_>>> {
-    let choice = channel.map_or(ChannelChoice::Mean, ChannelChoice::One);
+    let (choice, limits) = (choice_of_channel(channel), limits(max_seconds));
     let on_error = if collect { OnError::Keep } else { OnError::Stop };
+    let reader = call::short(py, || Reader::new(choice, sample_rate, limits))?;
     let short = match paths.as_slice() {
-        // A thread of its own would take as long as a small file does.
-        [path] => call::short(py, || {
-            SCRATCH.with_borrow_mut(|scratch| decode::read_mono_if_short(path, choice, sample_rate, scratch))
-        }),
+        [path] => read_if_short(py, &reader, path),
         _ => Ok(None),
     };
     let clips = match short {
         Ok(Some(clip)) => vec![Ok(clip)],
         // An error comes once more, and is raised or kept.
-        _ => call::long(py, |cancel| {
-            decode::read_batch(paths, choice, sample_rate, on_error, num_threads, cancel)
-        })?,
+        _ => call::long(py, |cancel| reader.read_batch(&paths, on_error, num_threads, cancel))?,
     };
-    let item = |clip: offkey_core::Result<decode::MonoClip>| match clip {
+    let item = |clip: offkey_core::Result<Clip>| match clip {
         Ok(clip) => (clip.samples.into_pyarray(py), clip.sample_rate, clip.source_rate, None),
         Err(error) => {
             let exception = call::exception(error).into_value(py).into_any();
@@ -75,6 +87,44 @@ fn read_audio_batch(
         }
     };
     Ok(clips.into_iter().map(item).collect())
+}
+
+/// One channel of a file, block by block.
+#[pyclass(frozen, module = "offkey._native")]
+struct AudioBlocks(Mutex<Blocks>);
+
+#[pymethods]
+impl AudioBlocks {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        channel: Option<usize>,
+        sample_rate: Option<u32>,
+    ) -> PyResult<Self> {
+        let choice = choice_of_channel(channel);
+        call::long(py, |cancel| Blocks::open(&path, choice, sample_rate, cancel))
+            .map(|blocks| Self(Mutex::new(blocks)))
+    }
+
+    /// Samples a second of the blocks, and of the file itself.
+    #[getter]
+    fn rates(&self) -> (u32, u32) {
+        let blocks = self.blocks();
+        (blocks.sample_rate(), blocks.source_rate())
+    }
+
+    /// The next samples, `size` of them or fewer at the end; `None` behind it.
+    fn next<'py>(&self, py: Python<'py>, size: usize) -> PyResult<Option<Bound<'py, PyArray1<f32>>>> {
+        let block = call::long(py, |cancel| self.blocks().next(size, cancel))?;
+        Ok(block.map(|samples| samples.into_pyarray(py)))
+    }
+}
+
+impl AudioBlocks {
+    fn blocks(&self) -> MutexGuard<'_, Blocks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A planned conversion between two rates.
@@ -96,11 +146,11 @@ impl RateConverter {
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let samples = Values::new("samples", samples)?;
         let &[channels, frames] = samples.shape() else { unreachable!("an array of two axes") };
-        let size = samples.len().max(channels.saturating_mul(self.0.len(frames) as usize));
+        let size = samples.len().max(channels.saturating_mul(self.0.len(frames as u64) as usize));
         let samples = &*samples;
         let work = |cancel: &_| self.0.process_channels(samples, channels, cancel);
         let out = call::run(py, Cost::of(size, OPERATIONS), work)?;
-        matrix(py, out, [channels, self.0.len(frames) as usize])
+        matrix(py, out, [channels, self.0.len(frames as u64) as usize])
     }
 }
 
@@ -111,6 +161,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(audio_info, module)?)?;
     module.add_function(wrap_pyfunction!(read_audio, module)?)?;
     module.add_function(wrap_pyfunction!(read_audio_batch, module)?)?;
+    module.add_class::<AudioBlocks>()?;
     module.add_class::<RateConverter>()?;
     Ok(())
 }

@@ -129,7 +129,7 @@ pub(crate) fn exception(error: Error) -> PyErr {
             Some(code) => PyOSError::new_err((code, system_text(&source), path.into_os_string())),
             None => PyOSError::new_err(text),
         },
-        Error::Decode { .. } => AudioError::new_err(text),
+        Error::Decode { .. } | Error::Memory { .. } => AudioError::new_err(text),
         Error::Unsupported { .. } => UnsupportedAudioError::new_err(text),
         Error::Parameter { .. } => ParameterError::new_err(text),
         Error::Array { .. } => ArrayError::new_err(text),

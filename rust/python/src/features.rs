@@ -1,10 +1,11 @@
 //! The log-Mel spectrogram and the clip statistics.
 
 use crate::arrays::{Places, Values, describe, matrix, output};
+use crate::audio::{choice_of_channel, limits};
 use crate::call::{self, ArrayError, Cost};
 use numpy::ndarray::Ix1;
 use numpy::{PyArray1, PyArray2, PyArray3};
-use offkey_core::decode::{ChannelChoice, OnError};
+use offkey_core::decode::OnError;
 use offkey_core::mel::{self, FileBatch, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum};
 use offkey_core::statistics::{self, BandStatistics, ClipStatistics};
 use offkey_core::{Error, Result};
@@ -213,11 +214,12 @@ impl LogMel {
         py: Python<'py>,
         paths: Vec<PathBuf>,
         channel: Option<usize>,
+        max_seconds: f64,
         out: Option<Bound<'py, PyArray3<f32>>>,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Bound<'py, PyArray3<f32>>> {
-        let channel = choice_of_channel(channel);
-        let open = |cancel: &_| FileBatch::open(&self.plan, &paths, channel, cancel);
+        let (channel, limits) = (choice_of_channel(channel), limits(max_seconds));
+        let open = |cancel: &_| FileBatch::open(&self.plan, &paths, channel, limits, cancel);
         let files = call::run(py, Cost::UNKNOWN, open)?;
         let out = output(py, out, [paths.len(), self.plan.n_mels(), files.frames()])?;
         let mut places = Places::new("out", &out)?;
@@ -232,10 +234,12 @@ impl LogMel {
         py: Python<'py>,
         paths: Vec<PathBuf>,
         channel: Option<usize>,
+        max_seconds: f64,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<Vec<Bound<'py, PyArray2<f32>>>> {
-        let channel = choice_of_channel(channel);
-        let each = |cancel: &_| mel::each_from_files(&self.plan, &paths, channel, num_threads, cancel);
+        let (channel, limits) = (choice_of_channel(channel), limits(max_seconds));
+        let each =
+            |cancel: &_| mel::each_from_files(&self.plan, &paths, channel, limits, num_threads, cancel);
         let all = call::run(py, Cost::UNKNOWN, each)?;
         self.matrices(py, all)
     }
@@ -246,13 +250,14 @@ impl LogMel {
         py: Python<'py>,
         paths: Vec<PathBuf>,
         channel: Option<usize>,
+        max_seconds: f64,
         collect: bool,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<FileStatistics<'py>> {
-        let channel = choice_of_channel(channel);
+        let (channel, limits) = (choice_of_channel(channel), limits(max_seconds));
         let on_error = if collect { OnError::Keep } else { OnError::Stop };
         let files = call::run(py, Cost::UNKNOWN, |cancel| {
-            mel::statistics_from_files(&self.plan, &paths, channel, on_error, num_threads, cancel)
+            mel::statistics_from_files(&self.plan, &paths, channel, limits, on_error, num_threads, cancel)
         })?;
         let n_mels = self.plan.n_mels();
         let mut statistics = ClipStatistics::with_capacity(files.len() * n_mels);
@@ -292,10 +297,6 @@ impl LogMel {
 
 /// Statistics of files, and the exceptions of those that could not be read, by position.
 type FileStatistics<'py> = (StatisticsArrays<'py>, Vec<(usize, Py<PyAny>)>);
-
-fn choice_of_channel(channel: Option<usize>) -> ChannelChoice {
-    channel.map_or(ChannelChoice::Mean, ChannelChoice::One)
-}
 
 /// Statistics over time of given log-Mel spectrograms, `(clips, n_mels, frames)`.
 #[pyfunction]

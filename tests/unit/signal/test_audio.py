@@ -213,3 +213,86 @@ def test_a_batch_knows_the_rates_of_its_files(ragged, stereo, tmp_path):
     assert made.source_rates.tolist() == [8000]
     with pytest.raises(ArrayError, match="source_rates: 2 for 1 paths"):
         offkey.AudioBatch([np.zeros(3, np.float32)], sample_rate=8000, paths=[Path("a")], source_rates=[1, 2])
+
+
+# ------------------------------------------------------------- blocks
+
+KINDS = [
+    ("WAV", "PCM_16"),
+    ("WAV", "PCM_24"),
+    ("WAV", "DOUBLE"),
+    ("RF64", "ULAW"),
+    ("AIFF", "PCM_16"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("MP3", "MPEG_LAYER_III"),
+]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+def recording(request, tmp_path_factory):
+    """Three channels (two of MP3) longer than what a decoder or the resampler does at once."""
+    kind, subtype = request.param
+    rng = np.random.default_rng(2)
+    samples = 0.3 * np.sin(np.arange(150_001)[:, None] * [0.01, 0.1, 0.2]) + 0.1 * rng.standard_normal(
+        (150_001, 3)
+    )
+    path = tmp_path_factory.mktemp("blocks") / "clip"
+    samples = samples[:, :2] if kind == "MP3" else samples
+    soundfile.write(path, samples.clip(-1, 1), 44_100, format=kind, subtype=subtype)
+    return path
+
+
+@pytest.mark.parametrize("channel", [0, 1, "mean"])
+@pytest.mark.parametrize("sample_rate", [None, 16_000, 44_100, 48_000, 44_101])
+def test_blocks_are_the_clip_to_the_bit(recording, sample_rate, channel):
+    options = {"sample_rate": sample_rate, "channel": channel}
+    batch = offkey.read_batch([recording], **options)
+    for seconds in (0.0713, 1.0, 3600.0):
+        blocks = offkey.read_blocks(recording, seconds=seconds, **options)
+        assert (blocks.sample_rate, blocks.source_rate) == (batch.sample_rate, 44_100)
+        parts = list(blocks)
+        assert [part.dtype for part in parts] == [np.float32] * len(parts)
+        assert {part.size for part in parts[:-1]} <= {round(seconds * batch.sample_rate)}
+        assert 0 < parts[-1].size <= round(seconds * batch.sample_rate)
+        np.testing.assert_array_equal(np.concatenate(parts), batch[0])
+        assert list(blocks) == []
+
+
+def test_blocks_of_one_sample(stereo):
+    path, samples = stereo
+    parts = list(offkey.read_blocks(path, seconds=1e-9, channel=1))
+    assert [part.size for part in parts] == [1] * 500
+    np.testing.assert_array_equal(np.concatenate(parts), samples[:, 1])
+
+
+def test_damage_is_told_of_when_blocks_reach_it(tmp_path):
+    path = tmp_path / "clip.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 100_000), 16_000)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    blocks = offkey.read_blocks(path, seconds=0.1)
+    whole = []
+    with pytest.raises(AudioError, match=r"clip\.flac: damaged after \d+ samples"):
+        whole.extend(blocks)
+    assert 10 < len(whole) < 60
+    assert list(blocks) == []
+
+
+def test_blocks_refuse_what_they_cannot_give(stereo, tmp_path):
+    path, _ = stereo
+    with pytest.raises(AudioError, match="channel 2 was asked for"):
+        offkey.read_blocks(path, channel=2)
+    with pytest.raises(FileNotFoundError):
+        offkey.read_blocks(tmp_path / "no.wav")
+    for options in (
+        {"seconds": 0},
+        {"seconds": float("nan")},
+        {"seconds": 1e6},
+        {"seconds": "1"},
+        {"sample_rate": 0},
+    ):
+        with pytest.raises(ParameterError, match=next(iter(options))):
+            offkey.read_blocks(path, **options)
+    assert "blocks of 80 samples at 8000 Hz" in repr(offkey.read_blocks(path, seconds=0.01))

@@ -70,7 +70,7 @@ pub(super) fn shift_into(
     // apart, and no shift needs more frames than the clip has.
     let PitchScratch { stretch, between, resample } = scratch;
     if slower < 1.0 {
-        memory::resize(between, resampler.len(samples.len()) as usize)?;
+        memory::resize(between, resampler.len(samples.len() as u64) as usize)?;
         resampler.process_into(samples, between, resample, cancel)?;
         vocoder.stretch_into(between, slower, out, stretch, cancel)
     } else {

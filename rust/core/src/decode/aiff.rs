@@ -1,15 +1,17 @@
 //! AIFF and AIFF-C headers (Apple 1989, 1991): big-endian PCM, and the codings of AIFF-C that store samples as
-//! they are. A sound chunk that is longer than the file is a truncated file, refused.
+//! they are. A sound chunk that is longer than the file is a truncated file, refused; unless its size is one that only
+//! a writer to a pipe leaves behind, like that of the whole: then the samples go on to the end of the file.
 
 use super::Format;
-use super::pcm::{Encoding, Layout, check_header};
+use super::pcm::{Encoding, Layout, check_header, is_placeholder};
 use super::source::Source;
-use crate::{Error, Result};
+use crate::Result;
 
 /// More chunks than this before the samples are no sound file.
 const MAX_CHUNKS: usize = 4096;
 
 /// What the `COMM` chunk says.
+#[derive(Clone, Copy)]
 struct Common {
     encoding: Encoding,
     big_endian: bool,
@@ -18,10 +20,21 @@ struct Common {
     frames: u64,
 }
 
+/// Where the samples lie.
+struct Sound {
+    offset: u64,
+    bytes: u64,
+    /// Nobody knew how many there would be.
+    never_finished: bool,
+}
+
 /// Read the header up to the samples; the source stands at its beginning, which was probed.
-pub(super) fn layout(source: &mut Source<'_>) -> Result<Layout> {
-    let path = source.path;
-    let [.., kind] = source.take::<12>("the FORM header")?; // F of AIFF or C of AIFC
+pub(super) fn layout(source: &mut Source) -> Result<Layout> {
+    let begin = source.position;
+    source.take::<4>("the FORM header")?;
+    let form_size = u32::from_be_bytes(source.take::<4>("the FORM header")?);
+    let [.., kind] = source.take::<4>("the FORM header")?; // F of AIFF or C of AIFC
+    let complete = begin + 8 + u64::from(form_size) == source.len;
     let (mut common, mut sound) = (None, None);
     // Either chunk may come first.
     for _ in 0..MAX_CHUNKS {
@@ -29,43 +42,55 @@ pub(super) fn layout(source: &mut Source<'_>) -> Result<Layout> {
             break;
         }
         let id = source.take::<4>("the header of a chunk")?;
-        let size = u32::from_be_bytes(source.take::<4>("the header of a chunk")?);
-        let (begin, left) = (source.position, source.left());
-        if u64::from(size) > left {
+        let mut size = u64::from(u32::from_be_bytes(source.take("the header of a chunk")?));
+        let (chunk, left) = (source.position, source.left());
+        let open = match size {
+            0 | 8 => left > 8,
+            _ => size > left && is_placeholder(size),
+        };
+        let never_finished = id == *b"SSND" && !complete && open;
+        if never_finished {
+            size = left;
+        }
+        if size > left {
             let name = id.escape_ascii();
             let reason = format!("truncated: chunk '{name}' claims {size} bytes, but the file has {left}");
-            return Err(Error::decode(path, reason));
+            return Err(source.error(reason));
         }
         match &id {
             b"COMM" => common = Some(read_common(source, size, kind == b'C')?),
-            b"SSND" => sound = Some(read_sound(source, size)?),
+            b"SSND" => sound = Some(read_sound(source, size, never_finished)?),
             _ => {}
         }
-        source.go_to((begin + u64::from(size) + u64::from(size % 2)).min(source.len))?;
+        source.go_to((chunk + size + size % 2).min(source.len))?;
     }
     let Some(Common { encoding, big_endian, channels, sample_rate, frames }) = common else {
-        return Err(Error::decode(path, "the AIFF file has no COMM chunk"));
+        return Err(source.error("the AIFF file has no COMM chunk"));
     };
-    let (offset, held) = match sound {
+    let sound = match sound {
         Some(sound) => sound,
-        None if frames == 0 => (source.len, 0),
-        None => return Err(Error::decode(path, "the AIFF file has no SSND chunk")),
+        None if frames == 0 => Sound { offset: source.len, bytes: 0, never_finished: false },
+        None => return Err(source.error("the AIFF file has no SSND chunk")),
     };
-    let needed = frames * (encoding.bytes() * channels) as u64;
-    if needed > held {
-        let reason = format!("truncated: the header says {needed} bytes of samples, but there are {held}");
-        return Err(Error::decode(path, reason));
+    let frame_bytes = (encoding.bytes() * channels) as u64;
+    let unknown = sound.never_finished || (frames == 0 && !complete);
+    let frames = if unknown { sound.bytes / frame_bytes } else { frames };
+    let needed = frames * frame_bytes;
+    if needed > sound.bytes {
+        let reason =
+            format!("truncated: the header says {needed} bytes of samples, but there are {}", sound.bytes);
+        return Err(source.error(reason));
     }
-    Ok(Layout { format: Format::Aiff, encoding, big_endian, channels, sample_rate, frames, offset })
+    let (format, offset) = (Format::Aiff, sound.offset);
+    Ok(Layout { format, encoding, big_endian, channels, sample_rate, frames, offset })
 }
 
-fn read_common(source: &mut Source<'_>, size: u32, compressed: bool) -> Result<Common> {
+fn read_common(source: &mut Source, size: u64, compressed: bool) -> Result<Common> {
     const PART: &str = "the COMM chunk";
-    let path = source.path;
     let expected = if compressed { 22 } else { 18 };
     if size < expected {
         let reason = format!("the COMM chunk has {size} bytes; expected at least {expected}");
-        return Err(Error::decode(path, reason));
+        return Err(source.error(reason));
     }
     let channels = u16::from_be_bytes(source.take(PART)?);
     let frames = u64::from(u32::from_be_bytes(source.take(PART)?));
@@ -74,14 +99,14 @@ fn read_common(source: &mut Source<'_>, size: u32, compressed: bool) -> Result<C
     let coding = if compressed { source.take(PART)? } else { *b"NONE" };
     let (encoding, big_endian) = encoding(source, coding, bits)?;
     if !(0.0..=f64::from(u32::MAX)).contains(&rate) {
-        return Err(Error::decode(path, format!("the header says a sample rate of {rate} Hz")));
+        return Err(source.error(format!("the header says a sample rate of {rate} Hz")));
     }
     let sample_rate = rate.round() as u32;
-    check_header(path, u64::from(channels), sample_rate)?;
+    check_header(&source.path, u64::from(channels), sample_rate)?;
     Ok(Common { encoding, big_endian, channels: usize::from(channels), sample_rate, frames })
 }
 
-fn encoding(source: &Source<'_>, coding: [u8; 4], bits: u16) -> Result<(Encoding, bool)> {
+fn encoding(source: &Source, coding: [u8; 4], bits: u16) -> Result<(Encoding, bool)> {
     let integer = match bits {
         1..=8 => Some(Encoding::I8),
         9..=16 => Some(Encoding::I16),
@@ -103,21 +128,19 @@ fn encoding(source: &Source<'_>, coding: [u8; 4], bits: u16) -> Result<(Encoding
         (b"ulaw" | b"ULAW", _) => Ok((Encoding::MuLaw, true)),
         _ => {
             let what = format!("AIFF with coding '{}' and {bits} bits", coding.escape_ascii());
-            Err(Error::Unsupported { path: source.path.to_owned(), what })
+            Err(source.unsupported(what))
         }
     }
 }
 
-/// Where the samples begin, and how many bytes of them there are.
-fn read_sound(source: &mut Source<'_>, size: u32) -> Result<(u64, u64)> {
+fn read_sound(source: &mut Source, size: u64, never_finished: bool) -> Result<Sound> {
     if size < 8 {
-        let reason = format!("the SSND chunk has {size} bytes; expected at least 8");
-        return Err(Error::decode(source.path, reason));
+        return Err(source.error(format!("the SSND chunk has {size} bytes; expected at least 8")));
     }
-    let skipped = u32::from_be_bytes(source.take("the SSND chunk")?);
+    let skipped = u64::from(u32::from_be_bytes(source.take("the SSND chunk")?));
     source.take::<4>("the SSND chunk")?; // block size, for alignment only
-    let held = u64::from(size - 8).saturating_sub(u64::from(skipped));
-    Ok((source.position + u64::from(skipped), held))
+    let bytes = (size - 8).saturating_sub(skipped);
+    Ok(Sound { offset: source.position + skipped, bytes, never_finished })
 }
 
 /// An 80-bit IEEE 754 extended number, whose integer bit is explicit; NaN where it stands for none.

@@ -3,49 +3,80 @@
 //! The kind of a file is read from its first bytes, never from its name. PCM in WAV and AIFF is read by this
 //! module, and so is FLAC; Ogg Vorbis and MP3 by Symphonia. Integers are scaled as soundfile does: 16 bits by 1/32768.
 //!
+//! Each decoder yields a small part of the file at a time: a chunk, a frame, a packet. [`Reader`] joins them to clips,
+//! [`Blocks`] hands them on, so that a recording of any length passes through little memory.
+//!
 //! No header is trusted with memory: what is allocated is bounded by the true size of the file, or grows with
-//! the samples that are really decoded. The limits: [`MAX_CHANNELS`] channels, [`MAX_SAMPLES`] samples for one
-//! read (of the channels that were asked for).
+//! the samples that are really decoded, within the [`Limits`] of the call; and where the system refuses it, that is
+//! the error of that file. A file has [`MAX_CHANNELS`] channels at most.
 
 mod aiff;
+mod blocks;
 mod coded;
 mod flac;
+mod limits;
+mod mpeg;
 mod ogg;
+mod output;
+mod parts;
 mod pcm;
 mod probe;
+mod reader;
 mod source;
 mod wav;
 
-use crate::par::{self, Cancel};
-use crate::resample::{MAX_RATE, Resampler};
 use crate::{Error, Result};
 use coded::Coded;
-use pcm::Layout;
+use flac::Flac;
+use limits::Charge;
+use output::Output;
+use pcm::Pcm;
 use probe::Kind;
 use source::Source;
-use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::Arc;
 
+pub use blocks::Blocks;
+pub use limits::Limits;
+pub use reader::{OnError, Reader};
 pub use source::Scratch;
+
+use crate::par::Cancel;
 
 /// Most channels that a file may have; as many as libsndfile reads.
 pub const MAX_CHANNELS: usize = 1024;
 
-/// Most samples that one read returns: 16 GiB of float32.
-pub const MAX_SAMPLES: u64 = 1 << 32;
-
-/// Bytes of float32 reserved ahead for each byte of a file, whatever its header says.
-const MAX_EXPANSION: u64 = 16;
-
-/// Which channel of a recording becomes the mono clip.
+/// Which channels of a recording are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelChoice {
+    /// All of them.
+    All,
     /// One channel, counted from 0; the others are not even converted.
     One(usize),
     /// The mean of all channels.
     Mean,
+}
+
+impl ChannelChoice {
+    /// How many there are of it in a file of so many channels.
+    fn count(self, channels: usize) -> usize {
+        match self {
+            Self::All => channels,
+            Self::One(_) | Self::Mean => 1,
+        }
+    }
+
+    /// Refuse a channel that the file lacks.
+    fn check(self, path: &Path, channels: usize) -> Result<()> {
+        match self {
+            Self::One(channel) if channel >= channels => {
+                let has = if channels == 1 { "1 channel" } else { &format!("{channels} channels") };
+                let reason = format!("channel {channel} was asked for, but the file has {has} (from 0)");
+                Err(Error::decode(path, reason))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The container of a sound file.
@@ -95,285 +126,103 @@ pub struct Info {
     pub subtype: &'static str,
 }
 
-/// All channels of a recording.
-#[derive(Clone, Debug, PartialEq)]
+/// The channels of a recording that were asked for.
+#[derive(Debug)]
 pub struct Clip {
     /// Samples a second of each channel.
     pub sample_rate: u32,
-    /// Number of channels.
+    /// Samples a second of the file itself, before any resampling.
+    pub source_rate: u32,
+    /// Number of channels that were read.
     pub channels: usize,
     /// The channels one after the other: `(channels, frames)`.
     pub samples: Vec<f32>,
-}
-
-/// One channel of a recording, or the mean of all.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MonoClip {
-    /// Samples a second.
-    pub sample_rate: u32,
-    /// Samples a second of the file itself, before any resampling.
-    pub source_rate: u32,
-    /// The samples.
-    pub samples: Vec<f32>,
-}
-
-/// Read all channels of a file, at its own rate or resampled to another.
-///
-/// # Errors
-/// [`Error::Io`] of the system, [`Error::Decode`] of a damaged file, [`Error::Unsupported`] of another format,
-/// [`Error::Parameter`] for a rate outside 1 to [`crate::resample::MAX_RATE`].
-pub fn read(path: &Path, target_rate: Option<u32>, scratch: &mut Scratch, cancel: &Cancel) -> Result<Clip> {
-    let resamplers = target_rate.map(Resamplers::new).transpose()?;
-    let clip = decode(path, None, scratch, cancel)?;
-    let Some(resamplers) = resamplers else { return Ok(clip) };
-    if clip.sample_rate == resamplers.to {
-        return Ok(clip);
-    }
-    let Clip { sample_rate, channels, samples } = clip;
-    let samples = resamplers.process(path, sample_rate, &samples, channels, cancel)?;
-    Ok(Clip { sample_rate: resamplers.to, channels, samples })
-}
-
-/// Read one channel of a file, or the mean of all, at the file's rate or resampled to another.
-///
-/// Whoever reads many files keeps a [`MonoReader`] instead.
-///
-/// # Errors
-/// As [`MonoReader::read`].
-pub fn read_mono(path: &Path, choice: ChannelChoice, target_rate: Option<u32>) -> Result<MonoClip> {
-    MonoReader::new(choice, target_rate)?.read(path, &mut Scratch::default(), &Cancel::default())
-}
-
-/// Reads one channel of many files, in any number of threads, at one rate.
-#[derive(Debug)]
-pub struct MonoReader {
-    choice: ChannelChoice,
-    resamplers: Option<Resamplers>,
-}
-
-impl MonoReader {
-    /// A reader that resamples to `target_rate`, or leaves every file at its own rate.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for a rate outside 1 to [`crate::resample::MAX_RATE`].
-    pub fn new(choice: ChannelChoice, target_rate: Option<u32>) -> Result<Self> {
-        Ok(Self { choice, resamplers: target_rate.map(Resamplers::new).transpose()? })
-    }
-
-    /// Read one file.
-    ///
-    /// # Errors
-    /// As [`read`], and [`Error::Decode`] where the file lacks the channel.
-    pub fn read(&self, path: &Path, scratch: &mut Scratch, cancel: &Cancel) -> Result<MonoClip> {
-        let Clip { sample_rate, samples, .. } = decode(path, Some(self.choice), scratch, cancel)?;
-        let Some(resamplers) = &self.resamplers else {
-            return Ok(MonoClip { sample_rate, source_rate: sample_rate, samples });
-        };
-        if sample_rate == resamplers.to {
-            return Ok(MonoClip { sample_rate, source_rate: sample_rate, samples });
-        }
-        let samples = resamplers.process(path, sample_rate, &samples, 1, cancel)?;
-        Ok(MonoClip { sample_rate: resamplers.to, source_rate: sample_rate, samples })
-    }
-}
-
-/// Read one channel of each of many files in parallel.
-///
-/// # Errors
-/// [`Error::Parameter`] for a bad `target_rate`, [`Error::Interrupted`]; with [`OnError::Stop`] also the error of
-/// the first file, in order, that cannot be read.
-pub fn read_batch(
-    paths: Vec<PathBuf>,
-    choice: ChannelChoice,
-    target_rate: Option<u32>,
-    on_error: OnError,
-    num_threads: Option<NonZeroUsize>,
-    cancel: &Cancel,
-) -> Result<Vec<Result<MonoClip>>> {
-    let reader = MonoReader::new(choice, target_rate)?;
-    par::map(paths, num_threads, cancel, Scratch::default, |scratch, _, path: PathBuf| {
-        match (reader.read(&path, scratch, cancel), on_error) {
-            (Err(Error::Interrupted), _) => Err(Error::Interrupted),
-            (Err(error), OnError::Stop) => Err(error),
-            (result, _) => Ok(result),
-        }
-    })
-}
-
-/// What becomes of a batch of which a file cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// The call ends with that file's error.
-    Stop,
-    /// The other files are read, and the error stands in the clip's place.
-    Keep,
-}
-
-/// The conversions to one rate, each planned when the first file asks for it.
-#[derive(Debug)]
-struct Resamplers {
-    to: u32,
-    planned: Mutex<BTreeMap<u32, Arc<Resampler>>>,
-}
-
-impl Resamplers {
-    fn new(to: u32) -> Result<Self> {
-        Resampler::new(to, to)
-            .map_err(|_| Error::parameter("sample_rate", to, format!("1 to {} Hz", MAX_RATE)))?;
-        Ok(Self { to, planned: Mutex::default() })
-    }
-
-    /// Convert the channels of a file, one after the other.
-    fn process(
-        &self,
-        path: &Path,
-        from: u32,
-        samples: &[f32],
-        channels: usize,
-        cancel: &Cancel,
-    ) -> Result<Vec<f32>> {
-        let resampler =
-            self.plan(from).and_then(|resampler| resampler.process_channels(samples, channels, cancel));
-        resampler.map_err(|error| match error {
-            Error::Interrupted => error,
-            other => Error::decode(path, other.to_string()),
-        })
-    }
-
-    fn plan(&self, from: u32) -> Result<Arc<Resampler>> {
-        // A panic of another thread while it planned leaves the map as it was.
-        let mut planned = self.planned.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(resampler) = planned.get(&from) {
-            return Ok(Arc::clone(resampler));
-        }
-        let resampler = Arc::new(Resampler::new(from, self.to)?);
-        planned.insert(from, Arc::clone(&resampler));
-        Ok(resampler)
-    }
+    /// What it takes of its call's memory, for as long as it lives.
+    #[allow(dead_code)] // it is there to be dropped
+    charge: Option<Charge>,
 }
 
 /// Read the header of a file alone.
 ///
 /// # Errors
-/// As [`read`]; damage behind the header is not seen.
+/// As [`Reader::read`]; damage behind the header is not seen.
 pub fn info(path: &Path, scratch: &mut Scratch) -> Result<Info> {
-    match Sound::open(path, scratch)? {
-        Sound::Pcm(_, layout) => Ok(layout.info()),
-        Sound::Flac(stream) => Ok(stream.info()),
-        Sound::Coded(source, kind, offset) => coded::info(source, kind, offset),
-    }
+    let file = OpenFile::open(path, scratch, None)?;
+    let info = file.info();
+    *scratch = file.into_scratch();
+    Ok(info)
 }
 
-/// [`read`], if it takes some hundredths of a second at most: then nobody need interrupt it.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_if_short(path: &Path, target_rate: Option<u32>, scratch: &mut Scratch) -> Result<Option<Clip>> {
-    decode_if_short(path, None, target_rate, scratch)
+/// A file whose header is read, and which yields its samples part by part.
+enum OpenFile {
+    Pcm(Pcm),
+    Flac(Box<Flac>),
+    Coded(Box<Coded>),
 }
 
-/// [`MonoReader::read`], if it takes some hundredths of a second at most: then nobody need interrupt it.
-///
-/// # Errors
-/// As [`MonoReader::read`].
-pub fn read_mono_if_short(
-    path: &Path,
-    choice: ChannelChoice,
-    target_rate: Option<u32>,
-    scratch: &mut Scratch,
-) -> Result<Option<MonoClip>> {
-    let clip = decode_if_short(path, Some(choice), target_rate, scratch)?;
-    Ok(clip.map(|Clip { sample_rate, samples, .. }| MonoClip {
-        sample_rate,
-        source_rate: sample_rate,
-        samples,
-    }))
-}
-
-fn decode_if_short(
-    path: &Path,
-    choice: Option<ChannelChoice>,
-    target_rate: Option<u32>,
-    scratch: &mut Scratch,
-) -> Result<Option<Clip>> {
-    /// Samples of all channels.
-    const SHORT: u64 = 1 << 22;
-    let sound = Sound::open(path, scratch)?;
-    let info = match &sound {
-        Sound::Pcm(_, layout) => layout.info(),
-        Sound::Flac(stream) => stream.info(),
-        Sound::Coded(..) => return Ok(None),
-    };
-    let short = info.frames.is_some_and(|frames| frames.saturating_mul(info.channels as u64) <= SHORT);
-    if short && target_rate.is_none_or(|rate| rate == info.sample_rate && rate <= MAX_RATE) {
-        sound.read(choice, &Cancel::default()).map(Some)
-    } else {
-        Ok(None)
-    }
-}
-
-fn decode(
-    path: &Path,
-    choice: Option<ChannelChoice>,
-    scratch: &mut Scratch,
-    cancel: &Cancel,
-) -> Result<Clip> {
-    Sound::open(path, scratch)?.read(choice, cancel)
-}
-
-/// A file whose header is read, as far as this module reads it.
-enum Sound<'a> {
-    Pcm(Source<'a>, Layout),
-    Flac(flac::Stream<'a>),
-    /// A container for Symphonia, and where in the file it begins.
-    Coded(Source<'a>, Coded, u64),
-}
-
-impl<'a> Sound<'a> {
-    fn open(path: &'a Path, scratch: &'a mut Scratch) -> Result<Self> {
+impl OpenFile {
+    /// Read the header; with `check` the sound will be decoded.
+    fn open(path: &Path, scratch: &mut Scratch, check: Option<&Cancel>) -> Result<Self> {
         let mut source = Source::open(path, scratch)?;
-        match probe::kind(&mut source)? {
-            Kind::Wav => wav::layout(&mut source).map(|layout| Self::Pcm(source, layout)),
-            Kind::Aiff => aiff::layout(&mut source).map(|layout| Self::Pcm(source, layout)),
-            Kind::Flac(offset) => flac::Stream::open(source, offset).map(Self::Flac),
-            Kind::Coded(kind, offset) => Ok(Self::Coded(source, kind, offset)),
+        let kind = probe::kind(&mut source)?;
+        Self::of_kind(kind, source, check)
+    }
+
+    fn of_kind(kind: Kind, mut source: Source, check: Option<&Cancel>) -> Result<Self> {
+        match kind {
+            Kind::Wav => {
+                let layout = wav::layout(&mut source)?;
+                Pcm::new(source, layout).map(Self::Pcm)
+            }
+            Kind::Aiff => {
+                let layout = aiff::layout(&mut source)?;
+                Pcm::new(source, layout).map(Self::Pcm)
+            }
+            Kind::Flac => Flac::open(source).map(|file| Self::Flac(Box::new(file))),
+            Kind::Coded(codec) => Coded::open(source, codec, check).map(|file| Self::Coded(Box::new(file))),
         }
     }
 
-    fn read(self, choice: Option<ChannelChoice>, cancel: &Cancel) -> Result<Clip> {
-        let path = match &self {
-            Self::Pcm(source, _) | Self::Coded(source, ..) => source.path,
-            Self::Flac(stream) => stream.path(),
-        };
-        let clip = match self {
-            Self::Pcm(mut source, layout) => {
-                check_choice(path, choice, layout.channels)?;
-                let samples = pcm::read(&mut source, &layout, choice, cancel)?;
-                Clip { sample_rate: layout.sample_rate, channels: layout.channels, samples }
-            }
-            Self::Flac(stream) => {
-                let Info { sample_rate, channels, .. } = stream.info();
-                check_choice(path, choice, channels)?;
-                Clip { sample_rate, channels, samples: stream.read(choice, cancel)? }
-            }
-            Self::Coded(source, kind, offset) => coded::read(source, kind, offset, choice, cancel)?,
-        };
-        if clip.samples.is_empty() {
-            return Err(Error::decode(path, "the file holds no samples"));
+    fn info(&self) -> Info {
+        match self {
+            Self::Pcm(file) => file.info(),
+            Self::Flac(file) => file.info(),
+            Self::Coded(file) => file.info(),
         }
-        Ok(clip)
     }
-}
 
-fn check_choice(path: &Path, choice: Option<ChannelChoice>, channels: usize) -> Result<()> {
-    match choice {
-        Some(ChannelChoice::One(channel)) if channel >= channels => {
-            let has = if channels == 1 { "1 channel" } else { &format!("{channels} channels") };
-            Err(Error::decode(
-                path,
-                format!("channel {channel} was asked for, but the file has {has} (from 0)"),
-            ))
+    fn path(&self) -> &Arc<Path> {
+        match self {
+            Self::Pcm(file) => &file.source.path,
+            Self::Flac(file) => &file.source.path,
+            Self::Coded(file) => &file.path,
         }
-        _ => Ok(()),
+    }
+
+    /// Size of the file.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Pcm(file) => file.source.len,
+            Self::Flac(file) => file.source.len,
+            Self::Coded(file) => file.file_bytes,
+        }
+    }
+
+    /// Add the samples of the next part, 65,536 frames at most; false at the end.
+    fn decode(&mut self, out: &mut Output) -> Result<bool> {
+        match self {
+            Self::Pcm(file) => file.decode(out),
+            Self::Flac(file) => file.decode(out),
+            Self::Coded(file) => file.decode(out),
+        }
+    }
+
+    /// The memory, for the next file.
+    fn into_scratch(self) -> Scratch {
+        match self {
+            Self::Pcm(file) => file.source.into_scratch(),
+            Self::Flac(file) => file.source.into_scratch(),
+            Self::Coded(_) => Scratch::default(),
+        }
     }
 }

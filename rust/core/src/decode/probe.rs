@@ -1,23 +1,28 @@
 //! Which kind of file this is, from its first bytes; kinds that are not read are called by name.
 
-use super::coded::Coded;
+use super::coded::Codec;
+use super::mpeg::{self, Frame};
 use super::source::Source;
-use crate::{Error, Result};
-use std::path::Path;
+use crate::Result;
 
 /// The kinds of files that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Wav,
     Aiff,
-    /// FLAC, and where in the file it begins.
-    Flac(u64),
-    /// A container for Symphonia, and where in the file it begins.
-    Coded(Coded, u64),
+    Flac,
+    /// For Symphonia.
+    Coded(Codec),
 }
 
 /// Bytes that tell every kind apart.
 const PROBE_BYTES: usize = 64;
+
+/// Bytes in which the first frame of MP3 is looked for: junk that encoders write, or the rest of a tag with a picture.
+const SEARCHED_BYTES: usize = 256 * 1024;
+
+/// Bytes that hold three frames of MPEG audio.
+const CHAIN_BYTES: usize = 3 * 2881;
 
 /// More ID3 tags than this before the sound are none of a sound file.
 const MAX_TAGS: usize = 64;
@@ -45,69 +50,76 @@ const REFUSED: [(&[u8], &str); 19] = [
     (b"\x93NUMPY", "a NumPy array"),
 ];
 
-/// Tell the kind of a file that the source stands at the beginning of.
-pub(super) fn kind(source: &mut Source<'_>) -> Result<Kind> {
-    skip_tags(source)?;
-    let (path, offset) = (source.path, source.position);
+/// Tell the kind of a file that the source stands at the beginning of, and go to where the sound begins: behind tags,
+/// or other bytes that are none of it.
+pub(super) fn kind(source: &mut Source) -> Result<Kind> {
+    if skip_tags(source)? {
+        skip_zeros(source)?;
+    }
+    let tagged = source.position > 0;
     let bytes = source.peek(PROBE_BYTES)?;
-    let head = &bytes[..bytes.len().min(PROBE_BYTES)];
-    if offset > 0 {
-        // Only these two are met behind an ID3 tag.
-        return match head {
-            [b'f', b'L', b'a', b'C', ..] => Ok(Kind::Flac(offset)),
-            _ => mpeg(path, head, offset)
-                .unwrap_or_else(|| Err(Error::decode(path, "an ID3 tag without sound behind it"))),
-        };
-    }
-    let form = head.get(8..12).unwrap_or_default();
+    let length = bytes.len().min(PROBE_BYTES);
+    let (mut head, form) =
+        ([0; PROBE_BYTES], bytes.get(8..12).unwrap_or_default().escape_ascii().to_string());
+    head[..length].copy_from_slice(&bytes[..length]);
+    let head = &head[..length];
     match head.get(..4).unwrap_or_default() {
-        b"RIFF" | b"RIFX" | b"RF64" | b"BW64" => match form {
-            b"WAVE" => Ok(Kind::Wav),
-            b"AVI " => Err(unsupported(path, "AVI video")),
-            _ => Err(Error::decode(path, format!("a RIFF file of kind '{}', not WAVE", form.escape_ascii()))),
+        b"RIFF" | b"RIFX" | b"RF64" | b"BW64" => match form.as_str() {
+            "WAVE" => Ok(Kind::Wav),
+            "AVI " => Err(source.unsupported("AVI video")),
+            _ => Err(source.error(format!("a RIFF file of kind '{form}', not WAVE"))),
         },
-        b"FORM" => match form {
-            b"AIFF" | b"AIFC" => Ok(Kind::Aiff),
-            b"8SVX" | b"16SV" => Err(unsupported(path, "Amiga 8SVX")),
-            _ => Err(Error::decode(path, format!("an IFF file of kind '{}', not AIFF", form.escape_ascii()))),
+        b"FORM" => match form.as_str() {
+            "AIFF" | "AIFC" => Ok(Kind::Aiff),
+            "8SVX" | "16SV" => Err(source.unsupported("Amiga 8SVX")),
+            _ => Err(source.error(format!("an IFF file of kind '{form}', not AIFF"))),
         },
-        b"fLaC" => Ok(Kind::Flac(0)),
-        b"OggS" => ogg(path, head),
-        _ if head.get(4..8) == Some(b"ftyp") => Err(unsupported(path, "M4A or MP4 (AAC, ALAC)")),
+        b"fLaC" => Ok(Kind::Flac),
+        b"OggS" => ogg(source, head),
+        _ if head.get(4..8) == Some(b"ftyp") => Err(source.unsupported("M4A or MP4 (AAC, ALAC)")),
         _ => match REFUSED.iter().find(|(magic, _)| head.starts_with(magic)) {
-            Some((_, what)) => Err(unsupported(path, what)),
-            None => mpeg(path, head, 0).unwrap_or_else(|| Err(Error::decode(path, unknown(head)))),
+            Some((_, what)) => Err(source.unsupported(*what)),
+            None => mpeg_audio(source, head, tagged),
         },
     }
 }
 
-fn unsupported(path: &Path, what: &str) -> Error {
-    Error::Unsupported { path: path.to_owned(), what: what.to_owned() }
-}
-
-/// Go behind the ID3v2 tags at the beginning of the file.
-fn skip_tags(source: &mut Source<'_>) -> Result<()> {
+/// Go behind the ID3v2 tags at the beginning of the file; whether there are any.
+fn skip_tags(source: &mut Source) -> Result<bool> {
     for _ in 0..=MAX_TAGS {
         let &[b'I', b'D', b'3', major, minor, flags, a, b, c, d, ..] = source.peek(10)? else {
-            return Ok(());
+            return Ok(source.position > 0);
         };
         let size = [a, b, c, d];
         if major == 0xff || minor == 0xff || size.iter().any(|&byte| byte > 0x7f) {
-            return Ok(());
+            return Ok(source.position > 0);
         }
         let size = size.iter().fold(0, |sum, &byte| sum << 7 | u64::from(byte));
         let footer = if flags & 0x10 == 0 { 0 } else { 10 };
         let size = 10 + size + footer;
         if size >= source.left() {
-            return Err(Error::decode(source.path, "truncated: the file ends inside its ID3 tag"));
+            return Err(source.error("truncated: the file ends inside its ID3 tag"));
         }
         source.skip(size)?;
     }
-    Err(Error::decode(source.path, format!("no sound behind the first {MAX_TAGS} ID3 tags")))
+    Err(source.error(format!("no sound behind the first {MAX_TAGS} ID3 tags")))
+}
+
+/// Go behind zeros, which tags are padded with.
+fn skip_zeros(source: &mut Source) -> Result<()> {
+    loop {
+        let bytes = source.peek(1)?;
+        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        let all = zeros == bytes.len();
+        source.skip(zeros as u64)?;
+        if !all || zeros == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// What the first packet of an Ogg file belongs to.
-fn ogg(path: &Path, head: &[u8]) -> Result<Kind> {
+fn ogg(source: &Source, head: &[u8]) -> Result<Kind> {
     let segments = head.get(26).copied().unwrap_or(0);
     let packet = head.get(27 + usize::from(segments)..).unwrap_or_default();
     let streams: [(&[u8], &str); 5] = [
@@ -118,34 +130,49 @@ fn ogg(path: &Path, head: &[u8]) -> Result<Kind> {
         (b"fishead\0", "Ogg with a skeleton"),
     ];
     if packet.starts_with(b"\x01vorbis") {
-        return Ok(Kind::Coded(Coded::OggVorbis, 0));
+        return Ok(Kind::Coded(Codec::OggVorbis));
     }
     match streams.iter().find(|(magic, _)| packet.starts_with(magic)) {
-        Some((_, what)) => Err(unsupported(path, what)),
-        None => Err(Error::decode(path, "an Ogg file whose first packet is of no known kind")),
+        Some((_, what)) => Err(source.unsupported(*what)),
+        None => Err(source.error("an Ogg file whose first packet is of no known kind")),
     }
 }
 
-/// What an MPEG audio header says, if it is one.
-fn mpeg(path: &Path, head: &[u8], offset: u64) -> Option<Result<Kind>> {
-    let &[0xff, version, rate, ..] = head else { return None };
-    // Eleven bits of sync, a version, layer, bit rate and sample rate that are not reserved.
-    if version & 0xe0 != 0xe0 || version & 0x18 == 0x08 {
-        return None;
+/// MPEG audio, from here on or from some place behind.
+fn mpeg_audio(source: &mut Source, head: &[u8], tagged: bool) -> Result<Kind> {
+    if let &[0xff, version, ..] = head
+        && version & 0xf6 == 0xf0
+    {
+        return Err(source.unsupported("AAC (ADTS)"));
     }
-    if version & 0xf6 == 0xf0 {
-        return Some(Err(unsupported(path, "AAC (ADTS)")));
-    }
-    if rate >> 4 == 0xf || rate & 0x0c == 0x0c {
-        return None;
-    }
-    match version & 0x06 {
-        0x02 => Some(Ok(Kind::Coded(Coded::Mp3, offset))),
-        0x04 => Some(Err(unsupported(path, "MPEG layer II (MP2)"))),
-        0x06 => Some(Err(unsupported(path, "MPEG layer I (MP1)"))),
-        _ => None,
+    let place = match mpeg::begins(source.peek(CHAIN_BYTES)?, false) {
+        true => Some(0),
+        false => first_frame(source)?,
+    };
+    // One frame alone may be all that is left of a file; but so begins text in UTF-16.
+    let place = place.or(Frame::read(head).filter(|_| !head.starts_with(b"\xff\xfe")).map(|_| 0));
+    let Some(place) = place else {
+        return Err(source.error(if tagged { NO_SOUND.to_owned() } else { unknown(head) }));
+    };
+    source.skip(place as u64)?;
+    let Some(frame) = Frame::read(source.peek(PROBE_BYTES)?) else { return Err(source.error(NO_SOUND)) };
+    match frame.layer {
+        3 if frame.is_free_format() => Err(source.unsupported("MP3 of free format, without a bit rate,")),
+        3 => Ok(Kind::Coded(Codec::Mp3)),
+        2 => Err(source.unsupported("MPEG layer II (MP2)")),
+        _ => Err(source.unsupported("MPEG layer I (MP1)")),
     }
 }
+
+/// How far off the first of some frames that follow one another is.
+fn first_frame(source: &mut Source) -> Result<Option<usize>> {
+    let left = source.left();
+    let bytes = source.window(SEARCHED_BYTES + CHAIN_BYTES)?;
+    let file_ends = bytes.len() as u64 == left;
+    Ok((0..bytes.len().min(SEARCHED_BYTES)).find(|&at| mpeg::begins(&bytes[at..], file_ends)))
+}
+
+const NO_SOUND: &str = "an ID3 tag without sound behind it";
 
 fn unknown(head: &[u8]) -> String {
     let shown = head[..head.len().min(8)].escape_ascii();

@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes that are read at once, until [`Source::window`] makes the buffer grow: large enough to make system calls
 /// cheap, small enough to stay in the L2 cache.
@@ -16,25 +17,44 @@ pub struct Scratch {
 }
 
 /// A regular file, its true length, and a window of its bytes.
-pub(super) struct Source<'a> {
-    pub(super) path: &'a Path,
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) path: Arc<Path>,
     pub(super) len: u64,
     /// Offset in the file of the next byte to be taken.
     pub(super) position: u64,
     file: File,
-    buffer: &'a mut Vec<u8>,
+    buffer: Vec<u8>,
     start: usize,
     end: usize,
 }
 
-impl<'a> Source<'a> {
+impl Source {
     /// Open a regular file. Pipes and devices are refused before opening, which could wait for ever.
-    pub(super) fn open(path: &'a Path, scratch: &'a mut Scratch) -> Result<Self> {
+    ///
+    /// The memory comes from `scratch`, to which [`Source::into_scratch`] gives it back.
+    pub(super) fn open(path: &Path, scratch: &mut Scratch) -> Result<Self> {
         let (file, len) = open_regular(path)?;
-        if scratch.bytes.is_empty() {
-            scratch.bytes.resize(CHUNK_BYTES, 0);
+        let mut buffer = std::mem::take(&mut scratch.bytes);
+        if buffer.is_empty() {
+            buffer.resize(CHUNK_BYTES, 0);
         }
-        Ok(Self { path, len, position: 0, file, buffer: &mut scratch.bytes, start: 0, end: 0 })
+        Ok(Self { path: path.into(), len, position: 0, file, buffer, start: 0, end: 0 })
+    }
+
+    /// The memory, for the next file.
+    pub(super) fn into_scratch(self) -> Scratch {
+        Scratch { bytes: self.buffer }
+    }
+
+    /// The error of a file whose bytes are not what they should be.
+    pub(super) fn error(&self, reason: impl Into<String>) -> Error {
+        Error::decode(&self.path, reason)
+    }
+
+    /// The error of a file of a kind that is not read.
+    pub(super) fn unsupported(&self, what: impl Into<String>) -> Error {
+        Error::Unsupported { path: self.path.to_path_buf(), what: what.into() }
     }
 
     /// Bytes between here and the end of the file, as long as it was when it was opened.
@@ -54,7 +74,7 @@ impl<'a> Source<'a> {
                     Ok(0) => break,
                     Ok(count) => self.end += count,
                     Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(Error::io(self.path, e)),
+                    Err(e) => return Err(Error::io(&self.path, e)),
                 }
             }
         }
@@ -74,8 +94,7 @@ impl<'a> Source<'a> {
     /// Take exactly `N` bytes, or say which part of the file is cut off.
     pub(super) fn take<const N: usize>(&mut self, part: &str) -> Result<[u8; N]> {
         let bytes = self.peek(N)?.first_chunk::<N>().copied();
-        let bytes = bytes
-            .ok_or_else(|| Error::decode(self.path, format!("truncated: the file ends inside {part}")))?;
+        let bytes = bytes.ok_or_else(|| self.error(format!("truncated: the file ends inside {part}")))?;
         self.advance(N);
         Ok(bytes)
     }
@@ -117,7 +136,7 @@ impl<'a> Source<'a> {
 
     fn seek(&mut self, offset: u64) -> Result<()> {
         (self.start, self.end, self.position) = (0, 0, offset);
-        self.file.seek(SeekFrom::Start(offset)).map(|_| ()).map_err(|e| Error::io(self.path, e))
+        self.file.seek(SeekFrom::Start(offset)).map(|_| ()).map_err(|e| Error::io(&self.path, e))
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! What a header may say wrongly, and what is made of it:
 //! a data chunk that is longer than the file is a truncated file, refused; a size that only a writer to a pipe or
-//! a recorder that was cut off leaves behind (`0xFFFFFFFF`, sox's and arecord's `0x7FFFF000` to `0x80000000`, or 0
-//! where the RIFF size does not fit the file either) means that the samples go on to the end of the file; a last
-//! frame of which bytes are missing is dropped. The RIFF size is not used for anything else.
+//! a recorder that was cut off leaves behind (`0xFFFFFFFF`, sox's and arecord's `0x7FFFF000` to `0x80000000`, or,
+//! where the RIFF size does not fit the file either, 0 or another placeholder) means that the samples go on to the
+//! end of the file; a last frame of which bytes are missing is dropped. The RIFF size is not used for anything else.
+//! Nor is the size of a frame, which follows from the channels and bits, but for 24 bits that stand in four bytes.
 
 use super::Format;
-use super::pcm::{Encoding, Layout, check_header};
+use super::pcm::{Encoding, Layout, check_header, is_placeholder};
 use super::source::Source;
 use crate::{Error, Result};
 
@@ -18,7 +19,7 @@ const MAX_CHUNKS: usize = 4096;
 const WAVE_GUID: [u8; 12] = [0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xaa, 0x00, 0x38, 0x9b, 0x71];
 
 /// Read the header up to the samples; the source stands at its beginning, which was probed.
-pub(super) fn layout(source: &mut Source<'_>) -> Result<Layout> {
+pub(super) fn layout(source: &mut Source) -> Result<Layout> {
     let mut header = Header::new(source)?;
     for _ in 0..MAX_CHUNKS {
         if header.source.left() == 0 {
@@ -37,42 +38,45 @@ pub(super) fn layout(source: &mut Source<'_>) -> Result<Layout> {
 }
 
 /// What the `fmt ` chunk says.
+#[derive(Clone, Copy)]
 struct WaveFormat {
     encoding: Encoding,
+    /// Samples of 24 bits stand in four bytes, at one end or the other.
+    in_four_bytes: bool,
     channels: usize,
     sample_rate: u32,
 }
 
-struct Header<'a, 'b> {
-    source: &'a mut Source<'b>,
+struct Header<'a> {
+    source: &'a mut Source,
     format: Format,
     big_endian: bool,
+    /// Where the RIFF chunk begins in the file.
+    begin: u64,
     riff_size: u32,
     /// The size of the data chunk in the `ds64` chunk of an RF64 file.
     long_data: Option<u64>,
     wave: Option<WaveFormat>,
 }
 
-impl<'a, 'b> Header<'a, 'b> {
-    fn new(source: &'a mut Source<'b>) -> Result<Self> {
+impl<'a> Header<'a> {
+    fn new(source: &'a mut Source) -> Result<Self> {
+        let begin = source.position;
         let magic = source.take::<4>("the RIFF header")?;
         let format = match &magic {
             b"RF64" | b"BW64" => Format::Rf64,
             _ => Format::Wav,
         };
         let big_endian = magic == *b"RIFX";
-        let mut header = Self { source, format, big_endian, riff_size: 0, long_data: None, wave: None };
+        let mut header =
+            Self { source, format, big_endian, begin, riff_size: 0, long_data: None, wave: None };
         header.riff_size = header.u32("the RIFF header")?;
         header.source.take::<4>("the RIFF header")?;
         Ok(header)
     }
 
     fn error(&self, reason: impl Into<String>) -> Error {
-        Error::decode(self.source.path, reason)
-    }
-
-    fn unsupported(&self, what: impl Into<String>) -> Error {
-        Error::Unsupported { path: self.source.path.to_owned(), what: what.into() }
+        self.source.error(reason)
     }
 
     fn u16(&mut self, part: &str) -> Result<u16> {
@@ -129,16 +133,10 @@ impl<'a, 'b> Header<'a, 'b> {
             taken = 40;
         }
         let encoding = self.encoding(tag, bits)?;
-        check_header(self.source.path, u64::from(channels), sample_rate)?;
-        let expected = encoding.bytes() * usize::from(channels);
-        if usize::from(block) != expected {
-            let reason = format!(
-                "the header contradicts itself: {channels} channels of {bits} bits take {expected} bytes a frame, \
-                 but it says {block}"
-            );
-            return Err(self.error(reason));
-        }
-        self.wave = Some(WaveFormat { encoding, channels: usize::from(channels), sample_rate });
+        check_header(&self.source.path, u64::from(channels), sample_rate)?;
+        let channels = usize::from(channels);
+        let in_four_bytes = encoding == Encoding::I24 && usize::from(block) == 4 * channels;
+        self.wave = Some(WaveFormat { encoding, in_four_bytes, channels, sample_rate });
         self.skip(*b"fmt ", taken, size)
     }
 
@@ -152,7 +150,7 @@ impl<'a, 'b> Header<'a, 'b> {
             return Ok(tag);
         }
         let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Err(self.unsupported(format!("WAV with the sub-format {tag:08x}-{rest}")))
+        Err(self.source.unsupported(format!("WAV with the sub-format {tag:08x}-{rest}")))
     }
 
     fn encoding(&self, tag: u32, bits: u16) -> Result<Encoding> {
@@ -167,14 +165,14 @@ impl<'a, 'b> Header<'a, 'b> {
             (7, 8) => Ok(Encoding::MuLaw),
             (1 | 3 | 6 | 7, _) => {
                 let kind = codec_name(tag);
-                Err(self.unsupported(format!("WAV with {kind} samples of {bits} bits")))
+                Err(self.source.unsupported(format!("WAV with {kind} samples of {bits} bits")))
             }
-            _ => Err(self.unsupported(format!("{} WAV (format tag 0x{tag:04x})", codec_name(tag)))),
+            _ => Err(self.source.unsupported(format!("{} WAV (format tag 0x{tag:04x})", codec_name(tag)))),
         }
     }
 
     fn data(&mut self, size: u32) -> Result<Layout> {
-        let Some(WaveFormat { encoding, channels, sample_rate }) = self.wave else {
+        let Some(WaveFormat { encoding, in_four_bytes, channels, sample_rate }) = self.wave else {
             return Err(self.error("the WAV file has no fmt chunk before its samples"));
         };
         let (left, offset) = (self.source.left(), self.source.position);
@@ -182,21 +180,50 @@ impl<'a, 'b> Header<'a, 'b> {
             (u32::MAX, Some(long)) => long,
             _ => u64::from(size),
         };
-        let complete = u64::from(self.riff_size) + 8 == self.source.len;
-        let never_finished = match stated {
-            0 => !complete,
-            0x7fff_f000..=0x8000_0000 | 0xffff_ffff | u64::MAX => stated > left,
-            _ => false,
-        };
+        let never_finished = self.never_finished(stated, left);
         if stated > left && !never_finished {
             let reason =
                 format!("truncated: the header says {stated} bytes of samples, but the file has {left}");
             return Err(self.error(reason));
         }
         let bytes = if never_finished { left } else { stated };
+        let encoding = if in_four_bytes { self.place_in_four_bytes(bytes)? } else { encoding };
         let frames = bytes / (encoding.bytes() * channels) as u64;
         let (format, big_endian) = (self.format, self.big_endian);
         Ok(Layout { format, encoding, big_endian, channels, sample_rate, frames, offset })
+    }
+
+    /// Whether the writer never came to know how many bytes of samples there are.
+    fn never_finished(&self, stated: u64, left: u64) -> bool {
+        let end = self.begin + u64::from(self.riff_size) + 8;
+        match stated {
+            0 => end != self.source.len,
+            0x7fff_f000..=0x8000_0000 | 0xffff_ffff | u64::MAX => stated > left,
+            _ if stated <= left || self.format == Format::Rf64 => false,
+            _ if matches!(self.riff_size, 0 | u32::MAX) => stated >= 1 << 30,
+            _ => end > self.source.len && is_placeholder(stated),
+        }
+    }
+
+    /// At which end of four bytes the 24 bits of each sample stand: at the lower, as arecord writes them, if the upper
+    /// byte repeats the sign in all samples; at the upper, as the format wants it, if the lower byte is 0 in all.
+    fn place_in_four_bytes(&mut self, mut left: u64) -> Result<Encoding> {
+        let (mut low, mut high) = (true, true);
+        // Silence tells nothing.
+        while low && high {
+            let bytes = self.source.frames(4, left)?;
+            if bytes.is_empty() {
+                break;
+            }
+            left -= bytes.len() as u64;
+            for &sample in bytes.as_chunks::<4>().0 {
+                let value =
+                    if self.big_endian { i32::from_be_bytes(sample) } else { i32::from_le_bytes(sample) };
+                low &= value << 8 >> 8 == value;
+                high &= value & 0xff == 0;
+            }
+        }
+        Ok(if low { Encoding::I24In32 } else { Encoding::I32 })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::batch::StatisticsWorker;
 use super::input::Samples;
 use super::logmel::{LogMel, LogMelScratch};
-use crate::decode::{self, ChannelChoice, MonoReader, OnError};
+use crate::decode::{self, ChannelChoice, Clip, Limits, OnError, Reader};
 use crate::par::{self, Cancel};
 use crate::statistics::BandStatistics;
 use crate::{Error, Result};
@@ -23,16 +23,16 @@ impl Worker {
 }
 
 /// A reader at the rate of the plan.
-fn reader(plan: &LogMel, channel: ChannelChoice) -> Result<MonoReader> {
-    MonoReader::new(channel, Some(plan.settings().sample_rate))
+fn reader(plan: &LogMel, channel: ChannelChoice, limits: Limits) -> Result<Reader> {
+    Reader::new(channel, Some(plan.settings().sample_rate), limits)
 }
 
 /// Files of equal length of which the first was read: it alone says how much memory the spectrograms of all need.
 pub struct FileBatch<'a> {
     plan: &'a LogMel,
     paths: &'a [PathBuf],
-    reader: MonoReader,
-    first: Vec<f32>,
+    reader: Reader,
+    first: Clip,
     frames: usize,
 }
 
@@ -40,19 +40,20 @@ impl<'a> FileBatch<'a> {
     /// Read the first file; those of another sample rate are resampled to the plan's.
     ///
     /// # Errors
-    /// Those of [`MonoReader::read`]; [`Error::Decode`] if the clip is too short, [`Error::Array`] if there is no file.
+    /// Those of [`Reader::read`]; [`Error::Decode`] if the clip is too short, [`Error::Array`] if there is no file.
     pub fn open(
         plan: &'a LogMel,
         paths: &'a [PathBuf],
         channel: ChannelChoice,
+        limits: Limits,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let reader = reader(plan, channel)?;
+        let reader = reader(plan, channel, limits)?;
         let Some(path) = paths.first() else {
             return Err(Error::array("paths", "no files", "at least one"));
         };
-        let first = reader.read(path, &mut decode::Scratch::default(), cancel)?.samples;
-        let frames = plan.frames(first.len()).map_err(|error| error.in_file(path))?;
+        let first = reader.read(path, &mut decode::Scratch::default(), cancel)?;
+        let frames = plan.frames(first.samples.len()).map_err(|error| error.in_file(path))?;
         Ok(Self { plan, paths, reader, first, frames })
     }
 
@@ -65,7 +66,7 @@ impl<'a> FileBatch<'a> {
     /// Log-Mel spectrograms of all files, `(files, n_mels, frames)`.
     ///
     /// # Errors
-    /// Those of [`MonoReader::read`], of the first file in order; [`Error::Decode`] naming the file if a clip is of
+    /// Those of [`Reader::read`], of the first file in order; [`Error::Decode`] naming the file if a clip is of
     /// another length than the first; [`Error::Array`] if `out` is not of that size; [`Error::Interrupted`].
     pub fn process_into(
         &self,
@@ -85,23 +86,25 @@ impl<'a> FileBatch<'a> {
                 0 => None,
                 _ => Some(self.read(path, worker, cancel)?),
             };
-            let clip = Samples::F32(read.as_deref().unwrap_or(&self.first));
+            let clip = read.as_ref().unwrap_or(&self.first);
             let scratch = &mut worker.scratch;
-            plan.process_into(scratch, clip, out, cancel).map_err(|error| error.in_file(path))
+            plan.process_into(scratch, Samples::F32(&clip.samples), out, cancel)
+                .map_err(|error| error.in_file(path))
         };
         par::map(out.chunks_exact_mut(size).collect(), threads, cancel, || Worker::new(plan), work)?;
         Ok(())
     }
 
     /// A clip as long as the first.
-    fn read(&self, path: &Path, worker: &mut Worker, cancel: &Cancel) -> Result<Vec<f32>> {
-        let clip = self.reader.read(path, &mut worker.bytes, cancel)?.samples;
-        if clip.len() == self.first.len() {
+    fn read(&self, path: &Path, worker: &mut Worker, cancel: &Cancel) -> Result<Clip> {
+        let clip = self.reader.read(path, &mut worker.bytes, cancel)?;
+        let (length, first_length) = (clip.samples.len(), self.first.samples.len());
+        if length == first_length {
             return Ok(clip);
         }
-        let given = format!("{} samples at {} Hz", clip.len(), self.plan.settings().sample_rate);
-        let (length, first) = (self.first.len(), self.paths[0].display());
-        let expected = format!("{length} as {first} has, or a call for clips of any length");
+        let given = format!("{length} samples at {} Hz", self.plan.settings().sample_rate);
+        let first = self.paths[0].display();
+        let expected = format!("{first_length} as {first} has, or a call for clips of any length");
         Err(Error::decode(path, format!("{given}; expected {expected}")))
     }
 }
@@ -114,16 +117,17 @@ pub fn each_from_files(
     plan: &LogMel,
     paths: &[PathBuf],
     channel: ChannelChoice,
+    limits: Limits,
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<f32>>> {
-    let reader = reader(plan, channel)?;
-    let work = |worker: &mut Worker, _, path: &PathBuf| {
-        let clip = reader.read(path, &mut worker.bytes, cancel)?.samples;
-        let logmel = plan.process(&mut worker.scratch, Samples::F32(&clip), cancel);
+    let reader = reader(plan, channel, limits)?;
+    let work = |worker: &mut Worker, path: &Path| {
+        let clip = reader.read(path, &mut worker.bytes, cancel)?;
+        let logmel = plan.process(&mut worker.scratch, Samples::F32(&clip.samples), cancel);
         logmel.map_err(|error| error.in_file(path))
     };
-    par::map(paths.iter().collect(), threads, cancel, || Worker::new(plan), work)
+    reader.map(paths, OnError::Stop, threads, cancel, || Worker::new(plan), work)?.into_iter().collect()
 }
 
 /// Statistics over time of each file of any length, for every band.
@@ -134,22 +138,17 @@ pub fn statistics_from_files(
     plan: &LogMel,
     paths: &[PathBuf],
     channel: ChannelChoice,
+    limits: Limits,
     on_error: OnError,
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
 ) -> Result<Vec<Result<Vec<BandStatistics>>>> {
-    let reader = reader(plan, channel)?;
+    let reader = reader(plan, channel, limits)?;
     let scratch = || (decode::Scratch::default(), StatisticsWorker::new(plan));
-    let work = |(bytes, worker): &mut (decode::Scratch, StatisticsWorker), _, path: &PathBuf| {
-        let result = reader.read(path, bytes, cancel).and_then(|clip| {
-            let statistics = worker.of(plan, Samples::F32(&clip.samples), cancel);
-            statistics.map_err(|error| error.in_file(path))
-        });
-        match (result, on_error) {
-            (Err(Error::Interrupted), _) => Err(Error::Interrupted),
-            (Err(error), OnError::Stop) => Err(error),
-            (result, _) => Ok(result),
-        }
+    let work = |(bytes, worker): &mut (decode::Scratch, StatisticsWorker), path: &Path| {
+        let clip = reader.read(path, bytes, cancel)?;
+        let statistics = worker.of(plan, Samples::F32(&clip.samples), cancel);
+        statistics.map_err(|error| error.in_file(path))
     };
-    par::map(paths.iter().collect(), threads, cancel, scratch, work)
+    reader.map(paths, on_error, threads, cancel, scratch, work)
 }

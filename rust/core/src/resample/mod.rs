@@ -7,17 +7,24 @@
 //! stages that halve it come first, each as short as the band that is kept at the end allows.
 
 mod filter;
-mod sweep;
+mod polyphase;
+mod stream;
 
+use crate::memory::zeros;
 use crate::par::Cancel;
 use crate::simd::Level;
 use crate::{Error, Result};
 use filter::{Band, Filter};
+use polyphase::{Polyphase, TILE, Workspace};
 use std::ops::Range;
-use sweep::{Space, Sweep, TILE};
+
+pub use stream::Stream;
 
 /// The highest sample rate, in Hz, that can be converted from or to.
 pub const MAX_RATE: u32 = 384_000;
+
+/// Most samples that one call returns: 16 GiB of float32.
+pub const MAX_SAMPLES: u64 = 1 << 32;
 
 /// Pass band as a fraction of the lower of the two Nyquist frequencies; the stop band begins at 1.
 const PASS_BAND: f64 = 0.913;
@@ -41,7 +48,7 @@ pub struct Resampler {
 /// The working memory of one thread, for any number of conversions.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    space: Space,
+    workspace: Workspace,
     /// What the stages before the last yield, and what they read.
     between: [Vec<f32>; 2],
 }
@@ -91,10 +98,16 @@ impl Resampler {
         Self { from, to, stages, level }
     }
 
+    /// The rate that it converts to.
+    #[must_use]
+    pub fn target_rate(&self) -> u32 {
+        u32::try_from(self.to).unwrap_or(u32::MAX)
+    }
+
     /// Samples that come out for `samples` that go in: `ceil(samples * to / from)`.
     #[must_use]
-    pub fn len(&self, samples: usize) -> u64 {
-        let exact = (samples as u128 * u128::from(self.to)).div_ceil(u128::from(self.from));
+    pub fn len(&self, samples: u64) -> u64 {
+        let exact = (u128::from(samples) * u128::from(self.to)).div_ceil(u128::from(self.from));
         u64::try_from(exact).unwrap_or(u64::MAX)
     }
 
@@ -103,35 +116,33 @@ impl Resampler {
         self.stages.iter().enumerate().map(|(halvings, stage)| (stage.filter.half() + 1) << halvings).sum()
     }
 
-    /// Convert one channel.
-    ///
-    /// # Errors
-    /// [`Error::Array`] where the result is longer than [`crate::decode::MAX_SAMPLES`], [`Error::Interrupted`].
-    pub fn process(&self, samples: &[f32], cancel: &Cancel) -> Result<Vec<f32>> {
-        self.process_channels(samples, 1, cancel)
-    }
-
     /// Convert channels of equal length that lie one after the other, as their results do.
     ///
     /// # Errors
-    /// As [`Resampler::process`], of all channels together.
+    /// [`Error::Array`] where the result has more than [`MAX_SAMPLES`] samples, or more than there is memory for;
+    /// [`Error::Interrupted`].
     pub fn process_channels(&self, samples: &[f32], channels: usize, cancel: &Cancel) -> Result<Vec<f32>> {
         let frames = samples.len().checked_div(channels).unwrap_or(0);
-        let frames_out = self.len(frames);
+        let frames_out = self.len(frames as u64);
         let len = frames_out.saturating_mul(channels as u64);
-        if len > crate::decode::MAX_SAMPLES {
+        let refused = |expected| {
             let given = format!("{len} samples after resampling from {} to {} Hz", self.from, self.to);
-            return Err(Error::array("samples", given, format!("at most {}", crate::decode::MAX_SAMPLES)));
+            Error::array("samples", given, expected)
+        };
+        if len > MAX_SAMPLES {
+            return Err(refused(format!("at most {MAX_SAMPLES}")));
         }
-        let mut out = vec![0.0; len as usize];
+        let mut out = usize::try_from(len).ok().and_then(|len| zeros(len).ok());
+        let out = out.as_mut().ok_or_else(|| refused("no more than there is memory for".to_owned()))?;
         if out.is_empty() {
-            return Ok(out);
+            return Ok(vec![]);
         }
         let mut scratch = Scratch::default();
-        for (samples, out) in samples.chunks_exact(frames).zip(out.chunks_exact_mut(frames_out as usize)) {
+        let outs = out.chunks_exact_mut(frames_out as usize);
+        for (samples, out) in samples.chunks_exact(frames).zip(outs) {
             self.process_into(samples, out, &mut scratch, cancel)?;
         }
-        Ok(out)
+        Ok(std::mem::take(out))
     }
 
     /// Convert one channel into an array of any length: its rest is cut off, or silence follows.
@@ -154,7 +165,7 @@ impl Resampler {
         if out.is_empty() {
             return Ok(());
         }
-        let Scratch { space, between: [from, to] } = scratch;
+        let Scratch { workspace, between: [from, to] } = scratch;
         let mut start = 0;
         for (index, stage) in halvings.iter().enumerate() {
             let samples = if index == 0 { samples } else { from.as_slice() };
@@ -164,13 +175,14 @@ impl Resampler {
             let reached = stage.reaches(&signal.range());
             start = wanted.start.max(reached.start);
             to.resize(usize::try_from(wanted.end.min(reached.end) - start).unwrap_or(0), 0.0);
-            let sweep = Sweep { stage, signal, first: start, out: to, space, level: self.level, cancel };
-            self.level.run(sweep)?;
+            let first = start;
+            let kernel = Polyphase { stage, signal, first, out: to, workspace, level: self.level, cancel };
+            self.level.run(kernel)?;
             std::mem::swap(from, to);
         }
         let samples = if halvings.is_empty() { samples } else { from.as_slice() };
         let signal = Signal { start, samples };
-        self.level.run(Sweep { stage: last, signal, first: 0, out, space, level: self.level, cancel })
+        self.level.run(Polyphase { stage: last, signal, first: 0, out, workspace, level: self.level, cancel })
     }
 
     /// What a stage must yield so that the stages behind it have what they read for the first `count` outputs.
@@ -232,6 +244,12 @@ impl Stage {
         let half = self.filter.half() as i64;
         let output = |input: i64| (i128::from(input) * phases).div_euclid(step) as i64;
         output(inputs.start - half)..output(inputs.end + half) + 2
+    }
+
+    /// The output behind the last that depends on no input from `end` on.
+    fn complete(&self, end: i64) -> i64 {
+        let place = i128::from(end - self.filter.half() as i64);
+        -(-place * i128::from(self.phases)).div_euclid(i128::from(self.step)) as i64
     }
 
     /// Input index before an output, and the phase between that and the next.

@@ -14,7 +14,7 @@
 //! - [`Rows`] says where the rows of a square come from that [`Lanes::transposed`] turns; [`Lanes::columns`] does it for
 //!   rows a stride apart. But for this and [`Vector::int16_eights`], lanes never mix: results do not depend on the
 //!   number of lanes unless a kernel adds them up.
-//! - [`Planes`] is memory of several channels that is not zeroed before it is written.
+//! - [`ChannelBuffer`] is memory of several channels that is not zeroed before it is written.
 //!
 //! # What makes it fast
 //!
@@ -44,19 +44,19 @@
 #![allow(unsafe_code)]
 
 mod aligned;
+mod channel_buffer;
 #[cfg(test)]
 mod example;
 mod lanes;
 mod level;
-mod planes;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub(crate) use aligned::{Block, numbers, numbers_mut, vectors};
+pub(crate) use channel_buffer::{ChannelBuffer, INT16};
 pub(crate) use lanes::{Lanes, Rows, Vector};
 pub use level::Level;
-pub(crate) use planes::{INT16, Planes};
 
 /// Lanes of the widest `f32` vector of all levels.
 pub(crate) const MAX_LANES: usize = 16;

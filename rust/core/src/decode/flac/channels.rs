@@ -7,7 +7,7 @@ use super::frame::{Header, Stereo};
 use super::predict::{OUTSIDE, Sample};
 use super::subframe::Subframe;
 use crate::decode::ChannelChoice;
-use crate::simd::{Level, Planes};
+use crate::simd::{ChannelBuffer, Level};
 use symphonia::core::checksum::Md5;
 use symphonia::core::io::Monitor;
 
@@ -18,9 +18,6 @@ const WIDE_BITS: u32 = 25;
 pub(super) struct Channels {
     level: Level,
     bits: u32,
-    choice: Option<ChannelChoice>,
-    /// Channels that were not chosen are wanted too.
-    all: bool,
     /// Samples of each channel.
     block: usize,
     /// The channels one after the other.
@@ -30,17 +27,23 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    pub(super) fn new(level: Level, bits: u32, choice: Option<ChannelChoice>, all: bool) -> Self {
-        Self { level, bits, choice, all, block: 0, samples: vec![], side: vec![], wide_side: vec![] }
+    pub(super) fn new(level: Level, bits: u32) -> Self {
+        Self { level, bits, block: 0, samples: vec![], side: vec![], wide_side: vec![] }
     }
 
-    /// Decode a frame that begins with the bytes; returns how many it has.
-    pub(super) fn decode(&mut self, bytes: &[u8], header: &Header) -> Result<usize, Fault> {
+    /// Decode what is wanted of a frame that begins with the bytes; returns how many it has.
+    pub(super) fn decode(
+        &mut self,
+        bytes: &[u8],
+        header: &Header,
+        wanted: ChannelChoice,
+    ) -> Result<usize, Fault> {
         self.block = header.block;
         self.samples.resize(header.channels * header.block, 0);
         let mut bits = Bits::new(bytes.get(header.bytes..).unwrap_or_default());
         for index in 0..header.channels {
-            self.subframe(&mut bits, header.stereo, index)?;
+            let skip = matches!(wanted, ChannelChoice::One(channel) if channel != index);
+            self.subframe(&mut bits, header.stereo, index, skip)?;
         }
         let size = header.bytes + bits.byte_position()? + 2;
         let frame = bytes.get(..size).ok_or(Fault::End)?;
@@ -58,13 +61,18 @@ impl Channels {
         Ok(size)
     }
 
-    fn subframe(&mut self, bits: &mut Bits<'_>, stereo: Stereo, index: usize) -> Result<(), Fault> {
+    fn subframe(
+        &mut self,
+        bits: &mut Bits<'_>,
+        stereo: Stereo,
+        index: usize,
+        skip: bool,
+    ) -> Result<(), Fault> {
         let Self { level, bits: sample_bits, block, .. } = *self;
         let independent = stereo == Stereo::Independent;
         let difference = !independent && index == usize::from(stereo != Stereo::SideRight);
-        let skip = independent
-            && !self.all
-            && matches!(self.choice, Some(ChannelChoice::One(channel)) if channel != index);
+        // Where channels are coded as differences, each is needed for the other.
+        let skip = skip && independent;
         if difference && sample_bits < WIDE_BITS {
             self.side.resize(block, 0);
             level.run(Subframe { bits, sample_bits: sample_bits + 1, samples: &mut self.side, skip })
@@ -78,15 +86,15 @@ impl Channels {
     }
 
     /// Add what was chosen to the clip.
-    pub(super) fn push(&self, out: &mut Planes) {
+    pub(super) fn push(&self, choice: ChannelChoice, out: &mut ChannelBuffer) {
         let scale = 1.0 / (1u32 << (self.bits - 1)) as f32;
         let value = move |&sample: &i32| sample as f32 * scale;
-        match self.choice {
-            None => out.push(self.block, |index| self.channel(index).iter().map(value)),
-            Some(ChannelChoice::One(index)) => {
+        match choice {
+            ChannelChoice::All => out.push(self.block, |index| self.channel(index).iter().map(value)),
+            ChannelChoice::One(index) => {
                 out.push(self.block, |_| self.channel(index).iter().map(value));
             }
-            Some(ChannelChoice::Mean) => {
+            ChannelChoice::Mean => {
                 let count = self.samples.len() / self.block;
                 out.push(self.block, |_| {
                     (0..self.block).map(|at| {

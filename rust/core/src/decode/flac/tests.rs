@@ -3,8 +3,11 @@
 
 use super::crc::{crc8, crc16};
 use super::*;
-use crate::decode::{Scratch, read_mono};
+use crate::decode::{Clip, Limits, Reader, Scratch};
+use crate::par::Cancel;
+use crate::simd::ChannelBuffer;
 use proptest::prelude::*;
+use std::path::Path;
 use symphonia::core::io::Monitor;
 
 /// Choices without end from a seed.
@@ -234,12 +237,10 @@ fn with_file<T>(bytes: &[u8], work: impl FnOnce(&Path) -> T) -> T {
 }
 
 /// What a file of these bytes is read as.
-fn read(bytes: &[u8], choice: Option<ChannelChoice>) -> Result<Vec<f32>> {
-    with_file(bytes, |path| match choice {
-        Some(choice) => read_mono(path, choice, None).map(|clip| clip.samples),
-        None => crate::decode::read(path, None, &mut Scratch::default(), &Cancel::default())
-            .map(|clip| clip.samples),
-    })
+fn read(bytes: &[u8], choice: ChannelChoice) -> Result<Vec<f32>> {
+    let reader = Reader::new(choice, None, Limits::default()).unwrap();
+    with_file(bytes, |path| reader.read(path, &mut Scratch::default(), &Cancel::default()))
+        .map(|Clip { samples, .. }| samples)
 }
 
 impl Example {
@@ -262,11 +263,11 @@ proptest! {
         if let Some(size) = tag {
             example.bytes.extend([b"TAG".as_slice(), &vec![0; size]].concat());
         }
-        prop_assert_eq!(read(&example.bytes, None).unwrap(), example.all());
+        prop_assert_eq!(read(&example.bytes, ChannelChoice::All).unwrap(), example.all());
         let one = pick % example.channels.len();
-        let read_one = read(&example.bytes, Some(ChannelChoice::One(one))).unwrap();
+        let read_one = read(&example.bytes, ChannelChoice::One(one)).unwrap();
         prop_assert_eq!(read_one, example.channel(one));
-        let mean = read(&example.bytes, Some(ChannelChoice::Mean)).unwrap();
+        let mean = read(&example.bytes, ChannelChoice::Mean).unwrap();
         let sum = |at| (0..example.channels.len()).map(|c| f64::from(example.channel(c)[at])).sum::<f64>();
         prop_assert_eq!(f64::from(mean[0]), f64::from((sum(0) / example.channels.len() as f64) as f32));
     }
@@ -286,7 +287,7 @@ proptest! {
                 bytes[at] ^= 1 << bit;
             },
         }
-        match read(&bytes, None) {
+        match read(&bytes, ChannelChoice::All) {
             // The header of the stream has no checksum: how many bits or which rate may be changed without notice.
             Ok(samples) => prop_assert!(bytes[..42] != example.bytes[..42] || samples == example.all()),
             Err(Error::Decode { .. } | Error::Unsupported { .. }) => {}
@@ -302,11 +303,11 @@ fn all_levels_give_the_same_bits() {
         let begin = 8 + 34 + 7;
         let header = Header::read(&example.bytes[begin..]).unwrap();
         let decoded = Level::all().into_iter().map(|level| {
-            let mut channels = Channels::new(level, example.bits, None, true);
-            channels.decode(&example.bytes[begin..], &header).unwrap();
-            let mut out = Planes::new(example.channels.len());
+            let mut channels = Channels::new(level, example.bits);
+            channels.decode(&example.bytes[begin..], &header, ChannelChoice::All).unwrap();
+            let mut out = ChannelBuffer::new(example.channels.len());
             out.reserve(header.block).unwrap();
-            channels.push(&mut out);
+            channels.push(ChannelChoice::All, &mut out);
             out.into_samples()
         });
         let expected: Vec<f32> =
@@ -328,10 +329,11 @@ fn a_file_that_shrinks_while_it_is_read_is_truncated() {
             let mut scratch = Scratch::default();
             let mut source = Source::open(path, &mut scratch).unwrap();
             source.peek(1).unwrap();
-            let stream = Stream::open(source, 0).unwrap();
+            let mut stream = Flac::open(source).unwrap();
             let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
             file.set_len((metadata.len() + padding.len() + held) as u64).unwrap();
-            stream.read(None, &Cancel::default()).unwrap_err().to_string()
+            let mut out = Output::new(&path.into(), ChannelChoice::All, stream.channels);
+            stream.decode(&mut out).unwrap_err().to_string()
         });
         assert!(error.contains("truncated: the file ends inside a frame, after 0 samples"), "{error}");
     }
@@ -352,7 +354,8 @@ fn a_frame_of_more_bytes_than_its_samples_is_damaged() {
         frame.put(value, count);
     }
     for size in [MAX_FRAME_BYTES + 1000, 3 * MAX_FRAME_BYTES] {
-        let error = read(&[&stream, &frame.bytes, vec![0; size].as_slice()].concat(), None).unwrap_err();
+        let error = read(&[&stream, &frame.bytes, vec![0; size].as_slice()].concat(), ChannelChoice::All)
+            .unwrap_err();
         assert!(error.to_string().contains("more bytes than its samples"), "{error}");
     }
 }
@@ -360,7 +363,9 @@ fn a_frame_of_more_bytes_than_its_samples_is_damaged() {
 #[test]
 fn it_may_stand_behind_some_tags_but_not_any_number() {
     let example = example(0);
-    let tagged = |count| read(&[b"ID3\x04\0\0\0\0\0\0".repeat(count), example.bytes.clone()].concat(), None);
+    let tagged = |count| {
+        read(&[b"ID3\x04\0\0\0\0\0\0".repeat(count), example.bytes.clone()].concat(), ChannelChoice::All)
+    };
     assert_eq!(tagged(64).unwrap(), example.all());
     assert!(tagged(65).unwrap_err().to_string().contains("no sound behind the first 64 ID3 tags"));
 }

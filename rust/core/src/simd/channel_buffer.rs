@@ -4,26 +4,26 @@ use super::{Kernel, Level, Vector};
 use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 
-/// Planes of equal length, one after the other, that grow by some frames at a time.
+/// ChannelBuffer of equal length, one after the other, that grow by some frames at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Planes {
+pub(crate) struct ChannelBuffer {
     /// Of length 0: what is written lies in its spare capacity.
     memory: Vec<f32>,
-    planes: usize,
-    /// Places of each plane.
+    channels: usize,
+    /// Places of each channel.
     room: usize,
-    /// Places of each plane that are written, from its beginning on: by `push` and `push_int16` alone.
+    /// Places of each channel that are written, from its beginning on: by `push` and `push_int16` alone.
     frames: usize,
 }
 
-impl Planes {
-    pub(crate) fn new(planes: usize) -> Self {
-        Self { planes, ..Self::default() }
+impl ChannelBuffer {
+    pub(crate) fn new(channels: usize) -> Self {
+        Self { channels, ..Self::default() }
     }
 
-    /// Number of planes.
-    pub(crate) fn count(&self) -> usize {
-        self.planes
+    /// Number of channels.
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
     }
 
     /// Frames that there is room for.
@@ -36,39 +36,44 @@ impl Planes {
         self.frames
     }
 
+    /// Forget what is written, and keep the room.
+    pub(crate) fn clear(&mut self) {
+        self.frames = 0;
+    }
+
     /// Make room for exactly `frames` frames in all.
     pub(crate) fn reserve(&mut self, frames: usize) -> Result<(), TryReserveError> {
         if frames <= self.room {
             return Ok(());
         }
         let mut memory = Vec::new();
-        memory.try_reserve_exact(frames.saturating_mul(self.planes))?;
-        let mut grown = Self { memory, planes: self.planes, room: frames, frames: 0 };
-        grown.push(self.frames, |plane| self.plane(plane, 0).iter().copied());
+        memory.try_reserve_exact(frames.saturating_mul(self.channels))?;
+        let mut grown = Self { memory, channels: self.channels, room: frames, frames: 0 };
+        grown.push(self.frames, |channel| self.channel(channel, 0).iter().copied());
         *self = grown;
         Ok(())
     }
 
-    /// What is written of a plane, from one frame on.
-    pub(crate) fn plane(&self, plane: usize, from: usize) -> &[f32] {
-        assert!(plane < self.planes && from <= self.frames && self.frames <= self.room);
-        let begin = self.memory.as_ptr().wrapping_add(plane * self.room + from);
-        // SAFETY: the first `frames` places of each of the `planes` planes of `room` places are written, and the
+    /// What is written of a channel, from one frame on.
+    pub(crate) fn channel(&self, channel: usize, from: usize) -> &[f32] {
+        assert!(channel < self.channels && from <= self.frames && self.frames <= self.room);
+        let begin = self.memory.as_ptr().wrapping_add(channel * self.room + from);
+        // SAFETY: the first `frames` places of each of the `channels` channels of `room` places are written, and the
         // capacity holds them all.
         unsafe { std::slice::from_raw_parts(begin, self.frames - from) }
     }
 
-    /// Write `count` more frames, the values of each plane in turn; there must be at least as many, and room for
+    /// Write `count` more frames, the values of each channel in turn; there must be at least as many, and room for
     /// `count`.
     #[inline(always)]
     pub(crate) fn push<I: Iterator<Item = f32>>(&mut self, count: usize, values: impl Fn(usize) -> I) {
-        for plane in 0..self.planes {
+        for channel in 0..self.channels {
             let mut written = 0;
-            for (place, value) in self.places(plane, count).iter_mut().zip(values(plane)) {
+            for (place, value) in self.places(channel, count).iter_mut().zip(values(channel)) {
                 place.write(value);
                 written += 1;
             }
-            assert!(written == count, "a plane got {written} values in place of {count}");
+            assert!(written == count, "a channel got {written} values in place of {count}");
         }
         self.frames += count;
     }
@@ -81,39 +86,39 @@ impl Planes {
         channels: usize,
         one: Option<usize>,
     ) {
-        assert!(self.planes == if one.is_some() { 1 } else { channels });
+        assert!(self.channels == if one.is_some() { 1 } else { channels });
         assert!(one.unwrap_or(0) < channels && samples.len().is_multiple_of(channels));
-        level.run(PushInt16 { planes: self, samples, channels, one });
+        level.run(PushInt16 { buffer: self, samples, channels, one });
     }
 
-    /// All planes, one after the other.
+    /// All channels, one after the other.
     pub(crate) fn into_samples(mut self) -> Vec<f32> {
-        let Self { planes, room, frames, .. } = self;
+        let Self { channels, room, frames, .. } = self;
         let places = self.memory.spare_capacity_mut();
-        // In place, because there may be no memory for as many once more; each moves down, onto room or a plane that
-        // has moved already.
-        for plane in 1..planes {
-            places.copy_within(plane * room..plane * room + frames, plane * frames);
+        // In place, because there may be no memory for as many once more; each moves down, onto room or a channel
+        // that has moved already.
+        for channel in 1..channels {
+            places.copy_within(channel * room..channel * room + frames, channel * frames);
         }
-        let len = planes * frames;
+        let len = channels * frames;
         assert!(frames <= room && len <= self.memory.capacity());
-        // SAFETY: the first `frames` places of each plane are written, and stand one after the other now: they are
+        // SAFETY: the first `frames` places of each channel are written, and stand one after the other now: they are
         // the first `len` places.
         unsafe { self.memory.set_len(len) };
         self.memory
     }
 
-    /// The next `count` places of a plane.
+    /// The next `count` places of a channel.
     #[inline(always)]
-    fn places(&mut self, plane: usize, count: usize) -> &mut [MaybeUninit<f32>] {
+    fn places(&mut self, channel: usize, count: usize) -> &mut [MaybeUninit<f32>] {
         assert!(count <= self.room - self.frames, "no room for {count} more frames");
-        let begin = plane * self.room + self.frames;
+        let begin = channel * self.room + self.frames;
         &mut self.memory.spare_capacity_mut()[begin..begin + count]
     }
 }
 
 struct PushInt16<'a> {
-    planes: &'a mut Planes,
+    buffer: &'a mut ChannelBuffer,
     samples: &'a [[u8; 2]],
     channels: usize,
     one: Option<usize>,
@@ -124,22 +129,22 @@ impl Kernel for PushInt16<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { planes, samples, channels, one } = self;
+        let Self { buffer, samples, channels, one } = self;
         match (channels, one) {
-            (1, _) => planes.push(samples.len(), |_| samples.iter().map(|&sample| scaled(sample))),
-            (2, None) => spread::<2>(planes, samples),
-            (4, None) => spread::<4>(planes, samples),
+            (1, _) => buffer.push(samples.len(), |_| samples.iter().map(|&sample| scaled(sample))),
+            (2, None) => spread::<2>(buffer, samples),
+            (4, None) => spread::<4>(buffer, samples),
             (8, None) => {
-                let done = eights::<V>(planes, samples);
-                spread::<8>(planes, &samples[8 * done..]);
+                let done = eights::<V>(buffer, samples);
+                spread::<8>(buffer, &samples[8 * done..]);
             }
             (8, Some(channel)) => {
-                let done = one_of_eight::<V>(planes, samples, channel);
+                let done = one_of_eight::<V>(buffer, samples, channel);
                 let (frames, _) = samples[8 * done..].as_chunks::<8>();
-                planes.push(frames.len(), |_| frames.iter().map(|frame| scaled(frame[channel])));
+                buffer.push(frames.len(), |_| frames.iter().map(|frame| scaled(frame[channel])));
             }
-            _ => planes.push(samples.len() / channels, |plane| {
-                let channel = one.unwrap_or(plane);
+            _ => buffer.push(samples.len() / channels, |index| {
+                let channel = one.unwrap_or(index);
                 samples.chunks_exact(channels).map(move |frame| scaled(frame[channel]))
             }),
         }
@@ -156,33 +161,33 @@ pub(crate) const INT16: f32 = 1.0 / 32768.0;
 
 /// A number of channels that the compiler knows, so that it makes shuffles of it.
 #[inline(always)]
-fn spread<const CHANNELS: usize>(planes: &mut Planes, samples: &[[u8; 2]]) {
+fn spread<const CHANNELS: usize>(buffer: &mut ChannelBuffer, samples: &[[u8; 2]]) {
     let (frames, _) = samples.as_chunks::<CHANNELS>();
-    planes.push(frames.len(), |channel| frames.iter().map(move |frame| scaled(frame[channel])));
+    buffer.push(frames.len(), |channel| frames.iter().map(move |frame| scaled(frame[channel])));
 }
 
 /// As many frames of eight channels as fill vectors; returns their number.
 #[inline(always)]
-fn eights<V: Vector>(planes: &mut Planes, samples: &[[u8; 2]]) -> usize {
+fn eights<V: Vector>(buffer: &mut ChannelBuffer, samples: &[[u8; 2]]) -> usize {
     let frames = whole_frames::<V>(samples);
-    let (room, begin) = (planes.room, planes.frames);
+    let (room, begin) = (buffer.room, buffer.frames);
     assert!(frames.len() <= room - begin, "no room for {} more frames", frames.len());
-    let places = &mut planes.memory.spare_capacity_mut()[..8 * room];
+    let places = &mut buffer.memory.spare_capacity_mut()[..8 * room];
     for (index, frames) in frames.chunks_exact(V::LANES).enumerate() {
-        for (plane, values) in V::int16_eights(frames).into_iter().enumerate() {
-            let at = plane * room + begin + index * V::LANES;
+        for (channel, values) in V::int16_eights(frames).into_iter().enumerate() {
+            let at = channel * room + begin + index * V::LANES;
             (values * V::splat(INT16)).store_fresh(&mut places[at..]);
         }
     }
-    planes.frames += frames.len();
+    buffer.frames += frames.len();
     frames.len()
 }
 
 /// One channel of as many frames of eight as fill vectors; returns their number.
 #[inline(always)]
-fn one_of_eight<V: Vector>(planes: &mut Planes, samples: &[[u8; 2]], channel: usize) -> usize {
+fn one_of_eight<V: Vector>(buffer: &mut ChannelBuffer, samples: &[[u8; 2]], channel: usize) -> usize {
     let frames = whole_frames::<V>(samples);
-    let places = planes.places(0, frames.len());
+    let places = buffer.places(0, frames.len());
     for (frames, places) in frames.chunks_exact(V::LANES).zip(places.chunks_exact_mut(V::LANES)) {
         // A constant index each, so that the other seven are not even computed.
         let values = match channel {
@@ -197,7 +202,7 @@ fn one_of_eight<V: Vector>(planes: &mut Planes, samples: &[[u8; 2]], channel: us
         };
         (values * V::splat(INT16)).store_fresh(places);
     }
-    planes.frames += frames.len();
+    buffer.frames += frames.len();
     frames.len()
 }
 
@@ -213,21 +218,21 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn planes_grow_and_keep_what_they_hold() {
-        let mut planes = Planes::new(3);
+    fn channels_grow_and_keep_what_they_hold() {
+        let mut buffer = ChannelBuffer::new(3);
         let mut expected = vec![Vec::new(); 3];
         for (step, count) in [0, 1, 5, 17, 100].into_iter().enumerate() {
-            planes.reserve(planes.frames() + count + (step + 1) % 2).unwrap();
-            let value = |plane: usize, i: usize| (1000 * step + 300 * plane + i) as f32;
-            planes.push(count, |plane| (0..count).map(move |i| value(plane, i)));
-            for (plane, expected) in expected.iter_mut().enumerate() {
-                expected.extend((0..count).map(|i| value(plane, i)));
-                assert_eq!(planes.plane(plane, 0), expected);
+            buffer.reserve(buffer.frames() + count + (step + 1) % 2).unwrap();
+            let value = |channel: usize, i: usize| (1000 * step + 300 * channel + i) as f32;
+            buffer.push(count, |channel| (0..count).map(move |i| value(channel, i)));
+            for (channel, expected) in expected.iter_mut().enumerate() {
+                expected.extend((0..count).map(|i| value(channel, i)));
+                assert_eq!(buffer.channel(channel, 0), expected);
             }
         }
-        assert!(planes.room() > planes.frames());
-        let place = planes.plane(0, 0).as_ptr();
-        let samples = planes.into_samples();
+        assert!(buffer.room() > buffer.frames());
+        let place = buffer.channel(0, 0).as_ptr();
+        let samples = buffer.into_samples();
         assert_eq!(samples, expected.concat());
         assert_eq!(samples.as_ptr(), place, "joined in place");
     }
@@ -235,17 +240,17 @@ mod tests {
     #[test]
     #[should_panic(expected = "3 values in place of 4")]
     fn too_few_values_are_no_uninitialised_memory() {
-        let mut planes = Planes::new(1);
-        planes.reserve(4).unwrap();
-        planes.push(4, |_| [0.0; 3].into_iter());
+        let mut buffer = ChannelBuffer::new(1);
+        buffer.reserve(4).unwrap();
+        buffer.push(4, |_| [0.0; 3].into_iter());
     }
 
     #[test]
     #[should_panic(expected = "no room")]
     fn more_than_there_is_room_for_is_refused() {
-        let mut planes = Planes::new(8);
-        planes.reserve(63).unwrap();
-        planes.push_int16(Level::best(), &[[0; 2]; 8 * 64], 8, None);
+        let mut buffer = ChannelBuffer::new(8);
+        buffer.reserve(63).unwrap();
+        buffer.push_int16(Level::best(), &[[0; 2]; 8 * 64], 8, None);
     }
 
     proptest! {
@@ -268,12 +273,12 @@ mod tests {
                 None => (0..channels).flat_map(plain).collect(),
             };
             for level in Level::all() {
-                let mut planes = Planes::new(if one.is_some() { 1 } else { channels });
-                planes.reserve(frames).unwrap();
+                let mut buffer = ChannelBuffer::new(if one.is_some() { 1 } else { channels });
+                buffer.reserve(frames).unwrap();
                 let (first, second) = samples[..frames * channels].split_at(cut * channels);
-                planes.push_int16(level, first, channels, one);
-                planes.push_int16(level, second, channels, one);
-                prop_assert_eq!(planes.into_samples(), expected.clone());
+                buffer.push_int16(level, first, channels, one);
+                buffer.push_int16(level, second, channels, one);
+                prop_assert_eq!(buffer.into_samples(), expected.clone());
             }
         }
     }

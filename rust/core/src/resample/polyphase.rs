@@ -19,7 +19,7 @@ const WIDEST: usize = 16;
 
 /// The working memory of one thread.
 #[derive(Debug, Default)]
-pub(super) struct Space {
+pub(super) struct Workspace {
     /// Input samples of a chunk, a row of lanes for each.
     rows: Vec<Block>,
     /// Outputs of a chunk, likewise.
@@ -29,17 +29,17 @@ pub(super) struct Space {
 }
 
 /// One stage over a signal: `out` holds the outputs from number `first` on.
-pub(super) struct Sweep<'a> {
+pub(super) struct Polyphase<'a> {
     pub(super) stage: &'a Stage,
     pub(super) signal: Signal<'a>,
     pub(super) first: i64,
     pub(super) out: &'a mut [f32],
-    pub(super) space: &'a mut Space,
+    pub(super) workspace: &'a mut Workspace,
     pub(super) level: Level,
     pub(super) cancel: &'a Cancel,
 }
 
-impl Kernel for Sweep<'_> {
+impl Kernel for Polyphase<'_> {
     type Output = Result<()>;
 
     #[inline(always)]
@@ -49,11 +49,11 @@ impl Kernel for Sweep<'_> {
     }
 }
 
-impl Sweep<'_> {
+impl Polyphase<'_> {
     /// All outputs, `VECTORS * V::LANES` stretches of whole periods at once.
     #[inline(always)]
     fn lanes<V: Vector, const VECTORS: usize>(self, periods: usize) -> Result<()> {
-        let Self { stage, signal, first, out, space, level, cancel } = self;
+        let Self { stage, signal, first, out, workspace, level, cancel } = self;
         let periods = periods.div_ceil(VECTORS * V::LANES);
         let stretch = periods * stage.phases as usize;
         let stride = periods * stage.step as usize;
@@ -64,18 +64,18 @@ impl Sweep<'_> {
             let (place, phase) = stage.place(first + start as i64);
             let (last, _) = stage.place(first + (start + count) as i64 - 1);
             let reads = (last - place) as usize + filter.span();
-            space.reserve(level, reads.next_multiple_of(V::LANES) * VECTORS, count, VECTORS, filter);
-            let (rows, _) = vectors::<V>(&mut space.rows).as_chunks_mut::<VECTORS>();
+            workspace.reserve(level, reads.next_multiple_of(V::LANES) * VECTORS, count, VECTORS, filter);
+            let (rows, _) = vectors::<V>(&mut workspace.rows).as_chunks_mut::<VECTORS>();
             gather(&signal, place - (filter.half() as i64 - 1), stride, reads, rows);
-            let results = &mut space.results[..count * VECTORS * V::LANES];
-            convolve(stage, phase, rows, &mut space.taps, results);
-            scatter::<V, VECTORS>(&space.results, count.min(stretch - start), start, stretch, out);
+            let results = &mut workspace.results[..count * VECTORS * V::LANES];
+            convolve(stage, phase, rows, &mut workspace.taps, results);
+            scatter::<V, VECTORS>(&workspace.results, count.min(stretch - start), start, stretch, out);
         }
         Ok(())
     }
 }
 
-impl Space {
+impl Workspace {
     fn reserve(&mut self, level: Level, rows: usize, count: usize, vectors: usize, filter: &Filter) {
         Block::make_room(level, rows, &mut self.rows);
         let results = count.next_multiple_of(WIDEST) * vectors * level.lanes();
@@ -140,10 +140,10 @@ fn convolve<V: Vector, const VECTORS: usize>(
     let mut at = 0;
     for results in results.chunks_exact_mut(TILE * VECTORS * V::LANES) {
         let base = at;
-        let mut spaces = taps.chunks_exact_mut(filter.pitch());
+        let mut rows_of_taps = taps.chunks_exact_mut(filter.pitch());
         let taps: [&[f32]; TILE] = std::array::from_fn(|_| {
-            let space = spaces.next().unwrap_or_default();
-            let row = &filter.row(phase, space)[margin - (at - base)..][..span];
+            let row = rows_of_taps.next().unwrap_or_default();
+            let row = &filter.row(phase, row)[margin - (at - base)..][..span];
             at += whole;
             phase += part;
             if phase >= stage.phases {
