@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,3 +136,24 @@ def test_an_array_that_another_call_writes_to_is_said_to_be_that():
     assert refused == {
         "batch[0]: another call writes to it; expected an array that stays as it is until the call is over"
     }
+
+
+@pytest.mark.parametrize("name", ["spectral", "both"])
+def test_every_kernel_that_scores_is_told_how_many_threads(monkeypatch, name):
+    if name != "spectral":
+        pytest.importorskip("torch")
+    golden = Path(__file__).parents[1] / "golden"
+    detector = offkey.load(golden / "0.1.0" / f"{name}.offkey")
+    detector.score(golden / "recordings", device="cpu")  # all modules are loaded
+    asked = []
+
+    def record(num_threads):
+        asked.append(num_threads)
+        return calls.threads(num_threads)
+
+    for module in [module for name, module in sys.modules.items() if name.startswith("offkey.")]:
+        if vars(module).get("threads") is calls.threads and module is not calls:
+            monkeypatch.setattr(module, "threads", record)
+    detector.score(golden / "recordings", device="cpu", num_threads=1)
+    assert len(asked) >= 2
+    assert set(asked) == {1}
