@@ -7,6 +7,7 @@ use numpy::{
     PyReadwriteArray, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 use std::ops::{Deref, DerefMut};
 
@@ -83,8 +84,9 @@ pub(crate) fn output<'py, T: Element, D: Dimension, const N: usize>(
     out: Option<Bound<'py, PyArray<T, D>>>,
     shape: [usize; N],
 ) -> PyResult<Bound<'py, PyArray<T, D>>> {
+    static EMPTY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let Some(out) = out else {
-        let empty = py.import("numpy")?.getattr("empty")?;
+        let empty = EMPTY.import(py, "numpy", "empty")?;
         return Ok(empty.call1((PyTuple::new(py, shape)?, T::get_dtype(py)))?.cast_into()?);
     };
     if out.shape() == shape {
