@@ -177,7 +177,7 @@ def test_floats_beyond_full_scale_stay(written):
         (b"\xff\xfb\x90\x00" + bytes(1000), "truncated|damaged|no samples"),
         (b"FORM\0\0\0\4AIFF", "no COMM chunk"),
         (b"FORM\0\0\0\4AIFFCOMM\0\0\0\2\0\1", "the COMM chunk has 2 bytes"),
-        (b"FORM\0\0\0\4AIFFSSND\xff\xff\xff\xff", "the file ends inside the SSND chunk"),
+        (b"FORM\0\0\0\4AIFFSSND\xff\xff\xff\xff", "the SSND chunk has 0 bytes"),
     ],
 )
 def test_refused_with_the_reason(written, content, reason):
