@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from machines import RATE, recording, write_tree
+from tiny_recipe import TINY
 
 import offkey
 from offkey import datasets, detector_file
@@ -21,17 +22,6 @@ from offkey.errors import (
     TrainingError,
 )
 
-TINY = offkey.Recipe.named("small").replace(
-    name="tiny",
-    network__dim=16,
-    network__heads=2,
-    network__ffn_dim=32,
-    network__blocks=1,
-    network__subsampling_channels=4,
-    training__stage1_epochs=1,
-    training__stage2_epochs=1,
-    training__clip_seconds=0.5,
-)
 SPECTRAL = offkey.Recipe.named("spectral")
 BOTH = TINY.replace(name="both", spectral=SPECTRAL.spectral)
 RECIPES = {"spectral": SPECTRAL, "tiny": TINY, "both": BOTH}

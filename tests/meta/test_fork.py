@@ -25,8 +25,11 @@ def files(tmp_path):
 
 
 def digest(paths):
-    batch = offkey.read_batch(paths, sample_rate=11_025, num_threads=4)
-    return hashlib.sha256(b"".join(batch)).hexdigest()  # small: a pipe that is full would block the child
+    """Use threads of every kind of kernel; small, since a pipe that is full would block the child."""
+    batch = np.stack(list(offkey.read_batch(paths, sample_rate=11_025, num_threads=4)))
+    augmented = offkey.Augmenter.paper(num_threads=2)(batch, seed=0).samples
+    logmels = offkey.LogMel(num_threads=2)(augmented)
+    return hashlib.sha256(batch.tobytes() + augmented.tobytes() + logmels.tobytes()).hexdigest()
 
 
 def child(paths, queue):
@@ -35,7 +38,7 @@ def child(paths, queue):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-def test_batches_are_read_in_a_forked_child(files):
+def test_a_forked_child_reads_augments_and_transforms(files):
     expected = digest(files)  # the parent has used its threads
     context = multiprocessing.get_context("fork")
     for _ in range(2):

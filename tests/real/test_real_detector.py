@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tiny_recipe import TINY as SMALLEST
 
 import offkey
 from offkey import datasets
@@ -9,17 +10,7 @@ from offkey.errors import OffkeyWarning
 
 pytestmark = pytest.mark.real
 
-TINY = offkey.Recipe.named("small").replace(
-    name="tiny",
-    network__dim=16,
-    network__heads=2,
-    network__ffn_dim=32,
-    network__blocks=1,
-    network__subsampling_channels=4,
-    training__stage1_epochs=1,
-    training__stage2_epochs=1,
-    training__clip_seconds=2.0,
-)
+TINY = SMALLEST.replace(training__clip_seconds=2.0)
 RECIPES = {"spectral": offkey.Recipe.named("spectral"), "tiny": TINY}
 
 

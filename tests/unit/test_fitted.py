@@ -10,23 +10,13 @@ import joblib
 import numpy as np
 import pytest
 from machines import write_tree
+from tiny_recipe import TINY
 
 import offkey
 from offkey import datasets
 from offkey.errors import ParameterError, RecipeError
 from offkey.recipe import Scoring
 
-TINY = offkey.Recipe.named("small").replace(
-    name="tiny",
-    network__dim=16,
-    network__heads=2,
-    network__ffn_dim=32,
-    network__blocks=1,
-    network__subsampling_channels=4,
-    training__stage1_epochs=1,
-    training__stage2_epochs=1,
-    training__clip_seconds=0.5,
-)
 BOTH = TINY.replace(name="both", spectral={})
 RECIPES = {"spectral": offkey.Recipe.named("spectral"), "tiny": TINY, "both": BOTH}
 

@@ -94,7 +94,14 @@ def test_the_number_of_threads_changes_no_byte(batch, files):
     expected = LOGMEL(batch)
     augmented = AUGMENTER(batch, seed=3)
     statistics = LOGMEL.statistics(batch)
+    masks = np.full((len(batch), 4), 0.25, np.float32)
+    masked = LOGMEL(batch, masks=masks)
+    resampled = list(offkey.read_batch(files, sample_rate=11_025))
     for n in (1, 2, 7):
+        np.testing.assert_array_equal(LOGMEL(batch, masks=masks, num_threads=n), masked)
+        np.testing.assert_array_equal(
+            list(offkey.read_batch(files, sample_rate=11_025, num_threads=n)), resampled
+        )
         np.testing.assert_array_equal(LOGMEL(batch, num_threads=n), expected)
         np.testing.assert_array_equal(LOGMEL.each(batch, num_threads=n), expected)
         np.testing.assert_array_equal(LOGMEL.from_files(files, num_threads=n), expected)

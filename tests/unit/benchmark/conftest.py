@@ -8,21 +8,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 from machines import RATE, recording, write_tree
+from tiny_recipe import TINY as SMALLEST
 
 from offkey.recipe import Recipe
 
-TINY = Recipe.named("small").replace(
-    name="tiny",
-    network__subsampling_channels=4,
-    network__blocks=1,
-    network__dim=16,
-    network__heads=2,
-    network__ffn_dim=32,
-    training__stage1_epochs=2,
-    training__stage2_epochs=1,
-    training__clip_seconds=1.0,
-    scoring__combine="select",
-)
+TINY = SMALLEST.replace(training__stage1_epochs=2, training__clip_seconds=1.0, scoring__combine="select")
 SPECTRAL = Recipe.named("spectral")
 
 

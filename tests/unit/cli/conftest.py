@@ -1,27 +1,15 @@
 """A small tree, detectors of it, and a way to run a command as a shell would."""
 
 import dataclasses
-import json
 import shutil
 
 import pytest
 from machines import write_tree
+from tiny_recipe import TINY as SMALLEST
 
 from offkey.cli import run
 
-TINY = {
-    "name": "tiny",
-    "network": {
-        "subsampling": "separable4",
-        "subsampling_channels": 4,
-        "blocks": 1,
-        "dim": 16,
-        "heads": 2,
-        "ffn_dim": 32,
-    },
-    "training": {"stage1_epochs": 2, "stage2_epochs": 1, "clip_seconds": 1.0},
-    "scoring": {"holdout_fraction": 0.2},
-}
+TINY = SMALLEST.replace(training__stage1_epochs=2, training__clip_seconds=1.0)
 
 
 @dataclasses.dataclass
@@ -67,7 +55,7 @@ def detector(tree, tmp_path_factory):
 def tiny(tmp_path_factory):
     """A recipe file of a network that is trained in a second."""
     path = tmp_path_factory.mktemp("cli") / "tiny.json"
-    path.write_text(json.dumps(TINY))
+    path.write_text(TINY.to_json())
     return path
 
 

@@ -121,3 +121,21 @@ def test_the_working_folder_has_a_name(dev, monkeypatch):
     assert len(dcase2020(".", machine="fan").train) == 6
     monkeypatch.chdir(dev / "fan" / "train")
     assert len(dcase2020("..", machine="fan").train) == 6
+
+
+def test_each_archive_in_a_folder_of_its_own(tmp_path):
+    """As the unpacked zips lie where each got a folder; macOS adds `__MACOSX` with files that are no sounds."""
+    folders = ("dev_data_fan", "dev_data_pump")
+    for folder in folders:
+        kind = folder.removeprefix("dev_data_")
+        names = dcase_names(kind, ["00", "02"])
+        touch(tmp_path / folder, names)
+        touch(tmp_path / folder / "__MACOSX", [f"{kind}/train/._{name.rsplit('/', 1)[1]}" for name in names])
+    further = [f"eval_data_train_fan/fan/train/normal_id_01_{i:08d}.wav" for i in range(4)]
+    touch(tmp_path, further)
+    data = dcase2020(tmp_path, machine="fan")
+    assert len(data.train) == 2 * 3 + 4
+    assert set(data.train.machine_ids) == {"00", "01", "02"}
+    assert len(data.test) == 8
+    assert {clip.machine_type for clip in data.others} == {"pump"}
+    assert not [path for path in data.clips.paths if "__MACOSX" in path.parts]

@@ -4,6 +4,7 @@ import pytest
 from trees import mimii_names, touch
 
 from offkey.datasets import detect_layout, list_machines, mimii
+from offkey.errors import DatasetError
 
 IDS = ("00", "02")
 
@@ -86,3 +87,18 @@ def test_an_id_without_abnormal_clips_is_noted(tmp_path):
     root = touch(tmp_path, mimii_names("0_dB/fan", ["00"]) + mimii_names("0_dB/fan", ["02"], abnormal=0))
     data = mimii(root, machine="fan", snr_db=0, split="random75")
     assert any("no anomalous test clip of ID 02" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("folders", [("fan/-6dB", "pump/-6dB"), ("fan/-6_dB", "fan/0_dB")])
+def test_types_above_ratios_are_refused_with_the_layout_that_is_expected(tmp_path, folders):
+    root = tree(tmp_path, *folders)
+    with pytest.raises(DatasetError, match=r"no folder of an SNR; expected names such as -6_dB_fan"):
+        mimii(root, machine="fan", snr_db=-6)
+
+
+def test_what_macos_adds_to_an_archive_is_no_type(tmp_path):
+    root = tree(tmp_path, "-6_dB_fan/fan", "-6_dB_pump/pump")
+    touch(root / "-6_dB_fan" / "__MACOSX", [f"fan/id_00/normal/._{i:08d}.wav" for i in range(3)])
+    assert list_machines(root) == {"fan": list(IDS), "pump": list(IDS)}
+    data = mimii(root, machine="fan", snr_db=-6)
+    assert not [path for path in data.clips.paths if "__MACOSX" in path.parts]

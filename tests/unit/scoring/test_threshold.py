@@ -1,6 +1,7 @@
 """Thresholds from normal clips."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -21,6 +22,16 @@ def test_at_most_the_rest_of_the_normals_is_called_anomalous(quantile, n):
     for at in (0, 1):
         called = decisions[at::2].mean()
         assert 1 - quantile - 1 / n < called <= 1 - quantile + 1e-12
+
+
+@pytest.mark.parametrize("n", [10, 19, 20, 40, 60])
+def test_false_alarms_of_new_normals_follow_from_the_number_of_clips(n):
+    """The threshold is the score of rank ceil(0.95 n), which a new score exceeds in (n + 1 - rank) / (n + 1)."""
+    ids = [f"{number:04d}" for number in range(3000) for _ in range(n)]
+    fitted = Thresholds.fit(RNG.uniform(size=len(ids)), ids, quantile=0.95)
+    false_alarm_rates = 1 - fitted.values  # of new scores, uniform in [0, 1]
+    rank = math.ceil(0.95 * n)
+    assert false_alarm_rates.mean() == pytest.approx((n + 1 - rank) / (n + 1), abs=0.004)
 
 
 def test_ids_with_few_clips_unknown_ids_and_none_have_the_pooled_threshold():

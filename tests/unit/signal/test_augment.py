@@ -1,6 +1,5 @@
 """The public face of offkey.signal.augment."""
 
-import multiprocessing
 import pickle
 
 import numpy as np
@@ -93,15 +92,6 @@ def test_labels_are_positions_in_the_recipes_own_list() -> None:
     np.testing.assert_array_equal(same, done.classes == 1)
 
 
-@pytest.mark.parametrize("num_threads", [1, 2, 5, None])
-def test_any_number_of_threads_gives_the_same_bytes(num_threads: int | None) -> None:
-    batch = clips(24)
-    expected = offkey.Augmenter.paper(num_threads=1)(batch, seed=9, epoch=4)
-    got = offkey.Augmenter.paper(num_threads=num_threads)(batch, seed=9, epoch=4)
-    for a, b in zip(got, expected, strict=True):
-        assert a.tobytes() == b.tobytes()
-
-
 def test_a_clip_is_augmented_alike_in_any_batch() -> None:
     batch, augmenter = clips(30), offkey.Augmenter.paper()
     numbers, occurrences = np.arange(100, 130), np.arange(30) % 3
@@ -169,23 +159,6 @@ def test_errors_name_parameter_value_and_range(clip: np.ndarray) -> None:
         offkey.Augmenter.paper()([clip, clip[:3]], seed=0)
     with pytest.raises(ParameterError, match="at least one of none, time_mask"):
         augment_logmel(np.zeros((1, 2, 3)), Augmentation(classes=("fade",)), seed=0)
-
-
-def _in_child(batch: np.ndarray, queue: "multiprocessing.Queue[bytes]") -> None:
-    queue.put(offkey.Augmenter.paper(num_threads=2)(batch, seed=0).samples.tobytes())
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_child_augments_with_threads() -> None:
-    batch = clips(8)
-    expected = offkey.Augmenter.paper(num_threads=2)(batch, seed=0).samples.tobytes()
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    child = context.Process(target=_in_child, args=(batch, queue))
-    child.start()
-    assert queue.get(timeout=60) == expected
-    child.join(timeout=60)
-    assert child.exitcode == 0
 
 
 def test_an_augmenter_can_be_sent_to_a_spawned_worker() -> None:

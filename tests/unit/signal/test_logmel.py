@@ -1,8 +1,6 @@
 import dataclasses
-import os
 import pickle
 import threading
-import warnings
 
 import numpy as np
 import pytest
@@ -139,18 +137,6 @@ def test_the_augmenters_masks_fit(batch):
     assert offkey.LogMel.paper()(augmented.samples, masks=augmented.masks).shape == (5, 128, 32)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_the_same_bytes_for_any_number_of_threads(threads, batch, files):
-    one, many = offkey.LogMel(num_threads=None), offkey.LogMel(num_threads=threads)
-    masks = np.full((5, 4), 0.25, np.float32)
-    assert one(batch, masks=masks).tobytes() == many(batch, masks=masks).tobytes()
-    assert one.from_files(files).tobytes() == many.from_files(files).tobytes()
-    for a, b in zip(one.each(batch), many.each(batch), strict=True):
-        assert a.tobytes() == b.tobytes()
-    for a, b in zip(one.statistics(batch), many.statistics(batch), strict=True):
-        assert a.tobytes() == b.tobytes()
-
-
 def test_one_object_in_many_threads(logmel, batch):
     expected, got = logmel(batch), [None] * 6
 
@@ -170,19 +156,6 @@ def test_a_long_call_gives_the_same_as_short_ones(logmel):
     clips = np.tile(machine(7, samples=160_000), (30, 1))
     got = logmel(clips)
     assert (got == logmel(clips[:1])).all()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_after_a_fork(batch):
-    """A DataLoader's worker: threads were used before the fork and are used again after it."""
-    logmel = offkey.LogMel(num_threads=2)
-    expected = logmel(batch)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python's own doubts about threads and fork
-        child = os.fork()
-    if child == 0:
-        os._exit(0 if np.array_equal(logmel(batch), expected) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_from_files(logmel, batch, files):

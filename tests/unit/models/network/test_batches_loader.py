@@ -1,12 +1,15 @@
+import dataclasses
 import itertools
+from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from machines import write_tree
 from tiny_network import RECIPE, audio_clips
 
 from offkey.errors import OffkeyWarning, ParameterError, RecipeError
-from offkey.models.network.batches import BatchLoader
+from offkey.models.network.batches import AudioSource, BatchLoader
 from offkey.models.network.stages import NO_ID, Batch
 
 
@@ -97,3 +100,38 @@ def test_a_loader_says_what_it_leaves_out_and_what_it_cannot_make(tmp_path):
         offkey.batch_loader(data, recipe=offkey.Recipe.named("spectral"))
     with pytest.raises(ParameterError, match="seed = -1"):
         offkey.batch_loader(data, seed=-1)
+
+
+def test_ids_and_foreign_types_of_unequal_size_are_drawn_equally_often(monkeypatch):
+    """IDs of 16, 16 and 7 clips of which some are held out; other types of 2, 6 and 16."""
+    clips = audio_clips(others=(500.0, 700.0, 1100.0), per_id=16)
+    normals = [*range(16), *range(16, 32), *range(32, 39)]
+    others = [*range(2), *range(16, 22), *range(32, 48)]
+    unequal = dataclasses.replace(
+        clips,
+        **{name: [getattr(clips, name)[i] for i in normals] for name in ("clips", "machine_ids", "groups")},
+        **{
+            name: [getattr(clips, name)[i] for i in others]
+            for name in ("others", "other_types", "other_groups")
+        },
+    )
+    positions = []
+    augmented = AudioSource.augmented
+
+    def recorded(self, indices, *arguments, **options):
+        positions.append(indices)
+        return augmented(self, indices, *arguments, **options)
+
+    monkeypatch.setattr(AudioSource, "augmented", recorded)
+    loader = BatchLoader(unequal, RECIPE.replace(training__pseudo_anomalies=9), seed=0)
+    held_out = {unequal.machine_ids[i] for i in loader.split.held_out.tolist()}
+    assert held_out == {"00", "02", "04"}
+    for epoch in range(4):
+        loader.set_epoch(epoch)
+        for batch in loader:
+            assert np.bincount(batch.ids[:12]).tolist() == [4, 4, 4]
+    drawn = np.concatenate(positions)
+    assert not set(drawn.tolist()) & set(loader.split.held_out.tolist())
+    foreign = [unequal.other_types[i - len(normals)] for i in drawn.tolist() if i >= len(normals)]
+    assert len(foreign) == 9 * len(positions)
+    assert set(Counter(foreign).values()) == {3 * len(positions)}

@@ -9,7 +9,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from offkey.datasets.training_clips import TrainingClips
 from offkey.errors import DetectorFileError, DeviceError, ParameterError, RecipeError, TrainingError
 from offkey.models.base import FitOptions
-from offkey.models.network.events import CheckpointSaved, EpochEnded, Note
+from offkey.models.network.events import EpochEnded, Note
 from offkey.models.network.model import NetworkModel
 from offkey.recipe import Recipe
 from offkey.scoring.gaussian import Gaussian
@@ -331,21 +331,6 @@ def test_a_training_goes_on_where_the_data_set_has_moved(tmp_path):
     other = dataclasses.replace(clips("/data/b"), groups=["one", "one", *clips("/data/b").groups[2:]])
     with pytest.raises(TrainingError, match="another list of clips"):
         fit(other, checkpoint=tmp_path / "training")
-
-
-def test_an_interrupted_fit_resumes_to_the_same_bits(tmp_path):
-    path = tmp_path / "checkpoints" / "network.safetensors"
-
-    def interrupt(event):
-        if isinstance(event, CheckpointSaved) and event.epochs_done == 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(checkpoint=path, on_event=interrupt)
-    events = []
-    resumed = fit(checkpoint=path, on_event=events.append)
-    assert sum(isinstance(event, EpochEnded) for event in events) == 1
-    assert same(resumed, fit())
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,10 @@
-import ast
-import inspect
 import json
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 from spectral_clips import faulty_statistics, machine_clips, normal_statistics, take
 
-import offkey.models.spectral
 from offkey.errors import ArrayError, DatasetError, DetectorFileError, RecipeError
 from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
@@ -63,13 +59,21 @@ def test_false_alarms_above_the_out_of_fold_quantile_are_what_was_asked_for(fitt
     assert (fresh > threshold).mean() < 0.15
 
 
-def test_an_unknown_machine_is_nearest_to_the_like_id(fitted):
+def test_an_unknown_machine_is_nearest_to_the_like_id():
+    """Two IDs that differ by 1 dB in a few bins, where clips of one ID hardly vary."""
+
+    def clips(seed, i):
+        statistics = normal_statistics(np.random.default_rng(seed), 50)
+        bump = np.where((np.arange(24) // 3) % 2 == i, np.float32(1), np.float32(0))
+        return statistics._replace(mean=statistics.mean + bump, p5=statistics.p5 + bump)
+
+    known = [np.concatenate(columns) for columns in zip(clips(0, 0), clips(1, 1), strict=True)]
+    model = fit(type(clips(0, 0))(*known), ["00"] * 50 + ["01"] * 50, [str(i) for i in range(100)])
     for i in range(2):
-        like = normal_statistics(np.random.default_rng(i), 50, offset_db=4.0 * i)
-        scores = fitted.scores(like)["a_spectral"]
+        scores = model.scores(clips(2 + i, i))["a_spectral"]
         assert scores.shape == (50, 2)
         assert scores.dtype == np.float64
-        assert np.isfinite(scores).all()
+        assert (scores.argmin(axis=1) == i).all()
 
 
 def test_a_far_machine_is_anomalous_to_every_id(fitted):
@@ -122,14 +126,6 @@ def test_a_score_depends_on_its_clip_alone(fitted):
     together = fitted.scores(clips)["a_spectral"]
     for k in (0, 20, 36):
         assert np.array_equal(fitted.scores(take(clips, slice(k, k + 1)))["a_spectral"], together[k : k + 1])
-
-
-def test_the_number_of_threads_changes_nothing():
-    clips = machine_clips(4, [30, 30])
-    models = [SpectralModel.of_statistics(*clips, recipe=RECIPE, seed=0, num_threads=n) for n in (1, 3)]
-    for name, array in models[0].state()[0].items():
-        assert np.array_equal(array, models[1].state()[0][name]), name
-    assert models[0].choice == models[1].choice
 
 
 def test_a_model_that_has_scored_can_be_pickled(fitted):
@@ -205,15 +201,6 @@ def test_one_clip_of_an_id_is_scored_but_not_calibrated():
     assert any("ID 01: one clip only" in note for note in model.notes)
     clips = normal_statistics(np.random.default_rng(0), 4, offset_db=4.0)
     assert np.isfinite(model.scores(clips)["a_spectral"]).all()
-
-
-def test_labels_can_not_be_passed_and_are_not_named_anywhere():
-    parameters = list(inspect.signature(SpectralModel.of_statistics).parameters)
-    assert parameters == ["statistics", "machine_ids", "groups", "recipe", "seed", "num_threads"]
-    for path in Path(offkey.models.spectral.__file__).parent.glob("*.py"):
-        names = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}
-        attributes = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
-        assert not {"label", "labels", "test", "is_anomaly"} & (names | attributes), path
 
 
 def test_lengths_that_do_not_match_are_refused():
