@@ -1,13 +1,21 @@
-"""The number of threads of a call."""
+"""The cores there are, and the number of threads of a call."""
 
 from __future__ import annotations
 
 import operator
+import os
 import sys
 
 from offkey.errors import ParameterError
 
-__all__ = ["threads"]
+__all__ = ["cores", "threads"]
+
+
+def cores() -> int:
+    """Return how many cores this process may use; where the system does not say, how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def threads(num_threads: int | None) -> int | None:

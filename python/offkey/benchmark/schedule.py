@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from offkey._util.threads import cores
 from offkey.benchmark.runs import Execution, Record, Run, RunEnded, RunStarted, execute
 from offkey.errors import OffkeyError, OffkeyWarning, ParameterError
 
@@ -63,7 +64,7 @@ def _one_by_one(runs: Sequence[Run], out: Path, how: Execution) -> Iterator[tupl
 
 
 def _side_by_side(runs: Sequence[Run], out: Path, how: Execution) -> Iterator[tuple[int, _Attempt]]:
-    threads = how.num_threads or max(1, len(os.sched_getaffinity(0)) // how.jobs)
+    threads = how.num_threads or max(1, cores() // how.jobs)
     # Callbacks stay in this process.
     each = dataclasses.replace(how, num_threads=threads, on_progress=None, on_event=None)
     with concurrent.futures.ProcessPoolExecutor(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -14,6 +13,7 @@ import msgspec
 import numpy as np
 
 from offkey._util.files import write_text
+from offkey._util.threads import cores
 from offkey.datasets.clips import Dataset
 from offkey.datasets.dcase import EVAL_LIST, dcase2020
 from offkey.datasets.mimii import Split, mimii
@@ -129,7 +129,7 @@ def write(
     _write_lists(base, plan, work)
     for folder in {base / file.parent for job in work for file in job.files}:
         folder.mkdir(parents=True, exist_ok=True)
-    existing = _run(base, plan, work, num_workers or _processors(), progress)
+    existing = _run(base, plan, work, num_workers or cores(), progress)
     return Written(
         root=base,
         layout=layout,
@@ -290,7 +290,3 @@ def _write_wav(path: Path, sound: np.ndarray, sample_rate: int) -> None:
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
