@@ -99,20 +99,21 @@ class Fusion:
         raw
             For each score name ``(clips, IDs)``, a column for each known ID.
         machine_ids
-            The clips' IDs; one that is None or not known is scored as the ID with the smallest anomaly score.
+            The clips' IDs; None is the ID ``?``, as which clips without an ID are trained. One that is not known is
+            scored as the ID with the smallest anomaly score.
         """
         combined = np.mean([self._standardizers[name].transform(raw[name]) for name in self.chosen], axis=0)
         known = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
         nearest = combined.argmin(axis=1)
+        names = [machine_id or "?" for machine_id in machine_ids]
         column = np.array(
-            [known.get(own or "?", near) for own, near in zip(machine_ids, nearest, strict=True)],
-            dtype=np.int64,
+            [known.get(name, near) for name, near in zip(names, nearest, strict=True)], dtype=np.int64
         )
         score = combined[np.arange(len(column)), column]
         return Fused(
             anomaly_score=score,
             column=column,
-            decision=self.thresholds.decide(score, machine_ids),
+            decision=self.thresholds.decide(score, names),
         )
 
     def standardised(
