@@ -6,15 +6,27 @@ import numbers
 import operator
 from collections.abc import Iterable
 from os import PathLike, fspath
-from typing import Literal
+from typing import Literal, TypeVar
 
 from offkey.errors import ParameterError
 
-__all__ = ["Channel", "Paths", "channel", "choice", "index", "integer", "paths", "seconds", "unsigned"]
+__all__ = [
+    "Channel",
+    "Paths",
+    "channel",
+    "choice",
+    "index",
+    "integer",
+    "paths",
+    "seconds",
+    "several",
+    "unsigned",
+]
 
 Channel = int | Literal["mean"]
 """A channel of a recording, from 0, or the mean of all."""
 Paths = Iterable[str | PathLike[str]]
+File = TypeVar("File")
 
 _MAX_CHANNELS = 1024
 
@@ -105,6 +117,19 @@ def seconds(name: str, value: object) -> float:
     return number
 
 
+def several(files: Iterable[File]) -> list[File]:
+    """Return what was given for several files.
+
+    Raises
+    ------
+    ParameterError
+        If it is one file, not several.
+    """
+    if isinstance(files, str | bytes | PathLike) or hasattr(files, "read"):
+        raise ParameterError(f"paths = {files!r}: expected a list of paths; for one file give [path]")
+    return list(files)
+
+
 def paths(files: Paths) -> list[str]:
     """Return paths as strings.
 
@@ -113,6 +138,4 @@ def paths(files: Paths) -> list[str]:
     ParameterError
         If it is one path, not several.
     """
-    if isinstance(files, str | bytes | PathLike):
-        raise ParameterError(f"paths = {files!r}: expected a list of paths; for one file give [path]")
-    return [fspath(path) for path in files]
+    return [fspath(path) for path in several(files)]

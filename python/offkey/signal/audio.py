@@ -2,25 +2,29 @@
 
 WAV (PCM 8, 16, 24, 32 bit, float 32, 64 bit, A-law, mu-law; RIFF, RIFX, RF64, BW64, extensible headers),
 AIFF, FLAC, Ogg Vorbis and MP3. The kind of a file is read from its first bytes, not from its name.
-Integers are scaled as soundfile does: 16-bit samples by 1/32768.
+Integers are scaled as soundfile does: 16-bit samples by 1/32768. A file may also be given as its bytes, or as an open
+binary file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import operator
-from collections.abc import Iterator, Sequence
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offkey import _native
 from offkey._util import parameters
-from offkey._util.parameters import Channel, Paths
+from offkey._util.parameters import Channel
 from offkey._util.threads import threads
 from offkey.errors import ArrayError, AudioError, OffkeyError, ParameterError
 
@@ -29,6 +33,7 @@ __all__ = [
     "AudioBatch",
     "AudioBlocks",
     "AudioInfo",
+    "SoundFile",
     "info",
     "read",
     "read_batch",
@@ -42,6 +47,9 @@ MAX_SECONDS = 86_400.0
 """Length of the longest recording that is read as a whole, unless the caller says otherwise: 24 hours."""
 
 _MAX_BLOCK = 1 << 30  # samples: the 4 GiB that a call may decode
+
+SoundFile: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""A sound file: its path, its bytes, or an open binary file, which is read to its end."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +188,12 @@ class AudioBlocks(Iterator[NDArray[np.float32]]):
         return f"AudioBlocks({str(self.path)!r}, blocks of {self._size} samples at {self.sample_rate} Hz)"
 
 
-def info(path: str | PathLike[str]) -> AudioInfo:
+def info(path: SoundFile) -> AudioInfo:
     """Read the header of a sound file, and nothing behind it.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like, bytes or binary file
         The file.
 
     Returns
@@ -202,18 +210,19 @@ def info(path: str | PathLike[str]) -> AudioInfo:
     UnsupportedAudioError
         A format that offkey does not read; the message names it.
     """
-    sample_rate, channels, frames, kind, subtype = _native.audio_info(fspath(path))
+    with _on_disk([path]) as (file,):
+        sample_rate, channels, frames, kind, subtype = _native.audio_info(file)
     return AudioInfo(sample_rate=sample_rate, channels=channels, frames=frames, format=kind, subtype=subtype)
 
 
 def read(
-    path: str | PathLike[str], *, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS
+    path: SoundFile, *, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS
 ) -> Audio:
     """Read all channels of a sound file.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like, bytes or binary file
         The file.
     sample_rate : int, optional
         Rate to resample to, 1 to 384000 Hz (see `resample`). Default: the file's own.
@@ -237,14 +246,17 @@ def read(
     ParameterError
         `sample_rate` or `max_seconds` is outside its range.
     """
-    samples, channels, rate = _native.read_audio(
-        fspath(path), _rate("sample_rate", sample_rate), parameters.seconds("max_seconds", max_seconds)
-    )
-    return Audio(samples=samples.reshape(channels, -1), sample_rate=rate, path=Path(path))
+    with _on_disk([path]) as (file,):
+        samples, channels, rate = _native.read_audio(
+            file,
+            check_rate("sample_rate", sample_rate),
+            parameters.seconds("max_seconds", max_seconds),
+        )
+    return Audio(samples=samples.reshape(channels, -1), sample_rate=rate, path=Path(_name(path)))
 
 
 def read_batch(
-    paths: Paths,
+    paths: Iterable[SoundFile],
     *,
     sample_rate: int | None = None,
     channel: Channel = 0,
@@ -256,7 +268,7 @@ def read_batch(
 
     Parameters
     ----------
-    paths : iterable of path-like
+    paths : iterable of path-like, bytes or binary files
         The files. Their lengths may differ.
     sample_rate : int, optional
         Rate to resample to, 1 to 384000 Hz. Default: the rate of the files, which must then all agree.
@@ -286,17 +298,22 @@ def read_batch(
     ParameterError
         A parameter outside its range.
     """
-    files = parameters.paths(paths)
+    sources = parameters.several(paths)
     collect = parameters.choice("on_error", on_error, ("raise", "collect")) == "collect"
-    items = _native.read_audio_batch(
-        files,
-        parameters.channel(channel),
-        _rate("sample_rate", sample_rate),
-        parameters.seconds("max_seconds", max_seconds),
-        collect,
-        threads(num_threads),
-    )
-    errors = {index: error for index, (*_, error) in enumerate(items) if error is not None}
+    with _on_disk(sources) as files:
+        items = _native.read_audio_batch(
+            files,
+            parameters.channel(channel),
+            check_rate("sample_rate", sample_rate),
+            parameters.seconds("max_seconds", max_seconds),
+            collect,
+            threads(num_threads),
+        )
+    errors = {
+        index: _about(error, files[index], sources[index])
+        for index, (*_, error) in enumerate(items)
+        if error is not None
+    }
     rates = {rate: index for index, (_, rate, _, error) in reversed(list(enumerate(items))) if error is None}
     if len(rates) > 1:
         (rate_a, first), (rate_b, second) = sorted(rates.items(), key=operator.itemgetter(1))[:2]
@@ -307,7 +324,7 @@ def read_batch(
     return AudioBatch(
         [samples for samples, *_ in items],
         sample_rate=next(iter(rates), sample_rate or 0),
-        paths=[Path(file) for file in files],
+        paths=[Path(_name(source)) for source in sources],
         source_rates=[source_rate for _, _, source_rate, _ in items],
         errors=errors,
     )
@@ -349,8 +366,79 @@ def read_blocks(
         A parameter outside its range.
     """
     seconds = parameters.seconds("seconds", seconds)
-    kernel = _native.AudioBlocks(fspath(path), parameters.channel(channel), _rate("sample_rate", sample_rate))
+    kernel = _native.AudioBlocks(fspath(path), parameters.channel(channel), check_rate("sample_rate", sample_rate))
     return AudioBlocks(kernel, path=Path(path), seconds=seconds)
+
+
+@contextlib.contextmanager
+def _on_disk(sources: Sequence[SoundFile]) -> Iterator[list[str]]:
+    """Give the paths of sound files; what lies in memory is written to a temporary folder for as long.
+
+    Raises
+    ------
+    ParameterError
+        If one is neither a path nor bytes nor a binary file.
+    """
+    with contextlib.ExitStack() as stack:
+        files: list[str] = []
+        folder: str | None = None
+        for position, source in enumerate(sources):
+            if isinstance(source, str | PathLike):
+                files.append(fspath(source))
+                continue
+            if folder is None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="offkey-"))
+            files.append(os.path.join(folder, str(position)))  # noqa: PTH118
+            Path(files[-1]).write_bytes(file_content(source))
+        try:
+            yield files
+        except (OffkeyError, OSError) as error:
+            for file, source in zip(files, sources, strict=True):
+                if file in str(error):
+                    raise _about(error, file, source) from None
+            raise
+
+
+Error = TypeVar("Error", bound=Exception)
+
+
+def _about(error: Error, file: str, source: SoundFile) -> Error:
+    """Return the error of a file, by a name that its user knows."""
+    if isinstance(source, str | PathLike):
+        return error
+    return type(error)(str(error).replace(file, _name(source)))
+
+
+def file_content(source: object) -> bytes | bytearray | memoryview:
+    """Return the bytes of a sound file in memory.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither bytes nor a binary file, or is bytes that are a path.
+    """
+    content = source.read() if hasattr(source, "read") else source
+    if not isinstance(content, bytes | bytearray | memoryview):
+        kind = f"{type(source).__name__}, opened as text" if content is not source else type(source).__name__
+        raise ParameterError(f"sound file: given {kind}; expected a path, bytes, or an open binary file")
+    if len(content) < 4096 and _is_path(bytes(content)):
+        raise ParameterError(
+            f"sound file: given bytes that are a path, {bytes(content)!r}; expected a path as str "
+            "(os.fsdecode makes one), or the bytes of a sound file"
+        )
+    return content
+
+
+def _is_path(content: bytes) -> bool:
+    return b"\0" not in content and bool(content) and os.path.exists(content)  # noqa: PTH110
+
+
+def _name(source: SoundFile) -> str:
+    """Return a path, the name of an open file, or what stands for bytes."""
+    if isinstance(source, str | PathLike):
+        return fspath(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "<bytes>"
 
 
 def resample(samples: np.ndarray, *, from_rate: int, to_rate: int) -> NDArray[np.float32]:
@@ -387,8 +475,8 @@ def resample(samples: np.ndarray, *, from_rate: int, to_rate: int) -> NDArray[np
         )
     if not np.isfinite(signal).all():
         raise ArrayError("samples: hold NaN or infinity; expected finite samples")
-    _rate("from_rate", from_rate)
-    _rate("to_rate", to_rate)
+    check_rate("from_rate", from_rate)
+    check_rate("to_rate", to_rate)
     rows = np.ascontiguousarray(signal if signal.ndim == 2 else signal[None], dtype=np.float32)
     out = _resampler(from_rate, to_rate).process(rows)
     return out if signal.ndim == 2 else out[0]
@@ -400,5 +488,12 @@ def _resampler(from_rate: int, to_rate: int) -> _native.Resampler:
     return _native.Resampler(from_rate, to_rate)
 
 
-def _rate(name: str, rate: int | None) -> int | None:
+def check_rate(name: str, rate: int | None) -> int | None:
+    """Return a sample rate; None as it is.
+
+    Raises
+    ------
+    ParameterError
+        If it is outside 1 to 384000 Hz.
+    """
     return None if rate is None else parameters.integer(name, rate, 1, MAX_RATE_HZ)
