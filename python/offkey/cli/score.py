@@ -19,7 +19,7 @@ __all__ = ["score"]
 
 def score(
     detector: Path,
-    recordings: list[Path],
+    recordings: Annotated[list[Path], Parameter(json_list=False, json_dict=False)],
     /,
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
@@ -35,7 +35,7 @@ def score(
     detector
         A detector that `offkey train` wrote.
     recordings
-        Sound files, or folders that are searched for them.
+        Sound files, folders that are searched for them, or patterns such as `"incoming/*.wav"`.
     out
         Write the scores here, as CSV, JSON or Parquet by the file's ending (`.csv`, `.json`, `.parquet`). Without
         it they go to stdout: as a table on a terminal, as CSV into a pipe.
