@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from offkey.datasets.training_clips import TrainingClips
+from offkey.datasets.training import TrainingClips
 from offkey.models.network import Network
 from offkey.recipe import Features, Recipe, Scoring, Training
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
         scoring,
         signal,
     )
-    from offkey.batches import batch_loader
     from offkey.detector import Detector, load
     from offkey.evaluation.protocols import Evaluation, evaluate
+    from offkey.models.network.loader import batch_loader
     from offkey.recipe import Recipe
     from offkey.scores import ScoreTable
     from offkey.scoring.gaussian import Gaussian
@@ -74,7 +74,7 @@ _NAMES = {
     "LogMel": "offkey.signal.logmel",
     "Recipe": "offkey.recipe",
     "ScoreTable": "offkey.scores",
-    "batch_loader": "offkey.batches",
+    "batch_loader": "offkey.models.network.loader",
     "clip_statistics": "offkey.signal.statistics",
     "evaluate": "offkey.evaluation.protocols",
     "info": "offkey.signal.audio",

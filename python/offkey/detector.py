@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
 
-from offkey import inputs
 from offkey.datasets import Clips, Dataset, LogMelArrays
+from offkey.datasets.recordings import Recordings
+from offkey.datasets.source import Chunk, Progress, Source, SourceRates
+from offkey.datasets.training import read_training_clips
 from offkey.errors import (
-    ArrayError,
     DatasetError,
     OffkeyWarning,
     ParameterError,
@@ -21,7 +23,6 @@ from offkey.errors import (
 from offkey.fitted import Fitted
 from offkey.models.base import FitOptions, check_device, check_fit, ignore, kinds_of
 from offkey.recipe import Precision, Recipe, Scoring
-from offkey.rows import Recordings, Rows
 from offkey.scores import ScoreTable
 from offkey.training_record import KeepStatistics, kept_clips
 
@@ -93,7 +94,7 @@ class Detector:
         cache: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         keep_statistics: KeepStatistics = 200,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Progress | None = None,
         on_event: Callable[[Any], None] | None = None,
     ) -> Self:
         """Learn from the normal training clips of `data`; its test clips and their labels are never looked at.
@@ -122,7 +123,7 @@ class Detector:
             Of how many training clips of each ID the clip statistics are kept in the detector, a seeded choice; 0 for
             none, or `"all"`. With 128 Mel bins each takes 2 kB of its file.
         on_progress
-            Called with (done, total) recordings while they are read.
+            Called with (done, total) recordings of the target type while they are read.
         on_event
             Called with the events of `offkey.models.network.events` while the network trains.
 
@@ -134,7 +135,7 @@ class Detector:
         Raises
         ------
         DatasetError
-            If there are too few normal clips to learn from, or none that can be read.
+            If there are too few normal clips to learn from, or more than half of a type cannot be read.
         DeviceError
             If the device is not there.
         MissingExtraError
@@ -143,6 +144,11 @@ class Detector:
             If a parameter, or a size in the recipe, is outside its range.
         TrainingError
             If the checkpoint is of another training, or there is nothing for the network to learn.
+
+        Warns
+        -----
+        OffkeyWarning
+            If recordings cannot be read and are left out, once for each kind of error.
         """
         options = FitOptions(
             seed=seed,
@@ -155,15 +161,20 @@ class Detector:
         )
         check_fit(self.recipe, data, options)
         kept_clips((), keep=keep_statistics, seed=seed)
-        clips = inputs.training(
-            self.recipe,
+        kinds = kinds_of(self.recipe)
+        clips = read_training_clips(
             data,
+            features=self.recipe.features,
+            statistics=keep_statistics != 0 or any(kind.inputs == "statistics" for kind in kinds),
+            moments=any(kind.inputs == "logmels" for kind in kinds),
+            others=any(kind.others for kind in kinds),
             num_threads=num_threads,
             cache=None if cache is None else Path(cache),
             on_progress=on_progress,
         )
         self._state = Fitted.of(self.recipe, data, clips, options, keep_statistics=keep_statistics)
         self.unread = clips.unread
+        clips.warn(stacklevel=2)
         return self
 
     def rescored(self, scoring: Scoring) -> Detector:
@@ -204,17 +215,23 @@ class Detector:
         self,
         recordings: Recordings,
         *,
+        sample_rate: int | None = None,
         machine_id: str | None = None,
         device: str = "auto",
         num_threads: int | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Progress | None = None,
     ) -> ScoreTable:
         """Score recordings, and decide which sound wrong.
 
         Parameters
         ----------
         recordings
-            A folder that is searched for sound files, a file, several of them, a table of clips, or log-Mels.
+            A folder that is searched for sound files, a file, a pattern such as ``incoming/*.wav`` if there is no file
+            of that very name, a `Dataset` (its test clips), `Clips`, an `AudioBatch`, `Audio`, the bytes of a sound
+            file, an open binary file, samples ``(samples,)`` with `sample_rate`; a list, a generator or another
+            iterable of these; or `LogMelArrays`.
+        sample_rate
+            Rate of arrays of samples in Hz, since they carry none; float in [-1, 1], or int16.
         machine_id
             The ID of all of them. By default it is the table's, or is read from each path (``id_XX``); a clip of an
             unknown ID is scored as the known one that it is nearest to, which the column `scored_as` names.
@@ -223,21 +240,24 @@ class Detector:
         num_threads
             Threads of the kernels; all cores if None. The result does not depend on it.
         on_progress
-            Called with (done, total) clips.
+            Called with (done, total) clips; the total is None for an iterator.
 
         Returns
         -------
         ScoreTable
-            A row for each recording, in order; one that cannot be read has no score, and says why in `error`.
+            Row i is recording i, given twice or not; inside a folder depth first, names in the order of their bytes.
+            One that cannot be read has no score, and says why in `error`.
 
         Raises
         ------
         FileNotFoundError
-            If a folder or file does not exist.
+            If a folder or file does not exist. In an iterator that is the `error` of its row.
         DatasetError
             If there is no recording.
         DeviceError
             If the device is not there.
+        ParameterError, ArrayError
+            If `recordings` are none of these, or arrays of samples come without `sample_rate`.
 
         Warns
         -----
@@ -246,34 +266,51 @@ class Detector:
         """
         fusion = self._fitted().fusion
         self._use_device(device)
-        rows = Rows.of(recordings, self.machine, machine_id, self.machine_ids)
-        rates = inputs.SourceRates(self.recipe.features.sample_rate)
-        for chunk in rows.chunks(self.recipe, num_threads, on_progress):
-            rows.errors |= chunk.errors
-            rates.add((rows.paths[i] for i in chunk.positions[: len(chunk.source_rates)]), chunk.source_rates)
-            for part, raw in self._raw_parts(chunk, rows, num_threads):
-                fused = fusion.apply(raw, [rows.machine_ids[i] for i in part.positions])
-                rows.fill(part.positions, raw, fused, fusion.machine_ids)
+        source = self._source(recordings, sample_rate, machine_id)
+        rates = SourceRates(self.recipe.features.sample_rate)
+        unknown: Counter[str] = Counter()
+        rows: list[dict[str, Any]] = []
+        for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
+            rates.add(chunk)
+            ids = (item.machine_id for item in chunk.items)
+            unknown.update(i for i in ids if i is not None and i not in fusion.machine_ids)
+            rows += self._rows(chunk, num_threads)
         advice = ", so the detector hears silence there, unless it was trained on such recordings"
-        for note in (*rates.notes("recording", advice=advice), *rows.unknown_ids(fusion.machine_ids)):
+        for note in (*rates.notes("recording", advice=advice), *_unknown_ids(unknown, fusion.machine_ids)):
             warnings.warn(note, OffkeyWarning, stacklevel=2)
-        return rows.table()
+        return ScoreTable.from_rows(rows)
 
-    def _raw_parts(
-        self, chunk: inputs.Chunk, rows: Rows, num_threads: int | None
-    ) -> Iterator[tuple[inputs.Chunk, dict[str, np.ndarray]]]:
-        """Yield the scores of a chunk; clip by clip where one cannot be scored, which then has an error."""
-        if not len(chunk.positions):
-            return
-        try:
-            yield chunk, self._fitted().scores(chunk, num_threads)
-        except ArrayError as error:
-            if len(chunk.positions) > 1:
-                for part in chunk.split():
-                    yield from self._raw_parts(part, rows, num_threads)
-            else:
-                position = int(chunk.positions[0])
-                rows.errors[position] = ArrayError(f"{rows.paths[position]}: {error}")
+    def _source(self, recordings: Recordings, sample_rate: int | None, machine_id: str | None) -> Source:
+        return Source.of(
+            recordings,
+            features=self.recipe.features,
+            sample_rate=sample_rate,
+            machine_id=machine_id,
+            known_ids=self.machine_ids,
+        )
+
+    def _rows(self, chunk: Chunk, num_threads: int | None) -> list[dict[str, Any]]:
+        """Return the rows of a chunk: of each clip the scores as the ID that it was scored as."""
+        state = self._fitted()
+        fusion = state.fusion
+        rows = [
+            {"path": i.name, "machine_type": self.machine, "machine_id": i.machine_id, "label": i.label}
+            for i in chunk.items
+        ]
+        for part, raw in chunk.attempt(lambda clips: state.scores(clips, num_threads)):
+            items = [chunk.items[position - chunk.first] for position in part.positions]
+            fused = fusion.apply(raw, [item.machine_id for item in items])
+            for clip, position in enumerate(part.positions.tolist()):
+                column = fused.column[clip]
+                rows[position - chunk.first] |= {
+                    "scored_as": fusion.machine_ids[column],
+                    **{name: float(matrix[clip, column]) for name, matrix in raw.items()},
+                    "anomaly_score": float(fused.anomaly_score[clip]),
+                    "decision": int(fused.decision[clip]),
+                }
+        for position, error in chunk.errors.items():
+            rows[position - chunk.first]["error"] = str(error)
+        return rows
 
     def score_oracle(
         self, test: Clips, *, device: str = "auto", num_threads: int | None = None
@@ -349,14 +386,19 @@ class Detector:
         return self._fitted().parameters
 
     def embeddings(
-        self, recordings: Recordings, *, device: str = "auto", num_threads: int | None = None
+        self,
+        recordings: Recordings,
+        *,
+        sample_rate: int | None = None,
+        device: str = "auto",
+        num_threads: int | None = None,
     ) -> np.ndarray:
         """Return the network's embeddings ``(clips, embedding_dim)`` float64 of recordings as `score` takes them.
 
         Parameters
         ----------
-        recordings, device, num_threads
-            As for `score`.
+        recordings, sample_rate, device, num_threads
+            As for `score`; row i is recording i.
 
         Raises
         ------
@@ -364,8 +406,8 @@ class Detector:
             If the recipe has no network.
         DeviceError
             If the device is not there.
-        AudioError
-            If a recording cannot be read.
+        AudioError, ArrayError, OSError
+            If a recording cannot be read, or has no log-Mel.
         """
         models = self._fitted().models
         kind = next(
@@ -374,14 +416,17 @@ class Detector:
         if kind is None:
             raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
         self._use_device(device)
-        parts = []
-        for chunk in Rows.of(recordings, self.machine, None, self.machine_ids).chunks(
-            self.recipe, num_threads, None
-        ):
-            for error in chunk.errors.values():
-                raise error
-            model = cast(Any, models[kind.name])
-            parts.append(model.embeddings(getattr(chunk, kind.inputs), num_threads=num_threads))
+        model = cast(Any, models[kind.name])
+        parts: list[np.ndarray] = []
+        for chunk in self._source(recordings, sample_rate, None).chunks(num_threads=num_threads):
+            parts += [
+                part
+                for _, part in chunk.attempt(
+                    lambda clips: model.embeddings(getattr(clips, kind.inputs), num_threads=num_threads)
+                )
+            ]
+            for position in sorted(chunk.errors):
+                raise chunk.errors[position]
         return np.concatenate(parts)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -430,3 +475,12 @@ class Detector:
 def load(path: str | os.PathLike[str]) -> Detector:
     """Read a saved detector: the same as `Detector.load`."""
     return Detector.load(path)
+
+
+def _unknown_ids(unknown: Mapping[str, int], known: Sequence[str]) -> list[str]:
+    """Say which of the IDs are not known."""
+    return [
+        f"ID {machine_id!r} is not known to the detector, which knows {', '.join(known)}: {count} "
+        f"recording{'s' * (count > 1)} scored as the ID that each is nearest to (column scored_as)"
+        for machine_id, count in sorted(unknown.items())
+    ]

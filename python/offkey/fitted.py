@@ -9,14 +9,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from offkey import detector_file, inputs
+from offkey import detector_file
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets import Dataset, LogMelArrays, TrainingClips
+from offkey.datasets.source import Chunk, Source
 from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, OffkeyError
 from offkey.models.base import FitOptions, InlierModel, kinds_of, model_class
 from offkey.recipe import Recipe, Scoring
 from offkey.scoring.fusion import Fusion
-from offkey.signal.logmel import LogMel
 from offkey.training_record import KeepStatistics, TrainingRecord, provenance
 
 __all__ = ["Fitted"]
@@ -93,7 +93,7 @@ class Fitted:
         """How many numbers the fit has set."""
         return sum(model.parameters for model in self.models.values())
 
-    def scores(self, chunk: inputs.Chunk, num_threads: int | None) -> dict[str, np.ndarray]:
+    def scores(self, chunk: Chunk, num_threads: int | None) -> dict[str, np.ndarray]:
         """Return every raw score of some clips, ``(clips, ids)`` each."""
         raw: dict[str, np.ndarray] = {}
         for kind in kinds_of(self.recipe):
@@ -208,10 +208,8 @@ class Fitted:
     def _check_on_silence(self) -> None:
         """Score a made-up clip: parts of a file that do not fit each other show here, not at the first recording."""
         features = self.recipe.features
-        LogMel.from_recipe(features)
-        silence = LogMelArrays(logmels=np.zeros((1, features.n_mels, 8), np.float32), machine_ids=("?",))
-        samples = [np.zeros(features.n_fft, np.float32)]
-        chunk = dataclasses.replace(next(inputs.chunks_of_arrays(features, silence)), samples=samples)
+        silence = np.zeros(features.n_fft + 8 * features.hop_length, np.float32)
+        chunk = next(Source.of(silence, features=features, sample_rate=features.sample_rate).chunks())
         with np.errstate(all="ignore"):
             raw = self.scores(chunk, None)
         shapes = {name: matrix.shape for name, matrix in raw.items()}

@@ -19,6 +19,7 @@ import offkey
 from offkey._util.files import write_text
 from offkey.benchmark.figures import Figure, figures
 from offkey.datasets import Clips, Dataset
+from offkey.datasets.source import Progress
 from offkey.detector import Detector
 from offkey.errors import DatasetError
 from offkey.models.network.events import Resumed, TrainingStarted
@@ -160,7 +161,7 @@ class Execution:
     trainings: Path | None = None
     """A folder for the checkpoints of networks, which stay there: recipes that differ in nothing but name and scoring
     then share one training. None: each run has its own, until it is done."""
-    on_progress: Callable[[int, int], None] | None = None
+    on_progress: Progress | None = None
     """Called with (done, total) recordings while they are read."""
     on_event: Callable[[Any], None] | None = None
     """Called with `RunStarted`, `RunEnded` and the events of the network's training."""

@@ -59,22 +59,25 @@ class Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def counter(self, what: str) -> Callable[[int, int], None]:
-        """Return a function of (done, total) that draws a bar from its first call until all is done."""
+    def counter(self, what: str) -> Callable[[int, int | None], None]:
+        """Return a function of (done, total) that draws a bar from its first call until all is done.
+
+        Without a total the bar stays until the display ends.
+        """
         task: TaskID | None = None
 
-        def advance(done: int, total: int) -> None:
+        def advance(done: int, total: int | None) -> None:
             nonlocal task
             if task is None:
                 task = self.add(what, total)
-            self.update(task, done, state=f"{done}/{total}")
-            if done >= total:
+            self.update(task, done, state=str(done) if total is None else f"{done}/{total}")
+            if total is not None and done >= total:
                 self.remove(task)
                 task = None
 
         return advance
 
-    def add(self, what: str, total: int) -> TaskID:
+    def add(self, what: str, total: int | None) -> TaskID:
         """Draw a new bar."""
         return self._progress.add_task(what, total=total, state="")
 

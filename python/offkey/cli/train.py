@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from offkey.cli import console
 from offkey.cli.console import TrainingDisplay
 from offkey.cli.options import Device
 from offkey.detector import Detector
-from offkey.errors import ParameterError, RecipeError
+from offkey.errors import OffkeyWarning, ParameterError, RecipeError
 from offkey.models.base import ignore, kinds_of
 from offkey.recipe import Precision, Recipe, recipe_names
 
@@ -126,7 +127,8 @@ def train(
         test_fraction=test_fraction,
         seed=seed,
     )
-    with console.bars() as bars, _advice_when_stopped(checkpoint):
+    with console.bars() as bars, _advice_when_stopped(checkpoint), warnings.catch_warnings():
+        warnings.simplefilter("ignore", OffkeyWarning)  # the notes say it, file by file
         detector.fit(
             dataset,
             seed=seed,

@@ -12,7 +12,7 @@ from offkey.datasets.folder import folder
 from offkey.datasets.layout import detect_layout, list_machines, load
 from offkey.datasets.mimii import mimii
 from offkey.datasets.paths import find_audio, parse_machine_id
-from offkey.datasets.training_clips import TrainingClips
+from offkey.datasets.training import TrainingClips
 
 __all__ = [
     "Clip",

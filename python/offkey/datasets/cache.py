@@ -7,43 +7,45 @@ Each list of recordings has a folder of its own, named by a hash of their paths,
 
 Samples that a 16-bit recorder wrote are kept as int16, all others as float32: what is read is what decoding gives, bit
 for bit. A changed recording has another key. One process at a time makes caches in a folder, the others wait. A folder
-that is not needed any more may be removed; so may one with a leading dot, which is what a killed process has left.
+that is not needed any more may be removed; so may one with a leading dot, which a killed process has left. The file
+``.lock`` is empty.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import msgspec
 import numpy as np
+from filelock import FileLock
 
 from offkey import _native
-from offkey.datasets.paths import portions
-from offkey.signal.audio import read_batch
+from offkey.datasets.recordings import Item, Samples
+from offkey.datasets.source import Progress, Source
+from offkey.errors import AudioError
+from offkey.recipe import Features
 
 __all__ = ["DecodedClips", "decoded"]
 
-_FORMAT = 1
-_SAMPLES, _INDEX = "samples.bin", "index.json"
+_FORMAT = 2
+_SAMPLES, _INDEX, _LOCK = "samples.bin", "index.json", ".lock"
 _FULL_SCALE = 32768
 _ALIGNMENT = 64  # of each clip's first byte, for vector loads
-
-Progress = Callable[[int, int], None]
 
 
 class _Entry(msgspec.Struct, frozen=True, array_like=True):
     offset: int
     samples: int
     dtype: Literal["<i2", "<f4"]
+    source_rate: int
 
 
 class _Index(msgspec.Struct, frozen=True):
@@ -56,9 +58,19 @@ class _Index(msgspec.Struct, frozen=True):
 class DecodedClips(Sequence[np.ndarray]):
     """Recordings whose samples lie in a cache: ``(samples,)`` float32 each, made when it is asked for."""
 
-    def __init__(self, stored: Sequence[np.ndarray], errors: dict[int, str]) -> None:
+    def __init__(
+        self,
+        stored: Sequence[np.ndarray] = (),
+        *,
+        sample_rate: int,
+        source_rates: Sequence[int] = (),
+        errors: dict[int, str] | None = None,
+    ) -> None:
         self._stored = tuple(stored)
-        self.errors = errors
+        self.sample_rate = sample_rate
+        self.source_rates = tuple(source_rates)
+        """The rates in Hz that the recordings have; 0 where they could not be read."""
+        self.errors = errors or {}
         """Position -> why the recording could not be read; such a clip is empty."""
 
     def __len__(self) -> int:
@@ -73,20 +85,38 @@ class DecodedClips(Sequence[np.ndarray]):
 
     def __add__(self, other: DecodedClips) -> DecodedClips:
         later = {len(self) + position: error for position, error in other.errors.items()}
-        return DecodedClips(self._stored + other._stored, self.errors | later)
+        return DecodedClips(
+            self._stored + other._stored,
+            sample_rate=self.sample_rate,
+            source_rates=self.source_rates + other.source_rates,
+            errors=self.errors | later,
+        )
 
     def take(self, positions: Sequence[int]) -> DecodedClips:
         """Return some of the clips, by position."""
         errors = {new: self.errors[old] for new, old in enumerate(positions) if old in self.errors}
-        return DecodedClips([self._stored[i] for i in positions], errors)
+        return DecodedClips(
+            [self._stored[i] for i in positions],
+            sample_rate=self.sample_rate,
+            source_rates=[self.source_rates[i] for i in positions],
+            errors=errors,
+        )
+
+    def items(self, paths: Sequence[Path]) -> Iterator[Item]:
+        """Yield the clips for a source; `paths` are the recordings' names."""
+        for i, path in enumerate(paths):
+            if i in self.errors:
+                yield Item(content=AudioError(self.errors[i]), name=str(path))
+            else:
+                samples = Samples(self[i], self.sample_rate, self.source_rates[i])
+                yield Item(content=samples, name=str(path))
 
 
 def decoded(
     paths: Sequence[Path],
     *,
     folder: Path,
-    sample_rate: int,
-    channel: int | Literal["mean"] = 0,
+    features: Features,
     num_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> DecodedClips:
@@ -98,8 +128,8 @@ def decoded(
         The recordings.
     folder
         Where caches are; made if it does not exist.
-    sample_rate, channel
-        As for `offkey.read_batch`.
+    features
+        Rate and channel to decode to.
     num_threads
         Threads that decode; None: all cores.
     on_progress
@@ -116,35 +146,32 @@ def decoded(
         If a recording that is there cannot be read for a reason that may pass (no permission, a failing disk), or the
         folder cannot be written to, or the disk is full; nothing is left behind then.
     """
-    target = folder / _key(paths, sample_rate, channel)
-    found = _opened(target, len(paths))
-    if found is not None:
-        return found
+    target = folder / _key(paths, features)
+    clips = _opened(target, len(paths), features.sample_rate)
+    if clips is not None:
+        return clips
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        found = _opened(target, len(paths))  # another process may have made it while this one waited
-        return (
-            _made(target, paths, sample_rate, channel, num_threads, on_progress) if found is None else found
-        )
+        clips = _opened(
+            target, len(paths), features.sample_rate
+        )  # another process may have made it meanwhile
+        return _decode(target, paths, features, num_threads, on_progress) if clips is None else clips
 
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process at a time make caches in a folder."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks: at worst the work is done twice
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        # A file system without locks: at worst the work is done twice.
+        with contextlib.suppress(OSError, NotImplementedError):
+            stack.enter_context(FileLock(folder / _LOCK))
         yield
-    finally:
-        os.close(handle)
 
 
-def _made(
+def _decode(
     target: Path,
     paths: Sequence[Path],
-    sample_rate: int,
-    channel: int | Literal["mean"],
+    features: Features,
     num_threads: int | None,
     on_progress: Progress | None,
 ) -> DecodedClips:
@@ -152,7 +179,7 @@ def _made(
     scratch.mkdir()
     try:
         with (scratch / _SAMPLES).open("wb") as file:
-            index = _write(file, _batches(paths, sample_rate, channel, num_threads, on_progress))
+            index = _write(file, _recordings(paths, features, num_threads, on_progress))
             file.flush()
             os.fsync(file.fileno())
         (scratch / _INDEX).write_bytes(msgspec.json.encode(index))
@@ -160,17 +187,16 @@ def _made(
         scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    made = _opened(target, len(paths))
-    if made is None:
+    clips = _opened(target, len(paths), features.sample_rate)
+    if clips is None:
         raise OSError(f"{target}: cannot be read right after it was written")
-    return made
+    return clips
 
 
-def _key(paths: Sequence[Path], sample_rate: int, channel: int | str) -> str:
+def _key(paths: Sequence[Path], features: Features) -> str:
     files = [[str(path.resolve()), *_state(path)] for path in paths]
-    content = json.dumps([_FORMAT, _native.__version__, sample_rate, channel, files]).encode(
-        errors="surrogateescape"
-    )
+    settings = [_FORMAT, _native.__version__, features.sample_rate, features.channel]
+    content = json.dumps([*settings, files]).encode(errors="surrogateescape")
     return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -183,43 +209,35 @@ def _state(path: Path) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _batches(
-    paths: Sequence[Path],
-    sample_rate: int,
-    channel: int | Literal["mean"],
-    num_threads: int | None,
-    on_progress: Progress | None,
-) -> Iterator[np.ndarray | str]:
-    """Yield each recording's samples, or why it could not be read; what may pass is raised, not remembered."""
-    done = 0
-    for part in portions(paths, sample_rate=sample_rate):
-        batch = read_batch(
-            part, sample_rate=sample_rate, channel=channel, on_error="collect", num_threads=num_threads
-        )
-        for error in batch.errors.values():
+def _recordings(
+    paths: Sequence[Path], features: Features, num_threads: int | None, on_progress: Progress | None
+) -> Iterator[tuple[np.ndarray, int] | str]:
+    """Yield each recording's samples and rate, or why it cannot be read; what may pass is raised, not remembered."""
+    if not paths:
+        return
+    items = [Item(content=path, name=str(path)) for path in paths]
+    for chunk in Source(items, features=features).chunks(num_threads=num_threads, on_progress=on_progress):
+        for error in chunk.errors.values():
             if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | IsADirectoryError):
                 raise error
-        for i in range(len(part)):
-            yield str(batch.errors[i]) if i in batch.errors else batch[i]
-        done += len(part)
-        if on_progress:
-            on_progress(done, len(paths))
+        clips = iter(zip(chunk.samples, chunk.source_rates.tolist(), strict=True))
+        for position in range(chunk.first, chunk.first + len(chunk.items)):
+            yield str(chunk.errors[position]) if position in chunk.errors else next(clips)
 
 
-def _write(file: BinaryIO, recordings: Iterator[np.ndarray | str]) -> _Index:
+def _write(file: BinaryIO, recordings: Iterator[tuple[np.ndarray, int] | str]) -> _Index:
     entries: list[_Entry | None] = []
     errors: dict[int, str] = {}
     offset = 0
-    for position, found in enumerate(recordings):
-        if isinstance(found, str):
-            errors[position] = found
+    for position, recording in enumerate(recordings):
+        if isinstance(recording, str):
+            errors[position] = recording
             entries.append(None)
             continue
-        kept = _compact(found)
-        entries.append(
-            _Entry(offset=offset, samples=len(kept), dtype="<i2" if kept.dtype == np.int16 else "<f4")
-        )
-        offset += file.write(kept.tobytes())
+        samples, source_rate = _compact(recording[0]), recording[1]
+        dtype: Literal["<i2", "<f4"] = "<i2" if samples.dtype == np.int16 else "<f4"
+        entries.append(_Entry(offset=offset, samples=len(samples), dtype=dtype, source_rate=source_rate))
+        offset += file.write(samples.tobytes())
         offset += file.write(bytes(-offset % _ALIGNMENT))
     return _Index(format=_FORMAT, size=offset, clips=entries, errors=errors)
 
@@ -232,7 +250,7 @@ def _compact(samples: np.ndarray) -> np.ndarray:
     return whole.astype("<i2") if exact else samples.astype("<f4", copy=False)
 
 
-def _opened(folder: Path, count: int) -> DecodedClips | None:
+def _opened(folder: Path, count: int, sample_rate: int) -> DecodedClips | None:
     """Return a cache of so many recordings; None where there is none, or what is there is damaged."""
     try:
         index = msgspec.json.decode((folder / _INDEX).read_bytes(), type=_Index)
@@ -248,7 +266,8 @@ def _opened(folder: Path, count: int) -> DecodedClips | None:
         else np.frombuffer(file, entry.dtype, entry.samples, entry.offset)
         for entry in index.clips
     ]
-    return DecodedClips(clips, index.errors)
+    source_rates = [0 if entry is None else entry.source_rate for entry in index.clips]
+    return DecodedClips(clips, sample_rate=sample_rate, source_rates=source_rates, errors=index.errors)
 
 
 def _fits(index: _Index) -> bool:

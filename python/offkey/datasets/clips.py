@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 
@@ -49,8 +49,12 @@ class Clips(Sequence[Clip]):
     def __iter__(self) -> Iterator[Clip]:
         return iter(self._clips)
 
-    def __getitem__(self, index: int) -> Clip:  # type: ignore[override]  # a slice is made with `where`
-        return self._clips[index]
+    @overload
+    def __getitem__(self, index: int) -> Clip: ...
+    @overload
+    def __getitem__(self, index: slice) -> Clips: ...
+    def __getitem__(self, index: int | slice) -> Clip | Clips:
+        return Clips(self._clips[index]) if isinstance(index, slice) else self._clips[index]
 
     def __add__(self, other: Clips) -> Clips:
         return Clips(self._clips + other._clips)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
-import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from offkey.errors import DatasetError, OffkeyError
-from offkey.signal.audio import info
+from offkey.errors import DatasetError
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "NO_SOUND_FILE",
+    "check_exists",
     "existing_folder",
+    "expand",
     "find_audio",
     "folder_name",
     "parse_machine_id",
-    "portions",
     "rank",
     "sound_files",
     "subfolders",
+    "walk",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -31,104 +33,140 @@ AUDIO_SUFFIXES = frozenset(
 )
 """Endings, in lower case, of the files that count as sound files."""
 
-_PORTION_FILES = 64  # decoded at a time: 40 MB of 10 s clips at 16 kHz
-_PORTION_BYTES = (
-    100_000_000  # of decoded samples, whatever the number of files: long recordings come one by one
-)
-_LEAST_BYTES_PER_SECOND = 1000  # of a coded file whose header has no length: MP3 of 8 kbit/s
+NO_SOUND_FILE = f"no sound file found; expected files that end in {', '.join(sorted(AUDIO_SUFFIXES))}"
 
 ID = re.compile(r"(?:^|(?<=[^0-9A-Za-z]))id_([0-9A-Za-z]+)")
 """A machine ID in the name of a file or folder."""
 
 
 def find_audio(source: PathLike | Iterable[PathLike]) -> list[Path]:
-    """Return the sound files of a folder (with its subfolders), of a file, or of a list of both.
+    """Return the sound files of a folder (with its subfolders), of a file, of a pattern, or of a list of them.
 
     Parameters
     ----------
     source
         A folder, which is searched for files whose names end as in `AUDIO_SUFFIXES` (capital or small
-        letters; hidden files and folders are passed over), a file, whatever its name, or a list of them.
+        letters; hidden files and folders are passed over), a file, whatever its name, a pattern with ``*``,
+        ``?``, ``[...]`` or ``**`` if there is no file of that very name, or a list of these.
 
     Returns
     -------
     list of Path
-        Sorted, each file once.
+        In the order of the list, a file that is named twice twice; inside a folder depth first, names in the order
+        of their bytes.
 
     Raises
     ------
     FileNotFoundError
-        If a file or folder does not exist.
+        If a file or folder does not exist, or no file matches a pattern.
+    OSError
+        If a folder cannot be read.
     DatasetError
         If there is no sound file at all.
     """
     sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
-    found: set[Path] = set()
-    for item in map(Path, sources):
-        if item.is_dir():
-            found.update(sound_files(item))
-        elif item.exists():
-            found.add(item)
-        else:
-            raise FileNotFoundError(f"{item}: no such file or folder")
-    if not found:
-        given = ", ".join(str(s) for s in sources[:3]) or "an empty list"
-        raise DatasetError(
-            f"{given}: no sound file found; expected files that end in {', '.join(sorted(AUDIO_SUFFIXES))}"
-        )
-    return sorted(found)
+    files = [path for item in sources for path in _without_errors(expand(item))]
+    if not files:
+        names = ", ".join(str(source) for source in sources[:3]) or "an empty list"
+        raise DatasetError(f"{names}: {NO_SOUND_FILE}")
+    return files
+
+
+def expand(source: PathLike) -> Iterator[Path | OSError]:
+    """Yield the sound files that one path stands for, and the error of each folder that cannot be read.
+
+    A folder is walked, a file is taken whatever its name, and a pattern of which there is no file of that very name
+    stands for all that match it, in the order of their bytes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file or folder does not exist, or no file matches a pattern.
+    """
+    path = Path(source)
+    if path.is_dir():
+        yield from walk(path)
+    elif path.exists():
+        yield path
+    else:
+        for match in _matches(path):
+            yield from walk(match) if match.is_dir() else [match]
+
+
+def check_exists(path: PathLike) -> None:
+    """Refuse a path that `expand` would refuse.
+
+    Raises
+    ------
+    FileNotFoundError
+        As `expand`.
+    """
+    if not Path(path).exists():
+        _matches(Path(path))
+
+
+def _matches(pattern: Path) -> list[Path]:
+    text = os.fspath(pattern)
+    if not glob.has_magic(text):
+        raise FileNotFoundError(f"{pattern}: no such file or folder")
+    matches = glob.glob(text, recursive=True)  # noqa: PTH207 - an absolute pattern too
+    if not matches:
+        raise FileNotFoundError(f"{pattern}: no such file, and none that matches it as a pattern")
+    return [Path(match) for match in sorted(matches, key=os.fsencode)]
+
+
+def walk(folder: Path) -> Iterator[Path | OSError]:
+    """Yield the sound files below a folder, and the error of each folder that cannot be read.
+
+    Depth first, names in the order of their bytes; of all names only those of the folders on the way are in memory.
+    Links are followed, a folder is never entered twice.
+    """
+    yield from _walk(folder, set())
+
+
+def _walk(folder: Path, entered: set[str]) -> Iterator[Path | OSError]:
+    real = os.path.realpath(folder)
+    if real in entered:
+        return
+    entered.add(real)
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+    except OSError as error:
+        yield error
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if _is_folder(entry):
+            yield from _walk(Path(entry.path), entered)
+        elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES:  # noqa: PTH122
+            yield Path(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere
+        return False
 
 
 def sound_files(folder: Path) -> list[Path]:
-    """Return the sound files below a folder, sorted; links are followed, a folder is never entered twice."""
-    found: list[Path] = []
-    seen: set[str] = set()
-    for here, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(here)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found.extend(Path(here, name) for name in names if _is_sound(name))
-    return sorted(found)
+    """Return the sound files below a folder in the order of `walk`.
 
-
-def portions(paths: Sequence[Path], *, sample_rate: int | None = None) -> Iterator[list[Path]]:
-    """Yield the files in portions whose decoded channel fits in memory; at least one file each.
-
-    How long a recording is, its header says; of one that has no length there, it is at most what its size allows.
-
-    Parameters
-    ----------
-    paths
-        The files; one that cannot be read counts as empty, since whoever reads it will say so.
-    sample_rate
-        Rate in Hz that they are resampled to; None: none.
+    Raises
+    ------
+    OSError
+        If a folder cannot be read.
     """
-    portion: list[Path] = []
-    portion_bytes = 0
-    for path in paths:
-        decoded_bytes = _decoded_bytes(path, sample_rate)
-        if portion and (len(portion) == _PORTION_FILES or portion_bytes + decoded_bytes > _PORTION_BYTES):
-            yield portion
-            portion, portion_bytes = [], 0
-        portion.append(path)
-        portion_bytes += decoded_bytes
-    if portion:
-        yield portion
+    return list(_without_errors(walk(folder)))
 
 
-def _decoded_bytes(path: Path, sample_rate: int | None) -> int:
-    """Return how many bytes of float32 one channel of a file has at most; 0 if it cannot be read."""
-    try:
-        header = info(path)
-        duration_s = header.duration_s
-        if duration_s is None:
-            duration_s = path.stat().st_size / _LEAST_BYTES_PER_SECOND
-    except (OffkeyError, OSError):
-        return 0
-    return math.ceil(4 * duration_s * (sample_rate or header.sample_rate))
+def _without_errors(files: Iterable[Path | OSError]) -> Iterator[Path]:
+    for path in files:
+        if isinstance(path, OSError):
+            raise path
+        yield path
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -185,8 +223,5 @@ def rank(*key: str) -> bytes:
 
     Unlike a shuffle, the rank of one file does not depend on which other files there are.
     """
-    return hashlib.blake2b("\0".join(key).encode(), digest_size=16).digest()
-
-
-def _is_sound(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES  # noqa: PTH122
+    content = "\0".join(key).encode(errors="surrogateescape")  # a file name need not be UTF-8
+    return hashlib.blake2b(content, digest_size=16).digest()

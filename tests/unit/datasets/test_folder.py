@@ -164,9 +164,11 @@ def test_find_audio_takes_files_and_folders(tmp_path):
     root = touch(tmp_path, ["b.wav", "a.mp3", "sub/c.aiff", "odd.bin"])
     assert [p.name for p in find_audio(root)] == ["a.mp3", "b.wav", "c.aiff"]
     assert find_audio(root / "b.wav") == [root / "b.wav"]
-    assert find_audio([str(root / "odd.bin"), root, root / "b.wav"]) == sorted(
-        [*find_audio(root), root / "odd.bin"]
-    )
+    assert find_audio([str(root / "odd.bin"), root, root / "b.wav"]) == [
+        root / "odd.bin",
+        *find_audio(root),
+        root / "b.wav",
+    ]
 
 
 def test_layout_of_a_folder(tmp_path):

@@ -1,57 +1,97 @@
-"""Portions of files that fit in memory once they are decoded."""
+"""Sound files below a folder: which, in what order, and how many names are in memory."""
 
-import struct
+import os
+import tracemalloc
+from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
+from trees import touch
 
-from offkey.datasets import paths as paths_module
-from offkey.datasets.paths import portions
+from offkey.datasets import find_audio
+from offkey.datasets.paths import expand, rank, sound_files, walk
 
 
-@pytest.fixture(autouse=True)
-def _small(monkeypatch):
-    """Let a portion hold a thousandth of what it usually does."""
-    monkeypatch.setattr(paths_module, "_PORTION_BYTES", 100_000)
+def test_a_walk_is_depth_first_with_names_in_the_order_of_their_bytes(tmp_path):
+    names = ["b.wav", "B.wav", "a/z.wav", "a/y/x.flac", "ab.wav", "é.wav", "z.txt", ".hidden.wav", ".h/a.wav"]
+    touch(tmp_path, names)
+    relative = [path.relative_to(tmp_path).as_posix() for path in walk(tmp_path)]
+    assert relative == ["B.wav", "a/y/x.flac", "a/z.wav", "ab.wav", "b.wav", "é.wav"]
+    assert sound_files(tmp_path) == list(walk(tmp_path))
+
+
+def test_a_walk_yields_before_it_has_seen_the_next_folder(tmp_path):
+    touch(tmp_path, ["a/1.wav", "b/1.wav"])
+    files = walk(tmp_path)
+    assert next(files) == tmp_path / "a" / "1.wav"
+    (tmp_path / "b" / "0.wav").touch()
+    assert list(files) == [tmp_path / "b" / "0.wav", tmp_path / "b" / "1.wav"]
+
+
+def test_a_walk_holds_the_names_of_one_folder(tmp_path):
+    for folder in range(20):
+        touch(tmp_path / f"{folder:02}", [f"recording number {i}.wav" for i in range(250)])
+
+    def peak(folder):
+        tracemalloc.start()
+        count = sum(1 for _ in walk(folder))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return count, most
+
+    one, all_of_them = peak(tmp_path / "00"), peak(tmp_path)
+    assert (one[0], all_of_them[0]) == (250, 5000)
+    assert all_of_them[1] < 2 * one[1]
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_in_its_place(tmp_path, monkeypatch):
+    touch(tmp_path, ["a/1.wav", "b/1.wav", "c/1.wav"])
+    scandir = os.scandir
+
+    def failing(path):
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    first, error, last = walk(tmp_path)
+    assert (first, last) == (tmp_path / "a" / "1.wav", tmp_path / "c" / "1.wav")
+    assert isinstance(error, PermissionError)
+    assert error.filename == str(tmp_path / "b")
+    for function in (sound_files, find_audio):
+        with pytest.raises(PermissionError, match="/b"):
+            function(tmp_path)
+
+
+def test_links_are_followed_and_no_folder_is_entered_twice(tmp_path):
+    touch(tmp_path, ["a/1.wav"])
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    (tmp_path / "c.wav").symlink_to(tmp_path / "gone.wav")
+    assert sound_files(tmp_path) == [tmp_path / "a" / "1.wav", tmp_path / "c.wav"]
 
 
 @pytest.mark.parametrize(
-    ("frames", "expected"),
+    ("pattern", "expected"),
     [
-        ([], []),
-        ([10] * 130, [64, 64, 2]),
-        ([15_000, 15_000, 10, 10], [1, 3]),  # samples count, not files
-        ([75_000, 75_000, 10], [1, 1, 1]),  # long recordings come one by one
-        ([None, 100, None], [3]),  # files that are not there are told of when they are read
+        ("*.wav", ["[1] pump.wav", "b.wav"]),
+        ("in/**/*.flac", ["in/c.flac", "in/deep/d.flac"]),
+        ("in", ["in/c.flac", "in/deep/d.flac"]),
+        ("i?", ["in/c.flac", "in/deep/d.flac"]),
+        ("[1] pump.wav", ["[1] pump.wav"]),  # a file of that very name comes first
+        ("[b].wav", ["b.wav"]),
     ],
 )
-@pytest.mark.parametrize("kind", ["WAV", "FLAC"])
-def test_portions_are_bounded_in_files_and_decoded_bytes(tmp_path, kind, frames, expected):
-    files = [tmp_path / str(i) for i in range(len(frames))]
-    for path, count in zip(files, frames, strict=True):
-        if count is not None:
-            soundfile.write(path, np.zeros(count, np.int16), 16_000, format=kind)
-    found = list(portions(files))
-    assert [len(portion) for portion in found] == expected
-    assert [path for portion in found for path in portion] == files
+def test_patterns(tmp_path, pattern, expected):
+    touch(tmp_path, ["b.wav", "[1] pump.wav", "in/c.flac", "in/deep/d.flac"])
+    assert [path.relative_to(tmp_path).as_posix() for path in expand(tmp_path / pattern)] == expected
 
 
-def test_portions_count_samples_at_the_rate_that_is_asked_for(tmp_path):
-    files = [tmp_path / f"{i}.wav" for i in range(2)]
-    for path in files:
-        soundfile.write(path, np.zeros(10_000, np.int16), 8000)
-    assert len(list(portions(files))) == 1
-    assert len(list(portions(files, sample_rate=16_000))) == 2
+def test_a_pattern_that_nothing_matches_is_no_such_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"\*\.wav: no such file, and none that matches it"):
+        list(expand(tmp_path / "*.wav"))
+    with pytest.raises(FileNotFoundError, match=r"a\.wav: no such file or folder"):
+        list(expand(tmp_path / "a.wav"))
 
 
-def test_a_file_of_unknown_length_counts_as_the_longest_that_it_can_be(tmp_path):
-    files = [tmp_path / f"{i}.mp3" for i in range(2)]
-    soundfile.write(files[0], 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000, format="MP3")
-    content = files[0].read_bytes()
-    frame = 4 + 9 + 4  # where the header of a frame of MPEG 2 in mono ends, and its length would stand
-    assert content[13:17] == b"Info" or content[13:17] == b"Xing"
-    content = content[:13] + struct.pack(">I", 0) + content[frame:]  # no such header any more
-    for path in files:
-        path.write_bytes(content)
-    assert len(list(portions(files))) == 2
+def test_names_that_are_not_utf8_have_a_rank():
+    assert rank("0", os.fsdecode(b"L\xfcfter.wav")) != rank("0", "Lfter.wav")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -15,7 +14,8 @@ import numpy as np
 import torch
 
 from offkey._util import ranks
-from offkey.datasets.training_clips import TrainingClips
+from offkey._util.threads import cores
+from offkey.datasets.training import TrainingClips
 from offkey.errors import ArrayError, ParameterError
 from offkey.models.network.distributed import check_shares
 from offkey.models.network.sampling import BalancedSampler, Split, Step, by_label, derived_seed, epoch_steps
@@ -49,13 +49,20 @@ class ClipSource(Protocol):
 
 
 class AudioSource:
-    """Log-Mels from samples: crop, augment, transform."""
+    """Log-Mels from samples: crop, augment, transform. Clips of one of the `pools` may stand in for each other."""
 
     def __init__(
-        self, clips: TrainingClips, recipe: Recipe, *, seed: int, num_threads: int | None = None
+        self,
+        clips: TrainingClips,
+        recipe: Recipe,
+        *,
+        seed: int,
+        num_threads: int | None = None,
+        pools: Sequence[np.ndarray] = (),
     ) -> None:
         training, rate = recipe.training, recipe.features.sample_rate
         self._clips = clips
+        self._pools = pools
         self._seed = seed
         self._samples = max(1, round(training.clip_seconds * rate))
         self._logmel = LogMel.from_recipe(recipe.features, num_threads=num_threads)
@@ -64,7 +71,7 @@ class AudioSource:
 
     def clean(self, indices: np.ndarray) -> list[np.ndarray]:
         """Return whole clips as they are (see `ClipSource`)."""
-        return _finite(self._logmel.each(self._clips.gather(indices)), indices)
+        return _finite(self._logmel.each(self._clips.gather(indices, pools=self._pools)), indices)
 
     def augmented(
         self, indices: np.ndarray, occurrences: np.ndarray, *, epoch: int
@@ -74,7 +81,10 @@ class AudioSource:
             [
                 crop(clip, self._samples, seed=derived_seed(self._seed, _CROP, epoch, i, n))
                 for clip, i, n in zip(
-                    self._clips.gather(indices), indices.tolist(), occurrences.tolist(), strict=True
+                    self._clips.gather(indices, pools=self._pools),
+                    indices.tolist(),
+                    occurrences.tolist(),
+                    strict=True,
                 )
             ]
         )
@@ -135,11 +145,16 @@ class LogMelSource:
 
 
 def source_of(
-    clips: TrainingClips, recipe: Recipe, *, seed: int, num_threads: int | None = None
+    clips: TrainingClips,
+    recipe: Recipe,
+    *,
+    seed: int,
+    num_threads: int | None = None,
+    pools: Sequence[np.ndarray] = (),
 ) -> ClipSource:
     """Return the source that fits the kind of the clips."""
     if clips.inputs == "audio":
-        return AudioSource(clips, recipe, seed=seed, num_threads=num_threads)
+        return AudioSource(clips, recipe, seed=seed, num_threads=num_threads, pools=pools)
     return LogMelSource(clips, recipe, seed=seed, num_threads=num_threads)
 
 
@@ -278,8 +293,13 @@ class BatchLoader:
         self.machine_ids = tuple(sorted(set(clips.machine_ids)))
         """What the numbers in `Batch.ids` stand for."""
         self.source: ClipSource = source_of(
-            clips, recipe, seed=seed, num_threads=_share_of_cores(num_threads)
+            clips,
+            recipe,
+            seed=seed,
+            num_threads=_share_of_cores(num_threads),
+            pools=(self.split.others, self.split.others_held_out),
         )
+        self._clips = clips
         self._pin_memory = pin_memory
         self._epoch = 0
         self._steps = math.ceil(len(self.split.train) / training.batch_size)
@@ -319,6 +339,7 @@ class BatchLoader:
         made = self.batches(self._epoch, pseudo_anomalies=self._pseudo_anomalies)
         with Prefetcher(made) as batches:
             yield from batches
+        self._clips.warn(stacklevel=3)
 
     def batches(self, epoch: int, *, pseudo_anomalies: bool) -> Iterator[Batch]:
         """Yield the batches of an epoch, each made when it is asked for."""
@@ -353,4 +374,4 @@ def _share(step: Step) -> Step:
 def _share_of_cores(num_threads: int | None) -> int | None:
     if num_threads is not None or ranks.local_world_size() == 1:
         return num_threads
-    return max(1, len(os.sched_getaffinity(0)) // ranks.local_world_size())
+    return max(1, cores() // ranks.local_world_size())

@@ -11,7 +11,7 @@ import torch
 from offkey._util import ranks
 from offkey._util.files import check_writable
 from offkey._util.named_arrays import prefixed, under
-from offkey.datasets.training_clips import TrainingClips
+from offkey.datasets.training import TrainingClips
 from offkey.errors import DetectorFileError, OffkeyError, ParameterError, RecipeError
 from offkey.models.base import FitOptions, InlierModel, ignore
 from offkey.models.network.calibrate import Calibrated, FitOutputs, calibrate

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from offkey.datasets.training_clips import TrainingClips
+from offkey.datasets.training import FrameMoments, TrainingClips
 from offkey.errors import ArrayError, RecipeError
 from offkey.models.base import check_seed
 from offkey.models.network import Network
@@ -74,7 +74,7 @@ def train(
         others=len(clips.others) > 0,
         augmentation_classes=len(source.classes),
     )
-    mean, deviation = level_statistics(source, split.train)
+    mean, deviation = level_statistics(clips, source, split.train)
     notes = _notes(clips, recipe, machine_ids, source, stages, split, deviation)
     for text in notes:
         observer(Note(text=text))
@@ -117,7 +117,9 @@ def train(
     )
 
 
-def level_statistics(source: ClipSource, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def level_statistics(
+    clips: TrainingClips, source: ClipSource, indices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and deviation of each Mel bin over all frames, in dB: ``(n_mels,)`` float64 each.
 
     Raises
@@ -125,23 +127,17 @@ def level_statistics(source: ClipSource, indices: np.ndarray) -> tuple[np.ndarra
     ArrayError
         If no bin changes by as much as 0.001 dB: the clips are silence.
     """
-    frames, shift, sums, squares = 0, np.zeros(1), np.zeros(1), np.zeros(1)
-    for chunk in chunks(indices):
-        for logmel in source.clean(chunk):
-            values = logmel.astype(np.float64)
-            if not frames:
-                shift = values.mean(axis=1)  # near the mean, so that the squares lose no digits
-            values -= shift[:, None]
-            sums = sums + values.sum(axis=1)
-            squares = squares + np.square(values).sum(axis=1)
-            frames += logmel.shape[1]
-    deviation = np.sqrt(np.maximum(squares / frames - np.square(sums / frames), 0.0))
+    if clips.moments is not None:
+        moments = clips.moments.take(indices)
+    else:
+        moments = FrameMoments.joined([FrameMoments.of(source.clean(chunk)) for chunk in chunks(indices)])
+    mean, deviation = moments.pooled()
     if (deviation < _MIN_DEVIATION_DB).all():
         raise ArrayError(
             f"training clips: no Mel bin of {len(indices)} clips changes by {_MIN_DEVIATION_DB} dB or more: "
             "they are silence or constant; expected recordings of machines"
         )
-    return shift + sums / frames, deviation
+    return mean, deviation
 
 
 def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:

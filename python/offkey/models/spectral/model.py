@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from offkey._util.named_arrays import prefixed, under
-from offkey.datasets.training_clips import TrainingClips
+from offkey.datasets.training import TrainingClips
 from offkey.errors import ArrayError, DatasetError, DetectorFileError, RecipeError
 from offkey.models.base import FitOptions, InlierModel
 from offkey.models.spectral import Spectral

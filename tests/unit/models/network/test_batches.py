@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tiny_network import RECIPE, audio_clips, logmels_of
 
-from offkey.datasets.training_clips import TrainingClips
+from offkey.datasets.training import TrainingClips
 from offkey.errors import ArrayError, DatasetError
 from offkey.models.network.batches import crop, source_of
 

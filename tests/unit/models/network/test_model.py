@@ -6,7 +6,7 @@ import torch
 from tiny_network import RECIPE, audio_clips, logmels_of, tone
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from offkey.datasets.training_clips import TrainingClips
+from offkey.datasets.training import TrainingClips
 from offkey.errors import DetectorFileError, DeviceError, ParameterError, RecipeError, TrainingError
 from offkey.models.base import FitOptions
 from offkey.models.network.events import EpochEnded, Note

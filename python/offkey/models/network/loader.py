@@ -1,15 +1,15 @@
-"""Batches of a dataset for training loops of one's own."""
+"""Batches of a dataset for training loops of one's own; to be imported without torch, so that its lack is said."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offkey import inputs
 from offkey.datasets import Dataset, LogMelArrays
+from offkey.datasets.source import Progress
+from offkey.datasets.training import read_training_clips
 from offkey.errors import OffkeyWarning, RecipeError
 from offkey.models.base import FitOptions, check_fit
 from offkey.recipe import Recipe
@@ -29,9 +29,11 @@ def batch_loader(
     pin_memory: bool = False,
     num_threads: int | None = None,
     cache: str | os.PathLike[str] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> BatchLoader:
-    """Return what yields the batches that the network is trained with: cropped, augmented, as log-Mels in dB.
+    """Return an iterable of training batches: cropped and augmented clips as log-Mels in dB.
+
+    Clips of other types are read when they are drawn; one that cannot be read is replaced by another of its type.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def batch_loader(
     cache
         A folder for decoded clips, as for `offkey.Detector.fit`.
     on_progress
-        Called with (done, total) recordings while they are read.
+        Called with (done, total) recordings of the target type while they are read.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def batch_loader(
     MissingExtraError
         If torch is not installed.
     DatasetError
-        If there is no normal training clip, or none that can be read.
+        If there is no normal training clip, or more than half of a type cannot be read.
     RecipeError
         If the recipe has no network.
     ParameterError
@@ -72,7 +74,8 @@ def batch_loader(
     Warns
     -----
     OffkeyWarning
-        If recordings cannot be read and are left out, or were resampled.
+        If recordings cannot be read and are left out, once for each kind of error (of other types at the end of the
+        epoch in which they were drawn), or were resampled.
 
     Examples
     --------
@@ -90,14 +93,16 @@ def batch_loader(
         )
     from offkey.models.network.batches import BatchLoader
 
-    clips = inputs.training(
-        recipe,
+    clips = read_training_clips(
         data,
+        features=recipe.features,
+        statistics=False,
         num_threads=num_threads,
         cache=None if cache is None else Path(cache),
         on_progress=on_progress,
     )
-    for note in clips.notes:
+    clips.warn(stacklevel=2)
+    for note in clips.rate_notes:
         warnings.warn(note, OffkeyWarning, stacklevel=2)
     return BatchLoader(
         clips,

@@ -1,0 +1,222 @@
+"""What a user may hand over as recordings, as one stream of items."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays
+from offkey.datasets.paths import check_exists, expand, parse_machine_id
+from offkey.errors import ArrayError, DatasetError, ParameterError
+from offkey.signal.audio import Audio, AudioBatch, check_rate
+
+__all__ = ["Item", "LogMelOf", "Recording", "Recordings", "Samples", "describe", "items_of"]
+
+Recording: TypeAlias = (
+    str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Audio | Clip | np.ndarray
+)
+"""A path, the bytes of a sound file, an open binary file, decoded channels, a clip of a dataset, or samples."""
+Recordings: TypeAlias = Recording | Iterable[Recording] | Dataset | Clips | AudioBatch | LogMelArrays
+"""Whatever a detector scores."""
+
+_EXPECTED = (
+    "a folder, a file, a pattern, a list of them, a Dataset, Clips, an AudioBatch, Audio, arrays of samples with "
+    "sample_rate, the bytes of a sound file, an open binary file, or LogMelArrays"
+)
+
+
+class Samples(NamedTuple):
+    """Decoded samples."""
+
+    samples: np.ndarray
+    """``(samples,)`` or ``(channels, samples)``, float in [-1, 1]."""
+    sample_rate: int
+    source_rate: int
+    """The rate in Hz before they were resampled."""
+
+
+class LogMelOf(NamedTuple):
+    """A log-Mel made elsewhere."""
+
+    logmel: np.ndarray
+    """``(n_mels, frames)`` float32 in dB."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One recording, not yet read, and what is known about it."""
+
+    content: Path | bytes | BinaryIO | Samples | LogMelOf | Exception
+    """Where its sound is; an exception says why it cannot be had."""
+    name: str = ""
+    """Its path, or where it has none what it is called: ``clip 3``."""
+    machine_id: str | None = None
+    label: Literal[0, 1] | None = None
+
+
+def items_of(
+    recordings: Recordings,
+    *,
+    sample_rate: int | None = None,
+    machine_id: str | None = None,
+    known_ids: Sequence[str] = (),
+) -> Iterable[Item]:
+    """Return what is handed over item by item, in its order; an iterator if it can be gone through once only.
+
+    No file is opened, and a folder is listed only when its turn comes. See `offkey.datasets.source.Source.of`.
+    """
+    parts = _parts(recordings, check_rate("sample_rate", sample_rate))
+    if isinstance(parts, list | tuple):  # what else there is may be long, or costly to go through
+        for part in parts:
+            if isinstance(part, str | PathLike):
+                check_exists(part)
+
+    def identify(path: str) -> str | None:
+        return parse_machine_id(path) or _folder_id(Path(path), known_ids)
+
+    def items() -> Iterator[Item]:
+        stream = itertools.chain.from_iterable(_items(part, sample_rate, identify) for part in parts)
+        for position, item in enumerate(stream):
+            yield dataclasses.replace(
+                item, name=item.name or f"clip {position}", machine_id=machine_id or item.machine_id
+            )
+
+    return items() if isinstance(parts, Iterator) else _Restartable(items)
+
+
+def describe(recordings: object) -> str:
+    """Return what a user calls the recordings: the names of the first paths, or what kind of object they are."""
+    sources = [recordings] if isinstance(recordings, str | PathLike) else recordings
+    if not isinstance(sources, list | tuple):
+        return type(recordings).__name__
+    return ", ".join(str(source) for source in sources[:3]) or "an empty list"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Restartable(Iterable[Item]):
+    start: Callable[[], Iterator[Item]]
+
+    def __iter__(self) -> Iterator[Item]:
+        return self.start()
+
+
+def _parts(recordings: Any, sample_rate: int | None) -> Iterable[Any]:
+    """Return what is handed over as a list or stream of parts, each of which stands for one or more items."""
+    if isinstance(recordings, Dataset):
+        if not recordings.test:
+            raise DatasetError(
+                f"dataset of {recordings.machine}: has no test clips to score; give the clips that you mean, such as "
+                "data.train"
+            )
+        return recordings.test
+    if isinstance(recordings, LogMelArrays):
+        ids = zip(recordings.logmels, recordings.machine_ids, strict=True)
+        return [Item(content=LogMelOf(logmel), machine_id=machine_id) for logmel, machine_id in ids]
+    if isinstance(recordings, Clips) and not recordings:
+        raise DatasetError("recordings: the table of clips is empty; expected at least one clip")
+    if _is_array(recordings):
+        return _rows(np.asarray(recordings), sample_rate)
+    if isinstance(recordings, AudioBatch) or _is_recording(recordings):
+        return [recordings]
+    if isinstance(recordings, Sequence) and not recordings:
+        raise DatasetError(f"an empty {type(recordings).__name__}: no recordings; expected at least one")
+    if isinstance(recordings, Mapping) or not isinstance(recordings, Iterable):
+        raise ParameterError(f"recordings: given {type(recordings).__name__}; expected {_EXPECTED}")
+    return recordings
+
+
+def _is_recording(value: object) -> bool:
+    kinds = (str, PathLike, bytes, bytearray, memoryview, Audio, Clip, Item)
+    return isinstance(value, kinds) or hasattr(value, "read")
+
+
+def _is_array(value: object) -> bool:
+    return hasattr(value, "__array__") and hasattr(value, "shape")
+
+
+def _rows(array: np.ndarray, sample_rate: int | None) -> Sequence[np.ndarray]:
+    """Return the clips of ``(clips, samples)``, or the one that ``(samples,)`` is."""
+    if array.ndim not in (1, 2):
+        hint = "; log-Mels are given as offkey.datasets.LogMelArrays" if array.ndim == 3 else ""
+        raise ArrayError(
+            f"recordings: an array of shape {array.shape}; expected (samples,) or (clips, samples){hint}"
+        )
+    rows = [array] if array.ndim == 1 else list(array)
+    for row in rows[:1]:
+        _samples(row, sample_rate)
+    return rows
+
+
+def _items(part: Any, sample_rate: int | None, identify: Callable[[str], str | None]) -> Iterator[Item]:
+    """Yield the items that one part stands for: a folder or a batch has several."""
+    if isinstance(part, Item):
+        yield part
+    elif isinstance(part, Clip):
+        yield Item(content=part.path, name=str(part.path), machine_id=part.machine_id, label=part.label)
+    elif isinstance(part, str | PathLike):
+        yield from _files(part, identify)
+    elif isinstance(part, AudioBatch):
+        yield from _batch(part, identify)
+    elif isinstance(part, Audio):
+        name = str(part.path)
+        content = Samples(part.samples, part.sample_rate, part.sample_rate)
+        yield Item(content=content, name=name, machine_id=identify(name))
+    elif isinstance(part, bytes | bytearray | memoryview):
+        yield Item(content=bytes(part))
+    elif hasattr(part, "read"):
+        name = part.name if isinstance(getattr(part, "name", None), str) else ""
+        yield Item(content=part, name=name, machine_id=identify(name) if name else None)
+    elif _is_array(part):
+        yield Item(content=_samples(np.asarray(part), sample_rate))
+    else:
+        raise ParameterError(f"recordings: one of them is {type(part).__name__}; expected {_EXPECTED}")
+
+
+def _files(path: str | PathLike[str], identify: Callable[[str], str | None]) -> Iterator[Item]:
+    try:
+        for file in expand(path):
+            if isinstance(file, OSError):
+                yield Item(content=file, name=str(file.filename))
+            else:
+                yield Item(content=file, name=str(file), machine_id=identify(str(file)))
+    except FileNotFoundError as error:  # of a stream, whose later items are not known before it is read
+        yield Item(content=error, name=str(path), machine_id=identify(str(path)))
+
+
+def _batch(batch: AudioBatch, identify: Callable[[str], str | None]) -> Iterator[Item]:
+    for position, (path, clip) in enumerate(zip(batch.paths, batch, strict=True)):
+        samples = Samples(clip, batch.sample_rate, int(batch.source_rates[position]))
+        content = batch.errors.get(position, samples)
+        yield Item(content=content, name=str(path), machine_id=identify(str(path)))
+
+
+def _samples(array: np.ndarray, sample_rate: int | None) -> Samples:
+    if array.ndim not in (1, 2) or (array.dtype.kind != "f" and array.dtype != np.int16):
+        raise ArrayError(
+            f"recordings: an array of shape {array.shape}, {array.dtype}; expected (samples,) or (channels, samples) "
+            "of floats in [-1, 1], or of int16"
+        )
+    if sample_rate is None:
+        raise ParameterError(
+            "recordings: arrays of samples carry no sample rate; give it, such as sample_rate=16000"
+        )
+    if array.dtype == np.int16:
+        array = array * np.float32(1 / 32768)
+    return Samples(array, sample_rate, sample_rate)
+
+
+def _folder_id(path: Path, known: Sequence[str]) -> str | None:
+    """Return the known ID that the folders of a path name: ``press-a``, or ``line-1/press-a``, the nearest first."""
+    folders = path.parent.parts
+    for end in range(len(folders), 0, -1):
+        for start in range(end):
+            name = "/".join(folders[start:end])
+            if name in known:
+                return name
+    return None

@@ -1,0 +1,394 @@
+"""One way in for whatever a user hands over as recordings: read once, some at a time, in the order given."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
+
+import numpy as np
+
+from offkey.datasets.clips import LogMelArrays
+from offkey.datasets.paths import NO_SOUND_FILE
+from offkey.datasets.recordings import Item, LogMelOf, Recordings, Samples, describe, items_of
+from offkey.errors import ArrayError, DatasetError, OffkeyError
+from offkey.recipe import Features
+from offkey.signal.audio import file_content, info, read_batch, resample
+from offkey.signal.logmel import LogMel
+from offkey.signal.statistics import ClipStatistics, clip_statistics
+
+__all__ = ["Chunk", "Levels", "Progress", "Source", "SourceRates", "check_mels"]
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Called with how many recordings are done, and of how many; None where nobody knows before the last."""
+
+T = TypeVar("T")
+
+_CHUNK_ITEMS = 64  # 40 MB of 10 s clips at 16 kHz
+_CHUNK_BYTES = 100_000_000  # of decoded samples, whatever their number: long recordings come one by one
+_LEAST_BYTES_PER_SECOND = 1000  # of a coded file whose header has no length: MP3 of 8 kbit/s
+
+
+class Levels(NamedTuple):
+    """How loud clips are, in dB of full scale (a sample of 1.0): -inf for silence, NaN for a log-Mel."""
+
+    peak_dbfs: np.ndarray
+    """``(clips,)`` float64: the largest magnitude of a sample."""
+    rms_dbfs: np.ndarray
+    """``(clips,)`` float64: the root of the mean square of the samples."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Some items of a source, read. Each feature is computed once, when it is first asked for."""
+
+    items: Sequence[Item]
+    """All of them, those that cannot be read too."""
+    first: int
+    """Where the first of them stands in the source."""
+    positions: np.ndarray
+    """``(clips,)`` int64: where the clips that could be read stand in the source."""
+    errors: dict[int, Exception]
+    """Position in the source -> why the item cannot be read, or used (see `attempt`)."""
+    source_rates: np.ndarray
+    """``(clips,)`` int64: the rate that each was recorded at in Hz; 0 for log-Mels."""
+    clips: Sequence[np.ndarray] | np.ndarray
+    """``(samples,)`` float32 each, or log-Mels ``(clips, n_mels, frames)``."""
+    logmel: Callable[[], LogMel]
+    num_threads: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def samples(self) -> Sequence[np.ndarray]:
+        """Samples ``(samples,)`` float32 of each clip, at the rate of the features.
+
+        Raises
+        ------
+        ArrayError
+            If the clips are log-Mels.
+        """
+        if isinstance(self.clips, np.ndarray):
+            raise ArrayError("recordings: log-Mels, which have no samples; expected sounds")
+        return self.clips
+
+    @functools.cached_property
+    def logmels(self) -> Sequence[np.ndarray]:
+        """Log-Mels ``(n_mels, frames)`` float32 of each clip, in dB."""
+        if isinstance(self.clips, np.ndarray):
+            return list(self.clips)
+        return self.logmel().each(self.clips, num_threads=self.num_threads)
+
+    @functools.cached_property
+    def statistics(self) -> ClipStatistics:
+        """Statistics over time ``(clips, n_mels)``."""
+        if isinstance(self.clips, np.ndarray):
+            return clip_statistics(self.clips, num_threads=self.num_threads)
+        return self.logmel().statistics(self.clips, num_threads=self.num_threads)
+
+    @functools.cached_property
+    def levels(self) -> Levels:
+        """Peak and RMS of each clip."""
+        if isinstance(self.clips, np.ndarray):
+            return Levels(np.full(len(self), np.nan), np.full(len(self), np.nan))
+        peaks = np.array([max(clip.max(), -clip.min()) for clip in self.clips], dtype=np.float64)
+        powers = np.array([np.dot(clip, clip) / len(clip) for clip in self.clips], dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            return Levels(20 * np.log10(peaks), 10 * np.log10(powers))
+
+    def each(self) -> Iterator[Chunk]:
+        """Yield each clip that could be read as a chunk of its own, to find the one that cannot be scored."""
+        for row, position in enumerate(self.positions.tolist()):
+            yield dataclasses.replace(
+                self,
+                items=[self.items[position - self.first]],
+                first=position,
+                positions=self.positions[row : row + 1],
+                errors={},
+                source_rates=self.source_rates[row : row + 1],
+                clips=self.clips[row : row + 1],
+            )
+
+    def attempt(self, compute: Callable[[Chunk], T]) -> Iterator[tuple[Chunk, T]]:
+        """Yield the chunk and what is computed of it; clip by clip where one is refused, which joins `errors`.
+
+        A clip is refused by an `ArrayError`: it is too short for the features, or has values that are not finite.
+        """
+        if not len(self):
+            return
+        try:
+            yield self, compute(self)
+        except ArrayError as error:
+            if len(self) > 1:
+                for clip in self.each():
+                    yield from clip.attempt(compute)
+                    self.errors.update(clip.errors)
+            else:
+                self.errors[self.first] = ArrayError(f"{self.items[0].name}: {error}")
+
+
+class Source:
+    """Recordings in the order in which they were handed over: row i of what is made of them is item i.
+
+    Nothing is read, nor is a folder listed, before `chunks` comes to it, and no list of all recordings is made.
+
+    Parameters
+    ----------
+    items
+        The recordings; an iterator makes a source that can be read once.
+    features
+        Rate and channel to decode to, and the log-Mels to compute.
+    what
+        What the recordings are called where there are none.
+    """
+
+    def __init__(self, items: Iterable[Item], *, features: Features, what: str = "none given") -> None:
+        self._items = items
+        self._what = what
+        self._features = features
+        self._logmel = functools.cache(functools.partial(LogMel.from_recipe, features))
+
+    @classmethod
+    def of(
+        cls,
+        recordings: Recordings,
+        *,
+        features: Features,
+        sample_rate: int | None = None,
+        machine_id: str | None = None,
+        known_ids: Sequence[str] = (),
+    ) -> Self:
+        """Return the source of whatever is handed over.
+
+        Parameters
+        ----------
+        recordings
+            A folder (searched for sound files, depth first, names in the order of their bytes), a file, a pattern
+            with ``*``, ``?``, ``[...]`` or ``**`` if there is no file of that very name, `Clips`, a `Dataset` (its
+            test clips), an `AudioBatch`, `Audio`, samples ``(samples,)``, the bytes of a sound file or an open binary
+            file; a list, an array ``(clips, samples)``, a generator or any other iterable of these; or
+            `LogMelArrays`.
+        features
+            Rate and channel to decode to, and the log-Mels to compute.
+        sample_rate
+            Rate of arrays of samples in Hz, since they carry none.
+        machine_id
+            The ID of all of them; by default a clip's own, or what a path says (``id_XX``).
+        known_ids
+            IDs that are also recognised in the names of folders.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a path does not exist. In an iterator that is an error of the item alone.
+        ParameterError
+            If it is none of these, or arrays of samples come without `sample_rate`.
+        ArrayError
+            If an array has another shape or dtype, or log-Mels another number of Mel bins than `features`.
+        DatasetError
+            If it is an empty list or table, or a dataset without test clips.
+        """
+        if isinstance(recordings, LogMelArrays):
+            check_mels(features, recordings)
+        items = items_of(recordings, sample_rate=sample_rate, machine_id=machine_id, known_ids=known_ids)
+        return cls(items, features=features, what=describe(recordings))
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items)
+
+    def chunks(
+        self, *, num_threads: int | None = None, on_progress: Progress | None = None
+    ) -> Iterator[Chunk]:
+        """Read all recordings, some at a time; what cannot be read is an error of its chunk, and the rest goes on.
+
+        Parameters
+        ----------
+        num_threads
+            Threads of the kernels; all cores if None.
+        on_progress
+            Called with (done, total) recordings after each chunk.
+
+        Raises
+        ------
+        DatasetError
+            If there is no recording at all.
+        """
+        total = None
+        if on_progress is not None and not isinstance(self._items, Iterator):
+            total = sum(1 for _ in self)
+        done = 0
+        for portion in _portions(self, self._features.sample_rate):
+            yield self._read(portion, done, num_threads)
+            done += len(portion)
+            if on_progress is not None:
+                on_progress(done, total)
+        if not done:
+            raise DatasetError(f"{self._what}: {NO_SOUND_FILE}")
+
+    def _read(self, portion: Sequence[Item], first: int, num_threads: int | None) -> Chunk:
+        rate, channel = self._features.sample_rate, self._features.channel
+        batch = read_batch(
+            [item.content for item in portion if isinstance(item.content, Path | bytes)],
+            sample_rate=rate,
+            channel=channel,
+            on_error="collect",
+            num_threads=num_threads,
+        )
+        files = (
+            batch.errors.get(i) or _Clip(batch[i], int(batch.source_rates[i])) for i in range(len(batch))
+        )
+        clips: dict[int, _Clip] = {}
+        errors: dict[int, Exception] = {}
+        for position, item in enumerate(portion, first):
+            outcome = (
+                next(files)
+                if isinstance(item.content, Path | bytes)
+                else _decoded(item.content, rate, channel)
+            )
+            if isinstance(outcome, Exception):
+                errors[position] = _named(outcome, item)
+            else:
+                clips[position] = outcome
+        arrays = [clip.array for clip in clips.values()]
+        return Chunk(
+            items=portion,
+            first=first,
+            positions=np.array(list(clips), dtype=np.int64),
+            errors=errors,
+            source_rates=np.array([clip.source_rate for clip in clips.values()], dtype=np.int64),
+            clips=np.stack(arrays) if isinstance(portion[0].content, LogMelOf) else arrays,
+            logmel=self._logmel,
+            num_threads=num_threads,
+        )
+
+
+class _Clip(NamedTuple):
+    array: np.ndarray
+    source_rate: int
+
+
+def _decoded(content: Any, rate: int, channel: int | str) -> _Clip | Exception:
+    """Return the clip of what was decoded elsewhere, as `read_batch` does for files."""
+    if isinstance(content, Exception):
+        return content
+    if isinstance(content, LogMelOf):
+        return _Clip(content.logmel, 0)
+    samples = content.samples
+    if samples.ndim == 2:
+        if channel != "mean" and int(channel) >= len(samples):
+            return ArrayError(f"channel {channel} was asked for, but there are {len(samples)}")
+        samples = samples.mean(axis=0) if channel == "mean" else samples[int(channel)]
+    if not samples.size:
+        return ArrayError("has no samples")
+    try:
+        if content.sample_rate != rate:
+            return _Clip(resample(samples, from_rate=content.sample_rate, to_rate=rate), content.source_rate)
+    except ArrayError as error:
+        return error
+    if not np.isfinite(samples).all():
+        return ArrayError("samples: hold NaN or infinity; expected finite samples")
+    return _Clip(np.require(samples, np.float32, ["C", "A"]), content.source_rate)
+
+
+def _named(error: Exception, item: Item) -> Exception:
+    """Return an error that names the item; that of a file does."""
+    if isinstance(item.content, Path | Exception):
+        return error
+    return type(error)(f"{item.name}: {str(error).removeprefix('<bytes>: ')}")
+
+
+def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[list[Item]]:
+    """Yield the items in portions whose decoded channel fits in memory; at least one each."""
+    portion: list[Item] = []
+    portion_bytes = 0
+    for item in items:
+        if hasattr(item.content, "read"):  # an open file can be read once
+            item = dataclasses.replace(item, content=bytes(file_content(item.content)))
+        item_bytes = _decoded_bytes(item.content, sample_rate)
+        if portion and (len(portion) == _CHUNK_ITEMS or portion_bytes + item_bytes > _CHUNK_BYTES):
+            yield portion
+            portion, portion_bytes = [], 0
+        portion.append(item)
+        portion_bytes += item_bytes
+    if portion:
+        yield portion
+
+
+def _decoded_bytes(content: Any, sample_rate: int) -> int:
+    """Return how many bytes one decoded channel has at most; 0 if it cannot be read, as whoever reads it will say.
+
+    How long a file is, its header says; one that has no length there is at most as long as its size allows.
+    """
+    if isinstance(content, Exception):
+        return 0
+    if isinstance(content, LogMelOf):
+        return int(content.logmel.nbytes)
+    if isinstance(content, Samples):
+        duration_s: float = content.samples.shape[-1] / content.sample_rate
+    else:
+        try:
+            in_header = info(content).duration_s
+            size = content.stat().st_size if isinstance(content, Path) else len(content)
+        except (OffkeyError, OSError):
+            return 0
+        duration_s = size / _LEAST_BYTES_PER_SECOND if in_header is None else in_header
+    return math.ceil(4 * duration_s * sample_rate)
+
+
+def check_mels(features: Features, data: LogMelArrays) -> None:
+    """Refuse log-Mels of another number of Mel bins than a recipe's features.
+
+    Raises
+    ------
+    ArrayError
+        If they differ.
+    """
+    if data.n_mels != features.n_mels:
+        raise ArrayError(
+            f"logmels: {data.n_mels} Mel bins, but the recipe has features.n_mels = {features.n_mels}; "
+            f"use recipe.replace(features__n_mels={data.n_mels})"
+        )
+
+
+class SourceRates:
+    """Keeps count of recordings whose rate is not the one that the features are computed at."""
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self._others: dict[int, tuple[int, str]] = {}  # rate -> how many, and the first
+
+    def add(self, chunk: Chunk) -> None:
+        """Enter the recordings of a chunk."""
+        for position, rate in zip(chunk.positions.tolist(), chunk.source_rates.tolist(), strict=True):
+            self.count(chunk.items[position - chunk.first].name, rate)
+
+    def count(self, name: str, rate: int) -> None:
+        """Enter one recording; a rate of 0 means that it has none."""
+        if rate not in (0, self.wanted):
+            number, first = self._others.get(rate, (0, name))
+            self._others[rate] = number + 1, first
+
+    def notes(self, what: str, *, kind: str = "", advice: str) -> tuple[str, ...]:
+        """Return a sentence for each other rate.
+
+        Parameters
+        ----------
+        what, kind
+            A noun, and what follows its plural.
+        advice
+            What to say of rates that lack the upper bands.
+        """
+        notes = []
+        for rate, (count, first) in sorted(self._others.items()):
+            text = (
+                f"resampled from {rate} to {self.wanted} Hz: {count} {what}{'s' * (count > 1)}{kind}, "
+                f"the first of them {first}"
+            )
+            if rate < self.wanted:
+                text += f"; they hold nothing above {rate // 2} Hz{advice}"
+            notes.append(text)
+        return tuple(notes)
