@@ -215,9 +215,7 @@ def info(path: SoundFile) -> AudioInfo:
     return AudioInfo(sample_rate=sample_rate, channels=channels, frames=frames, format=kind, subtype=subtype)
 
 
-def read(
-    path: SoundFile, *, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS
-) -> Audio:
+def read(path: SoundFile, *, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS) -> Audio:
     """Read all channels of a sound file.
 
     Parameters
@@ -366,7 +364,9 @@ def read_blocks(
         A parameter outside its range.
     """
     seconds = parameters.seconds("seconds", seconds)
-    kernel = _native.AudioBlocks(fspath(path), parameters.channel(channel), check_rate("sample_rate", sample_rate))
+    kernel = _native.AudioBlocks(
+        fspath(path), parameters.channel(channel), check_rate("sample_rate", sample_rate)
+    )
     return AudioBlocks(kernel, path=Path(path), seconds=seconds)
 
 
