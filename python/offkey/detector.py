@@ -113,7 +113,8 @@ class Detector:
         compile
             Put the network through `torch.compile` while it trains.
         num_threads
-            Threads of the kernels; all cores if None. The result does not depend on it.
+            Threads of the kernels and of torch; all cores if None. Recipe `spectral` does not depend on it; a network
+            trained on a CPU does, by rounding (docs/training.md).
         cache
             A folder where the decoded training clips are kept for the next fit; see `offkey.datasets.cache`. Worth it
             where decoding takes long: many channels, another rate, a slow disk.
@@ -203,7 +204,7 @@ class Detector:
 
         Examples
         --------
-        >>> scoring = offkey.recipe.Scoring(quantile=0.99)
+        >>> scoring = detector.recipe.replace(scoring__quantile=0.99).scoring  # doctest: +SKIP
         >>> careful = detector.rescored(scoring)  # doctest: +SKIP
         """
         state = self._fitted().rescored(scoring)
@@ -238,7 +239,7 @@ class Detector:
         device
             `auto`, `cpu` or `cuda`, for the network.
         num_threads
-            Threads of the kernels; all cores if None. The result does not depend on it.
+            Threads of the kernels and of torch; all cores if None. The result depends on it by rounding at most.
         on_progress
             Called with (done, total) clips; the total is None for an iterator.
 

@@ -68,6 +68,7 @@ def test_readme(recordings, capsys):
 def test_docs_on_training(recordings):
     pytest.importorskip("torch")
     names = {"offkey": offkey, "data": offkey.datasets.dcase2020("dev_data", machine="fan")}
+    offkey.Detector().fit(names["data"]).save("fan.offkey")
     block = python_blocks("docs/training.md")
     assert "range(80)" in block
     exec(compile(block.replace("range(80)", "range(1)"), "docs/training.md", "exec"), names)

@@ -45,7 +45,7 @@ def score(
     device
         `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`; only the network uses it.
     threads
-        How many threads the kernels use; all cores if not given.
+        How many threads the kernels and torch use; all cores if not given.
     json
         Print the scores as JSON.
     """

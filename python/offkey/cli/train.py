@@ -91,7 +91,7 @@ def train(
     compile
         Put the network through torch.compile while it trains: a slow start, for faster steps on a GPU.
     threads
-        How many threads the kernels use; all cores if not given.
+        How many threads the kernels and torch use; all cores if not given.
     cache
         A folder where decoded recordings are kept for the next training: worth it where decoding takes long (many
         channels, another sample rate, a slow disk).
