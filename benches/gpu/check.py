@@ -57,13 +57,16 @@ def parsed() -> argparse.Namespace:
     return arguments
 
 
-def install(work: Path) -> dict[str, str]:
-    """Install the wheels of `.gpu/`, where there are any, into the work folder; return the environment of the parts."""
+def install(work: Path, device: str) -> dict[str, str]:
+    """Install the wheels of `.gpu/` into the work folder; return the environment of the parts.
+
+    They are for the Python of the CUDA machine: on a CPU the logic is tested with the package that is installed.
+    """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     wheels = sorted(WHEELS.glob("*.whl"))
-    if not wheels:
+    if not wheels or device == "cpu":
         if importlib.util.find_spec("offkey") is None:
-            raise SystemExit(f"no wheels in {WHEELS} and no offkey installed; run `make gpu-prepare` before")
+            raise SystemExit(f"no wheels in {WHEELS} and no offkey installed: run `make gpu-prepare` before")
         return environment
     site = work / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
@@ -165,7 +168,7 @@ def main() -> int:
     if arguments.quick:
         setting = dataclasses.replace(setting, work=work / "quick")
     patience = QUICK_PATIENCE if setting.quick else 1
-    environment = install(work)
+    environment = install(work, setting.device)
     finished = Finished((out / "parts", setting.work / "parts"), fingerprint(setting, environment))
     results: dict[str, dict[str, Any]] = {}
     for name in arguments.parts:

@@ -45,20 +45,20 @@ def bench(
     suite
         `mimii` makes Table 1 of Zhang et al. (2023), `dcase2020` Tables 2 and 3 and the challenge's submission files.
     data
-        The folder of the dataset, as its archives were unpacked. Part of it will do: what is missing is named.
+        The folder of the dataset, as its archives were unpacked. A subset is enough; what is missing is named.
     out
-        A folder for detectors, scores and tables (`tables.md`, `figures.csv`, `results.json`). What is done there is
-        not done again: after an interruption the same command goes on.
+        A folder for detectors, scores and tables (`tables.md`, `figures.csv`, `results.json`). Rerun the
+        same command after an interruption to continue; finished runs are not repeated.
     recipes
         What to compare, separated by commas: `paper`, `small`, `spectral`, or JSON files with recipes of your own.
     seeds
-        How many times everything is trained, with the seeds 0, 1, 2 and so on.
+        Number of trainings of each recipe, with the seeds 0, 1, 2 and so on.
     machines
         Only these machine types, separated by commas.
     snr_db
         MIMII: only these signal-to-noise ratios, separated by commas.
     split
-        MIMII: which normals are kept for testing.
+        MIMII: which normal clips are for testing.
     also
         DCASE 2020: more parts, where they are not all in one folder.
     device
@@ -67,15 +67,14 @@ def bench(
         What networks are trained with, in place of what their recipes say; `auto` is bfloat16 where the hardware
         supports it.
     compile
-        Put networks through torch.compile while they train.
+        Train networks through torch.compile.
     threads
-        How many threads the kernels of a run use; if not given, all cores, shared by the jobs.
+        Number of threads of a run; by default all cores, shared by the jobs.
     cache
-        A folder where decoded training clips are kept, mapped into memory by all runs: worth it for MIMII, whose
-        files have eight channels.
+        A folder that stores decoded training clips, shared by all runs. Useful for MIMII, whose files have eight
+        channels.
     jobs
-        How many trainings at a time, in processes of their own: the four types side by side on a GPU that one does
-        not fill.
+        Number of trainings at a time, each in its own process: useful if one training does not fill the GPU.
     json
         Print all figures as JSON.
     """

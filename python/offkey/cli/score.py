@@ -37,15 +37,15 @@ def score(
     recordings
         Sound files, folders that are searched for them, or patterns such as `"incoming/*.wav"`.
     out
-        Write the scores here, as CSV, JSON or Parquet by the file's ending (`.csv`, `.json`, `.parquet`). Without
-        it they go to stdout: as a table on a terminal, as CSV into a pipe.
+        Write the scores to this file, as CSV, JSON or Parquet by its ending (`.csv`, `.json`, `.parquet`). By
+        default they go to stdout: as a table on a terminal, as CSV into a pipe.
     machine_id
-        The ID of the machine that was recorded. Without it, `id_XX` is read from each file's path; where there is
-        none, the recording is compared with every machine that the detector knows, and the nearest is named.
+        ID of the recorded machine. By default `id_XX` in each file's path; a recording without one is compared with
+        every machine that the detector knows, and the nearest is named.
     device
         `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`; only the network uses it.
     threads
-        How many threads the kernels and torch use; all cores if not given.
+        Number of threads of the kernels and torch; all cores by default.
     json
         Print the scores as JSON.
     """

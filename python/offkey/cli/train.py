@@ -58,30 +58,30 @@ def train(
         A folder: a DCASE 2020 or MIMII tree, or any folder of recordings (a folder for each machine, or a CSV
         manifest).
     out
-        Where the detector goes, such as `fan.offkey`.
+        File of the detector, such as `fan.offkey`.
     machine
-        The machine type to learn; may be left out where there is only one.
+        Machine type; optional if there is only one.
     recipe
-        `spectral` (seconds, no GPU, best below some hundred clips a machine), `small` (a network that a CPU can
-        train), `paper` (the paper's network), the name of a model that an installed package brings, or a JSON file with
-        a recipe of your own.
+        `spectral` (seconds, no GPU, best with up to a few hundred clips of a machine), `small` (a network for a
+        CPU), `paper` (the paper's network), the name of a model that an installed package brings, or a JSON file with a
+        recipe of your own.
     layout
-        How the folder is laid out; recognised if not given.
+        Layout of the folder; detected by default.
     also
-        More folders of the same layout to learn from, such as DCASE's additional training data.
+        More folders of the same layout, such as DCASE's additional training data.
     snr_db
-        MIMII: which of the signal-to-noise ratios (-6, 0 or 6).
+        MIMII: the signal-to-noise ratio, -6, 0 or 6.
     split
-        MIMII: which normals are kept for testing.
+        MIMII: which normal clips are for testing.
     pattern
-        Own folders: how paths are made up, such as `{machine_type}/{split}/{label}_id_{machine_id}_*.wav`.
+        Own folders: pattern of the paths, such as `{machine_type}/{split}/{label}_id_{machine_id}_*.wav`.
     manifest
         Own folders: a CSV file with the columns file, label and, where known, machine_type, machine_id, split, group.
     test_fraction
-        Own folders that do not say what is for testing: this part of each machine's normal recordings is kept for
-        it; `offkey evaluate` takes the same fraction and seed.
+        Own folders without a split: this fraction of each machine's normal recordings is for testing; give
+        `offkey evaluate` the same fraction and seed.
     seed
-        Every random choice follows from it.
+        Seed of all random choices.
     device
         Where the network is trained: `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`. For several GPUs:
         `torchrun --nproc-per-node 4 -m offkey train ...`.
@@ -89,22 +89,22 @@ def train(
         What the network is trained with, in place of the recipe's (float32 if it says nothing): `bfloat16` keeps
         weights and losses in float32; `auto` is bfloat16 where the hardware supports it.
     compile
-        Put the network through torch.compile while it trains: a slow start, for faster steps on a GPU.
+        Train through torch.compile: a slow start, then faster steps on a GPU.
     threads
-        How many threads the kernels and torch use; all cores if not given.
+        Number of threads of the kernels and torch; all cores by default.
     cache
-        A folder where decoded recordings are kept for the next training: worth it where decoding takes long (many
-        channels, another sample rate, a slow disk).
+        A folder that stores decoded recordings for later trainings. Useful where decoding is slow: many channels,
+        another sample rate, a slow disk.
     checkpoint
-        A file that keeps the state of the network's training: the same command goes on from it after an
-        interruption.
+        A file with the state of the network's training. Rerun the same command after an interruption to resume
+        from it.
     keep_statistics
         Of how many training recordings of each machine ID the detector's file keeps statistics (2 kB each): a number,
         `all` or `none`.
     metrics
         A file that gets a line of JSON for each epoch of the network: losses, steps per second, time left.
     tensorboard
-        A folder for TensorBoard's logs of the same; needs the package tensorboard.
+        A folder for the same figures as TensorBoard logs; needs the package tensorboard.
     json
         Print a description of the detector as JSON.
     """
@@ -173,7 +173,7 @@ def _advice_when_stopped(checkpoint: Path | None) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if checkpoint is not None and checkpoint.exists():
-            console.note(f"the same command goes on from {checkpoint}")
+            console.note(f"rerun the same command to resume from {checkpoint}")
         raise
 
 

@@ -122,7 +122,7 @@ def test_ctrl_c_in_a_training_leaves_the_checkpoint_and_no_detector(tree, slow, 
     assert out == ""
     assert err.splitlines() == [
         "training on cpu in float32",
-        f"the same command goes on from {checkpoint}",
+        f"rerun the same command to resume from {checkpoint}",
         "error: stopped",
     ]
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["fan.checkpoint"]
