@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
+import soundfile as sf
+from machines import RATE, recording
+
 import offkey
 
 
@@ -47,3 +51,24 @@ import offkey.cli, offkey.models.spectral, offkey.scoring, offkey.evaluation
 print("ok")
 """
     assert run(code).strip() == "ok"
+
+
+def test_a_detector_is_trained_and_scores_where_there_is_no_fcntl(tmp_path):
+    """As on Windows: a detector is trained with a cache of decoded clips, saved, loaded, and scores."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "recordings").mkdir()
+    for n in range(8):
+        sf.write(tmp_path / "recordings" / f"{n}.wav", recording(rng, hum_hz=90.0), RATE, "PCM_16")
+    code = f"""
+import os, sys
+sys.modules["fcntl"] = None
+os.chdir({str(tmp_path)!r})
+import offkey, offkey.cli
+for name in offkey.__all__:
+    getattr(offkey, name)
+import offkey.datasets.cache
+detector = offkey.Detector().fit(offkey.datasets.folder("recordings"), cache="cache")
+detector.save("a.offkey")
+print(len(offkey.load("a.offkey").score("recordings")))
+"""
+    assert run(code).strip() == "8"
