@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from peak_memory import PEAK_KIB
 
 import offkey
 from offkey.errors import AudioError, ParameterError
@@ -64,10 +65,9 @@ def good(tmp_path):
     return path
 
 
-COLLECT = """
+COLLECT = f"""{PEAK_KIB}
 batch = offkey.read_batch(sys.argv[1:], sample_rate=16_000, on_error="collect")
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(sorted(batch.errors), batch.lengths[0], peak // 1024, *batch.errors.values(), sep="|")
+print(sorted(batch.errors), batch.lengths[0], peak_kib() // 1024, *batch.errors.values(), sep="|")
 """
 
 
@@ -151,12 +151,12 @@ def test_a_recording_longer_than_is_wanted(tmp_path, good):
     assert sorted(batch.errors) == [0]
 
 
-BLOCKS = """
+BLOCKS = f"""{PEAK_KIB}
 blocks, seconds = offkey.read_blocks(sys.argv[1], seconds=600, sample_rate=int(sys.argv[2])), 0
 for block in blocks:
     assert not block.any()
     seconds += len(block) / blocks.sample_rate
-print(seconds / 3600, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(seconds / 3600, peak_kib() // 1024)
 """
 
 

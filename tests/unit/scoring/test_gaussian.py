@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from peak_memory import PEAK_KIB
 
 from offkey.errors import ArrayError, DetectorFileError, ParameterError
 from offkey.scoring.gaussian import Gaussian
@@ -238,17 +239,15 @@ def test_bad_questions_are_named():
 
 def test_a_fit_of_many_ids_needs_little_more_than_its_result():
     """The products of 1,000 IDs with 300 features would take 720 MB, and their parts as much again."""
-    code = """
-import resource
+    code = f"""{PEAK_KIB}
 import numpy as np
 from offkey.scoring.gaussian import Gaussian
 x = np.random.default_rng(0).standard_normal((2000, 300), dtype=np.float32)
 ids = [str(i % 1000) for i in range(2000)]
-used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
 Gaussian.fit(x[:10], ids[:10], shared=True)
-before = used()
+before = peak_kib()
 Gaussian.fit(x, ids, shared=True)
-print(used() - before)
+print(peak_kib() - before)
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(run.stdout) < 100 << 10
