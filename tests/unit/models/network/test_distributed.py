@@ -131,7 +131,7 @@ def test_shares_that_are_not_even_are_refused(monkeypatch):
     with pytest.raises(
         ParameterError, match=r"training.batch_size = 12: expected a multiple of the 5 processes"
     ):
-        NetworkModel.check(RECIPE, device="cpu")
+        NetworkModel.check(RECIPE, FitOptions(device="cpu"))
 
 
 def test_the_command_line_under_torchrun_writes_one_detector(tmp_path):
