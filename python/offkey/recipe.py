@@ -446,8 +446,8 @@ class Recipe:
         except msgspec.ValidationError as error:
             text = str(error)
             raise RecipeError(text if text.startswith("recipe ") else f"recipe: {text}") from None
-        given = {key: getattr(parts, key) for key in tree}
-        return cls(**{key: part for key, part in given.items() if part is not None})
+        sections = {key: getattr(parts, key) for key in tree}
+        return cls(**{key: section for key, section in sections.items() if section is not None})
 
 
 _COMMON: dict[str, type[Section]] = {"features": Features, "training": Training, "scoring": Scoring}

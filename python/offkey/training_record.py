@@ -91,8 +91,10 @@ class TrainingRecord:
             raise DetectorFileError("training: expected IDs and paths as texts")
         clips = len(machine_ids)
         shapes = {groups.shape, (clips,)} | ({(len(paths),)} if paths else set())
-        kept = {array.shape for array in statistics}
-        fits = len(shapes) == len(kept) == 1 and indices.ndim == 1 and next(iter(kept))[:1] == indices.shape
+        counts = {array.shape for array in statistics}
+        fits = (
+            len(shapes) == len(counts) == 1 and indices.ndim == 1 and next(iter(counts))[:1] == indices.shape
+        )
         possible = all(np.isin(array, np.arange(clips)).all() for array in (groups, indices))
         if not fits or not possible or not all(np.isfinite(array).all() for array in statistics):
             raise DetectorFileError(f"training: {clips} clips do not fit the rest of what is kept of them")

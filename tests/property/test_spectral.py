@@ -29,7 +29,7 @@ def test_the_factor_is_the_difference_of_inverses(p, samples, ridge, tau, seed):
     x = rng.standard_normal((samples, p))
     covariance = x.T @ x / samples
     assume(np.trace(covariance) > 1e-3 * p)
-    prior = prior_covariance(n_mels=p, kept=np.ones(p, dtype=bool))
+    prior = prior_covariance(n_mels=p, mask=np.ones(p, dtype=bool))
     w = ratio_factor(covariance, prior, ridge=ridge, tau=tau)
     t = np.trace(covariance) / p
     s = (1 - ridge) * covariance + ridge * t * np.eye(p)

@@ -13,7 +13,7 @@ def test_it_is_twice_the_log_likelihood_ratio_less_a_constant(p, samples, tau):
     rng = np.random.default_rng(p)
     x = rng.standard_normal((samples, p)) * np.geomspace(1, 0.1, p)
     covariance = x.T @ x / samples
-    prior = prior_covariance(n_mels=p, kept=np.ones(p, dtype=bool))
+    prior = prior_covariance(n_mels=p, mask=np.ones(p, dtype=bool))
     factor = ratio_factor(covariance, prior, ridge=1e-2, tau=tau)
 
     t = np.trace(covariance) / p

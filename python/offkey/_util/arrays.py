@@ -136,14 +136,14 @@ def output(out: object, shape: tuple[int | str, ...]) -> Float32:
     if isinstance(out, np.ndarray):
         if _fits(out, shape) and out.dtype == _FLOAT32 and out.flags.carray:
             return out
-        given = (
+        description = (
             f"dtype {out.dtype}, shape {out.shape}, strides {out.strides}, "
             f"writeable {out.flags.writeable}, aligned {out.flags.aligned}"
         )
     else:
-        given = type(out).__name__
+        description = type(out).__name__
     raise ArrayError(
-        f"out: {given}; expected a C-contiguous float32 array of shape {_shape(shape)} that can be written to"
+        f"out: {description}; expected a C-contiguous float32 array of shape {_shape(shape)} that can be written to"
     )
 
 

@@ -73,12 +73,12 @@ def figures(detector: Detector, scores: ScoreTable, test: Clips) -> dict[str, tu
 
 
 def _combinations(z: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    known = ~np.isnan(next(iter(z.values())))
+    has_score = ~np.isnan(next(iter(z.values())))
     combinations = {}
     for subset in subsets(list(z)):
         if len(subset) > 1:
-            column = np.full(len(known), np.nan)
-            column[known] = combine({name: z[name][known] for name in subset}, subset)
+            column = np.full(len(has_score), np.nan)
+            column[has_score] = combine({name: z[name][has_score] for name in subset}, subset)
             combinations["+".join(subset)] = column
     return combinations
 

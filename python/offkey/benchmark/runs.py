@@ -231,10 +231,12 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
     run = dataclasses.replace(run, recipe=how.recipe(run.recipe))
     folder = run.folder(out)
     folder.mkdir(parents=True, exist_ok=True)
-    done = _done(folder)
+    finished = _finished_record(folder)
     checkpoint = _checkpoint(run, folder, how)
-    if done is not None:
-        return (done if done.labels == run.labels() else _with_new_figures(run, folder, done)), True
+    if finished is not None:
+        return (
+            finished if finished.labels == run.labels() else _with_new_figures(run, folder, finished)
+        ), True
     training = _TrainingSeen(how.on_event)
     with PeakMemory() as memory:
         started = time.perf_counter()
@@ -323,7 +325,7 @@ def _fitted(
     return detector
 
 
-def _done(folder: Path) -> Record | None:
+def _finished_record(folder: Path) -> Record | None:
     """Return what a finished run has left; one that cannot be read is done again."""
     try:
         return msgspec.json.decode((folder / _RECORD).read_bytes(), type=Record)
@@ -333,8 +335,8 @@ def _done(folder: Path) -> Record | None:
 
 def _with_new_figures(run: Run, folder: Path, record: Record) -> Record:
     """Return the record with figures by other labels: the detector has not seen the labels, so it stands."""
-    found = figures(Detector.load(folder / _DETECTOR), ScoreTable.read(folder / _SCORES), run.data.test)
-    record = msgspec.structs.replace(record, labels=run.labels(), figures=found)
+    measures = figures(Detector.load(folder / _DETECTOR), ScoreTable.read(folder / _SCORES), run.data.test)
+    record = msgspec.structs.replace(record, labels=run.labels(), figures=measures)
     _keep(folder, record)
     return record
 

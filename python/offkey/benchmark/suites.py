@@ -67,8 +67,8 @@ def mimii(
         If there is no recipe, two have one name, or `seeds` is below 1.
     """
     base = existing_folder(root)
-    wanted = [Setting(name, db) for name in machines or MACHINES for db in snrs_db or SNRS_DB]
-    held = {Setting(name, db) for db in _ratios(base) for name, _ in types_at(base, db)}
+    requested = [Setting(name, db) for name in machines or MACHINES for db in snrs_db or SNRS_DB]
+    available = {Setting(name, db) for db in _ratios(base) for name, _ in types_at(base, db)}
 
     @functools.cache
     def load(setting: Setting, seed: int) -> Dataset:
@@ -84,9 +84,9 @@ def mimii(
             data=load(setting, seed if split == "random75" else 0),
             root=base,
         )
-        for setting, recipe, seed in _product(base, held, wanted, recipes, seeds, how)
+        for setting, recipe, seed in _product(base, available, requested, recipes, seeds, how)
     ]
-    return _benchmark("mimii", runs, Path(out), how, _missing(base, held, wanted))
+    return _benchmark("mimii", runs, Path(out), how, _missing(base, available, requested))
 
 
 def dcase2020(
@@ -121,8 +121,8 @@ def dcase2020(
     """
     base = existing_folder(root)
     parts = (base, *map(Path, also))
-    wanted = [Setting(name) for name in machines or MACHINES]
-    held = {Setting(name) for part in parts for name in datasets.list_machines(part, layout="dcase2020")}
+    requested = [Setting(name) for name in machines or MACHINES]
+    available = {Setting(name) for part in parts for name in datasets.list_machines(part, layout="dcase2020")}
 
     @functools.cache
     def load(setting: Setting) -> Dataset:
@@ -130,9 +130,9 @@ def dcase2020(
 
     runs = [
         Run(setting=setting, recipe=recipe, seed=seed, data=load(setting), root=base)
-        for setting, recipe, seed in _product(base, held, wanted, recipes, seeds, how)
+        for setting, recipe, seed in _product(base, available, requested, recipes, seeds, how)
     ]
-    missing = (*_missing(base, held, wanted), *_without_labels(runs))
+    missing = (*_missing(base, available, requested), *_without_labels(runs))
     result = _benchmark("dcase2020", runs, Path(out), how, missing)
     for run in runs:
         if run.is_done(Path(out)):
@@ -142,16 +142,16 @@ def dcase2020(
 
 
 def _ratios(base: Path) -> list[float]:
-    held = sorted({db for _, db, _ in snr_folders(base)})
-    if not held:
+    available = sorted({db for _, db, _ in snr_folders(base)})
+    if not available:
         types_at(base, 0.0)  # says what it expects
-    return held
+    return available
 
 
 def _product(
     base: Path,
-    held: Container[Setting],
-    wanted: Sequence[Setting],
+    available: Container[Setting],
+    requested: Sequence[Setting],
     recipes: Sequence[Recipe],
     seeds: int,
     how: Execution,
@@ -162,19 +162,21 @@ def _product(
         raise ParameterError(f"recipes = {', '.join(names) or 'none'}: expected one or more, each name once")
     if seeds < 1:
         raise ParameterError(f"seeds = {seeds}: expected at least 1, and 3 or more for a deviation")
-    settings = [setting for setting in wanted if setting in held]
+    settings = [setting for setting in requested if setting in available]
     if not settings:
-        raise DatasetError(f"{base}: contains none of the settings asked for: {', '.join(map(str, wanted))}")
+        raise DatasetError(
+            f"{base}: contains none of the settings asked for: {', '.join(map(str, requested))}"
+        )
     ordered = sorted(map(how.recipe, recipes), key=lambda recipe: recipe.network is not None)
     return [(s, recipe, seed) for recipe in ordered for seed in range(seeds) for s in settings]
 
 
-def _missing(base: Path, held: Container[Setting], wanted: Sequence[Setting]) -> tuple[str, ...]:
+def _missing(base: Path, available: Container[Setting], requested: Sequence[Setting]) -> tuple[str, ...]:
     """Return what the tables lack of the paper's: types, ratios, or the data themselves."""
     synthetic = f"{base} holds synthetic machines (`offkey synth`): its figures cannot be compared with published ones"
     return (
         *[synthetic] * datasets.synthetic.is_synthetic(base),
-        *(f"{setting} is not in {base}" for setting in wanted if setting not in held),
+        *(f"{setting} is not in {base}" for setting in requested if setting not in available),
     )
 
 

@@ -338,10 +338,10 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
         write_text(folder / "results.json", self.to_json())
 
     def _unfinished(self) -> tuple[str, ...]:
-        left = self.runs - len(self.records) - len(self.failures)
+        remaining = self.runs - len(self.records) - len(self.failures)
         return (
-            (f"{left} of {self.runs} runs are not done yet; rerun the same command to continue",)
-            if left
+            (f"{remaining} of {self.runs} runs are not done yet; rerun the same command to continue",)
+            if remaining
             else ()
         )
 

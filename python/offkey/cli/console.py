@@ -60,18 +60,18 @@ class Bars:
         self._progress = progress
 
     def counter(self, what: str) -> Callable[[int, int | None], None]:
-        """Return a function of (done, total) that draws a bar from its first call until all is done.
+        """Return a function of (completed, total) that draws a bar from its first call until all is done.
 
         Without a total the bar stays until the display ends.
         """
         task: TaskID | None = None
 
-        def advance(done: int, total: int | None) -> None:
+        def advance(completed: int, total: int | None) -> None:
             nonlocal task
             if task is None:
                 task = self.add(what, total)
-            self.update(task, done, state=str(done) if total is None else f"{done}/{total}")
-            if total is not None and done >= total:
+            self.update(task, completed, state=str(completed) if total is None else f"{completed}/{total}")
+            if total is not None and completed >= total:
                 self.remove(task)
                 task = None
 
@@ -81,9 +81,9 @@ class Bars:
         """Draw a new bar."""
         return self._progress.add_task(what, total=total, state="")
 
-    def update(self, task: TaskID, done: int, *, state: str | None = None) -> None:
+    def update(self, task: TaskID, completed: int, *, state: str | None = None) -> None:
         """Move a bar, and change the text beside it."""
-        self._progress.update(task, completed=done)
+        self._progress.update(task, completed=completed)
         if state is not None:
             self._progress.update(task, state=state)
 

@@ -186,8 +186,8 @@ def evaluate(
     interval(np.empty(0), confidence)
     if resamples < 0 or seed < 0:
         raise ParameterError(f"resamples = {resamples}, seed = {seed}: expected numbers of at least 0")
-    known = labelled(scores, test)
-    if not (known.labels >= 0).any():
+    truth = labelled(scores, test)
+    if not (truth.labels >= 0).any():
         raise DatasetError(
             f"labels: none of {len(scores)} recordings has one; give the test clips, or a table with labels"
         )
@@ -196,7 +196,7 @@ def evaluate(
             f"scores: none of {len(scores)} recordings has one; expected a column such as a_out"
         )
     plan = _Plan(max_fpr, resamples, confidence, seed)
-    measured = [m for name in scores.score_names for m in _measure(scores, known, name, plan)]
+    measured = [m for name in scores.score_names for m in _measure(scores, truth, name, plan)]
     types = [mean for name in scores.score_names for mean in _type_means(measured, name, plan)]
     overall = [mean for name in scores.score_names for mean in _overall(measured, types, name, plan)]
     return Evaluation(
@@ -208,7 +208,7 @@ def evaluate(
         ids=tuple(m.row for m in measured),
         types=tuple(types),
         overall=tuple(overall),
-        notes=tuple(_notes(scores, known, [m.row for m in measured])),
+        notes=tuple(_notes(scores, truth, [m.row for m in measured])),
     )
 
 
@@ -223,11 +223,11 @@ def harmonic_mean(values: Sequence[float]) -> float:
     return 0.0 if min(values) == 0 else len(values) / sum(1.0 / value for value in values)
 
 
-def _machines(known: Labelled) -> Iterator[tuple[str | None, str | None, NDArray[np.bool_]]]:
+def _machines(truth: Labelled) -> Iterator[tuple[str | None, str | None, NDArray[np.bool_]]]:
     """Yield each type and ID that has a labelled clip, sorted, unknown ones last, and its labelled rows."""
-    pairs = list(zip(known.machine_types, known.machine_ids, strict=True))
+    pairs = list(zip(truth.machine_types, truth.machine_ids, strict=True))
     rows: dict[tuple[str | None, str | None], list[int]] = {}
-    for row in np.flatnonzero(known.labels >= 0).tolist():
+    for row in np.flatnonzero(truth.labels >= 0).tolist():
         rows.setdefault(pairs[row], []).append(row)
     for kind, name in sorted(rows, key=lambda pair: [(part is None, part or "") for part in pair]):
         mask = np.zeros(len(pairs), dtype=np.bool_)
@@ -235,14 +235,14 @@ def _machines(known: Labelled) -> Iterator[tuple[str | None, str | None, NDArray
         yield kind, name, mask
 
 
-def _measure(scores: ScoreTable, known: Labelled, name: str, plan: _Plan) -> Iterator[_Measured]:
+def _measure(scores: ScoreTable, truth: Labelled, name: str, plan: _Plan) -> Iterator[_Measured]:
     column = scores.scores(name)
-    for machine_type, machine_id, mine in _machines(known):
+    for machine_type, machine_id, mine in _machines(truth):
         there = mine & ~np.isnan(column)
-        normals, anomalies = column[there & (known.labels == 0)], column[there & (known.labels == 1)]
+        normals, anomalies = column[there & (truth.labels == 0)], column[there & (truth.labels == 1)]
         both = bool(len(normals) and len(anomalies))
         resampled = np.empty((2, 0))
-        labels = known.labels[there]
+        labels = truth.labels[there]
         if both:
             # The same draws for every score of an ID, whatever other IDs there are.
             key = (plan.seed, zlib.crc32(repr((machine_type, machine_id)).encode("utf-8", "surrogatepass")))
@@ -261,8 +261,8 @@ def _measure(scores: ScoreTable, known: Labelled, name: str, plan: _Plan) -> Ite
             pauc=pauc(labels, column[there], max_fpr=plan.max_fpr) if both else None,
             auc_interval=interval(resampled[0], plan.confidence),
             pauc_interval=interval(resampled[1], plan.confidence),
-            false_alarm_rate=_rate(scores.decision[decided & (known.labels == 0)]),
-            detection_rate=_rate(scores.decision[decided & (known.labels == 1)]),
+            false_alarm_rate=_rate(scores.decision[decided & (truth.labels == 0)]),
+            detection_rate=_rate(scores.decision[decided & (truth.labels == 1)]),
         )
         yield _Measured(row, normals, anomalies, resampled)
 
@@ -331,21 +331,21 @@ def _name(machine_type: str | None, machine_id: str | None) -> str:
     return f"{machine_type or '?'}/{machine_id or '?'}"
 
 
-def _notes(scores: ScoreTable, known: Labelled, rows: Sequence[IdResult]) -> Iterator[str]:
+def _notes(scores: ScoreTable, truth: Labelled, rows: Sequence[IdResult]) -> Iterator[str]:
     """Say what was left out."""
-    unlabelled = [path for path, label in zip(scores.path, known.labels, strict=True) if label < 0]
+    unlabelled = [path for path, label in zip(scores.path, truth.labels, strict=True) if label < 0]
     if unlabelled:
         yield f"{len(unlabelled)} recordings without a label left out: {some(unlabelled, limit=3)}"
     failed = [path for path, text in zip(scores.path, scores.error, strict=True) if text]
     if failed:
         yield f"{len(failed)} recordings could not be scored: {some(failed, limit=3)}"
-    said = set()
+    explained = set()
     for row in rows:
         name = _name(row.machine_type, row.machine_id)
         if row.missing and row.normals + row.anomalies:
             yield f"{name}, {row.score}: {row.missing} labelled clips without a score left out"
-        if row.auc is None and name not in said:
-            said.add(name)
+        if row.auc is None and name not in explained:
+            explained.add(name)
             yield _why_no_auc(name, row)
 
 

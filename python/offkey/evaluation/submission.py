@@ -60,7 +60,7 @@ def write(
     OSError
         If a file cannot be written.
     """
-    known = labelled(scores, test)
+    truth = labelled(scores, test)
     values = scores.scores(column)
     missing = [scores.path[row] for row in np.flatnonzero(np.isnan(values))]
     if missing or not len(scores):
@@ -70,7 +70,7 @@ def write(
         )
     files: dict[str, dict[str, float]] = {}
     for path, kind, name, value in zip(
-        scores.path, known.machine_types, known.machine_ids, values.tolist(), strict=True
+        scores.path, truth.machine_types, truth.machine_ids, values.tolist(), strict=True
     ):
         lines = files.setdefault(_file_name(path, kind, name), {})
         if path.name in lines:
@@ -84,11 +84,11 @@ def write(
         lines[path.name] = value
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    paths = []
     for name, lines in sorted(files.items()):
         write_text(folder / name, "".join(f"{clip},{lines[clip]!r}\n" for clip in sorted(lines)))
-        written.append(folder / name)
-    return written
+        paths.append(folder / name)
+    return paths
 
 
 def _file_name(path: Path, machine_type: str | None, machine_id: str | None) -> str:

@@ -195,9 +195,9 @@ def register(
     owners = {
         score: kind.name for kind in registered_kinds() if kind.name != name for score in kind.score_names
     }
-    taken = [score for score in score_names if score in owners]
-    if taken:
-        raise ParameterError(f"model {name!r}: {taken[0]} is a score of model {owners[taken[0]]!r}")
+    duplicates = [score for score in score_names if score in owners]
+    if duplicates:
+        raise ParameterError(f"model {name!r}: {duplicates[0]} is a score of model {owners[duplicates[0]]!r}")
     if inputs not in ("statistics", "logmels", "samples"):
         raise ParameterError(f"model {name!r}: inputs = {inputs!r}; expected statistics, logmels or samples")
     register_kind(

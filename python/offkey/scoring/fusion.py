@@ -103,11 +103,11 @@ class Fusion:
             scored as the ID with the smallest anomaly score.
         """
         combined = np.mean([self._standardizers[name].transform(raw[name]) for name in self.chosen], axis=0)
-        known = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
+        places = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
         nearest = combined.argmin(axis=1)
         names = [machine_id or "?" for machine_id in machine_ids]
         column = np.array(
-            [known.get(name, near) for name, near in zip(names, nearest, strict=True)], dtype=np.int64
+            [places.get(name, near) for name, near in zip(names, nearest, strict=True)], dtype=np.int64
         )
         score = combined[np.arange(len(column)), column]
         return Fused(
@@ -269,12 +269,12 @@ def _shortage_notes(held_out: Sequence[str], quantile: float, machine_ids: Seque
 
 def _choice_notes(scoring: Scoring, chosen: Sequence[str], criteria: Mapping[str, float]) -> tuple[str, ...]:
     """Say which scores make up the anomaly score where the recipe's words alone do not."""
-    wanted, names = scoring.combine, ", ".join(chosen)
-    if wanted == "mean" or chosen == (wanted,):
+    rule, names = scoring.combine, ", ".join(chosen)
+    if rule == "mean" or chosen == (rule,):
         return ()
-    if wanted != "select":
+    if rule != "select":
         reason = "no such score could be trained"
-        return (f"scoring.combine = {wanted!r}: {reason}; the anomaly score is made of {names}",)
+        return (f"scoring.combine = {rule!r}: {reason}; the anomaly score is made of {names}",)
     if not criteria:
         reason = "there are no pseudo-anomalies to choose by"
         return (f"scoring.combine = 'select': {reason}; the anomaly score is made of all scores: {names}",)

@@ -88,8 +88,8 @@ class AudioSource:
                 )
             ]
         )
-        made = self._augmenter(crops, seed=self._seed, epoch=epoch, clips=indices, occurrences=occurrences)
-        return _finite(self._logmel(made.samples, masks=made.masks), indices), made.classes
+        batch = self._augmenter(crops, seed=self._seed, epoch=epoch, clips=indices, occurrences=occurrences)
+        return _finite(self._logmel(batch.samples, masks=batch.masks), indices), batch.classes
 
 
 class LogMelSource:
@@ -132,7 +132,7 @@ class LogMelSource:
                 )
             ]
         )
-        made = augment_logmel(
+        batch = augment_logmel(
             crops,
             self._augmentation,
             seed=self._seed,
@@ -141,7 +141,7 @@ class LogMelSource:
             occurrences=occurrences,
             num_threads=self._num_threads,
         )
-        return made.logmels, made.classes
+        return batch.logmels, batch.classes
 
 
 def source_of(
@@ -218,10 +218,10 @@ class Prefetcher(Generic[T]):
         self._thread.join()
 
     def __iter__(self) -> Iterator[T]:
-        while (made := self._queue.get()) is not None:
-            if isinstance(made, BaseException):
-                raise made
-            yield made[0]
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item[0]
 
     def _work(self) -> None:
         last: BaseException | None = None
@@ -336,8 +336,8 @@ class BatchLoader:
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        made = self.batches(self._epoch, pseudo_anomalies=self._pseudo_anomalies)
-        with Prefetcher(made) as batches:
+        epoch_batches = self.batches(self._epoch, pseudo_anomalies=self._pseudo_anomalies)
+        with Prefetcher(epoch_batches) as batches:
             yield from batches
         self._clips.warn(stacklevel=3)
 

@@ -248,23 +248,23 @@ def _calibration(
 
 
 def _pseudo_anomalies(
-    known: tuple[str, ...],
-    own: tuple[str, ...],
+    machine_ids: tuple[str, ...],
+    normal_ids: tuple[str, ...],
     normals: dict[str, np.ndarray],
     foreign: dict[str, np.ndarray] | None,
 ) -> PseudoAnomalies | None:
     """Return the scores of held-out normals against every other ID, of foreign ones against one in turn."""
-    other = np.array(own)[:, None] != np.array(known)[None, :]
+    other = np.array(normal_ids)[:, None] != np.array(machine_ids)[None, :]
     rows, columns = np.nonzero(other)
     scores = {name: matrix[rows, columns] for name, matrix in normals.items()}
     if foreign is not None:
         rows = np.arange(len(next(iter(foreign.values()))))
-        turns = rows % len(known)
+        turns = rows % len(machine_ids)
         scores = {name: np.concatenate([scores[name], foreign[name][rows, turns]]) for name in scores}
         columns = np.concatenate([columns, turns])
     if not len(columns):
         return None
-    return PseudoAnomalies(machine_ids=tuple(known[i] for i in columns.tolist()), scores=scores)
+    return PseudoAnomalies(machine_ids=tuple(machine_ids[i] for i in columns.tolist()), scores=scores)
 
 
 def _id_accuracy(fitted: FitOutputs) -> tuple[float | None, tuple[str, ...]]:
@@ -272,9 +272,9 @@ def _id_accuracy(fitted: FitOutputs) -> tuple[float | None, tuple[str, ...]]:
     outputs = fitted.outputs["held_out"]
     if outputs.cosines is None:
         return None, ()
-    told = outputs.per_clip(outputs.cosines).argmax(axis=1)
+    nearest = outputs.per_clip(outputs.cosines).argmax(axis=1)
     ids = fitted.ids[fitted.positions["held_out"]]
-    accuracy = float(np.mean([np.mean(told[ids == i] == i) for i in np.unique(ids)]))
+    accuracy = float(np.mean([np.mean(nearest[ids == i] == i) for i in np.unique(ids)]))
     chance = 1.0 / len(fitted.machine_ids)
     text = (
         f"the IDs of {len(ids)} held-out normal clips are told apart with accuracy {accuracy:.2f} "

@@ -58,7 +58,7 @@ def process_group(device: torch.device) -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def check_agreement(what: str, own: object) -> None:
+def check_agreement(what: str, value: object) -> None:
     """Refuse to go on where the processes of a group differ: their shares would be of different trainings.
 
     Raises
@@ -68,11 +68,11 @@ def check_agreement(what: str, own: object) -> None:
     """
     if not distributed.is_initialized():
         return
-    every: list[object] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(every, own)
-    if any(other != every[0] for other in every):
+    values: list[object] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(values, value)
+    if any(other != values[0] for other in values):
         raise TrainingError(
-            f"the processes have different {what}: {every}; each must read the same clips, with the same recipe "
+            f"the processes have different {what}: {values}; each must read the same clips, with the same recipe "
             "and seed, and see the same checkpoint"
         )
 

@@ -153,7 +153,7 @@ class MetricsFile:
     def __call__(self, event: Event) -> None:
         """Take one event of a training."""
         if isinstance(event, Resumed):
-            self._begin(_kept(self._path, event.epochs_done), event.epochs_done)
+            self._begin(_first_epochs(self._path, event.epochs_done), event.epochs_done)
         elif isinstance(event, EpochEnded):
             if not self._begun:
                 self._begin([], 0)
@@ -220,15 +220,15 @@ def read_metrics(path: Path) -> list[EpochMetrics]:
         raise TrainingError(f"{path}: not a metrics file: {error}") from None
 
 
-def _kept(path: Path, epochs_done: int) -> list[str]:
+def _first_epochs(path: Path, epochs_done: int) -> list[str]:
     """Return the lines of the first epochs; what is no line of a metrics file, or only a part of one, goes."""
-    kept: dict[int, str] = {}
+    lines: dict[int, str] = {}
     for line in path.read_bytes().splitlines() if path.exists() else []:
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
             epoch = msgspec.json.decode(line, type=EpochMetrics).epoch
             if epoch <= epochs_done:
-                kept[epoch] = line.decode()
-    return [kept[epoch] for epoch in sorted(kept)]
+                lines[epoch] = line.decode()
+    return [lines[epoch] for epoch in sorted(lines)]
 
 
 def _metrics(event: EpochEnded, epoch: int) -> EpochMetrics:

@@ -196,8 +196,8 @@ class Trainer:
 
     def _dropout_seed(self, epoch: int, step: int) -> int:
         """Return a seed for each process of a group, the first one's being that of a single process."""
-        own = (ranks.rank(),) if ranks.rank() else ()
-        return derived_seed(self._seed, _DROPOUT, epoch, step, *own)
+        key = (ranks.rank(),) if ranks.rank() else ()
+        return derived_seed(self._seed, _DROPOUT, epoch, step, *key)
 
     def _step(self, stage: Stage, forward: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
         device = self._compute.device
@@ -230,11 +230,11 @@ class Trainer:
 
     def _epochs_left(self, stage: Stage, done: int) -> float:
         """Epochs still to come, in units of those of `stage`: with pseudo-anomalies they take longer."""
-        left = float(stage.epochs - done)
-        own = self._clips_per_step(stage)
+        remaining = float(stage.epochs - done)
+        key = self._clips_per_step(stage)
         for later in self._stages[self._stages.index(stage) + 1 :]:
-            left += later.epochs * self._clips_per_step(later) / own
-        return left
+            remaining += later.epochs * self._clips_per_step(later) / key
+        return remaining
 
     def _clips_per_step(self, stage: Stage) -> int:
         extra = self._training.pseudo_anomalies if stage.pseudo_anomalies else 0

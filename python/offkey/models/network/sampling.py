@@ -28,10 +28,10 @@ def derived_seed(seed: int, *key: int) -> int:
 
 def by_label(labels: Sequence[str], indices: np.ndarray) -> dict[str, np.ndarray]:
     """Return for each label, sorted, those of `indices` that have it, in their order."""
-    found: dict[str, list[int]] = {}
+    positions: dict[str, list[int]] = {}
     for index in indices.tolist():
-        found.setdefault(labels[index], []).append(index)
-    return {label: np.array(found[label], dtype=np.int64) for label in sorted(found)}
+        positions.setdefault(labels[index], []).append(index)
+    return {label: np.array(positions[label], dtype=np.int64) for label in sorted(positions)}
 
 
 class BalancedSampler:
@@ -81,12 +81,12 @@ class BalancedSampler:
         return (self._per_step * steps + len(self._clips) - 1 - index) // len(self._clips)
 
     def _permutation(self, index: int, cycle: int) -> np.ndarray:
-        known = self._permutations.get(index)
-        if known is None or known[0] != cycle:
+        permutation = self._permutations.get(index)
+        if permutation is None or permutation[0] != cycle:
             random = np.random.default_rng(derived_seed(self._seed, _PERMUTATION, index, cycle))
-            known = (cycle, random.permutation(self._clips[index]))
-            self._permutations[index] = known
-        return known[1]
+            permutation = (cycle, random.permutation(self._clips[index]))
+            self._permutations[index] = permutation
+        return permutation[1]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,14 +113,14 @@ def epoch_steps(
     steps : int
         Steps of an epoch.
     """
-    seen: dict[int, int] = {}
+    counts: dict[int, int] = {}
     for step in range(epoch * steps, (epoch + 1) * steps):
         drawn = [normals.draw(step)] + ([] if others is None else [others.draw(step)])
         clips = np.concatenate(drawn)
         occurrences = np.empty_like(clips)
         for position, clip in enumerate(clips.tolist()):
-            occurrences[position] = seen.get(clip, 0)
-            seen[clip] = seen.get(clip, 0) + 1
+            occurrences[position] = counts.get(clip, 0)
+            counts[clip] = counts.get(clip, 0) + 1
         yield Step(clips=clips, occurrences=occurrences)
 
 
@@ -148,22 +148,22 @@ def holdout(
     train, held_out : ndarray
         Positions, ``(n_train,)`` and ``(n_held_out,)`` int64, each ascending.
     """
-    kept_out: list[int] = []
+    positions: list[int] = []
     classes = by_label(labels, np.arange(len(labels))) if fraction > 0 else {}
     for number, clips in enumerate(classes.values()):
         recordings = list(by_label(groups, clips).values())
         order = np.random.default_rng(derived_seed(seed, _HOLDOUT, number)).permutation(len(recordings))
         shuffled = [recordings[i].tolist() for i in order.tolist()]
-        wanted = max(1, math.floor(fraction * len(clips) + 0.5))
+        size = max(1, math.floor(fraction * len(clips) + 0.5))
         chosen: list[int] = []
         for recording in shuffled[:-1]:
-            if len(chosen) + len(recording) <= wanted:
+            if len(chosen) + len(recording) <= size:
                 chosen += recording
         if not chosen and len(shuffled) > 1:
             chosen = min(shuffled, key=len)
-        kept_out += chosen
+        positions += chosen
     out = np.zeros(len(labels), dtype=bool)
-    out[kept_out] = True
+    out[positions] = True
     return np.flatnonzero(~out), np.flatnonzero(out)
 
 
@@ -184,7 +184,7 @@ class Split:
     def of(cls, clips: TrainingClips, recipe: Recipe, *, seed: int) -> Split:
         """Keep a part of each ID's clips out of training, and for `select` the same part of each other type's."""
         fraction = recipe.scoring.holdout_fraction
-        kept, held_out = holdout(clips.machine_ids, clips.groups, fraction=fraction, seed=seed)
+        train, held_out = holdout(clips.machine_ids, clips.groups, fraction=fraction, seed=seed)
         others, others_held_out = holdout(
             clips.other_types,
             clips.other_groups,
@@ -193,5 +193,5 @@ class Split:
         )
         first = len(clips.clips)
         return cls(
-            train=kept, held_out=held_out, others=first + others, others_held_out=first + others_held_out
+            train=train, held_out=held_out, others=first + others, others_held_out=first + others_held_out
         )

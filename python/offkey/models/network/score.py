@@ -133,14 +133,14 @@ def infer(model: Model, logmels: Sequence[np.ndarray], *, longest: int) -> ClipO
         for batch in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1)
         for start in range(0, len(batch), _BATCH)
     ]
-    made = [_forward(model, np.stack([windows[i] for i in batch])) for batch in batches]
+    batch_outputs = [_forward(model, np.stack([windows[i] for i in batch])) for batch in batches]
     inverse = np.argsort(order, kind="stable")
     return ClipOutputs(
         clips=len(logmels),
         owners=np.array(owners, dtype=np.int64),
-        embeddings=_float64(torch.cat([m.embedding for m in made]))[inverse],
-        cosines=_in_order([m.cosine for m in made], inverse),
-        type_logits=_in_order([m.type_logit for m in made], inverse),
+        embeddings=_float64(torch.cat([m.embedding for m in batch_outputs]))[inverse],
+        cosines=_in_order([m.cosine for m in batch_outputs], inverse),
+        type_logits=_in_order([m.type_logit for m in batch_outputs], inverse),
     )
 
 

@@ -221,8 +221,8 @@ def _notes(
     if "augmentation" not in tasks:
         notes.append("fewer than two augmentation classes: the augmentation task is left out")
     if recipe.scoring.holdout_fraction > 0:
-        kept_out = {clips.machine_ids[i] for i in split.held_out.tolist()}
-        whole = [machine_id for machine_id in machine_ids if machine_id not in kept_out]
+        divided_ids = {clips.machine_ids[i] for i in split.held_out.tolist()}
+        whole = [machine_id for machine_id in machine_ids if machine_id not in divided_ids]
         if whole:
             notes.append(
                 f"machine ID {', '.join(whole)}: one recording only, so nothing could be held out of training"

@@ -54,8 +54,8 @@ class NormalClips:
         """Return which clips can be scored out of fold, ``(clips,)`` bool: their ID has clips elsewhere."""
         scored = np.zeros(len(self.ids), dtype=bool)
         for k in range(int(self.fold.max()) + 1):
-            held = self.fold == k
-            scored[held] = np.isin(self.ids[held], self.ids[~held])
+            in_fold = self.fold == k
+            scored[in_fold] = np.isin(self.ids[in_fold], self.ids[~in_fold])
         return scored
 
     def moments(self, rows: np.ndarray, *, feature_set: str) -> Moments:
@@ -200,13 +200,13 @@ def out_of_fold(clips: NormalClips, candidates: Sequence[Settings], *, draws: in
     for k in range(int(clips.fold.max()) + 1):
         rows = np.flatnonzero((clips.fold == k) & scored)
         models = _models(clips, candidates, clips.fold != k)
-        held, ids = clips.table.take(rows), clips.ids[rows]
+        clean, ids = clips.table.take(rows), clips.ids[rows]
         for draw in range(1 + draws):
-            table = held
+            table = clean
             if draw:
                 rng = np.random.default_rng([seed, k, draw])
                 level_db, log_deviation = add_bumps(rng, len(rows), deviation_db=deviation_db)
-                table = held.shifted(level_db=level_db, log_deviation=log_deviation)
+                table = clean.shifted(level_db=level_db, log_deviation=log_deviation)
             for c, (candidate, model) in enumerate(zip(candidates, models, strict=True)):
                 scores[c, draw, rows] = model.log_scores_to(
                     table.features(candidate.feature_set), ids, num_threads=clips.num_threads
@@ -233,23 +233,29 @@ def choose(clips: NormalClips, pools: IdPools, *, draws: int, seed: int) -> Choi
     within 0.002 of it. Then set L joins M, A and P if the AUC of the summed standardised scores rises.
     """
     kinds = (False, True) if clips.own_ids else (False,)
-    candidates = [Settings("M", own, ridge) for own, ridge in itertools.product(kinds, _RIDGES)]
+    candidates = [
+        Settings("M", own_covariance, ridge) for own_covariance, ridge in itertools.product(kinds, _RIDGES)
+    ]
     scores = out_of_fold(clips, candidates, draws=draws, seed=seed)
     aucs = [_criterion(s, pools) for s in scores]
     criteria = {_name(c): value for c, value in zip(candidates, aucs, strict=True)}
-    own = candidates[int(np.argmax(aucs))].own_covariance
-    of_kind = [(c.ridge, value) for c, value in zip(candidates, aucs, strict=True) if c.own_covariance == own]
+    own_covariance = candidates[int(np.argmax(aucs))].own_covariance
+    of_kind = [
+        (c.ridge, value)
+        for c, value in zip(candidates, aucs, strict=True)
+        if c.own_covariance == own_covariance
+    ]
     best = max(value for _, value in of_kind)
     ridge = min(r for r, value in of_kind if value >= best - _RIDGE_TOLERANCE)
 
     sets = (*BASE_SETS, _OPTIONAL_SET)
-    scores = out_of_fold(clips, [Settings(s, own, ridge) for s in sets], draws=draws, seed=seed)
+    scores = out_of_fold(clips, [Settings(s, own_covariance, ridge) for s in sets], draws=draws, seed=seed)
     standardised = np.stack([_standardise(s, pools, clips.ids) for s in scores])
     without = _criterion(standardised[:-1].sum(axis=0), pools)
     with_optional = _criterion(standardised.sum(axis=0), pools)
     criteria |= {"+".join(BASE_SETS): without, "+".join(sets): with_optional}
     used = sets if with_optional > without else BASE_SETS
-    return Choice(own, ridge, used, criteria, scores[: len(used), 0])
+    return Choice(own_covariance, ridge, used, criteria, scores[: len(used), 0])
 
 
 def _name(candidate: Settings) -> str:

@@ -87,12 +87,12 @@ class Scale:
     """Centre and unit of each feature, and which features say anything at all."""
 
     feature_set: str
-    kept: np.ndarray
+    varying: np.ndarray
     """``(blocks * n_mels,)`` bool: False where a feature does not vary over the clips."""
     center: np.ndarray
-    """``(kept,)`` mean over clips."""
+    """``(varying,)`` mean over clips."""
     unit: np.ndarray
-    """``(kept,)`` standard deviation over clips."""
+    """``(varying,)`` standard deviation over clips."""
 
     @classmethod
     def fit(cls, features: np.ndarray, *, feature_set: str) -> Self:
@@ -104,24 +104,24 @@ class Scale:
             If every feature is flat.
         """
         center, unit = features.mean(axis=0), features.std(axis=0)
-        kept = unit >= _SMALLEST_DEVIATION
-        if not kept.any():
+        varying = unit >= _SMALLEST_DEVIATION
+        if not varying.any():
             raise DatasetError(
                 f"feature set {feature_set} ({', '.join(FEATURE_SETS[feature_set])}): no Mel bin varies over "
                 f"the {len(features)} training clips; are they all silent, or copies of one clip?"
             )
-        return cls(feature_set, kept, center[kept], unit[kept])
+        return cls(feature_set, varying, center[varying], unit[varying])
 
     def apply(self, features: np.ndarray) -> np.ndarray:
-        """Return ``(clips, kept)`` features in units of their deviation, C-contiguous."""
+        """Return ``(clips, varying)`` features in units of their deviation, C-contiguous."""
         # Picking columns with a mask leaves Fortran order, in which the kernels take no array.
-        return np.ascontiguousarray((features[:, self.kept] - self.center) / self.unit)
+        return np.ascontiguousarray((features[:, self.varying] - self.center) / self.unit)
 
     def dropped(self) -> dict[str, str]:
         """Name the flat bins: statistic -> ranges such as ``0-2, 127``; empty if there are none."""
         names = FEATURE_SETS[self.feature_set]
-        blocks = zip(names, self.kept.reshape(len(names), -1), strict=True)
-        return {name: _ranges(np.flatnonzero(~kept)) for name, kept in blocks if not kept.all()}
+        blocks = zip(names, self.varying.reshape(len(names), -1), strict=True)
+        return {name: _ranges(np.flatnonzero(~mask)) for name, mask in blocks if not mask.all()}
 
 
 def _ranges(positions: np.ndarray) -> str:

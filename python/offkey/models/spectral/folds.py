@@ -105,11 +105,11 @@ def _assign(ids: np.ndarray, units: np.ndarray, *, count: int, seed: int) -> np.
     np.add.at(members, (units, ids), 1)
     shuffled = np.argsort(np.random.default_rng(seed).random(n_units))
     order = shuffled[np.argsort(-members.sum(axis=1)[shuffled], kind="stable")]
-    held = np.zeros((count, members.shape[1]), dtype=np.int64)
+    counts = np.zeros((count, members.shape[1]), dtype=np.int64)
     fold_of = np.zeros(n_units, dtype=np.int64)
     for unit in order:
-        fold_of[unit] = np.lexsort((held.sum(axis=1), held @ members[unit]))[0]
-        held[fold_of[unit]] += members[unit]
+        fold_of[unit] = np.lexsort((counts.sum(axis=1), counts @ members[unit]))[0]
+        counts[fold_of[unit]] += members[unit]
     assigned: np.ndarray = fold_of[units]
     return assigned
 

@@ -29,7 +29,7 @@ _LOG_OFFSET = 1e-12
 _SMALLEST_VARIANCE = 1e-12  # of the variance over all clips; below it only rounding is left
 
 
-def prior_covariance(*, n_mels: int, kept: np.ndarray) -> np.ndarray:
+def prior_covariance(*, n_mels: int, mask: np.ndarray) -> np.ndarray:
     """Return how the bins of an anomalous shift vary together, in units of each bin's deviation.
 
     Within a block of `n_mels` bins ``K_jk`` is the mean over 24 widths u, linear from 0.5 to 2 bins (scaled
@@ -40,20 +40,20 @@ def prior_covariance(*, n_mels: int, kept: np.ndarray) -> np.ndarray:
     ----------
     n_mels
         Bins in a block.
-    kept
+    mask
         ``(blocks * n_mels,)`` bool: rows and columns to return.
 
     Returns
     -------
     numpy.ndarray
-        ``(kept, kept)`` float64, symmetric and positive definite.
+        ``(p, p)`` float64, symmetric and positive definite.
     """
     widths = _PRIOR_WIDTHS * (n_mels / _REFERENCE_MELS)
     squared = np.arange(n_mels, dtype=np.float64) ** 2
     profile = np.mean(widths[:, None] * np.exp(-squared / (4 * widths[:, None] ** 2)), axis=0)
     profile /= profile[0]
     profile[0] += _PRIOR_RIDGE
-    bins = np.flatnonzero(kept)
+    bins = np.flatnonzero(mask)
     block, mel = np.divmod(bins, n_mels)
     near: np.ndarray = profile[np.abs(mel[:, None] - mel[None, :])]
     return np.where(block[:, None] == block[None, :], near, 0.0)
@@ -103,7 +103,7 @@ class Moments:
     """``(ids, p)``, in units of `scale`; zero where an ID has no clip."""
     shared: np.ndarray
     """``(p, p)`` pooled within-ID covariance, divided by clips less IDs."""
-    own: dict[int, np.ndarray]
+    by_id: dict[int, np.ndarray]
     """Position of an ID -> its ``(p, p)`` covariance, for IDs that have clips enough."""
 
     @classmethod
@@ -130,24 +130,24 @@ class Moments:
                 f"feature set {feature_set}: the {len(scaled)} training clips differ between machine IDs "
                 "only, not within any; are they copies of one clip for each ID?"
             )
-        own = {}
+        by_id = {}
         for i in own_ids:
             deviations = scaled[ids == i]
             covariance = deviations.T @ deviations / (len(deviations) - 1)
             if np.trace(covariance) >= _SMALLEST_VARIANCE * len(covariance):
-                own[i] = covariance
-        return cls(scale, features.shape[1] // len(FEATURE_SETS[feature_set]), means, shared, own)
+                by_id[i] = covariance
+        return cls(scale, features.shape[1] // len(FEATURE_SETS[feature_set]), means, shared, by_id)
 
     def packed(self, *, own: bool) -> np.ndarray:
         """Return the shared covariance, and with `own` those of single IDs, as triangles ``(n, p (p + 1) / 2)``."""
-        return packed(np.stack([self.shared, *(self.own.values() if own else ())]))
+        return packed(np.stack([self.shared, *(self.by_id.values() if own else ())]))
 
     def model(self, *, own_covariance: bool, ridge: float, tau: float) -> LikelihoodRatio:
         """Return the model of these moments: IDs with an own covariance use it if asked for."""
-        prior = prior_covariance(n_mels=self.n_mels, kept=self.scale.kept)
+        prior = prior_covariance(n_mels=self.n_mels, mask=self.scale.varying)
         covariances = [self.shared]
         which = np.zeros(len(self.means), dtype=np.int64)
-        for i, covariance in self.own.items() if own_covariance else ():
+        for i, covariance in self.by_id.items() if own_covariance else ():
             which[i] = len(covariances)
             covariances.append(covariance)
         factors = np.stack([ratio_factor(c, prior, ridge=ridge, tau=tau) for c in covariances])

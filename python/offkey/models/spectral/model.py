@@ -134,7 +134,7 @@ class SpectralModel(InlierModel):
         choice = (
             choose(clips, pools, draws=settings.check_draws, seed=seed)
             if settings.check
-            else _given(settings, clips)
+            else _without_check(settings, clips)
         )
         every = np.ones(len(ids), dtype=bool)
         moments = {name: clips.moments(every, feature_set=name) for name in choice.feature_sets}
@@ -205,7 +205,7 @@ class SpectralModel(InlierModel):
         }
         for name, ratio in self._ratios.items():
             arrays |= {
-                f"{name}.kept": ratio.scale.kept,
+                f"{name}.kept": ratio.scale.varying,
                 f"{name}.center": ratio.scale.center,
                 f"{name}.unit": ratio.scale.unit,
                 f"{name}.means": ratio.means,
@@ -300,12 +300,12 @@ def _positions(
     machine_ids: Sequence[str], groups: Sequence[str], n_clips: int
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the sorted IDs, and each clip's position among them as ``(clips,)``."""
-    for what, given in (("machine_ids", machine_ids), ("groups", groups)):
-        if len(given) != n_clips:
-            raise ArrayError(f"{what}: expected one for each of the {n_clips} clips, given {len(given)}")
-        wrong = next((k for k, value in enumerate(given) if not isinstance(value, str)), None)
+    for what, labels in (("machine_ids", machine_ids), ("groups", groups)):
+        if len(labels) != n_clips:
+            raise ArrayError(f"{what}: expected one for each of the {n_clips} clips, given {len(labels)}")
+        wrong = next((k for k, value in enumerate(labels) if not isinstance(value, str)), None)
         if wrong is not None:
-            raise DatasetError(f"{what}: clip {wrong} has {given[wrong]!r}; expected a string for each clip")
+            raise DatasetError(f"{what}: clip {wrong} has {labels[wrong]!r}; expected a string for each clip")
     if n_clips == 0:
         raise DatasetError("no normal training clips: expected some dozens for each machine ID")
     names = tuple(sorted(set(machine_ids)))
@@ -317,13 +317,13 @@ def _own_ids(ids: np.ndarray, fold: np.ndarray) -> tuple[int, ...]:
 
     The same in all fits, so that out-of-fold scores come from the kind of model that is used in the end.
     """
-    held = np.zeros((int(fold.max()) + 1, int(ids.max()) + 1), dtype=np.int64)
-    np.add.at(held, (fold, ids), 1)
-    fewest = (held.sum(axis=0) - held).min(axis=0)
+    counts = np.zeros((int(fold.max()) + 1, int(ids.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (fold, ids), 1)
+    fewest = (counts.sum(axis=0) - counts).min(axis=0)
     return tuple(int(i) for i in np.flatnonzero(fewest >= _MIN_CLIPS_FOR_OWN_COVARIANCE))
 
 
-def _given(settings: Spectral, clips: NormalClips) -> Choice:
+def _without_check(settings: Spectral, clips: NormalClips) -> Choice:
     """Return the recipe's own settings as a choice, for a fit without the check."""
     sets = (*BASE_SETS, "L") if settings.use_level_deviation else BASE_SETS
     candidates = [Settings(name, settings.own_covariance, settings.ridge) for name in sets]

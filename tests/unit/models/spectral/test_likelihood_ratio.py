@@ -24,7 +24,7 @@ def random_covariance(rng, p, samples):
 
 @pytest.mark.parametrize("n_mels", [5, 32, 128, 256])
 def test_prior_of_one_block(n_mels):
-    k = prior_covariance(n_mels=n_mels, kept=np.ones(n_mels, dtype=bool))
+    k = prior_covariance(n_mels=n_mels, mask=np.ones(n_mels, dtype=bool))
     assert np.allclose(k, plain_prior(n_mels), rtol=1e-12, atol=1e-15)
     assert np.linalg.eigvalsh(k).min() >= 0.99e-3
 
@@ -33,7 +33,7 @@ def test_prior_of_blocks_is_block_diagonal_and_keeps_the_places_of_dropped_bins(
     n_mels, kept = 16, np.ones(32, dtype=bool)
     kept[[0, 5, 20, 31]] = False
     whole = np.kron(np.eye(2), plain_prior(n_mels))
-    assert np.allclose(prior_covariance(n_mels=n_mels, kept=kept), whole[np.ix_(kept, kept)], atol=1e-15)
+    assert np.allclose(prior_covariance(n_mels=n_mels, mask=kept), whole[np.ix_(kept, kept)], atol=1e-15)
 
 
 @pytest.mark.parametrize("samples", [12, 200])  # fewer samples than dimensions too
@@ -81,8 +81,8 @@ def test_moments_are_those_of_the_formulas(two_ids):
     d = e - np.stack([e[ids == i].mean(axis=0) for i in ids])
     assert np.allclose(moments.means, [e[ids == 0].mean(axis=0), e[ids == 1].mean(axis=0)])
     assert np.allclose(moments.shared, d.T @ d / (42 - 2))
-    assert np.allclose(moments.own[0], np.cov(e[ids == 0].T, ddof=1))
-    assert list(moments.own) == [0]
+    assert np.allclose(moments.by_id[0], np.cov(e[ids == 0].T, ddof=1))
+    assert list(moments.by_id) == [0]
 
 
 def test_every_id_is_scored_from_its_own_mean_and_covariance(two_ids):
@@ -122,7 +122,7 @@ def test_an_id_of_copies_has_no_covariance_of_its_own(two_ids):
     features, ids = two_ids
     features[ids == 0] = features[0]
     moments = moments_of(features, ids)
-    assert moments.own == {}
+    assert moments.by_id == {}
 
 
 def test_only_copies_for_each_id_are_refused(two_ids):

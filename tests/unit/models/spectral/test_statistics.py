@@ -70,7 +70,7 @@ def test_scale_standardises_and_names_flat_bins(statistics):
 def test_a_bin_is_kept_from_a_deviation_of_a_thousandth_of_a_db():
     below, above = np.array([-1.0, 1.0]) * 0.9e-3, np.array([-1.0, 1.0]) * 1.1e-3
     scale = Scale.fit(np.stack([below, above], axis=1), feature_set="M")
-    assert scale.kept.tolist() == [False, True]
+    assert scale.varying.tolist() == [False, True]
 
 
 def test_nothing_that_varies_is_refused(statistics):

@@ -57,9 +57,9 @@ class ArcFace(nn.Module):
         """
         with torch.autocast(cosine.device.type, enabled=False):
             column = target.unsqueeze(1)
-            own = cosine.float().gather(1, column).clamp(-1.0 + _EDGE, 1.0 - _EDGE)
-            sine = (1.0 - own.square()).sqrt()
-            shifted = own * math.cos(self.margin_rad) - sine * math.sin(self.margin_rad)
-            extended = own - self.margin_rad * math.sin(math.pi - self.margin_rad)
-            with_margin = torch.where(own > math.cos(math.pi - self.margin_rad), shifted, extended)
+            true_cosine = cosine.float().gather(1, column).clamp(-1.0 + _EDGE, 1.0 - _EDGE)
+            sine = (1.0 - true_cosine.square()).sqrt()
+            shifted = true_cosine * math.cos(self.margin_rad) - sine * math.sin(self.margin_rad)
+            extended = true_cosine - self.margin_rad * math.sin(math.pi - self.margin_rad)
+            with_margin = torch.where(true_cosine > math.cos(math.pi - self.margin_rad), shifted, extended)
             return self.scale * cosine.float().scatter(1, column, with_margin)
