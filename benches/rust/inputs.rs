@@ -2,7 +2,7 @@
 
 use offkey_core::mel::{LogMel, Samples, Settings};
 use offkey_core::par::Cancel;
-use offkey_core::rng::Stream;
+use offkey_core::rng::RandomStream;
 use std::f64::consts::TAU;
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ const SAMPLES: usize = 160_000;
 
 /// Ten seconds of a machine's hum over noise.
 pub(crate) fn hum() -> Vec<f32> {
-    let mut noise = Stream::new(&[1]);
+    let mut noise = RandomStream::new(&[1]);
     // Partials turn by a complex factor a sample: under callgrind, sines would take longer than the kernels.
     let mut partials: Vec<Partial> =
         (1..8).map(|k| Partial::new(77.7 * f64::from(k), 0.05 / f64::from(k))).collect();
@@ -58,7 +58,7 @@ impl Partial {
 
 /// Numbers between -1 and 1.
 pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f64> {
-    let mut stream = Stream::new(&[seed]);
+    let mut stream = RandomStream::new(&[seed]);
     (0..count).map(|_| stream.uniform_in(-1.0, 1.0)).collect()
 }
 

@@ -11,8 +11,8 @@ use offkey_core::augment::{self, Axis, Shape};
 use offkey_core::decode::{self, ChannelChoice, Limits, Reader};
 use offkey_core::mel::{LogMel, Samples, Settings};
 use offkey_core::par::Cancel;
-use offkey_core::resample::{Resampler, Scratch as ResampleScratch};
-use offkey_core::rng::Stream;
+use offkey_core::resample::{ResampleScratch, Resampler};
+use offkey_core::rng::RandomStream;
 use offkey_core::statistics;
 use std::hint::black_box;
 use std::ops::Range;
@@ -45,7 +45,9 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("time_stretch_0.5", || stretched(0.5)),
     ("pitch_shift_2", || pitched(2.0)),
     ("pitch_shift_-7", || pitched(-7.0)),
-    ("white_noise", || effect(|clip, out| augment::white_noise(clip, 20.0, &mut Stream::new(&[1]), out))),
+    ("white_noise", || {
+        effect(|clip, out| augment::white_noise(clip, 20.0, &mut RandomStream::new(&[1]), out))
+    }),
     ("time_shift", || effect(|clip, out| augment::time_shift(clip, 12_345, out))),
     ("fade_linear", || faded(Shape::Linear)),
     ("fade_half_sine", || faded(Shape::HalfSine)),
@@ -68,10 +70,10 @@ fn read_one(name: &str, bytes: &[u8]) -> Kernel {
 }
 
 fn read(name: &str, bytes: &[u8], choice: ChannelChoice) -> Kernel {
-    let (path, mut scratch, cancel) = (file(name, bytes), decode::Scratch::default(), Cancel::default());
+    let (path, mut buffer, cancel) = (file(name, bytes), decode::ReadBuffer::default(), Cancel::default());
     let reader = Reader::new(choice, None, Limits::default()).expect("no rate to be wrong");
     Box::new(move || {
-        black_box(reader.read(&path, &mut scratch, &cancel).expect("a sound file"));
+        black_box(reader.read(&path, &mut buffer, &cancel).expect("a sound file"));
     })
 }
 

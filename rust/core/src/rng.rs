@@ -6,9 +6,9 @@
 
 /// One stream of random numbers.
 #[derive(Clone, Debug)]
-pub struct Stream([u64; 4]);
+pub struct RandomStream([u64; 4]);
 
-impl Stream {
+impl RandomStream {
     /// The stream of a key; any change of any part of the key gives an unrelated stream.
     #[must_use]
     pub fn new(key: &[u64]) -> Self {
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn streams_never_change() {
         let draws = |key: &[u64]| {
-            let mut stream = Stream::new(key);
+            let mut stream = RandomStream::new(key);
             [(); 3].map(|()| stream.next_u64())
         };
         assert_eq!(draws(&[]), [0x6e8d_b5c3_f659_b3da, 0xcbcd_d1ad_1611_3c5b, 0x5ff8_f438_9130_4450]);
@@ -87,20 +87,20 @@ mod tests {
 
     #[test]
     fn uniform_numbers_and_integers_never_change() {
-        let mut stream = Stream::new(&[1, 2, 3]);
+        let mut stream = RandomStream::new(&[1, 2, 3]);
         let uniform = [(); 3].map(|()| stream.uniform());
         assert_eq!(uniform, [0.942_558_382_987_246_1, 0.131_603_211_708_695_38, 0.456_196_364_255_93]);
-        let mut stream = Stream::new(&[1, 2, 3]);
+        let mut stream = RandomStream::new(&[1, 2, 3]);
         assert_eq!([(); 6].map(|()| stream.below(1000)), [942, 131, 456, 753, 295, 512]);
         // Every other draw is refused here.
-        let mut stream = Stream::new(&[1, 2, 3]);
+        let mut stream = RandomStream::new(&[1, 2, 3]);
         let large = [(); 3].map(|()| stream.below((1 << 63) + 1));
         assert_eq!(large, [417_133_745_033_916_119, 2_447_452_684_194_491_608, 6_979_128_341_848_646_054]);
     }
 
     #[test]
     fn below_covers_its_range_evenly() {
-        let mut stream = Stream::new(&[7]);
+        let mut stream = RandomStream::new(&[7]);
         let mut counts = [0_u32; 7];
         for _ in 0..70_000 {
             counts[stream.below(7) as usize] += 1;
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn uniform_stays_inside() {
-        let mut stream = Stream::new(&[]);
+        let mut stream = RandomStream::new(&[]);
         let mean =
             (0..100_000).map(|_| stream.uniform()).inspect(|u| assert!((0.0..1.0).contains(u))).sum::<f64>()
                 / 1e5;

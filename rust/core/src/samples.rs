@@ -1,6 +1,6 @@
 //! What a sample may be: a finite number of at most [`MAX_SAMPLE`].
 
-use crate::simd::{Kernel, Level, Vector};
+use crate::simd::{Kernel, SimdLevel, Vector};
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -61,7 +61,7 @@ pub(crate) fn check(samples: &[f32]) -> Result<()> {
 /// [`check`] of a part of them.
 pub(crate) fn check_part(samples: &[f32], part: Range<usize>) -> Result<()> {
     // The whole is tested before the place is sought: it vectorises.
-    if Level::best().run(IsFiniteInRange(&samples[part.clone()])) {
+    if SimdLevel::best().run(IsFiniteInRange(&samples[part.clone()])) {
         return Ok(());
     }
     let place = part.into_iter().find(|&i| !is_finite_in_range(&samples[i..=i])).unwrap_or_default();
@@ -87,7 +87,7 @@ impl Kernel for Copy<'_> {
 /// # Errors
 /// As [`check`]; `to` then holds nothing of use.
 pub(crate) fn copy(samples: &[f32], to: &mut [f32]) -> Result<()> {
-    if Level::best().run(Copy(samples, to)) { Ok(()) } else { check(samples) }
+    if SimdLevel::best().run(Copy(samples, to)) { Ok(()) } else { check(samples) }
 }
 
 #[cfg(test)]

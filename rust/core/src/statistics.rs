@@ -3,7 +3,7 @@
 mod order_statistic;
 
 use crate::par::{self, Cancel};
-use crate::simd::{Block, Kernel, Lanes, Level, Vector, numbers, vectors};
+use crate::simd::{Aligned, Kernel, Lanes, MAX_LANES, SimdLevel, Vector, numbers, vectors};
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 
@@ -81,7 +81,7 @@ pub fn given(
     };
     let clips: Vec<&[f32]> = logmels.chunks_exact(n_mels * frames).collect();
     let mut statistics = ClipStatistics::with_capacity(clips.len() * n_mels);
-    let all = par::map(clips, threads, cancel, || StatisticsScratch::new(Level::best()), work)?;
+    let all = par::map(clips, threads, cancel, || StatisticsScratch::new(SimdLevel::best()), work)?;
     all.iter().for_each(|bands| statistics.extend(bands));
     Ok(statistics)
 }
@@ -89,14 +89,14 @@ pub fn given(
 /// The memory of one worker, and how it computes.
 #[derive(Debug)]
 pub(crate) struct StatisticsScratch {
-    level: Level,
-    blocks: Vec<Block>,
+    level: SimdLevel,
+    memory: Vec<Aligned>,
 }
 
 impl StatisticsScratch {
     /// Memory that grows with the first clip.
-    pub(crate) fn new(level: Level) -> Self {
-        Self { level, blocks: Vec::new() }
+    pub(crate) fn new(level: SimdLevel) -> Self {
+        Self { level, memory: Vec::new() }
     }
 }
 
@@ -114,10 +114,10 @@ pub(crate) fn clip(
     if frames == 0 {
         return Err(Error::array("logmels", "no frames", "at least one frame"));
     }
-    let StatisticsScratch { level, blocks } = scratch;
+    let StatisticsScratch { level, memory } = scratch;
     let place = LOW_FRACTION * (frames - 1) as f64;
-    order_statistic::make_room(place as usize, *level, blocks);
-    level.run(StatisticsKernel { logmel, frames, place, blocks, cancel })
+    order_statistic::make_room(place as usize, *level, memory);
+    level.run(StatisticsKernel { logmel, frames, place, memory, cancel })
 }
 
 /// One clip's work. Means and deviations go along the rows, percentiles across them.
@@ -126,7 +126,7 @@ struct StatisticsKernel<'a> {
     frames: usize,
     /// Rank of the percentile, with what lies between two ranks.
     place: f64,
-    blocks: &'a mut [Block],
+    memory: &'a mut [Aligned],
     cancel: &'a Cancel,
 }
 
@@ -135,7 +135,7 @@ impl Kernel for StatisticsKernel<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) -> Self::Output {
-        let Self { logmel, frames, place, blocks, cancel } = self;
+        let Self { logmel, frames, place, memory, cancel } = self;
         let mut bands = Vec::with_capacity(logmel.len() / frames);
         for (mel, row) in logmel.chunks_exact(frames).enumerate() {
             cancel.check()?;
@@ -145,7 +145,7 @@ impl Kernel for StatisticsKernel<'_> {
         for (group, bands) in bands.chunks_mut(V::LANES).enumerate() {
             cancel.check()?;
             let rows = &logmel[group * V::LANES * frames..][..bands.len() * frames];
-            let pair = order_statistic::ranks::<V>(rows, frames, below, vectors(blocks)).map(lanes);
+            let pair = order_statistic::ranks::<V>(rows, frames, below, vectors(memory)).map(lanes);
             for (lane, band) in bands.iter_mut().enumerate() {
                 let [low, next] = [pair[0][lane], pair[1][lane]].map(f64::from);
                 // Without a part of it, the next one need not exist.
@@ -218,10 +218,10 @@ fn log_deviation(square: f64, mean: f64) -> f32 {
     ((square - mean * mean).max(0.0).sqrt() + DEVIATION_FLOOR_DB).ln() as f32
 }
 
-/// The numbers of a vector; there are at most 16.
+/// The numbers of a vector, and zeros behind them.
 #[inline(always)]
-fn lanes<V: Vector>(vector: V) -> [f32; 16] {
-    let mut lanes = [0.0; 16];
+fn lanes<V: Vector>(vector: V) -> [f32; MAX_LANES] {
+    let mut lanes = [0.0; MAX_LANES];
     vector.store(&mut lanes);
     lanes
 }
@@ -229,11 +229,11 @@ fn lanes<V: Vector>(vector: V) -> [f32; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
     use proptest::prelude::*;
 
     fn of(frames: &[f32]) -> BandStatistics {
-        clip(frames, 1, &mut StatisticsScratch::new(Level::best()), &Cancel::default()).unwrap()[0]
+        clip(frames, 1, &mut StatisticsScratch::new(SimdLevel::best()), &Cancel::default()).unwrap()[0]
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn bad_frames_are_named() {
         let refused = |logmel: &[f32], n_mels| {
-            let scratch = &mut StatisticsScratch::new(Level::best());
+            let scratch = &mut StatisticsScratch::new(SimdLevel::best());
             clip(logmel, n_mels, scratch, &Cancel::default()).unwrap_err().to_string()
         };
         assert!(refused(&[], 3).starts_with("logmels: no frames;"));
@@ -291,7 +291,7 @@ mod tests {
 
     fn check(logmel: &[f32], n_mels: usize) {
         let frames = logmel.len() / n_mels;
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             // Memory is kept from another clip, as a worker keeps it.
             let scratch = &mut StatisticsScratch::new(level);
             clip(&[1.0; 700], 1, scratch, &Cancel::default()).unwrap();
@@ -312,7 +312,7 @@ mod tests {
         // Around the width of vectors and runs, and where the list of the lowest values grows.
         for frames in [1, 2, 7, 8, 9, 15, 16, 17, 21, 22, 31, 33, 313, 320, 321, 322, 641, 1300] {
             for n_mels in [1, 7, 8, 9, 15, 16, 17, 33] {
-                let mut stream = Stream::new(&[frames as u64, n_mels as u64]);
+                let mut stream = RandomStream::new(&[frames as u64, n_mels as u64]);
                 let logmel: Vec<f32> =
                     (0..frames * n_mels).map(|_| stream.uniform_in(-100.0, 40.0) as f32).collect();
                 check(&logmel, n_mels);
@@ -343,7 +343,7 @@ mod tests {
     fn a_raised_flag_stops_it() {
         let cancel = Cancel::default();
         cancel.cancel();
-        let got = clip(&[0.0; 40], 4, &mut StatisticsScratch::new(Level::best()), &cancel);
+        let got = clip(&[0.0; 40], 4, &mut StatisticsScratch::new(SimdLevel::best()), &cancel);
         assert!(matches!(got, Err(Error::Interrupted)));
     }
 

@@ -1,7 +1,7 @@
 //! Whatever bytes a file holds, reading it ends with a clip or an error, and both say what they should.
 
 use offkey_core::Error;
-use offkey_core::decode::{self, ChannelChoice, Clip, Limits, OnError, Reader, Scratch};
+use offkey_core::decode::{self, ChannelChoice, Clip, Limits, OnError, ReadBuffer, Reader};
 use offkey_core::par::Cancel;
 use proptest::prelude::*;
 use std::num::NonZeroUsize;
@@ -47,7 +47,7 @@ fn reader(choice: ChannelChoice, target_rate: Option<u32>) -> Reader {
 }
 
 fn read(path: &Path, choice: ChannelChoice, target_rate: Option<u32>) -> offkey_core::Result<Clip> {
-    reader(choice, target_rate).read(path, &mut Scratch::default(), &Cancel::default())
+    reader(choice, target_rate).read(path, &mut ReadBuffer::default(), &Cancel::default())
 }
 
 fn read_all(path: &Path) -> offkey_core::Result<Clip> {
@@ -62,7 +62,8 @@ fn check(content: &[u8]) {
             assert!(clip.channels > 0 && clip.sample_rate > 0 && !clip.samples.is_empty());
             assert_eq!(clip.samples.len() % clip.channels, 0);
             assert!(clip.samples.iter().all(|sample| sample.is_finite()));
-            let info = decode::info(&file.0, &mut Scratch::default()).expect("what can be read has a header");
+            let info =
+                decode::info(&file.0, &mut ReadBuffer::default()).expect("what can be read has a header");
             assert_eq!((info.channels, info.sample_rate), (clip.channels, clip.sample_rate));
         }
         Err(Error::Decode { path, .. } | Error::Unsupported { path, .. }) => assert_eq!(path, file.0),
@@ -146,7 +147,7 @@ fn a_file_longer_than_the_limits_is_refused() {
     let file = Temporary::new(&wav(1, &[1000; 8000])); // a second
     let read = |limits, rate| {
         let reader = Reader::new(ChannelChoice::One(0), rate, limits).expect("good parameters");
-        reader.read(&file.0, &mut Scratch::default(), &Cancel::default())
+        reader.read(&file.0, &mut ReadBuffer::default(), &Cancel::default())
     };
     let limits = Limits::default();
     assert!(read(Limits { max_seconds: 1.0, ..limits }, None).is_ok());
@@ -196,7 +197,7 @@ fn files_of_many_rates_are_resampled_by_few_plans() {
     for rate in (7000..7100_u32).chain(7000..7003) {
         content[24..28].copy_from_slice(&rate.to_le_bytes());
         let file = Temporary::new(&content);
-        let clip = reader.read(&file.0, &mut Scratch::default(), &Cancel::default()).expect("a good file");
+        let clip = reader.read(&file.0, &mut ReadBuffer::default(), &Cancel::default()).expect("a good file");
         assert_eq!(
             (clip.source_rate, clip.samples.len()),
             (rate, (500 * 8000_usize).div_ceil(rate as usize))

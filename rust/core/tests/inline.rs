@@ -73,7 +73,7 @@ fn functions_over_vectors_are_inlined() {
 #[test]
 fn one_that_is_not_is_found() {
     let source = "
-impl<V: Vector> Rows<V> for Columns {
+impl<V: Vector> RowLoader<V> for Columns {
     fn row(&self) -> V {
         self.0
     }

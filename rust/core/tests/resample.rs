@@ -2,8 +2,8 @@
 
 use offkey_core::Error;
 use offkey_core::par::Cancel;
-use offkey_core::resample::{MAX_RATE, Resampler, Scratch, Stream};
-use offkey_core::simd::Level;
+use offkey_core::resample::{MAX_RATE, ResampleScratch, Resampler, StreamResampler};
+use offkey_core::simd::SimdLevel;
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ fn resample(from: u32, to: u32, samples: &[f32]) -> Vec<f32> {
 /// The same with the clip cut into parts.
 fn streamed(from: u32, to: u32, clip: &[f32], parts: impl IntoIterator<Item = usize>) -> Vec<f32> {
     let (mut stream, mut out) =
-        (Stream::new(Arc::new(Resampler::new(from, to).expect("good rates"))), vec![]);
-    let mut drain = |stream: &mut Stream| {
+        (StreamResampler::new(Arc::new(Resampler::new(from, to).expect("good rates"))), vec![]);
+    let mut drain = |stream: &mut StreamResampler| {
         while stream.advance(&Cancel::default()).expect("nobody stops it") > 0 {
             out.extend_from_slice(stream.outputs());
         }
@@ -62,7 +62,7 @@ proptest! {
             let resampler = Resampler::with_level(from, to, level).expect("good rates");
             resampler.process_channels(&clip, 1, &Cancel::default()).expect("nobody stops it")
         };
-        let levels = Level::all();
+        let levels = SimdLevel::all();
         let twin = run(levels[0]);
         let peak = clip.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         for &level in &levels[1..] {
@@ -88,7 +88,7 @@ proptest! {
     ) {
         let resampler = Resampler::new(from, to).expect("good rates");
         let mut out = vec![f32::NAN; room];
-        let mut scratch = Scratch::default();
+        let mut scratch = ResampleScratch::default();
         // Memory that another conversion has used.
         resampler.process_into(&[1.0; 999], &mut [0.0; 777], &mut scratch, &Cancel::default()).expect("not stopped");
         resampler.process_into(&clip, &mut out, &mut scratch, &Cancel::default()).expect("not stopped");

@@ -3,7 +3,7 @@
 
 pub mod flac;
 
-use offkey_core::decode::{ChannelChoice, Clip, Limits, Reader, Scratch};
+use offkey_core::decode::{ChannelChoice, Clip, Limits, Reader, ReadBuffer};
 use offkey_core::par::Cancel;
 use std::path::Path;
 
@@ -53,5 +53,5 @@ pub fn reader(choice: ChannelChoice, rate: Option<u32>) -> Reader {
 
 /// What is chosen of a file, at its own rate.
 pub fn read(path: &Path, choice: ChannelChoice) -> offkey_core::Result<Clip> {
-    reader(choice, None).read(path, &mut Scratch::default(), &Cancel::default())
+    reader(choice, None).read(path, &mut ReadBuffer::default(), &Cancel::default())
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use offkey_core::decode::{Blocks, ChannelChoice, Clip, Info, Scratch, info};
+use offkey_core::decode::{Blocks, ChannelChoice, Clip, Info, ReadBuffer, info};
 use offkey_core::par::Cancel;
 use offkey_fuzz::{read, reader, with_file};
 use std::path::Path;
@@ -14,7 +14,7 @@ const MAX_RESAMPLED: usize = 1 << 16;
 fuzz_target!(init: tolerate_codecs(), |bytes: &[u8]| with_file(bytes, check));
 
 fn check(path: &Path) {
-    let header = info(path, &mut Scratch::default());
+    let header = info(path, &mut ReadBuffer::default());
     let Ok(clip) = read(path, ChannelChoice::All) else {
         for choice in [ChannelChoice::One(0), ChannelChoice::Mean] {
             // Of FLAC a channel that nobody asked for is only passed over, and its samples are not checked.
@@ -41,14 +41,14 @@ fn check(path: &Path) {
         let sum: f64 = planes.iter().map(|plane| f64::from(plane[at])).sum();
         assert_eq!(mean, (sum / *channels as f64) as f32);
     }
-    let short = reader(ChannelChoice::All, None).read_if_short(path, &mut Scratch::default());
+    let short = reader(ChannelChoice::All, None).read_if_short(path, &mut ReadBuffer::default());
     if let Some(short) = short.expect("it is read anyway") {
         assert!(short.samples == clip.samples);
     }
     assert!(blocks(path, None) == planes[0]);
     if length <= MAX_RESAMPLED && (1000..=384_000).contains(sample_rate) {
         let resampled = reader(ChannelChoice::One(0), Some(16_000));
-        let resampled = resampled.read(path, &mut Scratch::default(), &Cancel::default());
+        let resampled = resampled.read(path, &mut ReadBuffer::default(), &Cancel::default());
         let resampled = resampled.expect("a clip that is read is resampled").samples;
         assert!(blocks(path, Some(16_000)) == resampled);
         assert!(resampled.iter().all(|sample| sample.is_finite()));

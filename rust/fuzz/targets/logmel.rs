@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use offkey_core::MAX_SAMPLE;
 use offkey_core::mel::{Floor, LogMel, MelNorm, MelScale, PadMode, Samples, Settings, Spectrum, statistics};
 use offkey_core::par::Cancel;
-use offkey_core::simd::Level;
+use offkey_core::simd::SimdLevel;
 use offkey_fuzz::Choices;
 use std::f64::consts::TAU;
 use std::num::NonZeroUsize;
@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(frames) = plan.frames(clip.len()) else { return };
     let unsound = clip.iter().position(|sample| sample.is_nan() || sample.abs() > MAX_SAMPLE);
     let definition = unsound.is_none().then(|| definition(&plan, &clip));
-    for level in Level::all() {
+    for level in SimdLevel::all() {
         let plan = LogMel::with_level(settings.clone(), level).expect("settings that were good before");
         let mut out = vec![f32::NAN; plan.n_mels() * frames];
         let outcome =

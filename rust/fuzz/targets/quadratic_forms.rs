@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use offkey_core::gaussian::{Measure, QuadraticForms, Sample, whitening};
 use offkey_core::par::Cancel;
-use offkey_core::simd::Level;
+use offkey_core::simd::SimdLevel;
 use offkey_fuzz::Choices;
 use std::num::NonZeroUsize;
 
@@ -47,7 +47,7 @@ impl Setup {
             .flat_map(|row| (0..forms).map(move |form| self.definition(row, form)))
             .collect();
         let mut fused: Option<Vec<u64>> = None;
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let cancel = Cancel::default();
             let plan = QuadraticForms::new(self.dim, &self.means, &self.factors, &self.which, &cancel);
             let plan = plan.expect("forms that were good before").with_level(level);
@@ -69,7 +69,7 @@ impl Setup {
             }
             let bits: Vec<u64> = all.iter().map(|value| value.to_bits()).collect();
             self.check_alone(&plan, x, &bits);
-            if level != Level::all()[0] {
+            if level != SimdLevel::all()[0] {
                 assert!(fused.get_or_insert_with(|| bits.clone()) == &bits, "levels differ");
             }
         }

@@ -3,7 +3,7 @@
 use crate::arrays::{Values, matrix};
 use crate::call::{self, Cost};
 use numpy::{IntoPyArray, PyArray1, PyArray2};
-use offkey_core::decode::{self, Blocks, ChannelChoice, Clip, Limits, OnError, Reader, Scratch};
+use offkey_core::decode::{self, Blocks, ChannelChoice, Clip, Limits, OnError, ReadBuffer, Reader};
 use offkey_core::resample::Resampler;
 use pyo3::prelude::*;
 use std::cell::RefCell;
@@ -17,11 +17,12 @@ fn audio_info(
     py: Python<'_>,
     path: PathBuf,
 ) -> PyResult<(u32, usize, Option<u64>, &'static str, &'static str)> {
-    let info = call::short(py, || SCRATCH.with_borrow_mut(|scratch| decode::info(&path, scratch)))?;
+    let info =
+        call::run(py, Cost::SMALL, |_| READ_BUFFER.with_borrow_mut(|buffer| decode::info(&path, buffer)))?;
     Ok((info.sample_rate, info.channels, info.frames, info.format.name(), info.subtype))
 }
 
-thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+thread_local!(static READ_BUFFER: RefCell<ReadBuffer> = RefCell::default());
 
 /// One channel by its number, or else the mean of all.
 pub(crate) fn choice_of_channel(channel: Option<usize>) -> ChannelChoice {
@@ -34,7 +35,7 @@ pub(crate) fn limits(max_seconds: f64) -> Limits {
 
 /// A file on this thread, if it is soon read: a thread of its own would take as long as a small file does.
 fn read_if_short(py: Python<'_>, reader: &Reader, path: &Path) -> PyResult<Option<Clip>> {
-    call::short(py, || SCRATCH.with_borrow_mut(|scratch| reader.read_if_short(path, scratch)))
+    call::run(py, Cost::SMALL, |_| READ_BUFFER.with_borrow_mut(|buffer| reader.read_if_short(path, buffer)))
 }
 
 /// `(samples, channels, sample_rate)`: the channels one after the other.
@@ -45,10 +46,13 @@ fn read_audio(
     sample_rate: Option<u32>,
     max_seconds: f64,
 ) -> PyResult<(Bound<'_, PyArray1<f32>>, usize, u32)> {
-    let reader = call::short(py, || Reader::new(ChannelChoice::All, sample_rate, limits(max_seconds)))?;
+    let reader =
+        call::run(py, Cost::SMALL, |_| Reader::new(ChannelChoice::All, sample_rate, limits(max_seconds)))?;
     let clip = match read_if_short(py, &reader, &path)? {
         Some(clip) => clip,
-        None => call::long(py, |cancel| reader.read(&path, &mut Scratch::default(), cancel))?,
+        None => {
+            call::run(py, Cost::UNKNOWN, |cancel| reader.read(&path, &mut ReadBuffer::default(), cancel))?
+        }
     };
     Ok((clip.samples.into_pyarray(py), clip.channels, clip.sample_rate))
 }
@@ -69,7 +73,7 @@ fn read_audio_batch(
 ) -> PyResult<Vec<BatchItem<'_>>> {
     let (choice, limits) = (choice_of_channel(channel), limits(max_seconds));
     let on_error = if collect { OnError::Keep } else { OnError::Stop };
-    let reader = call::short(py, || Reader::new(choice, sample_rate, limits))?;
+    let reader = call::run(py, Cost::SMALL, |_| Reader::new(choice, sample_rate, limits))?;
     let short = match paths.as_slice() {
         [path] => read_if_short(py, &reader, path),
         _ => Ok(None),
@@ -77,7 +81,7 @@ fn read_audio_batch(
     let clips = match short {
         Ok(Some(clip)) => vec![Ok(clip)],
         // An error comes once more, and is raised or kept.
-        _ => call::long(py, |cancel| reader.read_batch(&paths, on_error, num_threads, cancel))?,
+        _ => call::run(py, Cost::UNKNOWN, |cancel| reader.read_batch(&paths, on_error, num_threads, cancel))?,
     };
     let item = |clip: offkey_core::Result<Clip>| match clip {
         Ok(clip) => (clip.samples.into_pyarray(py), clip.sample_rate, clip.source_rate, None),
@@ -103,7 +107,7 @@ impl AudioBlocks {
         sample_rate: Option<u32>,
     ) -> PyResult<Self> {
         let choice = choice_of_channel(channel);
-        call::long(py, |cancel| Blocks::open(&path, choice, sample_rate, cancel))
+        call::run(py, Cost::UNKNOWN, |cancel| Blocks::open(&path, choice, sample_rate, cancel))
             .map(|blocks| Self(Mutex::new(blocks)))
     }
 
@@ -116,7 +120,7 @@ impl AudioBlocks {
 
     /// The next samples, `size` of them or fewer at the end; `None` behind it.
     fn next<'py>(&self, py: Python<'py>, size: usize) -> PyResult<Option<Bound<'py, PyArray1<f32>>>> {
-        let block = call::long(py, |cancel| self.blocks().next(size, cancel))?;
+        let block = call::run(py, Cost::UNKNOWN, |cancel| self.blocks().next(size, cancel))?;
         Ok(block.map(|samples| samples.into_pyarray(py)))
     }
 }
@@ -135,7 +139,7 @@ struct RateConverter(Resampler);
 impl RateConverter {
     #[new]
     fn new(py: Python<'_>, from_rate: u32, to_rate: u32) -> PyResult<Self> {
-        call::short(py, || Resampler::new(from_rate, to_rate)).map(Self)
+        call::run(py, Cost::SMALL, |_| Resampler::new(from_rate, to_rate)).map(Self)
     }
 
     /// (channels, samples) at the one rate to the other.
@@ -157,11 +161,10 @@ impl RateConverter {
 /// What each sample that goes in or comes out of a conversion takes.
 const OPERATIONS: usize = 100;
 
-pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(audio_info, module)?)?;
     module.add_function(wrap_pyfunction!(read_audio, module)?)?;
     module.add_function(wrap_pyfunction!(read_audio_batch, module)?)?;
     module.add_class::<AudioBlocks>()?;
-    module.add_class::<RateConverter>()?;
-    Ok(())
+    module.add_class::<RateConverter>()
 }

@@ -6,7 +6,7 @@ use numpy::ndarray::Dimension;
 use numpy::{PyArray, PyArray1, PyArray2, PyArray3, PyUntypedArrayMethods};
 use offkey_core::augment::{self, Axis, Class, Key, Ranges, Shape};
 use offkey_core::par::Cancel;
-use offkey_core::rng::Stream;
+use offkey_core::rng::RandomStream;
 use offkey_core::{Error, Result};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
@@ -29,7 +29,7 @@ fn white_noise<'py>(
     out: Option<Vector<'py>>,
 ) -> PyResult<Vector<'py>> {
     let clip = &*Values::new("samples", samples)?;
-    let stream = &mut Stream::new(&[seed]);
+    let stream = &mut RandomStream::new(&[seed]);
     into(py, output(py, out, [clip.len()])?, PASS, |out, _| augment::white_noise(clip, snr_db, stream, out))
 }
 

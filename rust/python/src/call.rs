@@ -95,22 +95,6 @@ fn listening<T: Send>(
     })
 }
 
-/// [`run`] of small work.
-pub(crate) fn short<T: Send>(
-    py: Python<'_>,
-    work: impl FnOnce() -> offkey_core::Result<T> + Send,
-) -> PyResult<T> {
-    run(py, Cost::SMALL, |_| work())
-}
-
-/// [`run`] of work that may take any time.
-pub(crate) fn long<T: Send>(
-    py: Python<'_>,
-    work: impl FnOnce(&Cancel) -> offkey_core::Result<T> + Send,
-) -> PyResult<T> {
-    run(py, Cost::UNKNOWN, work)
-}
-
 fn caught<T>(work: impl FnOnce() -> offkey_core::Result<T>) -> Outcome<T> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| text_of(&*panic))
 }

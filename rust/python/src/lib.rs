@@ -37,12 +37,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEBUG_BUILD", cfg!(debug_assertions))?; // benchmarks refuse such a build
     module.add_function(wrap_pyfunction!(bfloat16_in_hardware, module)?)?;
-    let level = offkey_core::simd::Level::limited().map_err(|e| PyImportError::new_err(e.to_string()))?;
+    let level = offkey_core::simd::SimdLevel::limited().map_err(|e| PyImportError::new_err(e.to_string()))?;
     module.add("SIMD_LEVEL", level.name())?; // benchmarks say what they measured
     gaussian::register(module)?;
     ranking::register(module)?;
     features::register(module)?;
     augment::register(module)?;
-    audio::add_to(module)?;
-    Ok(())
+    audio::register(module)
 }

@@ -10,7 +10,7 @@ use super::time_shift::time_shift;
 use super::time_stretch::{RATES, stretched_length};
 use super::vocoder::Vocoder;
 use crate::par::{self, Cancel};
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::{Error, Result, samples};
 use std::cmp::Reverse;
 use std::num::NonZeroUsize;
@@ -72,8 +72,8 @@ pub struct Key {
 
 impl Key {
     /// The stream of a purpose: what one purpose takes never moves the numbers of another.
-    fn stream(self, purpose: u64) -> Stream {
-        Stream::new(&[self.seed, self.epoch, self.clip, self.occurrence, purpose])
+    fn stream(self, purpose: u64) -> RandomStream {
+        RandomStream::new(&[self.seed, self.epoch, self.clip, self.occurrence, purpose])
     }
 }
 
@@ -226,7 +226,7 @@ impl Augmenter {
     }
 
     /// A class with its index: the first draw of a clip's parameters.
-    fn draw_class(&self, draw: &mut Stream) -> (usize, Class) {
+    fn draw_class(&self, draw: &mut RandomStream) -> (usize, Class) {
         let index = draw.below(self.classes.len() as u64) as usize;
         (index, self.classes[index])
     }
@@ -309,12 +309,12 @@ fn check_classes(classes: &[Class]) -> Result<()> {
     }
 }
 
-fn within(draw: &mut Stream, (low, high): (f64, f64)) -> f64 {
+fn within(draw: &mut RandomStream, (low, high): (f64, f64)) -> f64 {
     draw.uniform_in(low, high)
 }
 
 /// The bands of a masking class; no bands for any other.
-fn draw_masks(class: Class, draw: &mut Stream, mask_fraction: f64) -> Masks {
+fn draw_masks(class: Class, draw: &mut RandomStream, mask_fraction: f64) -> Masks {
     // 24 bits are exact in single precision: a start below 1 stays below 1. The width is never 0 by chance.
     let width = (mask_fraction * (1.0 - draw.uniform())) as f32;
     let start = (draw.next_u64() >> 40) as f32 * (1.0 / 16_777_216.0);

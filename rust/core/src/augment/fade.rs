@@ -2,7 +2,7 @@
 
 use super::checks::check_length;
 use super::elementary::{half_exp2, log10_of_1_to_11, quarter_sine};
-use crate::simd::{Kernel, Level, Vector};
+use crate::simd::{Kernel, SimdLevel, Vector};
 use crate::{Error, Result, samples};
 
 /// Samples whose places are counted in 32 bits at a time.
@@ -90,7 +90,7 @@ fn check_lengths(samples: &[f32], fade_in: usize, fade_out: usize) -> Result<()>
 }
 
 fn ramps(samples: &mut [f32], fade_in: usize, fade_out: usize, shape: Shape) {
-    let level = Level::best();
+    let level = SimdLevel::best();
     level.run(Ramp { samples: &mut samples[..fade_in], shape, falling: false });
     // A fade out of one sample ends before it falls, as torchaudio's does.
     if fade_out > 1 {
@@ -222,13 +222,13 @@ mod tests {
     #[test]
     fn every_level_gives_the_same_bytes() {
         for shape in Shape::ALL {
-            let faded = |level: Level| {
+            let faded = |level: SimdLevel| {
                 let mut out = [0.7_f32; 777];
                 level.run(Ramp { samples: &mut out, shape, falling: true });
                 out.map(f32::to_bits)
             };
-            for level in Level::all() {
-                assert_eq!(faded(level), faded(Level::all()[0]), "{shape:?} {level:?}");
+            for level in SimdLevel::all() {
+                assert_eq!(faded(level), faded(SimdLevel::all()[0]), "{shape:?} {level:?}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Masks over time or frequency, on a log-Mel spectrogram.
 
 use crate::samples::{NEAR, bits, copied_bits, greatest_bits};
-use crate::simd::{Kernel, Level, Vector, numbers};
+use crate::simd::{Kernel, SimdLevel, Vector, numbers};
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -129,7 +129,7 @@ fn filler(logmel: Option<&[f32]>, out: &mut [f32], value: Option<f32>) -> Result
     if let Some(other) = logmel.map(<[f32]>::len).filter(|&length| length != out.len()) {
         return Err(Error::array("out", format!("{} values", out.len()), format!("{other} values")));
     }
-    Level::best().run(Filler { logmel, out: &mut *out, value }).ok_or_else(|| {
+    SimdLevel::best().run(Filler { logmel, out: &mut *out, value }).ok_or_else(|| {
         let logmel = logmel.unwrap_or(out);
         let place = logmel.iter().position(|x| !x.is_finite()).unwrap_or_default();
         let given = logmel.get(place).map_or_else(String::new, |x| format!("{x} at flat position {place}"));

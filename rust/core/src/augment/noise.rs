@@ -1,12 +1,12 @@
 //! White Gaussian noise at a signal-to-noise ratio.
 //!
 //! Only additions, multiplications, divisions and square roots, in an order that no vector width changes: every
-//! processor gives the same bytes. The loops are plain; [`Level::run`] compiles them for the vectors that there are.
+//! processor gives the same bytes. The loops are plain; [`SimdLevel::run`] compiles them for the processor's vectors.
 
 use super::checks::{check_length, check_range};
 use super::elementary::{exp2, ln, quarter_turn};
-use crate::rng::Stream;
-use crate::simd::{Kernel, Level, Vector};
+use crate::rng::RandomStream;
+use crate::simd::{Kernel, SimdLevel, Vector};
 use crate::{Result, samples};
 use std::f64::consts::LOG2_10;
 
@@ -22,11 +22,11 @@ const GENERATORS: usize = 64;
 /// # Errors
 /// [`crate::Error::Parameter`] if the ratio is not within -100 to 200 dB, [`crate::Error::Array`] if a sample
 /// is not finite or the lengths differ.
-pub fn white_noise(clip: &[f32], snr_db: f64, stream: &mut Stream, out: &mut [f32]) -> Result<()> {
+pub fn white_noise(clip: &[f32], snr_db: f64, stream: &mut RandomStream, out: &mut [f32]) -> Result<()> {
     check_range("snr_db", snr_db, -100.0, 200.0)?;
     samples::check(clip)?;
     check_length(clip, out)?;
-    Level::best().run(Noise { samples: clip, snr_db, generators: Generators::new(stream), out });
+    SimdLevel::best().run(Noise { samples: clip, snr_db, generators: Generators::new(stream), out });
     Ok(())
 }
 
@@ -58,13 +58,16 @@ impl Kernel for Noise<'_> {
     }
 }
 
-/// Sum of squares: exact squares in 16 sums side by side.
+/// Sums side by side in [`energy`]: as many on every processor, because the order of additions is part of the result.
+const SUMS: usize = 16;
+
+/// Sum of squares: exact squares in several sums side by side.
 #[inline(always)]
 fn energy(samples: &[f32]) -> f64 {
-    let mut lanes = [0.0_f64; 16];
-    let (whole, rest) = samples.as_chunks::<16>();
-    for sixteen in whole {
-        for (lane, &sample) in lanes.iter_mut().zip(sixteen) {
+    let mut lanes = [0.0_f64; SUMS];
+    let (whole, rest) = samples.as_chunks::<SUMS>();
+    for chunk in whole {
+        for (lane, &sample) in lanes.iter_mut().zip(chunk) {
             *lane += f64::from(sample) * f64::from(sample);
         }
     }
@@ -78,7 +81,7 @@ fn energy(samples: &[f32]) -> f64 {
 struct Generators([[u32; GENERATORS]; 4]);
 
 impl Generators {
-    fn new(stream: &mut Stream) -> Self {
+    fn new(stream: &mut RandomStream) -> Self {
         let mut states = [[0; GENERATORS]; 4];
         for i in 0..GENERATORS {
             for words in states.chunks_exact_mut(2) {
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn moments_are_those_of_a_normal_distribution() {
         let mut numbers = vec![0.0; 1_000_000];
-        gaussian(&mut Generators::new(&mut Stream::new(&[1])), &mut numbers);
+        gaussian(&mut Generators::new(&mut RandomStream::new(&[1])), &mut numbers);
         let moment = |power: i32| numbers.iter().map(|&x| f64::from(x).powi(power)).sum::<f64>() / 1e6;
         for (power, expected, error) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
             // five standard errors of each moment
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn normal_numbers_never_change() {
         let mut numbers = [0.0; BLOCK];
-        gaussian(&mut Generators::new(&mut Stream::new(&[1, 2, 3])), &mut numbers);
+        gaussian(&mut Generators::new(&mut RandomStream::new(&[1, 2, 3])), &mut numbers);
         let pinned = [(0, -0.197_399_07), (1, -0.112_474_83), (2, -0.316_858_02)];
         let second = [(512, -1.236_095_8), (513, -0.851_268_2), (514, -0.446_938_42)];
         for (at, expected) in pinned.into_iter().chain(second) {
@@ -183,15 +186,15 @@ mod tests {
     #[test]
     fn every_level_gives_the_same_bytes() {
         let clip: Vec<f32> = (0..3_333).map(|i| (0.1 * i as f32).sin()).collect();
-        let noisy = |level: Level| {
+        let noisy = |level: SimdLevel| {
             let mut out = vec![0.0; clip.len()];
-            let generators = Generators::new(&mut Stream::new(&[5]));
+            let generators = Generators::new(&mut RandomStream::new(&[5]));
             level.run(Noise { samples: &clip, snr_db: 3.0, generators, out: &mut out });
             out.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
         };
         let plain = clip.iter().copied().map(f32::to_bits).collect::<Vec<u32>>();
-        for level in Level::all() {
-            assert_eq!(noisy(level), noisy(Level::all()[0]), "{level:?}");
+        for level in SimdLevel::all() {
+            assert_eq!(noisy(level), noisy(SimdLevel::all()[0]), "{level:?}");
             assert_ne!(noisy(level), plain);
         }
     }
@@ -208,7 +211,7 @@ mod tests {
 
     fn noisy(clip: &[f32], snr_db: f64, key: &[u64]) -> Vec<f32> {
         let mut out = vec![f32::NAN; clip.len()];
-        white_noise(clip, snr_db, &mut Stream::new(key), &mut out).unwrap();
+        white_noise(clip, snr_db, &mut RandomStream::new(key), &mut out).unwrap();
         out
     }
 
@@ -226,9 +229,10 @@ mod tests {
     #[test]
     fn what_is_not_a_ratio_is_refused() {
         for snr_db in [f64::NAN, f64::INFINITY, -101.0] {
-            assert!(white_noise(&[1.0], snr_db, &mut Stream::new(&[]), &mut [0.0]).is_err());
+            assert!(white_noise(&[1.0], snr_db, &mut RandomStream::new(&[]), &mut [0.0]).is_err());
         }
-        let text = white_noise(&[1.0], 0.0, &mut Stream::new(&[]), &mut [0.0; 2]).unwrap_err().to_string();
+        let text =
+            white_noise(&[1.0], 0.0, &mut RandomStream::new(&[]), &mut [0.0; 2]).unwrap_err().to_string();
         assert!(text.starts_with("out: 2 samples"), "{text}");
     }
 

@@ -17,7 +17,7 @@
 //! of which `z_time` is the first term.
 
 use super::elementary::{atan2, sin_cos};
-use crate::simd::{Vector, numbers};
+use crate::simd::{MAX_LANES, Vector, numbers};
 use std::f32::consts::PI;
 
 /// Neighbouring bins whose group delay is measured together.
@@ -29,9 +29,6 @@ const VERTICAL_WEIGHT: f32 = 2.0;
 
 /// A group delay beyond this part of the frame's half is the window's own edge, not a click.
 const DELAY_LIMIT: f32 = 0.8;
-
-/// Floats that a row of bins is filled by at a time: the widest vector.
-const STRIPE: usize = 16;
 
 /// A rotation's length below which it is made 1 again; the squares of shorter ones are still normal numbers.
 const SHORT: f32 = 1e-9;
@@ -72,7 +69,7 @@ impl PhaseScratch {
             groups: ComplexRows::zeros(lanes * bins.div_ceil(GROUP)),
             power: vec![0.0; row],
             z_time: ComplexRows::zeros(row),
-            z: ComplexRows::zeros(row + STRIPE),
+            z: ComplexRows::zeros(row + MAX_LANES),
             extrema: vec![0; row],
         }
     }
@@ -113,7 +110,7 @@ fn scale_gradients<V: Vector>(groups: &mut ComplexRows, alpha: f32) {
     let limit = DELAY_LIMIT * (1.0 / alpha).min(1.0);
     let smooth = |part: &mut [f32]| {
         // Half of each neighbour is added.
-        let mut below = [0.0; STRIPE];
+        let mut below = [0.0; MAX_LANES];
         let last = part.len() - V::LANES;
         for first in (0..part.len()).step_by(V::LANES) {
             for lane in 0..V::LANES {
@@ -169,8 +166,8 @@ pub(super) fn rotate_to_rows<V: Vector>(x: &mut [V], psi: &[V], rows: &mut Compl
     let flat = numbers(x);
     for (part, rows) in [&mut rows.re, &mut rows.im].into_iter().enumerate() {
         for bin in (0..row).step_by(V::LANES) {
-            let square = V::columns(&flat[(2 * bin + part) * V::LANES..], 2 * V::LANES);
-            for (lane, bins) in square.as_ref().iter().enumerate() {
+            let transposed = V::load_transposed(&flat[(2 * bin + part) * V::LANES..], 2 * V::LANES);
+            for (lane, bins) in transposed.as_ref().iter().enumerate() {
                 bins.store(&mut rows[lane * row + bin..]);
             }
         }
@@ -183,8 +180,8 @@ pub(super) fn from_rows<V: Vector>(rows: &ComplexRows, row: usize, spectrum: &mu
     let (x, _) = spectrum.as_chunks_mut::<2>();
     for (part, rows) in [&rows.re, &rows.im].into_iter().enumerate() {
         for (block, x) in x[..row].chunks_exact_mut(V::LANES).enumerate() {
-            let square = V::columns(&rows[row + block * V::LANES..], row);
-            for (x, &lanes) in x.iter_mut().zip(square.as_ref()) {
+            let transposed = V::load_transposed(&rows[row + block * V::LANES..], row);
+            for (x, &lanes) in x.iter_mut().zip(transposed.as_ref()) {
                 x[part] = lanes;
             }
         }
@@ -236,9 +233,9 @@ pub(super) fn propagate(
             (sum, length) = ([next[0] / shorter, next[1] / shorter], 1.0);
         }
         let unit = 1.0 / length;
-        for at in (start..=valley).step_by(STRIPE) {
-            z.re[at..at + STRIPE].copy_from_slice(&[sum[0] * unit; STRIPE]);
-            z.im[at..at + STRIPE].copy_from_slice(&[sum[1] * unit; STRIPE]);
+        for at in (start..=valley).step_by(MAX_LANES) {
+            z.re[at..at + MAX_LANES].copy_from_slice(&[sum[0] * unit; MAX_LANES]);
+            z.im[at..at + MAX_LANES].copy_from_slice(&[sum[1] * unit; MAX_LANES]);
         }
         weight = VERTICAL_WEIGHT * power[valley];
         start = valley + 1;

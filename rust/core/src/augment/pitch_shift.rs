@@ -3,8 +3,8 @@
 use super::checks::{check_length, check_range};
 use super::vocoder::{StretchScratch, Vocoder};
 use crate::par::Cancel;
-use crate::resample::{self, Resampler};
-use crate::simd::Level;
+use crate::resample::{ResampleScratch, Resampler};
+use crate::simd::SimdLevel;
 use crate::{Result, memory, samples};
 
 /// Semitones that are accepted in either direction: two octaves, as the stretch takes rates from 1/4 to 4.
@@ -17,12 +17,12 @@ pub(super) struct PitchScratch {
     stretch: StretchScratch,
     /// The clip after the first of the two steps.
     between: Vec<f32>,
-    resample: resample::Scratch,
+    resample: ResampleScratch,
 }
 
 impl PitchScratch {
     pub(super) fn new(vocoder: &Vocoder) -> Self {
-        Self { stretch: vocoder.scratch(), between: Vec::new(), resample: resample::Scratch::default() }
+        Self { stretch: vocoder.scratch(), between: Vec::new(), resample: ResampleScratch::default() }
     }
 
     pub(super) fn stretch(&mut self) -> &mut StretchScratch {
@@ -64,7 +64,7 @@ pub(super) fn shift_into(
         out.copy_from_slice(samples);
         return Ok(());
     }
-    let resampler = Resampler::ratio(numerator, denominator, Level::best());
+    let resampler = Resampler::ratio(numerator, denominator, SimdLevel::best());
     let slower = denominator as f64 / numerator as f64;
     // The stretch works on whichever version of the clip has the higher pitch: its partials lie further
     // apart, and no shift needs more frames than the clip has.

@@ -6,7 +6,7 @@
 use super::phases::{ComplexRows, PhaseScratch, from_rows, propagate, psi_of, rotate_to_rows};
 use crate::fft::{Parts, RealFft};
 use crate::par::Cancel;
-use crate::simd::{Block, Kernel, Level, Vector, numbers, vectors};
+use crate::simd::{Aligned, Kernel, MAX_LANES, SimdLevel, Vector, numbers, vectors};
 use crate::{Error, Result};
 use std::sync::OnceLock;
 
@@ -27,15 +27,15 @@ pub(super) struct Vocoder {
     /// length, every second value negative as the transform leaves the samples.
     synthesis: Vec<f32>,
     fft: RealFft,
-    level: Level,
+    level: SimdLevel,
 }
 
 /// The working memory of one thread.
 pub(super) struct StretchScratch {
     /// Windowed samples, a frame in each row.
     frames: Vec<f32>,
-    buffers: [Vec<Block>; 2],
-    psi: Vec<Block>,
+    buffers: [Vec<Aligned>; 2],
+    psi: Vec<Aligned>,
     /// Of the analysis frames and of those a hop before them, both times `psi`; of the synthesis frames, behind the last
     /// of the batch before.
     x: ComplexRows,
@@ -53,10 +53,10 @@ impl Vocoder {
     pub(super) fn new(sample_rate: u32) -> Result<&'static Self> {
         static PLANS: [OnceLock<Vocoder>; 32] = [const { OnceLock::new() }; 32];
         let exponent = exponent(sample_rate)?;
-        Ok(PLANS[exponent as usize].get_or_init(|| Self::with_level(1 << exponent, Level::best())))
+        Ok(PLANS[exponent as usize].get_or_init(|| Self::with_level(1 << exponent, SimdLevel::best())))
     }
 
-    fn with_level(length: usize, level: Level) -> Self {
+    fn with_level(length: usize, level: SimdLevel) -> Self {
         let hop = length.div_ceil(OVERLAP);
         let hann = |i: usize| (std::f64::consts::PI * (i as f64 + 0.5) / length as f64).sin().powi(2);
         let window: Vec<f64> = (0..length).map(hann).collect();
@@ -82,18 +82,18 @@ impl Vocoder {
 
     /// The bins with some zeros behind them, which fill vectors.
     fn row(&self) -> usize {
-        (self.fft.bins() + 1).next_multiple_of(16)
+        (self.fft.bins() + 1).next_multiple_of(MAX_LANES)
     }
 
     /// Samples from one row of frames to the next: not a power of two, whose places share few sets of the cache.
     fn frame_stride(&self) -> usize {
-        self.length() + 16
+        self.length() + MAX_LANES
     }
 
     /// Working memory for one thread.
     pub(super) fn scratch(&self) -> StretchScratch {
         let (lanes, row) = (self.level.lanes(), self.row());
-        let pairs = || Block::zeros(self.level, 2 * row);
+        let pairs = || Aligned::zeros(self.level, 2 * row);
         StretchScratch {
             frames: vec![0.0; lanes * self.frame_stride()],
             buffers: [pairs(), pairs()],
@@ -159,8 +159,8 @@ impl Vocoder {
     fn spectra<'a, V: Vector>(&self, frames: &[f32], buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
         let [a, b] = buffers;
         for (block, to) in a[..self.length()].chunks_exact_mut(V::LANES).enumerate() {
-            let square = V::columns(&frames[block * V::LANES..], self.frame_stride());
-            to.copy_from_slice(square.as_ref());
+            let transposed = V::load_transposed(&frames[block * V::LANES..], self.frame_stride());
+            to.copy_from_slice(transposed.as_ref());
         }
         let [packed, spectrum] = self.fft.transform([a, b]);
         self.fft.split::<V, Parts>(packed, spectrum.as_chunks_mut::<2>().0);
@@ -176,7 +176,7 @@ impl Vocoder {
         let [signal, _] = self.fft.transform([packed, spectrum]);
         let stride = self.frame_stride();
         for (block, from) in signal[..self.length()].chunks_exact(V::LANES).enumerate() {
-            for (lane, samples) in V::columns(numbers(from), V::LANES).as_ref().iter().enumerate() {
+            for (lane, samples) in V::load_transposed(numbers(from), V::LANES).as_ref().iter().enumerate() {
                 samples.store(&mut frames[lane * stride + block * V::LANES..]);
             }
         }
@@ -209,8 +209,8 @@ fn exponent(sample_rate: u32) -> Result<u32> {
 /// A power of two that brings a clip near full scale, so that squares of squares stay within single
 /// precision.
 fn safe_scale(samples: &[f32]) -> f32 {
-    let mut peaks = [0.0_f32; 16];
-    for chunk in samples.chunks(16) {
+    let mut peaks = [0.0_f32; MAX_LANES];
+    for chunk in samples.chunks(MAX_LANES) {
         for (peak, x) in peaks.iter_mut().zip(chunk) {
             *peak = if x.abs() > *peak { x.abs() } else { *peak };
         }
@@ -304,18 +304,18 @@ mod tests {
         let sine = |hz: f64, i: i32| (std::f64::consts::TAU * hz * f64::from(i) / 16_000.0).sin() as f32;
         let clip: Vec<f32> = (0..9000).map(|i| sine(440.0, i) + sine(1234.5, i)).collect();
         for length in [128, 256, 512, 1024, 2048, 4096] {
-            let stretched = |level: Level| {
+            let stretched = |level: SimdLevel| {
                 let (plan, mut out) = (Vocoder::with_level(length, level), vec![0.0; 8000]);
                 let scratch = &mut plan.scratch();
                 plan.stretch_into(&clip, 1.1, &mut out, scratch, &Cancel::default()).unwrap();
                 out
             };
-            let plain = stretched(Level::all()[0]);
+            let plain = stretched(SimdLevel::all()[0]);
             let loudest = plain[1000..7000].iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
             assert!((1.5..2.5).contains(&loudest), "{length}: {loudest}");
             let energy = |samples: &mut dyn Iterator<Item = f32>| samples.map(|x| x * x).sum::<f32>();
             let whole = energy(&mut plain.iter().copied());
-            for level in Level::all() {
+            for level in SimdLevel::all() {
                 // Levels round differently, and a bin between two pulls that cancel follows either: faint ones do.
                 let rest = energy(&mut plain.iter().zip(stretched(level)).map(|(a, b)| a - b)) / whole;
                 assert!(rest < 1e-8, "{length} {level:?}: {} dB", 10.0 * rest.log10());

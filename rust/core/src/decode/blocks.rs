@@ -3,7 +3,7 @@
 use super::output::{Output, no_memory};
 use super::parts::Parts;
 use super::reader::Resamplers;
-use super::{ChannelChoice, OpenFile, Scratch};
+use super::{ChannelChoice, OpenFile, ReadBuffer};
 use crate::par::Cancel;
 use crate::{Error, Result};
 use std::path::Path;
@@ -42,7 +42,7 @@ impl Blocks {
         cancel: &Cancel,
     ) -> Result<Self> {
         let resamplers = target_rate.map(Resamplers::new).transpose()?;
-        let file = OpenFile::open(path, &mut Scratch::default(), Some(cancel))?;
+        let file = OpenFile::open(path, &mut ReadBuffer::default(), Some(cancel))?;
         let info = file.info();
         let resampler = match &resamplers {
             Some(resamplers) => resamplers.plan(path, info.sample_rate)?,

@@ -39,7 +39,7 @@ use std::sync::Arc;
 pub use blocks::Blocks;
 pub use limits::Limits;
 pub use reader::{OnError, Reader};
-pub use source::Scratch;
+pub use source::ReadBuffer;
 
 use crate::par::Cancel;
 
@@ -146,10 +146,10 @@ pub struct Clip {
 ///
 /// # Errors
 /// As [`Reader::read`]; damage behind the header is not seen.
-pub fn info(path: &Path, scratch: &mut Scratch) -> Result<Info> {
-    let file = OpenFile::open(path, scratch, None)?;
+pub fn info(path: &Path, buffer: &mut ReadBuffer) -> Result<Info> {
+    let file = OpenFile::open(path, buffer, None)?;
     let info = file.info();
-    *scratch = file.into_scratch();
+    *buffer = file.into_buffer();
     Ok(info)
 }
 
@@ -162,8 +162,8 @@ enum OpenFile {
 
 impl OpenFile {
     /// Read the header; with `check` the sound will be decoded.
-    fn open(path: &Path, scratch: &mut Scratch, check: Option<&Cancel>) -> Result<Self> {
-        let mut source = Source::open(path, scratch)?;
+    fn open(path: &Path, buffer: &mut ReadBuffer, check: Option<&Cancel>) -> Result<Self> {
+        let mut source = Source::open(path, buffer)?;
         let kind = probe::kind(&mut source)?;
         Self::of_kind(kind, source, check)
     }
@@ -218,11 +218,11 @@ impl OpenFile {
     }
 
     /// The memory, for the next file.
-    fn into_scratch(self) -> Scratch {
+    fn into_buffer(self) -> ReadBuffer {
         match self {
-            Self::Pcm(file) => file.source.into_scratch(),
-            Self::Flac(file) => file.source.into_scratch(),
-            Self::Coded(_) => Scratch::default(),
+            Self::Pcm(file) => file.source.into_buffer(),
+            Self::Flac(file) => file.source.into_buffer(),
+            Self::Coded(_) => ReadBuffer::default(),
         }
     }
 }

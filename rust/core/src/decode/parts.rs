@@ -4,7 +4,7 @@ use super::limits::Measure;
 use super::output::{Output, no_memory};
 use super::{ChannelChoice, Limits, OpenFile};
 use crate::par::Cancel;
-use crate::resample::{Resampler, Stream};
+use crate::resample::{Resampler, StreamResampler};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ struct Counted {
 /// The conversion of each channel.
 struct Resampling {
     decoded: Output,
-    streams: Vec<Stream>,
+    streams: Vec<StreamResampler>,
     ended: bool,
 }
 
@@ -57,7 +57,7 @@ impl Parts {
         }
         let resampling = resampler.map(|resampler| Resampling {
             decoded: Output::new(path, choice, info.channels),
-            streams: (0..channels).map(|_| Stream::new(Arc::clone(&resampler))).collect(),
+            streams: (0..channels).map(|_| StreamResampler::new(Arc::clone(&resampler))).collect(),
             ended: false,
         });
         Ok(Self { source: Counted { file, decoded: 0, measure }, resampling })

@@ -3,7 +3,7 @@
 use super::output::Output;
 use super::source::Source;
 use super::{ChannelChoice, Format, Info, MAX_CHANNELS};
-use crate::simd::{ChannelBuffer, INT16, Level};
+use crate::simd::{ChannelBuffer, INT16, SimdLevel};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -93,7 +93,7 @@ pub(super) fn is_placeholder(size: u64) -> bool {
 pub(super) struct Pcm {
     pub(super) source: Source,
     layout: Layout,
-    level: Level,
+    level: SimdLevel,
     /// Frames that were read.
     done: u64,
 }
@@ -102,7 +102,7 @@ impl Pcm {
     /// A file whose header was read.
     pub(super) fn new(mut source: Source, layout: Layout) -> Result<Self> {
         source.go_to(layout.offset)?;
-        Ok(Self { source, layout, level: Level::best(), done: 0 })
+        Ok(Self { source, layout, level: SimdLevel::best(), done: 0 })
     }
 
     pub(super) fn info(&self) -> Info {
@@ -145,7 +145,7 @@ struct Frames<'a> {
 }
 
 impl Frames<'_> {
-    fn convert(self, layout: &Layout, level: Level, out: &mut ChannelBuffer) {
+    fn convert(self, layout: &Layout, level: SimdLevel, out: &mut ChannelBuffer) {
         const I32: f32 = 1.0 / 2_147_483_648.0;
         match (layout.encoding, layout.big_endian) {
             (Encoding::U8, _) => self.spread(out, |[b]| (f32::from(b) - 128.0) / 128.0),
@@ -177,7 +177,7 @@ impl Frames<'_> {
     }
 
     /// The commonest kind, by vectors.
-    fn spread_int16(self, out: &mut ChannelBuffer, level: Level) {
+    fn spread_int16(self, out: &mut ChannelBuffer, level: SimdLevel) {
         let (samples, _) = self.bytes.as_chunks();
         match self.choice {
             ChannelChoice::All => out.push_int16(level, samples, self.channels, None),

@@ -4,7 +4,7 @@ use super::limits::{Budget, Charge, Measure, reserved_ahead, short_of_memory};
 use super::output::Output;
 use super::parts::Parts;
 use super::probe::{self, Kind};
-use super::{ChannelChoice, Clip, Limits, OpenFile, Scratch, Source};
+use super::{ChannelChoice, Clip, Limits, OpenFile, ReadBuffer, Source};
 use crate::par::{self, Cancel};
 use crate::resample::{MAX_RATE, Resampler};
 use crate::{Error, Result};
@@ -49,21 +49,21 @@ impl Reader {
     /// [`Error::Io`] of the system; [`Error::Decode`] of a damaged file, of one that lacks the channel, is longer than
     /// the limits allow or decodes to more than there is memory for; [`Error::Unsupported`] of another format;
     /// [`Error::Memory`] where it is too much beside the clips of this reader that still live; [`Error::Interrupted`].
-    pub fn read(&self, path: &Path, scratch: &mut Scratch, cancel: &Cancel) -> Result<Clip> {
-        self.read_open(OpenFile::open(path, scratch, Some(cancel))?, scratch, cancel)
+    pub fn read(&self, path: &Path, buffer: &mut ReadBuffer, cancel: &Cancel) -> Result<Clip> {
+        self.read_open(OpenFile::open(path, buffer, Some(cancel))?, buffer, cancel)
     }
 
     /// [`Reader::read`], if it takes some hundredths of a second at most: then nobody need interrupt it.
     ///
     /// # Errors
     /// As [`Reader::read`].
-    pub fn read_if_short(&self, path: &Path, scratch: &mut Scratch) -> Result<Option<Clip>> {
+    pub fn read_if_short(&self, path: &Path, buffer: &mut ReadBuffer) -> Result<Option<Clip>> {
         /// Samples of all channels.
         const SHORT: u64 = 1 << 22;
-        let mut source = Source::open(path, scratch)?;
+        let mut source = Source::open(path, buffer)?;
         let kind = probe::kind(&mut source)?;
         if let Kind::Coded(_) = kind {
-            *scratch = source.into_scratch();
+            *buffer = source.into_buffer();
             return Ok(None);
         }
         let file = OpenFile::of_kind(kind, source, None)?;
@@ -71,13 +71,13 @@ impl Reader {
         let short = info.frames.is_some_and(|frames| frames.saturating_mul(info.channels as u64) <= SHORT);
         let as_it_is = self.resamplers.as_ref().is_none_or(|resamplers| resamplers.to == info.sample_rate);
         if short && as_it_is {
-            return self.read_open(file, scratch, &Cancel::default()).map(Some);
+            return self.read_open(file, buffer, &Cancel::default()).map(Some);
         }
-        *scratch = file.into_scratch();
+        *buffer = file.into_buffer();
         Ok(None)
     }
 
-    fn read_open(&self, file: OpenFile, scratch: &mut Scratch, cancel: &Cancel) -> Result<Clip> {
+    fn read_open(&self, file: OpenFile, buffer: &mut ReadBuffer, cancel: &Cancel) -> Result<Clip> {
         let info = file.info();
         let resampler = match &self.resamplers {
             Some(resamplers) => resamplers.plan(file.path(), info.sample_rate)?,
@@ -99,7 +99,7 @@ impl Reader {
         };
         let file = parts.into_file();
         let path = Arc::clone(file.path());
-        *scratch = file.into_scratch();
+        *buffer = file.into_buffer();
         result?;
         let (samples, charge) = out.into_samples();
         if samples.is_empty() {
@@ -176,8 +176,8 @@ impl Reader {
         num_threads: Option<NonZeroUsize>,
         cancel: &Cancel,
     ) -> Result<Vec<Result<Clip>>> {
-        self.map(paths, on_error, num_threads, cancel, Scratch::default, |scratch, path| {
-            self.read(path, scratch, cancel)
+        self.map(paths, on_error, num_threads, cancel, ReadBuffer::default, |buffer, path| {
+            self.read(path, buffer, cancel)
         })
     }
 }

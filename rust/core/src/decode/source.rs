@@ -10,11 +10,9 @@ use std::sync::Arc;
 /// cheap, small enough to stay in the L2 cache.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Memory that one thread reuses from file to file.
+/// What files are read into: memory that one thread reuses from file to file.
 #[derive(Debug, Default)]
-pub struct Scratch {
-    bytes: Vec<u8>,
-}
+pub struct ReadBuffer(Vec<u8>);
 
 /// A regular file, its true length, and a window of its bytes.
 #[derive(Debug)]
@@ -32,10 +30,10 @@ pub(super) struct Source {
 impl Source {
     /// Open a regular file. Pipes and devices are refused before opening, which could wait for ever.
     ///
-    /// The memory comes from `scratch`, to which [`Source::into_scratch`] gives it back.
-    pub(super) fn open(path: &Path, scratch: &mut Scratch) -> Result<Self> {
+    /// The memory comes from `memory`, to which [`Source::into_buffer`] gives it back.
+    pub(super) fn open(path: &Path, memory: &mut ReadBuffer) -> Result<Self> {
         let (file, len) = open_regular(path)?;
-        let mut buffer = std::mem::take(&mut scratch.bytes);
+        let mut buffer = std::mem::take(&mut memory.0);
         if buffer.is_empty() {
             buffer.resize(CHUNK_BYTES, 0);
         }
@@ -43,8 +41,8 @@ impl Source {
     }
 
     /// The memory, for the next file.
-    pub(super) fn into_scratch(self) -> Scratch {
-        Scratch { bytes: self.buffer }
+    pub(super) fn into_buffer(self) -> ReadBuffer {
+        ReadBuffer(self.buffer)
     }
 
     /// The error of a file whose bytes are not what they should be.
@@ -169,8 +167,8 @@ mod tests {
     fn the_rest_of_a_file_is_neither_read_nor_moved_again() {
         let path = std::env::temp_dir().join(format!("offkey-source-{}", std::process::id()));
         std::fs::write(&path, [7; 100]).unwrap();
-        let mut scratch = Scratch::default();
-        let mut source = Source::open(&path, &mut scratch).unwrap();
+        let mut buffer = ReadBuffer::default();
+        let mut source = Source::open(&path, &mut buffer).unwrap();
         source.take::<10>("it").unwrap();
         assert_eq!(source.peek(1000).unwrap(), [7; 90]);
         assert_eq!((source.start, source.end), (10, 100));

@@ -3,7 +3,7 @@
 use super::moments::{Moments, moments};
 use super::{Sample, rows_of};
 use crate::par::Cancel;
-use crate::simd::Level;
+use crate::simd::SimdLevel;
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 
@@ -61,11 +61,11 @@ pub fn fit<T: Sample>(
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
 ) -> Result<Fit> {
-    fit_at(Level::best(), x, index, plan, threads, cancel)
+    fit_at(SimdLevel::best(), x, index, plan, threads, cancel)
 }
 
 fn fit_at<T: Sample>(
-    level: Level,
+    level: SimdLevel,
     x: &[T],
     index: &[usize],
     plan: Plan,
@@ -199,7 +199,7 @@ fn oas(squares: f64, dim: f64, rows: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
     use proptest::prelude::*;
 
     fn plan(dim: usize, ids: usize, covariance: Covariance, shared: bool) -> Plan {
@@ -251,7 +251,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_threads_change_no_bit(rows in 8200_usize..9000, seed in any::<u64>(), shared in any::<bool>()) {
-            let mut stream = Stream::new(&[seed]);
+            let mut stream = RandomStream::new(&[seed]);
             let x: Vec<f32> = (0..rows * 3).map(|_| stream.uniform_in(-1e3, 1e3) as f32).collect();
             let index: Vec<usize> = (0..rows).map(|row| usize::from(row % 10 == 0)).collect();
             let p = plan(3, 2, Covariance::LedoitWolf, shared);
@@ -263,11 +263,11 @@ mod tests {
 
         #[test]
         fn every_level_gives_the_plain_sums(rows in 2_usize..150, dim in 1_usize..40, seed in any::<u64>()) {
-            let mut stream = Stream::new(&[seed]);
+            let mut stream = RandomStream::new(&[seed]);
             let x: Vec<f32> = (0..rows * dim).map(|_| stream.uniform_in(-3.0, 5.0) as f32).collect();
             let column = |i: usize| x.iter().skip(i).step_by(dim).map(|&v| f64::from(v));
             let means: Vec<f64> = (0..dim).map(|i| column(i).sum::<f64>() / rows as f64).collect();
-            for level in Level::all() {
+            for level in SimdLevel::all() {
                 let plan = plan(dim, 1, Covariance::Empirical, false);
                 let got = fit_at(level, &x, &vec![0; rows], plan, None, &Cancel::default()).unwrap();
                 for at in 0..dim * dim {
@@ -282,17 +282,17 @@ mod tests {
 
         #[test]
         fn the_shrinkage_is_the_same_at_every_level(dim in 2_usize..40, seed in any::<u64>()) {
-            let mut stream = Stream::new(&[seed]);
+            let mut stream = RandomStream::new(&[seed]);
             let x: Vec<f64> = (0..50 * dim).map(|_| stream.uniform_in(-1.0, 1.0)).collect();
             let plan = plan(dim, 1, Covariance::LedoitWolf, false);
             let at = |level| fit_at(level, &x, &[0; 50], plan, None, &Cancel::default()).unwrap().shrinkages[0];
-            let shrinkages: Vec<f64> = Level::all().into_iter().map(at).collect();
+            let shrinkages: Vec<f64> = SimdLevel::all().into_iter().map(at).collect();
             prop_assert!(shrinkages.iter().all(|s| (s - shrinkages[0]).abs() < 1e-12), "{:?}", shrinkages);
         }
 
         #[test]
         fn an_offset_moves_the_mean_only(dim in 1_usize..12, seed in any::<u64>(), offset in -1e6_f64..1e6) {
-            let mut stream = Stream::new(&[seed]);
+            let mut stream = RandomStream::new(&[seed]);
             let x: Vec<f64> = (0..40 * dim).map(|_| stream.uniform_in(-1.0, 1.0)).collect();
             let moved: Vec<f64> = x.iter().map(|v| v + offset).collect();
             for kind in [Covariance::Empirical, Covariance::LedoitWolf, Covariance::Oas] {

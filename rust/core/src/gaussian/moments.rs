@@ -2,7 +2,7 @@
 
 use super::{Sample, not_finite};
 use crate::par::{self, Cancel};
-use crate::simd::{Block, Kernel, Lanes, Level, Vector, numbers, numbers_mut, vectors};
+use crate::simd::{Aligned, Kernel, Lanes, SimdLevel, Vector, numbers, numbers_mut, vectors};
 use crate::{Error, Result};
 use std::array::from_fn;
 use std::num::NonZeroUsize;
@@ -42,7 +42,7 @@ pub(super) fn moments<T: Sample>(
     x: &[T],
     dim: usize,
     groups: &[Vec<usize>],
-    level: Level,
+    level: SimdLevel,
     threads: Option<NonZeroUsize>,
     cancel: &Cancel,
     mut take: impl FnMut(&Moments) + Send,
@@ -68,16 +68,16 @@ pub(super) fn moments<T: Sample>(
 
     let width = padded(dim, level);
     let scratch = || {
-        let centred = Block::zeros(level, CENTRED_ROWS * width / (level.lanes() / 2));
+        let centred = Aligned::zeros(level, CENTRED_ROWS * width / (level.lanes() / 2));
         (centred, Sums::new(width))
     };
-    let products = |(centred, sums): &mut (Vec<Block>, Sums), _, part: &Part| {
+    let products = |(centred, sums): &mut (Vec<Aligned>, Sums), _, part: &Part| {
         sums.clear();
         level.run(Products { x, rows: part.rows, mean: &means[part.id], centred, sums, cancel })
     };
     let mut total = Sums::new(width);
     let mut moments = Moments::new(dim);
-    let add = |(_, sums): &mut (Vec<Block>, Sums), at: usize| {
+    let add = |(_, sums): &mut (Vec<Aligned>, Sums), at: usize| {
         let Part { id, rows, last } = parts[at];
         let whole = rows.len() == groups[id].len(); // then its sums are those of the group
         if !whole {
@@ -107,7 +107,7 @@ struct Part<'a> {
 }
 
 /// The dimension rounded up to whole tiles of the product.
-fn padded(dim: usize, level: Level) -> usize {
+fn padded(dim: usize, level: SimdLevel) -> usize {
     dim.next_multiple_of(level.lanes())
 }
 
@@ -162,7 +162,7 @@ struct Products<'a, T> {
     x: &'a [T],
     rows: &'a [usize],
     mean: &'a [f64],
-    centred: &'a mut [Block],
+    centred: &'a mut [Aligned],
     sums: &'a mut Sums,
     cancel: &'a Cancel,
 }

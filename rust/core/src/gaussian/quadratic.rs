@@ -4,7 +4,7 @@ use super::form::{Factor, Form};
 use super::tiles::{Target, TileJob, TileScratch};
 use super::{Sample, not_finite};
 use crate::par::{self, Cancel};
-use crate::simd::Level;
+use crate::simd::SimdLevel;
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 
@@ -41,7 +41,7 @@ pub struct QuadraticForms {
     dim: usize,
     forms: Vec<Form>,
     factors: Vec<Factor>,
-    level: Level,
+    level: SimdLevel,
 }
 
 impl QuadraticForms {
@@ -78,12 +78,12 @@ impl QuadraticForms {
         let factors = factors.chunks_exact(square).map(factor).collect::<Result<Vec<Factor>>>()?;
         let means = means.chunks_exact(dim).zip(which);
         let forms = means.map(|(mean, &factor)| Form::new(mean, &factors, factor)).collect();
-        Ok(Self { dim, forms, factors, level: Level::best() })
+        Ok(Self { dim, forms, factors, level: SimdLevel::best() })
     }
 
     /// The same forms, computed with vectors of another kind than the best.
     #[must_use]
-    pub fn with_level(self, level: Level) -> Self {
+    pub fn with_level(self, level: SimdLevel) -> Self {
         Self { level, ..self }
     }
 
@@ -225,7 +225,7 @@ struct ThreadScratch {
 }
 
 impl ThreadScratch {
-    fn new(level: Level, dim: usize) -> Self {
+    fn new(level: SimdLevel, dim: usize) -> Self {
         Self { rows: TileScratch::new(level, dim), order: Vec::new(), ends: Vec::new() }
     }
 

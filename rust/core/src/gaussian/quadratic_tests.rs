@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::gaussian::whitening;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use proptest::prelude::*;
 
-fn normals(stream: &mut Stream, count: usize) -> Vec<f64> {
+fn normals(stream: &mut RandomStream, count: usize) -> Vec<f64> {
     let normal = |_| (0..12).map(|_| stream.uniform()).sum::<f64>() - 6.0;
     (0..count).map(normal).collect()
 }
@@ -18,7 +18,7 @@ fn reference<T: Sample>(row: &[T], mean: &[f64], factor: &[f64]) -> f64 {
 
 /// Rows drawn from a Gaussian of the given condition number, its mean and its whitening factor.
 fn gaussian(dim: usize, rows: usize, condition: f64, seed: u64) -> (Vec<f32>, Vec<f64>, Vec<f64>) {
-    let mut stream = Stream::new(&[seed]);
+    let mut stream = RandomStream::new(&[seed]);
     let spread = |k: usize| condition.powf(-0.5 * k as f64 / (dim as f64 - 1.0).max(1.0));
     // Householder reflections mix the features and keep the eigenvalues.
     let mirrors: Vec<Vec<f64>> = (0..dim.min(12)).map(|_| normals(&mut stream, dim)).collect();
@@ -88,7 +88,7 @@ proptest! {
         dim in 1_usize..80, rows in 1_usize..140, log_condition in 0.0_f64..6.0, seed in any::<u64>()
     ) {
         let (x, mean, factor) = gaussian(dim, rows, 10_f64.powf(log_condition), seed);
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let forms = plan_of(dim, &mean, &factor, &[0]).with_level(level);
             let got = forms.all(&x, Measure::Square, one_thread(), &Cancel::default()).unwrap();
             for (row, got) in x.chunks_exact(dim).zip(got) {
@@ -100,11 +100,11 @@ proptest! {
 
     #[test]
     fn float64_rows_and_dense_factors(dim in 1_usize..40, seed in any::<u64>(), forms in 1_usize..4) {
-        let mut stream = Stream::new(&[seed]);
+        let mut stream = RandomStream::new(&[seed]);
         let (x, means) = (normals(&mut stream, 11 * dim), normals(&mut stream, forms * dim));
         let factors = normals(&mut stream, dim * dim * 2);
         let which: Vec<usize> = (0..forms).map(|form| form % 2).collect();
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let plan = plan_of(dim, &means, &factors, &which).with_level(level);
             let all = plan.all(&x, Measure::Square, one_thread(), &Cancel::default()).unwrap();
             for (at, got) in all.iter().enumerate() {
@@ -124,11 +124,11 @@ proptest! {
         let (x, mean, factor) = gaussian(dim, rows, 10_f64.powf(log_condition), seed);
         let means: Vec<f64> = mean.iter().copied().chain(mean.iter().map(|m| m + 0.5)).collect();
         let plan = plan_of(dim, &means, &factor, &[0, 0]);
-        let levels = Level::all();
+        let levels = SimdLevel::all();
         let plan = plan.with_level(levels[seed as usize % levels.len()]);
         let batch = x.repeat(copies);
         let all = plan.all(&batch, Measure::Square, NonZeroUsize::new(3), &Cancel::default()).unwrap();
-        let mut stream = Stream::new(&[seed, 1]);
+        let mut stream = RandomStream::new(&[seed, 1]);
         let index: Vec<i64> = (0..rows * copies).map(|_| stream.below(2) as i64).collect();
         let own = plan.own(&batch, &index, Measure::Square, NonZeroUsize::new(2), &Cancel::default()).unwrap();
         for (at, own) in own.into_iter().enumerate() {
@@ -165,10 +165,10 @@ fn float32_is_left_out_where_it_would_seldom_do() {
 
 #[test]
 fn levels_with_fused_multiply_add_agree_to_the_bit() {
-    let fused: Vec<Level> = Level::all().into_iter().skip(1).collect();
+    let fused: Vec<SimdLevel> = SimdLevel::all().into_iter().skip(1).collect();
     for condition in [10.0, 1e4, 1e6] {
         let (x, mean, factor) = gaussian(37, 300, condition, 3);
-        let at = |&level: &Level| {
+        let at = |&level: &SimdLevel| {
             let plan = plan_of(37, &mean, &factor, &[0]).with_level(level);
             plan.all(&x, Measure::Distance, one_thread(), &Cancel::default()).unwrap()
         };

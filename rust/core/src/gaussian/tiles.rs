@@ -3,7 +3,7 @@
 use super::Sample;
 use super::form::{Factor, Form, Narrow};
 use super::packed::{PackedFactor, Real};
-use crate::simd::{Block, Kernel, Lanes, Level, MAX_LANES, Rows, Vector, prefetch, vectors};
+use crate::simd::{Aligned, Kernel, Lanes, MAX_LANES, RowLoader, SimdLevel, Vector, prefetch, vectors};
 use std::array::from_fn;
 
 /// Vectors of rows that are multiplied by the factor together. With four columns they keep eight sums in registers: enough
@@ -15,14 +15,14 @@ const NARROW_LEAST: f32 = 1e-30;
 /// What a thread needs to compute forms; made once, used for all its rows.
 pub(super) struct TileScratch {
     /// Centred rows with features and rows exchanged: `(dim, vectors)` vectors, float32 or as many bytes of float64.
-    turned: Vec<Block>,
+    turned: Vec<Aligned>,
     /// Rows that float32 could not decide.
     again: Vec<u32>,
 }
 
 impl TileScratch {
-    pub(super) fn new(level: Level, dim: usize) -> Self {
-        Self { turned: Block::zeros(level, dim * VECTORS), again: Vec::new() }
+    pub(super) fn new(level: SimdLevel, dim: usize) -> Self {
+        Self { turned: Aligned::zeros(level, dim * VECTORS), again: Vec::new() }
     }
 }
 
@@ -31,8 +31,8 @@ impl TileScratch {
 /// `centred(rows, start)` are the features of some rows from `start` on, as many as there are lanes, centred; what
 /// lies behind the last feature is never looked at.
 #[inline(always)]
-fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: Rows<L>>(
-    turned: &mut [Block],
+fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: RowLoader<L>>(
+    turned: &mut [Aligned],
     packed: &PackedFactor<L::Scalar>,
     (x, dim): (&'x [T], usize),
     rows: &[u32],
@@ -47,17 +47,17 @@ fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: Rows<L>>(
         let row = |lane: usize| &x[rows[lane.min(rows.len() - 1)] as usize * dim..][..dim];
         let rows: [&[T]; MAX_LANES] = from_fn(row);
         for (start, turned) in (0..dim).step_by(L::LANES).zip(turned.chunks_mut(L::LANES)) {
-            let square = L::transposed(&centred(rows, start));
-            let square = square.as_ref();
+            let transposed = L::transposed(&centred(rows, start));
+            let transposed = transposed.as_ref();
             let mut take = |feature: &mut [L; VECTORS], y| {
                 checks[r] = check(y, checks[r]);
                 feature[r] = y;
             };
             if turned.len() == L::LANES {
                 // A known number of features: the square goes from registers to its place.
-                (0..L::LANES).for_each(|k| take(&mut turned[k], square[k]));
+                (0..L::LANES).for_each(|k| take(&mut turned[k], transposed[k]));
             } else {
-                turned.iter_mut().zip(square).for_each(|(feature, &y)| take(feature, y));
+                turned.iter_mut().zip(transposed).for_each(|(feature, &y)| take(feature, y));
             }
         }
     }
@@ -192,7 +192,7 @@ struct NarrowRows<'a> {
     start: usize,
 }
 
-impl<V: Vector> Rows<V> for NarrowRows<'_> {
+impl<V: Vector> RowLoader<V> for NarrowRows<'_> {
     #[inline(always)]
     fn row(&self, lane: usize) -> V {
         let (row, start) = (self.rows[lane], self.start);
@@ -215,7 +215,7 @@ struct WideRows<'a, T> {
     start: usize,
 }
 
-impl<T: Sample, L: Lanes<Scalar = f64>> Rows<L> for WideRows<'_, T> {
+impl<T: Sample, L: Lanes<Scalar = f64>> RowLoader<L> for WideRows<'_, T> {
     #[inline(always)]
     fn row(&self, lane: usize) -> L {
         let (row, start) = (self.rows[lane], self.start);

@@ -115,11 +115,11 @@ pub(super) fn inverse(upper: &[f64], dim: usize, cancel: &Cancel) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
     use proptest::prelude::*;
 
     fn gram(dim: usize, rows: usize, seed: u64) -> Vec<f64> {
-        let mut stream = Stream::new(&[seed]);
+        let mut stream = RandomStream::new(&[seed]);
         let x: Vec<f64> = (0..rows * dim).map(|_| stream.uniform_in(-1.0, 1.0)).collect();
         let entry = |i: usize| (0..rows).map(|r| x[r * dim + i / dim] * x[r * dim + i % dim]).sum::<f64>();
         (0..dim * dim).map(entry).collect()

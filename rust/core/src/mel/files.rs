@@ -3,7 +3,7 @@
 use super::batch::StatisticsWorker;
 use super::input::Samples;
 use super::logmel::{LogMel, LogMelScratch};
-use crate::decode::{self, ChannelChoice, Clip, Limits, OnError, Reader};
+use crate::decode::{ChannelChoice, Clip, Limits, OnError, ReadBuffer, Reader};
 use crate::par::{self, Cancel};
 use crate::statistics::BandStatistics;
 use crate::{Error, Result};
@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 
 /// The memory of one worker.
 struct Worker {
-    bytes: decode::Scratch,
+    buffer: ReadBuffer,
     scratch: LogMelScratch,
 }
 
 impl Worker {
     fn new(plan: &LogMel) -> Self {
-        Self { bytes: decode::Scratch::default(), scratch: plan.scratch() }
+        Self { buffer: ReadBuffer::default(), scratch: plan.scratch() }
     }
 }
 
@@ -52,7 +52,7 @@ impl<'a> FileBatch<'a> {
         let Some(path) = paths.first() else {
             return Err(Error::array("paths", "no files", "at least one"));
         };
-        let first = reader.read(path, &mut decode::Scratch::default(), cancel)?;
+        let first = reader.read(path, &mut ReadBuffer::default(), cancel)?;
         let frames = plan.frames(first.samples.len()).map_err(|error| error.in_file(path))?;
         Ok(Self { plan, paths, reader, first, frames })
     }
@@ -97,7 +97,7 @@ impl<'a> FileBatch<'a> {
 
     /// A clip as long as the first.
     fn read(&self, path: &Path, worker: &mut Worker, cancel: &Cancel) -> Result<Clip> {
-        let clip = self.reader.read(path, &mut worker.bytes, cancel)?;
+        let clip = self.reader.read(path, &mut worker.buffer, cancel)?;
         let (length, first_length) = (clip.samples.len(), self.first.samples.len());
         if length == first_length {
             return Ok(clip);
@@ -123,7 +123,7 @@ pub fn each_from_files(
 ) -> Result<Vec<Vec<f32>>> {
     let reader = reader(plan, channel, limits)?;
     let work = |worker: &mut Worker, path: &Path| {
-        let clip = reader.read(path, &mut worker.bytes, cancel)?;
+        let clip = reader.read(path, &mut worker.buffer, cancel)?;
         let logmel = plan.process(&mut worker.scratch, Samples::F32(&clip.samples), cancel);
         logmel.map_err(|error| error.in_file(path))
     };
@@ -144,9 +144,9 @@ pub fn statistics_from_files(
     cancel: &Cancel,
 ) -> Result<Vec<Result<Vec<BandStatistics>>>> {
     let reader = reader(plan, channel, limits)?;
-    let scratch = || (decode::Scratch::default(), StatisticsWorker::new(plan));
-    let work = |(bytes, worker): &mut (decode::Scratch, StatisticsWorker), path: &Path| {
-        let clip = reader.read(path, bytes, cancel)?;
+    let scratch = || (ReadBuffer::default(), StatisticsWorker::new(plan));
+    let work = |(buffer, worker): &mut (ReadBuffer, StatisticsWorker), path: &Path| {
+        let clip = reader.read(path, buffer, cancel)?;
         let statistics = worker.of(plan, Samples::F32(&clip.samples), cancel);
         statistics.map_err(|error| error.in_file(path))
     };

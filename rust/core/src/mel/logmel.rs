@@ -6,7 +6,7 @@ use super::input::{Padded, Samples};
 use super::settings::{Floor, PadMode, Settings, Spectrum};
 use super::stft::Stft;
 use crate::par::Cancel;
-use crate::simd::{Block, Kernel, Level, Vector, vectors};
+use crate::simd::{Aligned, Kernel, MAX_LANES, SimdLevel, Vector, vectors};
 use crate::{Error, Result, memory};
 use std::sync::OnceLock;
 
@@ -15,7 +15,7 @@ pub struct LogMel {
     settings: Settings,
     stft: Stft,
     bank: FilterBank,
-    level: Level,
+    level: SimdLevel,
     /// See [`float64::limits`].
     limits: Vec<f32>,
     /// Made when the first clip needs it.
@@ -27,8 +27,8 @@ pub struct LogMel {
 pub struct LogMelScratch {
     /// The samples of one group of frames.
     frames: Vec<f32>,
-    buffers: [Vec<Block>; 2],
-    spectrum: Vec<Block>,
+    buffers: [Vec<Aligned>; 2],
+    spectrum: Vec<Aligned>,
     /// Decibels of each frame's mean power.
     levels: Vec<f32>,
 }
@@ -39,7 +39,7 @@ impl LogMel {
     /// # Errors
     /// [`Error::Parameter`] for settings outside their range, and where not one filter holds a frequency.
     pub fn new(settings: Settings) -> Result<Self> {
-        Self::with_level(settings, Level::best())
+        Self::with_level(settings, SimdLevel::best())
     }
 
     /// A plan for a given level. Levels differ by rounding: each is within 1e-3 dB of the definition from the clip's
@@ -47,7 +47,7 @@ impl LogMel {
     ///
     /// # Errors
     /// As [`LogMel::new`].
-    pub fn with_level(settings: Settings, level: Level) -> Result<Self> {
+    pub fn with_level(settings: Settings, level: SimdLevel) -> Result<Self> {
         settings.check()?;
         let bank = FilterBank::new(&settings);
         if bank.empty().len() == settings.n_mels {
@@ -116,7 +116,7 @@ impl LogMel {
     /// Memory for one worker.
     #[must_use]
     pub fn scratch(&self) -> LogMelScratch {
-        let vectors = |count| Block::zeros(self.level, count);
+        let vectors = |count| Aligned::zeros(self.level, count);
         let n_fft = self.settings.n_fft;
         LogMelScratch {
             frames: vec![0.0; (self.level.lanes() - 1) * self.frame_stride() + n_fft],
@@ -176,7 +176,7 @@ impl LogMel {
         Ok(out)
     }
 
-    pub(super) fn level(&self) -> Level {
+    pub(super) fn level(&self) -> SimdLevel {
         self.level
     }
 
@@ -246,12 +246,12 @@ impl Kernel for LogMelKernel<'_> {
                 put(db, &mut out[mel * frames + first..mel * frames + first + width]);
             });
             put(level, &mut levels[first..first + width]);
-            let mut depths = [f32::MIN; 16];
+            let mut depths = [f32::MIN; MAX_LANES];
             (depth + level).store(&mut depths);
             deep |= depths.iter().any(|&depth| depth > 0.0);
         }
         in_range &= clip.samples.are_in_range(checked..clip.samples.len());
-        let mut floor = [0.0; 16];
+        let mut floor = [0.0; MAX_LANES];
         decibels.of(V::splat(0.0)).store(&mut floor);
         Ok(Outcome { in_range, deep, floor_db: floor[0] })
     }
@@ -263,7 +263,7 @@ fn put<V: Vector>(lanes: V, out: &mut [f32]) {
     if out.len() == V::LANES {
         lanes.store(out);
     } else {
-        let mut all = [0.0; 16];
+        let mut all = [0.0; MAX_LANES];
         lanes.store(&mut all);
         out.copy_from_slice(&all[..out.len()]);
     }

@@ -45,8 +45,8 @@ impl Stft {
     fn gather<V: Vector>(&self, frames: &[f32], stride: usize, to: &mut [V]) {
         let windows = self.half_window.chunks_exact(V::LANES);
         for (block, (window, to)) in windows.zip(to.chunks_exact_mut(V::LANES)).enumerate() {
-            let square = V::columns(&frames[block * V::LANES..], stride);
-            for ((to, &sample), &w) in to.iter_mut().zip(square.as_ref()).zip(window) {
+            let transposed = V::load_transposed(&frames[block * V::LANES..], stride);
+            for ((to, &sample), &w) in to.iter_mut().zip(transposed.as_ref()).zip(window) {
                 *to = sample * V::splat(w);
             }
         }
@@ -56,10 +56,10 @@ impl Stft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
-    use crate::simd::{Block, Kernel, Level, vectors};
+    use crate::rng::RandomStream;
+    use crate::simd::{Aligned, Kernel, MAX_LANES, SimdLevel, vectors};
 
-    struct Powers<'a>(&'a Stft, &'a [f32], usize, Level);
+    struct Powers<'a>(&'a Stft, &'a [f32], usize, SimdLevel);
 
     impl Kernel for Powers<'_> {
         /// `[lane][bin]`
@@ -68,11 +68,11 @@ mod tests {
         #[inline(always)]
         fn run<V: Vector>(self) -> Self::Output {
             let (stft, n) = (self.0, self.0.fft.length());
-            let mut blocks = [n, n, stft.bins()].map(|count| Block::zeros(self.3, count));
+            let mut blocks = [n, n, stft.bins()].map(|count| Aligned::zeros(self.3, count));
             let [a, b, power] = blocks.each_mut().map(|b| vectors::<V>(b));
             stft.power(self.1, self.2, [a, b], power);
             let mut lanes = vec![vec![0.0; stft.bins()]; V::LANES];
-            let mut one = [0.0; 16];
+            let mut one = [0.0; MAX_LANES];
             for bin in 0..stft.bins() {
                 power[bin].store(&mut one);
                 for lane in 0..V::LANES {
@@ -95,8 +95,8 @@ mod tests {
         (0..=n / 2).map(|k| sum(k, f64::cos).powi(2) + sum(k, f64::sin).powi(2)).collect()
     }
 
-    fn worst_error(n: usize, stride: usize, scale: f32, level: Level) -> f64 {
-        let mut stream = Stream::new(&[n as u64, stride as u64]);
+    fn worst_error(n: usize, stride: usize, scale: f32, level: SimdLevel) -> f64 {
+        let mut stream = RandomStream::new(&[n as u64, stride as u64]);
         let samples: Vec<f32> = (0..stride * (level.lanes() - 1) + n)
             .map(|_| scale * stream.uniform_in(-1.0, 1.0) as f32)
             .collect();
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn every_length_and_level_agrees_with_the_definition() {
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             for n in [16, 32, 64, 128, 256, 512, 1024, 2048] {
                 let worst = worst_error(n, 7, 1.0, level);
                 assert!(worst < 1e-6, "{level:?}, n_fft {n}: amplitude off by {worst:e} of the mean");
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn scale_does_not_matter() {
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             for scale in [1e-12, 32768.0, 1e12] {
                 assert!(worst_error(256, 64, scale, level) < 1e-6, "{level:?} {scale:e}");
             }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_constant_and_an_alternating_clip_fill_the_outer_bins_alone() {
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let stft = Stft::new(64);
             let constant = level.run(Powers(&stft, &vec![1.0; 64], 0, level));
             let alternating: Vec<f32> = (0..64).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();

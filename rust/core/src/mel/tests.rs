@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::par::Cancel;
-use crate::rng::Stream;
-use crate::simd::Level;
+use crate::rng::RandomStream;
+use crate::simd::SimdLevel;
 use crate::{Error, MAX_SAMPLE};
 use proptest::prelude::*;
 use std::f64::consts::TAU;
 
-fn plan(settings: &Settings, level: Level) -> LogMel {
+fn plan(settings: &Settings, level: SimdLevel) -> LogMel {
     LogMel::with_level(settings.clone(), level).unwrap()
 }
 
@@ -81,7 +81,7 @@ fn worst(got: &[f32], expected: &[f64]) -> f64 {
 }
 
 fn noise(key: u64, count: usize, scale: f64) -> Vec<f32> {
-    let mut stream = Stream::new(&[key]);
+    let mut stream = RandomStream::new(&[key]);
     (0..count).map(|_| (scale * stream.uniform_in(-1.0, 1.0)) as f32).collect()
 }
 
@@ -114,8 +114,8 @@ fn every_length_of_frame_up_to_the_longest_is_within_the_tolerance() {
             2e-5 * x + (0.5 * (TAU * 700.3 * time).sin() + 0.4 * (TAU * 3100.7 * time).sin()) as f32
         });
         for clip in [noise.clone(), tones.collect()] {
-            let expected = reference(&plan(&settings, Level::best()), &clip);
-            for level in Level::all() {
+            let expected = reference(&plan(&settings, SimdLevel::best()), &clip);
+            for level in SimdLevel::all() {
                 let error = worst(&logmel(&plan(&settings, level), &clip), &expected);
                 assert!(error < 1e-3, "{level:?}, n_fft {n_fft}: {error:e} dB");
             }
@@ -125,7 +125,7 @@ fn every_length_of_frame_up_to_the_longest_is_within_the_tolerance() {
 
 #[test]
 fn a_raised_flag_stops_a_clip() {
-    let (plan, cancel) = (plan(&small(), Level::best()), Cancel::default());
+    let (plan, cancel) = (plan(&small(), SimdLevel::best()), Cancel::default());
     cancel.cancel();
     let got = plan.process_into(&mut plan.scratch(), Samples::F32(&[0.5; 40]), &mut [0.0; 40], &cancel);
     assert!(matches!(got, Err(Error::Interrupted)));
@@ -133,7 +133,7 @@ fn a_raised_flag_stops_a_clip() {
 
 #[test]
 fn every_number_of_frames_around_the_width_of_a_group() {
-    for level in Level::all() {
+    for level in SimdLevel::all() {
         let plan = plan(&small(), level);
         for frames in 1..=35 {
             let clip = noise(frames as u64, (frames - 1) * 40 + 1, 0.5);
@@ -146,7 +146,7 @@ fn every_number_of_frames_around_the_width_of_a_group() {
 #[test]
 fn loud_tones_beside_faint_noise_stay_within_the_tolerance() {
     for (spectrum, n_fft) in [(Spectrum::Power, 1024), (Spectrum::Magnitude, 512)] {
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let settings = Settings { n_fft, n_mels: 40, spectrum, ..Settings::default() };
             let plan = plan(&settings, level);
             for (key, faint) in [(1, 3e-6), (2, 1e-5), (3, 3e-5), (4, 1e-4), (5, 1e-3)] {
@@ -164,7 +164,7 @@ fn loud_tones_beside_faint_noise_stay_within_the_tolerance() {
 
 #[test]
 fn only_frames_of_great_range_are_done_again() {
-    let plan = plan(&small(), Level::best());
+    let plan = plan(&small(), SimdLevel::best());
     logmel(&plan, &noise(1, 4000, 1.0));
     assert!(plan.float64.get().is_none());
     let tone: Vec<f32> = (0..4000).map(|i| (0.3 * f64::from(i)).sin() as f32).collect();
@@ -176,7 +176,7 @@ fn only_frames_of_great_range_are_done_again() {
 fn integers_are_their_floats() {
     let integers: Vec<i16> = noise(3, 3000, 32_767.0).iter().map(|x| *x as i16).collect();
     let floats: Vec<f32> = integers.iter().map(|&x| f32::from(x) / 32_768.0).collect();
-    let plan = plan(&small(), Level::best());
+    let plan = plan(&small(), SimdLevel::best());
     let mut out = vec![0.0; 20 * plan.frames(3000).unwrap()];
     plan.process_into(&mut plan.scratch(), Samples::I16(&integers), &mut out, &Cancel::default()).unwrap();
     assert_eq!(out, logmel(&plan, &floats));
@@ -184,7 +184,7 @@ fn integers_are_their_floats() {
 
 #[test]
 fn silence_and_full_scale() {
-    for level in Level::all() {
+    for level in SimdLevel::all() {
         let plan = plan(&small(), level);
         for quiet in [0.0, -0.0, 1e-45, f32::MIN_POSITIVE] {
             assert!(logmel(&plan, &[quiet; 500]).iter().all(|&db| db == -100.0));
@@ -199,7 +199,7 @@ fn silence_and_full_scale() {
 
 #[test]
 fn bad_clips_are_refused() {
-    let plan = plan(&small(), Level::best());
+    let plan = plan(&small(), SimdLevel::best());
     let mut scratch = plan.scratch();
     let mut of = |clip: &[f32], size| {
         plan.process_into(&mut scratch, Samples::F32(clip), &mut vec![0.0; size], &Cancel::default())
@@ -218,7 +218,7 @@ fn bad_clips_are_refused() {
 #[test]
 fn a_bad_sample_between_frames_is_refused_too() {
     let settings = Settings { hop_length: 300, pad_mode: PadMode::None, ..small() };
-    let plan = plan(&settings, Level::best());
+    let plan = plan(&settings, SimdLevel::best());
     for at in [200, 427, 428, 999] {
         let mut clip = noise(1, 1000, 1.0);
         clip[at] = f32::INFINITY;
@@ -265,7 +265,7 @@ proptest! {
         // A band without any frequency is refused, which other tests show.
         prop_assume!(LogMel::new(settings.clone()).is_ok());
         let clip = noise(key, count, log_scale.exp());
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let plan = plan(&settings, level);
             let error = worst(&logmel(&plan, &clip), &reference(&plan, &clip));
             prop_assert!(error < 5e-4, "{level:?}: {error:e} dB");

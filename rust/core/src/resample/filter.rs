@@ -1,6 +1,6 @@
 //! The low-pass of one change of rate, tabulated for the phases that its outputs have.
 
-use crate::simd::{Kernel, Level, Vector};
+use crate::simd::{Kernel, SimdLevel, Vector};
 use std::f64::consts::PI;
 
 /// Terms of the Bessel function's series: at 140 dB the next is below 1e-12 of the window's middle.
@@ -36,7 +36,7 @@ pub(super) struct Band {
 impl Filter {
     /// A low-pass for outputs that lie at multiples of `1 / phases` between two input samples; `margin` zeros stand
     /// on both sides of a row.
-    pub(super) fn new(phases: u64, band: Band, margin: usize, level: Level) -> Self {
+    pub(super) fn new(phases: u64, band: Band, margin: usize, level: SimdLevel) -> Self {
         let Band { pass, stop, attenuation_db } = band;
         let taps = (attenuation_db - 7.95) / (2.285 * 2.0 * PI * (stop - pass)) + 1.0;
         let half = (taps / 2.0).ceil() as usize;
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_interpolated_row_is_the_exact_one() {
-        let level = Level::best();
+        let level = SimdLevel::best();
         let exact = Filter::new(100, BAND, 4, level);
         for phases in [200, 100_000] {
             let other = Filter::new(phases, BAND, 4, level);
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn rows_sum_to_one_and_have_empty_margins() {
         for phases in [1, 2, 3, 128, 129, 320] {
-            let filter = Filter::new(phases, BAND, 6, Level::best());
+            let filter = Filter::new(phases, BAND, 6, SimdLevel::best());
             for phase in 0..phases {
                 let row = row(&filter, phase);
                 assert!((row.iter().map(|&tap| f64::from(tap)).sum::<f64>() - 1.0).abs() < 1e-6);
@@ -230,8 +230,8 @@ mod tests {
     #[test]
     fn every_level_designs_the_same_filter() {
         for phases in [7, 320] {
-            let expected = Filter::new(phases, BAND, 2, Level::best()).table;
-            for level in Level::all() {
+            let expected = Filter::new(phases, BAND, 2, SimdLevel::best()).table;
+            for level in SimdLevel::all() {
                 assert_eq!(Filter::new(phases, BAND, 2, level).table, expected);
             }
         }

@@ -12,13 +12,13 @@ mod stream;
 
 use crate::memory::zeros;
 use crate::par::Cancel;
-use crate::simd::Level;
+use crate::simd::SimdLevel;
 use crate::{Error, Result};
 use filter::{Band, Filter};
 use polyphase::{Polyphase, TILE, Workspace};
 use std::ops::Range;
 
-pub use stream::Stream;
+pub use stream::StreamResampler;
 
 /// The highest sample rate, in Hz, that can be converted from or to.
 pub const MAX_RATE: u32 = 384_000;
@@ -42,12 +42,12 @@ pub struct Resampler {
     from: u64,
     to: u64,
     stages: Vec<Stage>,
-    level: Level,
+    level: SimdLevel,
 }
 
 /// The working memory of one thread, for any number of conversions.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub struct ResampleScratch {
     workspace: Workspace,
     /// What the stages before the last yield, and what they read.
     between: [Vec<f32>; 2],
@@ -59,14 +59,14 @@ impl Resampler {
     /// # Errors
     /// [`Error::Parameter`] for rates outside 1 to [`MAX_RATE`].
     pub fn new(from: u32, to: u32) -> Result<Self> {
-        Self::with_level(from, to, Level::best())
+        Self::with_level(from, to, SimdLevel::best())
     }
 
     /// A plan for a given level. Levels differ by rounding, by less than 1e-6 of the clip's greatest magnitude.
     ///
     /// # Errors
     /// As [`Resampler::new`].
-    pub fn with_level(from: u32, to: u32, level: Level) -> Result<Self> {
+    pub fn with_level(from: u32, to: u32, level: SimdLevel) -> Result<Self> {
         for (name, rate) in [("from_rate", from), ("to_rate", to)] {
             if rate == 0 || rate > MAX_RATE {
                 return Err(Error::parameter(name, rate, format!("1 to {MAX_RATE} Hz")));
@@ -76,7 +76,7 @@ impl Resampler {
     }
 
     /// The conversion between rates that are in a ratio of two numbers, neither of them 0.
-    pub(crate) fn ratio(from: u64, to: u64, level: Level) -> Self {
+    pub(crate) fn ratio(from: u64, to: u64, level: SimdLevel) -> Self {
         let mut stages = Vec::new();
         if from != to {
             // The rate before the last stage is from / 2^halvings.
@@ -137,7 +137,7 @@ impl Resampler {
         if out.is_empty() {
             return Ok(vec![]);
         }
-        let mut scratch = Scratch::default();
+        let mut scratch = ResampleScratch::default();
         let outs = out.chunks_exact_mut(frames_out as usize);
         for (samples, out) in samples.chunks_exact(frames).zip(outs) {
             self.process_into(samples, out, &mut scratch, cancel)?;
@@ -153,7 +153,7 @@ impl Resampler {
         &self,
         samples: &[f32],
         out: &mut [f32],
-        scratch: &mut Scratch,
+        scratch: &mut ResampleScratch,
         cancel: &Cancel,
     ) -> Result<()> {
         let Some((last, halvings)) = self.stages.split_last() else {
@@ -165,7 +165,7 @@ impl Resampler {
         if out.is_empty() {
             return Ok(());
         }
-        let Scratch { workspace, between: [from, to] } = scratch;
+        let ResampleScratch { workspace, between: [from, to] } = scratch;
         let mut start = 0;
         for (index, stage) in halvings.iter().enumerate() {
             let samples = if index == 0 { samples } else { from.as_slice() };
@@ -223,7 +223,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(step: u64, phases: u64, band: Band, level: Level) -> Self {
+    fn new(step: u64, phases: u64, band: Band, level: SimdLevel) -> Self {
         // How far apart the windows of neighbouring outputs can begin.
         let margin = ((TILE as u64 - 1) * step).div_ceil(phases);
         let filter = Filter::new(phases, band, margin as usize, level);

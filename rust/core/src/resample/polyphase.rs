@@ -8,20 +8,18 @@ use super::filter::Filter;
 use super::{Signal, Stage};
 use crate::Result;
 use crate::par::Cancel;
-use crate::simd::{Block, Kernel, Level, Vector, vectors};
+use crate::simd::{Aligned, Kernel, MAX_LANES, SimdLevel, Vector, vectors};
 
 /// Neighbouring outputs of a lane that are computed at once.
 pub(super) const TILE: usize = 4;
 /// Outputs of a lane between two transpositions: what they read fits into the second cache.
 const CHUNK: usize = 512;
-/// Lanes of the widest level.
-const WIDEST: usize = 16;
 
 /// The working memory of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     /// Input samples of a chunk, a row of lanes for each.
-    rows: Vec<Block>,
+    rows: Vec<Aligned>,
     /// Outputs of a chunk, likewise.
     results: Vec<f32>,
     /// Taps of a tile, where the filter has no table of all phases.
@@ -35,7 +33,7 @@ pub(super) struct Polyphase<'a> {
     pub(super) first: i64,
     pub(super) out: &'a mut [f32],
     pub(super) workspace: &'a mut Workspace,
-    pub(super) level: Level,
+    pub(super) level: SimdLevel,
     pub(super) cancel: &'a Cancel,
 }
 
@@ -76,9 +74,9 @@ impl Polyphase<'_> {
 }
 
 impl Workspace {
-    fn reserve(&mut self, level: Level, rows: usize, count: usize, vectors: usize, filter: &Filter) {
-        Block::make_room(level, rows, &mut self.rows);
-        let results = count.next_multiple_of(WIDEST) * vectors * level.lanes();
+    fn reserve(&mut self, level: SimdLevel, rows: usize, count: usize, vectors: usize, filter: &Filter) {
+        Aligned::make_room(level, rows, &mut self.rows);
+        let results = count.next_multiple_of(MAX_LANES) * vectors * level.lanes();
         if self.results.len() < results {
             self.results.resize(results, 0.0);
         }
@@ -100,8 +98,8 @@ fn gather<V: Vector, const VECTORS: usize>(
     for (block, rows) in rows.chunks_exact_mut(V::LANES).take(count.div_ceil(V::LANES)).enumerate() {
         for vector in 0..VECTORS {
             let skipped = vector * V::LANES * stride + block * V::LANES;
-            let square = signal.square::<V>(first + skipped as i64, stride);
-            for (row, &value) in rows.iter_mut().zip(square.as_ref()) {
+            let transposed = signal.transposed::<V>(first + skipped as i64, stride);
+            for (row, &value) in rows.iter_mut().zip(transposed.as_ref()) {
                 row[vector] = value;
             }
         }
@@ -111,17 +109,17 @@ fn gather<V: Vector, const VECTORS: usize>(
 impl Signal<'_> {
     /// Lane `i` of vector `j` is the sample `first + i * stride + j`, zero outside of the signal.
     #[inline(always)]
-    fn square<V: Vector>(&self, first: i64, stride: usize) -> V::Square {
+    fn transposed<V: Vector>(&self, first: i64, stride: usize) -> V::Transposed {
         let begin = first - self.start;
         let end = begin + ((V::LANES - 1) * stride + V::LANES) as i64;
         if begin >= 0 && end <= self.samples.len() as i64 {
-            return V::columns(&self.samples[begin as usize..], stride);
+            return V::load_transposed(&self.samples[begin as usize..], stride);
         }
-        let mut edge = [0.0; WIDEST * WIDEST];
+        let mut edge = [0.0; MAX_LANES * MAX_LANES];
         for (lane, edge) in edge.chunks_exact_mut(V::LANES).take(V::LANES).enumerate() {
             self.copy(first + (lane * stride) as i64, edge);
         }
-        V::columns(&edge, V::LANES)
+        V::load_transposed(&edge, V::LANES)
     }
 }
 
@@ -191,11 +189,11 @@ fn scatter<V: Vector, const VECTORS: usize>(
     out: &mut [f32],
 ) {
     let width = VECTORS * V::LANES;
-    let mut line = [0.0; WIDEST];
+    let mut line = [0.0; MAX_LANES];
     for block in (0..count).step_by(V::LANES) {
         for vector in 0..VECTORS {
-            let square = V::columns(&results[block * width + vector * V::LANES..], width);
-            for (lane, value) in square.as_ref().iter().enumerate() {
+            let transposed = V::load_transposed(&results[block * width + vector * V::LANES..], width);
+            for (lane, value) in transposed.as_ref().iter().enumerate() {
                 let to = (vector * V::LANES + lane) * stretch + start + block;
                 let length = V::LANES.min(count - block).min(out.len().saturating_sub(to));
                 if length == V::LANES {

@@ -6,7 +6,7 @@
 use super::polyphase::{Polyphase, Workspace};
 use super::{Resampler, Signal, Stage};
 use crate::par::Cancel;
-use crate::simd::Level;
+use crate::simd::SimdLevel;
 use crate::{Error, Result};
 use std::collections::TryReserveError;
 use std::ops::Range;
@@ -20,7 +20,7 @@ const MOST: u64 = 1 << 18;
 
 /// The conversion of one channel.
 #[derive(Debug)]
-pub struct Stream {
+pub struct StreamResampler {
     resampler: Arc<Resampler>,
     /// The input of each stage.
     windows: Vec<Window>,
@@ -41,7 +41,7 @@ struct Window {
     next: i64,
 }
 
-impl Stream {
+impl StreamResampler {
     /// The conversion that was planned, before its first sample.
     #[must_use]
     pub fn new(resampler: Arc<Resampler>) -> Self {
@@ -108,7 +108,7 @@ impl Stream {
         Ok(any)
     }
 
-    /// The outputs that [`Stream::advance`] computed.
+    /// The outputs that [`StreamResampler::advance`] computed.
     #[must_use]
     pub fn outputs(&self) -> &[f32] {
         &self.ready
@@ -127,7 +127,7 @@ impl Window {
     }
 
     /// The outputs to compute now, of those up to `end`.
-    fn outputs(&self, stage: &Stage, level: Level, end: i64, ended: bool) -> Range<i64> {
+    fn outputs(&self, stage: &Stage, level: SimdLevel, end: i64, ended: bool) -> Range<i64> {
         let count = u64::try_from(end - self.next).unwrap_or(0);
         // Whole periods in each lane of two vectors leave none idle.
         let period = match 2 * level.lanes() as u64 * stage.phases {
@@ -150,7 +150,7 @@ impl Window {
         outputs: Range<i64>,
         out: &mut Vec<f32>,
         workspace: &mut Workspace,
-        level: Level,
+        level: SimdLevel,
         cancel: &Cancel,
     ) -> Result<()> {
         if outputs.is_empty() {

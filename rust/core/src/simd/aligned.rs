@@ -1,22 +1,22 @@
 //! Aligned memory, seen as vectors or as the numbers in their lanes.
 
-use super::{Lanes, Level, MAX_LANES};
+use super::{Lanes, MAX_LANES, SimdLevel};
 
 /// A piece of aligned memory that holds one vector of the widest level, or several of a narrower one.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub(crate) struct Block([f32; MAX_LANES]);
+pub(crate) struct Aligned([f32; MAX_LANES]);
 
-impl Block {
+impl Aligned {
     /// Memory for `count` vectors of the given level, all zero.
-    pub(crate) fn zeros(level: Level, count: usize) -> Vec<Self> {
+    pub(crate) fn zeros(level: SimdLevel, count: usize) -> Vec<Self> {
         let mut memory = Vec::new();
         Self::make_room(level, count, &mut memory);
         memory
     }
 
     /// Let memory grow, by zeros, until it has room for `count` vectors of the given level.
-    pub(crate) fn make_room(level: Level, count: usize, memory: &mut Vec<Self>) {
+    pub(crate) fn make_room(level: SimdLevel, count: usize, memory: &mut Vec<Self>) {
         let pieces = (count * level.lanes()).div_ceil(MAX_LANES);
         if memory.len() < pieces {
             memory.resize(pieces, Self([0.0; MAX_LANES]));
@@ -26,8 +26,12 @@ impl Block {
 
 /// Aligned memory as vectors.
 #[inline(always)]
-pub(crate) fn vectors<L: Lanes>(memory: &mut [Block]) -> &mut [L] {
-    const { assert!(align_of::<L>() <= align_of::<Block>() && size_of::<Block>().is_multiple_of(size_of::<L>())) };
+pub(crate) fn vectors<L: Lanes>(memory: &mut [Aligned]) -> &mut [L] {
+    const {
+        assert!(
+            align_of::<L>() <= align_of::<Aligned>() && size_of::<Aligned>().is_multiple_of(size_of::<L>())
+        )
+    };
     let count = size_of_val(memory) / size_of::<L>();
     // SAFETY: the same bytes, exclusively borrowed; alignment and size fit (asserted above), and by the contract of
     // `Lanes` both types are plain numbers.
@@ -59,7 +63,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_what_was_asked() {
-        struct Count(Vec<Block>);
+        struct Count(Vec<Aligned>);
         impl Kernel for Count {
             type Output = usize;
             #[inline(always)]
@@ -67,16 +71,16 @@ mod tests {
                 vectors::<V>(&mut self.0).len()
             }
         }
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             for count in [0, 1, 2, 3, 17] {
-                assert!(level.run(Count(Block::zeros(level, count))) >= count);
+                assert!(level.run(Count(Aligned::zeros(level, count))) >= count);
             }
         }
     }
 
     #[test]
     fn numbers_and_lanes_are_the_same_memory() {
-        struct Write(Vec<Block>);
+        struct Write(Vec<Aligned>);
         impl Kernel for Write {
             type Output = Vec<f64>;
             #[inline(always)]
@@ -87,9 +91,9 @@ mod tests {
                 numbers(vectors)[..2 * V::Wide::LANES].to_vec()
             }
         }
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let count = level.lanes() / 2;
-            let got = level.run(Write(Block::zeros(level, 2)));
+            let got = level.run(Write(Aligned::zeros(level, 2)));
             let expected =
                 (0..2 * count).map(|i| if i == 0 { 5.0 } else { 3.0 * f64::from(u8::from(i >= count)) });
             assert_eq!(got, expected.collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 //! Memory for the channels of a recording that is written once: nobody zeroes it first.
 
-use super::{Kernel, Level, Vector};
+use super::{Kernel, SimdLevel, Vector};
 use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 
@@ -81,7 +81,7 @@ impl ChannelBuffer {
     /// Write frames of `channels` interleaved little-endian 16-bit integers, scaled by 1/32768: all channels, or one.
     pub(crate) fn push_int16(
         &mut self,
-        level: Level,
+        level: SimdLevel,
         samples: &[[u8; 2]],
         channels: usize,
         one: Option<usize>,
@@ -250,7 +250,7 @@ mod tests {
     fn more_than_there_is_room_for_is_refused() {
         let mut buffer = ChannelBuffer::new(8);
         buffer.reserve(63).unwrap();
-        buffer.push_int16(Level::best(), &[[0; 2]; 8 * 64], 8, None);
+        buffer.push_int16(SimdLevel::best(), &[[0; 2]; 8 * 64], 8, None);
     }
 
     proptest! {
@@ -272,7 +272,7 @@ mod tests {
                 Some(channel) => plain(channel).collect(),
                 None => (0..channels).flat_map(plain).collect(),
             };
-            for level in Level::all() {
+            for level in SimdLevel::all() {
                 let mut buffer = ChannelBuffer::new(if one.is_some() { 1 } else { channels });
                 buffer.reserve(frames).unwrap();
                 let (first, second) = samples[..frames * channels].split_at(cut * channels);

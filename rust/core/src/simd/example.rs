@@ -1,7 +1,7 @@
-use super::{Kernel, Level, MAX_LANES, Vector};
+use super::{Kernel, MAX_LANES, SimdLevel, Vector};
 
 /// The greatest magnitude of some samples; 0 without any.
-fn peak(level: Level, samples: &[f32]) -> f32 {
+fn peak(level: SimdLevel, samples: &[f32]) -> f32 {
     level.run(Peak { samples })
 }
 
@@ -41,7 +41,7 @@ fn every_level_gives_the_peak_of_any_length() {
     for length in 0..100 {
         let samples: Vec<f32> = (0..length).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
         let expected = samples.iter().fold(0.0, |peak: f32, sample| peak.max(sample.abs()));
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             assert_eq!(peak(level, &samples), expected, "{level:?}, {length} samples");
         }
     }

@@ -7,14 +7,14 @@ use std::ops::{Add, Mul, Sub};
 ///
 /// # Safety
 /// The type is `LANES` plain numbers and nothing else: any bits are a value, its size divides that of
-/// [`Block`](super::Block) and its alignment is at most that of it.
+/// [`Aligned`](super::Aligned) and its alignment is at most that of it.
 pub(crate) unsafe trait Lanes:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
 {
     /// `f32` or `f64`.
     type Scalar: Copy;
-    /// `LANES` vectors.
-    type Square: AsRef<[Self]>;
+    /// `LANES` vectors: lane `i` of each came from row `i`.
+    type Transposed: AsRef<[Self]>;
     /// Number of lanes.
     const LANES: usize;
 
@@ -27,11 +27,11 @@ pub(crate) unsafe trait Lanes:
     /// `self * factor + addend`, fused where the processor can.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// Lane `i` of vector `j` is lane `j` of row `i`.
-    fn transposed(rows: &impl Rows<Self>) -> Self::Square;
+    fn transposed(rows: &impl RowLoader<Self>) -> Self::Transposed;
 
     /// Lane `i` of vector `j` is `from[i * stride + j]`: a transposed square of `LANES` rows.
     #[inline(always)]
-    fn columns(from: &[Self::Scalar], stride: usize) -> Self::Square {
+    fn load_transposed(from: &[Self::Scalar], stride: usize) -> Self::Transposed {
         Self::transposed(&Strided { from, stride })
     }
 }
@@ -59,8 +59,9 @@ pub(crate) trait Vector: Lanes<Scalar = f32> {
     fn int16_eights(frames: &[[u8; 16]]) -> [Self; 8];
 }
 
-/// Where the rows of a square come from. `row` must be `#[inline(always)]`, which a closure cannot be.
-pub(crate) trait Rows<V> {
+/// Loads the rows that [`Lanes::transposed`] turns into columns. `row` must be `#[inline(always)]`, which a closure
+/// cannot be.
+pub(crate) trait RowLoader<V> {
     /// Row `i`, one number in each lane.
     fn row(&self, i: usize) -> V;
 }
@@ -70,7 +71,7 @@ struct Strided<'a, T> {
     stride: usize,
 }
 
-impl<L: Lanes> Rows<L> for Strided<'_, L::Scalar> {
+impl<L: Lanes> RowLoader<L> for Strided<'_, L::Scalar> {
     #[inline(always)]
     fn row(&self, i: usize) -> L {
         L::load(&self.from[i * self.stride..i * self.stride + L::LANES])
@@ -79,7 +80,7 @@ impl<L: Lanes> Rows<L> for Strided<'_, L::Scalar> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kernel, Level, numbers};
+    use super::super::{Kernel, SimdLevel, numbers};
     use super::*;
 
     /// Every operation on `LANES` values, written out one after another.
@@ -90,8 +91,8 @@ mod tests {
 
         #[inline(always)]
         fn run<V: Vector>(self) -> Self::Output {
-            let square = V::columns(self.0, 16);
-            let x = square.as_ref();
+            let transposed = V::load_transposed(self.0, 16);
+            let x = transposed.as_ref();
             assert_eq!(x.len(), V::LANES);
             let (mantissa, exponent) = x[1].split();
             let two = V::splat(2.0);
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn every_level_does_what_the_names_say() {
         let square: Vec<f32> = (0..256).map(|i| 0.37 * i as f32 + 1e-3).collect();
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let got = level.run(Everything(&square));
             for lane in 0..level.lanes() {
                 let (a, b) = (square[lane * 16], square[lane * 16 + 1]);
@@ -149,7 +150,7 @@ mod tests {
             }
         }
         let values: Vec<f32> = (0..16).map(|i| [0.1, -0.0, f32::INFINITY, 1e-45][i % 4] * i as f32).collect();
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let expected: Vec<u64> =
                 values[..level.lanes()].iter().map(|&x| f64::from(x).to_bits()).collect();
             let got: Vec<u64> = level.run(Wide(&values)).into_iter().map(f64::to_bits).collect();
@@ -167,8 +168,8 @@ mod tests {
         fn run<V: Vector>(self) -> Self::Output {
             #[inline(always)]
             fn written<L: Lanes<Scalar = f64>>(from: &[f64]) -> Vec<Vec<f64>> {
-                let square = L::columns(from, 9);
-                let x = square.as_ref();
+                let transposed = L::load_transposed(from, 9);
+                let x = transposed.as_ref();
                 let results = [x[0] + x[1], x[0] - x[1], x[0] * x[1], x[0].mul_add(x[1], L::splat(2.0))];
                 let write = |v: &L| {
                     let mut out = vec![0.0; L::LANES];
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn every_level_does_what_the_names_say_in_float64() {
         let square: Vec<f64> = (0..81).map(|i| 0.37 * f64::from(i) + 1e-3).collect();
-        for level in Level::all() {
+        for level in SimdLevel::all() {
             let got = level.run(EverythingWide(&square));
             let count = level.lanes() / 2;
             assert_eq!(got.len(), 4 + count);
@@ -209,10 +210,10 @@ mod tests {
             #[inline(always)]
             fn run<V: Vector>(self) -> f32 {
                 let mut out = [0.0; 16];
-                V::columns(&[0.0; 20], 8).as_ref()[0].store(&mut out);
+                V::load_transposed(&[0.0; 20], 8).as_ref()[0].store(&mut out);
                 out[0]
             }
         }
-        Level::best().run(Outside);
+        SimdLevel::best().run(Outside);
     }
 }

@@ -6,14 +6,14 @@ use super::{Kernel, Lanes, portable};
 use crate::{Error, Result};
 use std::sync::OnceLock;
 
-/// The environment variable that limits [`Level::best`].
+/// The environment variable that limits [`SimdLevel::best`].
 const LIMIT: &str = "OFFKEY_SIMD";
 /// Of all levels, the plainest first.
 const NAMES: [&str; 3] = ["portable", "avx2", "avx512"];
 
 /// A kind of vector that this processor has: the value is the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Level(Kind);
+pub struct SimdLevel(Kind);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -24,7 +24,7 @@ enum Kind {
     Avx512,
 }
 
-impl Level {
+impl SimdLevel {
     /// Every level that this processor has, the plainest first and the fastest last.
     #[must_use]
     pub fn all() -> Vec<Self> {
@@ -51,13 +51,13 @@ impl Level {
     /// one of that name. The variable is read once.
     #[must_use]
     pub fn best() -> Self {
-        static BEST: OnceLock<Level> = OnceLock::new();
+        static BEST: OnceLock<SimdLevel> = OnceLock::new();
         *BEST.get_or_init(|| {
             Self::limited().unwrap_or_else(|_| Self::all().pop().unwrap_or(Self(Kind::Portable)))
         })
     }
 
-    /// What [`Level::best`] is limited to by the environment: an error where that names no level, which `best` ignores.
+    /// What [`SimdLevel::best`] is limited to by the environment: an error where that names no level; `best` ignores it.
     pub fn limited() -> Result<Self> {
         Self::up_to(std::env::var(LIMIT).ok().as_deref())
     }
@@ -117,17 +117,17 @@ mod tests {
 
     #[test]
     fn a_limit_is_kept() {
-        let levels = Level::all();
-        assert_eq!(Level::up_to(None).unwrap(), levels[levels.len() - 1]);
+        let levels = SimdLevel::all();
+        assert_eq!(SimdLevel::up_to(None).unwrap(), levels[levels.len() - 1]);
         for (rank, name) in NAMES.into_iter().enumerate() {
-            assert_eq!(Level::up_to(Some(name)).unwrap(), levels[rank.min(levels.len() - 1)]);
+            assert_eq!(SimdLevel::up_to(Some(name)).unwrap(), levels[rank.min(levels.len() - 1)]);
         }
         assert!(levels.iter().zip(NAMES).all(|(level, name)| level.name() == name));
     }
 
     #[test]
     fn a_limit_of_no_name_is_refused() {
-        let text = Level::up_to(Some("fast")).unwrap_err().to_string();
+        let text = SimdLevel::up_to(Some("fast")).unwrap_err().to_string();
         assert_eq!(text, "OFFKEY_SIMD = fast: expected one of portable, avx2, avx512");
     }
 }

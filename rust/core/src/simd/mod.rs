@@ -7,12 +7,12 @@
 //! - [`Vector`] is some `f32` side by side, one in each of its `LANES`; `Vector::Wide` as many bytes of `f64`. What both
 //!   can is [`Lanes`]: linear algebra is written for that, and so for either precision.
 //! - [`Kernel`] is a piece of work that holds its arguments; its `run` is generic over the vectors.
-//! - [`Level`] is a kind of vector that this processor has: [`Level::run`] compiles the kernel for each kind and calls
-//!   the one that was asked for. A plan keeps the level that it was made for, mostly [`Level::best`].
-//! - [`Block`] is memory that is aligned for the widest vector: a worker's scratch, made once. A kernel sees it as
-//!   [`vectors`], and vectors as [`numbers`].
-//! - [`Rows`] says where the rows of a square come from that [`Lanes::transposed`] turns; [`Lanes::columns`] does it for
-//!   rows a stride apart. But for this and [`Vector::int16_eights`], lanes never mix: results do not depend on the
+//! - [`SimdLevel`] is a kind of vector that this processor has: [`SimdLevel::run`] compiles the kernel for each kind, and
+//!   calls the one that was asked for. A plan keeps the level that it was made for, mostly [`SimdLevel::best`].
+//! - [`Aligned`] is a piece of memory that is aligned for the widest vector, which has [`MAX_LANES`]: a worker's scratch
+//!   is made of such pieces once. A kernel sees them as [`vectors`], and vectors as [`numbers`].
+//! - [`RowLoader`] loads the rows that [`Lanes::transposed`] turns into columns; [`Lanes::load_transposed`] does both
+//!   for rows a stride apart. But for this and [`Vector::int16_eights`], lanes never mix: results do not depend on the
 //!   number of lanes unless a kernel adds them up.
 //! - [`ChannelBuffer`] is memory of several channels that is not zeroed before it is written.
 //!
@@ -20,7 +20,7 @@
 //!
 //! - **`#[inline(always)]` on `run` and on all that it calls.** A function of its own would be compiled for the baseline,
 //!   or be called with vectors in memory: right, but several times slower. `tests/inline.rs` looks for functions over
-//!   vectors that lack it. A closure that is handed on cannot be marked; where it matters, as in [`Rows`], it is a
+//!   vectors that lack it. A closure that is handed on cannot be marked; where it matters, as in [`RowLoader`], it is a
 //!   struct with a method.
 //! - **Arrays of vectors by value, with lengths that are constants**, so that they stay in registers. A reference to one,
 //!   a slice of it, or a loop over it whose end is not known when compiling keeps it in memory.
@@ -29,7 +29,7 @@
 //! - **Fused operations by name** ([`Lanes::mul_add`]): the compiler fuses nothing, as results would change.
 //! - **Loads that are checked once**, by cutting the slice to the length that the loop needs.
 //!
-//! A test compares every level ([`Level::all`]) with a plain computation in `f64`, at lengths around those of the
+//! A test compares every level ([`SimdLevel::all`]) with a plain computation in `f64`, at lengths around those of the
 //! vectors. Time is compared by instructions (`python benches/counts.py --kernels NAME`), which other work on the
 //! machine does not change.
 //!
@@ -53,10 +53,10 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use aligned::{Block, numbers, numbers_mut, vectors};
+pub(crate) use aligned::{Aligned, numbers, numbers_mut, vectors};
 pub(crate) use channel_buffer::{ChannelBuffer, INT16};
-pub(crate) use lanes::{Lanes, Rows, Vector};
-pub use level::Level;
+pub(crate) use lanes::{Lanes, RowLoader, Vector};
+pub use level::SimdLevel;
 
 /// Lanes of the widest `f32` vector of all levels.
 pub(crate) const MAX_LANES: usize = 16;

@@ -1,6 +1,6 @@
 //! Lanes in plain Rust: the twin of the intrinsics, and what runs where there are none.
 
-use super::{Lanes, Rows, Vector};
+use super::{Lanes, RowLoader, Vector};
 use std::array::from_fn;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
@@ -19,7 +19,7 @@ macro_rules! lanes {
         // SAFETY: plain numbers in 32 bytes, aligned to their size.
         unsafe impl Lanes for $name {
             type Scalar = $scalar;
-            type Square = [Self; $lanes];
+            type Transposed = [Self; $lanes];
             const LANES: usize = $lanes;
 
             #[inline(always)]
@@ -43,7 +43,7 @@ macro_rules! lanes {
             }
 
             #[inline(always)]
-            fn transposed(rows: &impl Rows<Self>) -> [Self; $lanes] {
+            fn transposed(rows: &impl RowLoader<Self>) -> [Self; $lanes] {
                 let rows: [Self; $lanes] = from_fn(|i| rows.row(i));
                 from_fn(|j| Self(from_fn(|i| rows[i].0[j])))
             }

@@ -1,9 +1,9 @@
 //! AVX2 with FMA (8 lanes of `f32`, 4 of `f64`) and AVX-512 (16 and 8).
 //!
-//! These vectors are made and used by kernels alone, and kernels come here only through `Level::run`, which has
+//! These vectors are made and used by kernels alone, and kernels come here only through `SimdLevel::run`, which has
 //! looked whether the processor has what they need: that is the safety of every intrinsic below.
 
-use super::{Kernel, Lanes, Rows, SQRT_HALF_BITS, Vector};
+use super::{Kernel, Lanes, RowLoader, SQRT_HALF_BITS, Vector};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
@@ -35,7 +35,7 @@ macro_rules! lanes {
         // SAFETY: plain numbers in 32 or 64 bytes, aligned to their size.
         unsafe impl Lanes for $name {
             type Scalar = $scalar;
-            type Square = [Self; $lanes];
+            type Transposed = [Self; $lanes];
             const LANES: usize = $lanes;
 
             #[inline(always)]
@@ -65,7 +65,7 @@ macro_rules! lanes {
             }
 
             #[inline(always)]
-            fn transposed(rows: &impl Rows<Self>) -> [Self; $lanes] {
+            fn transposed(rows: &impl RowLoader<Self>) -> [Self; $lanes] {
                 // SAFETY: see the module.
                 unsafe { $transpose([$(rows.row($row).0),*]) }.map(Self)
             }

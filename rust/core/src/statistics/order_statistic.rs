@@ -4,7 +4,7 @@
 //! the block, one forwards and the other backwards, the lesser of each pair stays: they are the lowest of both in an
 //! order that half a sorting network mends.
 
-use crate::simd::{Block, Level, Vector};
+use crate::simd::{Aligned, MAX_LANES, SimdLevel, Vector};
 
 /// Values that are sorted without leaving the registers.
 const RUN: usize = 16;
@@ -15,8 +15,8 @@ fn list_length(below: usize) -> usize {
 }
 
 /// Memory for [`ranks`].
-pub(super) fn make_room(below: usize, level: Level, memory: &mut Vec<Block>) {
-    Block::make_room(level, 2 * list_length(below), memory);
+pub(super) fn make_room(below: usize, level: SimdLevel, memory: &mut Vec<Aligned>) {
+    Aligned::make_room(level, 2 * list_length(below), memory);
 }
 
 /// The values of the ranks `below` and `below + 1` in each of up to `V::LANES` rows of `frames` numbers; infinity
@@ -45,18 +45,18 @@ pub(super) fn ranks<V: Vector>(rows: &[f32], frames: usize, below: usize, memory
 #[inline(always)]
 fn load<V: Vector>(rows: &[f32], frames: usize, start: usize, to: &mut [V]) {
     let count = rows.len() / frames;
-    for (square, to) in to.chunks_exact_mut(V::LANES).enumerate() {
-        let start = start + square * V::LANES;
+    for (block, to) in to.chunks_exact_mut(V::LANES).enumerate() {
+        let start = start + block * V::LANES;
         if count == V::LANES && start + V::LANES <= frames {
-            to.copy_from_slice(V::columns(&rows[start..], frames).as_ref());
+            to.copy_from_slice(V::load_transposed(&rows[start..], frames).as_ref());
             continue;
         }
-        let mut padded = [f32::INFINITY; 16 * 16];
+        let mut padded = [f32::INFINITY; MAX_LANES * MAX_LANES];
         let width = frames.saturating_sub(start).min(V::LANES);
         for (row, padded) in rows.chunks_exact(frames).zip(padded.chunks_exact_mut(V::LANES)) {
             padded[..width].copy_from_slice(&row[frames.min(start)..][..width]);
         }
-        to.copy_from_slice(V::columns(&padded, V::LANES).as_ref());
+        to.copy_from_slice(V::load_transposed(&padded, V::LANES).as_ref());
     }
 }
 
@@ -71,7 +71,7 @@ fn sort<V: Vector>(values: &mut [V]) {
         mirror::<V, 8>(&mut v);
         halve::<V, 2>(&mut v);
         halve::<V, 1>(&mut v);
-        mirror::<V, 16>(&mut v);
+        mirror::<V, RUN>(&mut v);
         halve::<V, 4>(&mut v);
         halve::<V, 2>(&mut v);
         halve::<V, 1>(&mut v);

@@ -7,7 +7,7 @@ use super::frame::{Header, Stereo};
 use super::predict::{OUTSIDE, Sample};
 use super::subframe::Subframe;
 use crate::decode::ChannelChoice;
-use crate::simd::{ChannelBuffer, Level};
+use crate::simd::{ChannelBuffer, SimdLevel};
 use symphonia::core::checksum::Md5;
 use symphonia::core::io::Monitor;
 
@@ -16,7 +16,7 @@ const WIDE_BITS: u32 = 25;
 
 /// The channels of one frame, in memory that is kept from frame to frame.
 pub(super) struct Channels {
-    level: Level,
+    level: SimdLevel,
     bits: u32,
     /// Samples of each channel.
     block: usize,
@@ -27,7 +27,7 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    pub(super) fn new(level: Level, bits: u32) -> Self {
+    pub(super) fn new(level: SimdLevel, bits: u32) -> Self {
         Self { level, bits, block: 0, samples: vec![], side: vec![], wide_side: vec![] }
     }
 

@@ -18,7 +18,7 @@ use super::output::Output;
 use super::pcm::check_header;
 use super::source::Source;
 use super::{ChannelChoice, Format, Info};
-use crate::simd::Level;
+use crate::simd::SimdLevel;
 use crate::{Error, Result};
 use bits::Bits;
 use channels::Channels;
@@ -117,7 +117,7 @@ impl Flac {
             next: None,
             done: 0,
             sum: md5.filter(|_| total.is_none()).map(|_| Md5::default()),
-            frame: Channels::new(Level::best(), bits as u32),
+            frame: Channels::new(SimdLevel::best(), bits as u32),
         })
     }
 

@@ -3,7 +3,7 @@
 
 use super::crc::{crc8, crc16};
 use super::*;
-use crate::decode::{Clip, Limits, Reader, Scratch};
+use crate::decode::{Clip, Limits, ReadBuffer, Reader};
 use crate::par::Cancel;
 use crate::simd::ChannelBuffer;
 use proptest::prelude::*;
@@ -239,7 +239,7 @@ fn with_file<T>(bytes: &[u8], work: impl FnOnce(&Path) -> T) -> T {
 /// What a file of these bytes is read as.
 fn read(bytes: &[u8], choice: ChannelChoice) -> Result<Vec<f32>> {
     let reader = Reader::new(choice, None, Limits::default()).unwrap();
-    with_file(bytes, |path| reader.read(path, &mut Scratch::default(), &Cancel::default()))
+    with_file(bytes, |path| reader.read(path, &mut ReadBuffer::default(), &Cancel::default()))
         .map(|Clip { samples, .. }| samples)
 }
 
@@ -302,7 +302,7 @@ fn all_levels_give_the_same_bits() {
         let example = example(seed);
         let begin = 8 + 34 + 7;
         let header = Header::read(&example.bytes[begin..]).unwrap();
-        let decoded = Level::all().into_iter().map(|level| {
+        let decoded = SimdLevel::all().into_iter().map(|level| {
             let mut channels = Channels::new(level, example.bits);
             channels.decode(&example.bytes[begin..], &header, ChannelChoice::All).unwrap();
             let mut out = ChannelBuffer::new(example.channels.len());
@@ -326,8 +326,8 @@ fn a_file_that_shrinks_while_it_is_read_is_truncated() {
         let padding = [&[0x81, 1, 0, 0], [0; 1 << 16].as_slice()].concat();
         let held = Header::read(frames).unwrap().bytes + 1;
         let error = with_file(&[metadata, &padding, frames].concat(), |path| {
-            let mut scratch = Scratch::default();
-            let mut source = Source::open(path, &mut scratch).unwrap();
+            let mut buffer = ReadBuffer::default();
+            let mut source = Source::open(path, &mut buffer).unwrap();
             source.peek(1).unwrap();
             let mut stream = Flac::open(source).unwrap();
             let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
