@@ -15,15 +15,12 @@ from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Chunk, Progress, Source, SourceRates
 from offkey.datasets.training import read_training_clips
-from offkey.errors import (
-    DatasetError,
-    OffkeyWarning,
-    ParameterError,
-)
+from offkey.errors import DatasetError, OffkeyWarning, ParameterError
 from offkey.fitted import Fitted
 from offkey.models.base import FitOptions, check_device, check_fit, ignore, kinds_of
 from offkey.recipe import Precision, Recipe, Scoring
 from offkey.scores import ScoreTable
+from offkey.signal.audio import MAX_SECONDS
 from offkey.training_record import KeepStatistics, kept_clips
 
 __all__ = ["Detector", "Recordings", "load"]
@@ -90,6 +87,7 @@ class Detector:
         device: str = "auto",
         precision: Precision | None = None,
         compile: bool = False,  # noqa: A002
+        max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
         cache: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -112,6 +110,8 @@ class Detector:
             float32), or `auto`: bfloat16 where the hardware supports it.
         compile
             Put the network through `torch.compile` while it trains.
+        max_seconds
+            A longer recording is left out, as one that cannot be read; by default 24 hours.
         num_threads
             Threads of the kernels and of torch; all cores if None. Recipe `spectral` does not depend on it; a network
             trained on a CPU does, by rounding (docs/training.md).
@@ -169,6 +169,7 @@ class Detector:
             statistics=keep_statistics != 0 or any(kind.inputs == "statistics" for kind in kinds),
             moments=any(kind.inputs == "logmels" for kind in kinds),
             others=any(kind.others for kind in kinds),
+            max_seconds=max_seconds,
             num_threads=num_threads,
             cache=None if cache is None else Path(cache),
             on_progress=on_progress,
@@ -219,6 +220,7 @@ class Detector:
         sample_rate: int | None = None,
         machine_id: str | None = None,
         device: str = "auto",
+        max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
         on_progress: Progress | None = None,
     ) -> ScoreTable:
@@ -237,7 +239,9 @@ class Detector:
             The ID of all of them. By default it is the table's, or is read from each path (``id_XX``); a clip of an
             unknown ID is scored as the known one that it is nearest to, which the column `scored_as` names.
         device
-            `auto`, `cpu` or `cuda`, for the network.
+            `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`, for the network.
+        max_seconds
+            A file that is longer gets no score; by default 24 hours.
         num_threads
             Threads of the kernels and of torch; all cores if None. The result depends on it by rounding at most.
         on_progress
@@ -258,7 +262,8 @@ class Detector:
         DeviceError
             If the device is not there.
         ParameterError, ArrayError
-            If `recordings` are none of these, or arrays of samples come without `sample_rate`.
+            If `recordings` are none of these, arrays of samples come without `sample_rate`, or `max_seconds` is not
+            above 0.
 
         Warns
         -----
@@ -267,7 +272,9 @@ class Detector:
         """
         fusion = self._fitted().fusion
         self._use_device(device)
-        source = self._source(recordings, sample_rate, machine_id)
+        source = self._source(
+            recordings, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
+        )
         rates = SourceRates(self.recipe.features.sample_rate)
         unknown: Counter[str] = Counter()
         rows: list[dict[str, Any]] = []
@@ -281,14 +288,8 @@ class Detector:
             warnings.warn(note, OffkeyWarning, stacklevel=2)
         return ScoreTable.from_rows(rows)
 
-    def _source(self, recordings: Recordings, sample_rate: int | None, machine_id: str | None) -> Source:
-        return Source.of(
-            recordings,
-            features=self.recipe.features,
-            sample_rate=sample_rate,
-            machine_id=machine_id,
-            known_ids=self.machine_ids,
-        )
+    def _source(self, recordings: Recordings, **options: Any) -> Source:
+        return Source.of(recordings, features=self.recipe.features, known_ids=self.machine_ids, **options)
 
     def _rows(self, chunk: Chunk, num_threads: int | None) -> list[dict[str, Any]]:
         """Return the rows of a chunk: of each clip the scores as the ID that it was scored as."""
@@ -314,7 +315,12 @@ class Detector:
         return rows
 
     def score_oracle(
-        self, test: Clips, *, device: str = "auto", num_threads: int | None = None
+        self,
+        test: Clips,
+        *,
+        device: str = "auto",
+        max_seconds: float = MAX_SECONDS,
+        num_threads: int | None = None,
     ) -> ScoreTable:
         """Score labelled test clips by the combination of scores that their own labels rank best.
 
@@ -324,7 +330,7 @@ class Detector:
         ----------
         test
             Clips of known IDs with labels of both classes.
-        device, num_threads
+        device, max_seconds, num_threads
             As for `score`.
 
         Returns
@@ -337,7 +343,7 @@ class Detector:
         DatasetError
             If a clip cannot be read, or its ID or its label is not known.
         """
-        table = self.score(test, device=device, num_threads=num_threads)
+        table = self.score(test, device=device, max_seconds=max_seconds, num_threads=num_threads)
         for row in table.rows():
             if row["error"] or row["label"] is None or row["machine_id"] not in self.machine_ids:
                 reason = row["error"] or "its label or its ID is not known"
@@ -392,13 +398,14 @@ class Detector:
         *,
         sample_rate: int | None = None,
         device: str = "auto",
+        max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
     ) -> np.ndarray:
         """Return the network's embeddings ``(clips, embedding_dim)`` float64 of recordings as `score` takes them.
 
         Parameters
         ----------
-        recordings, sample_rate, device, num_threads
+        recordings, sample_rate, device, max_seconds, num_threads
             As for `score`; row i is recording i.
 
         Raises
@@ -419,7 +426,8 @@ class Detector:
         self._use_device(device)
         model = cast(Any, models[kind.name])
         parts: list[np.ndarray] = []
-        for chunk in self._source(recordings, sample_rate, None).chunks(num_threads=num_threads):
+        source = self._source(recordings, sample_rate=sample_rate, max_seconds=max_seconds)
+        for chunk in source.chunks(num_threads=num_threads):
             parts += [
                 part
                 for _, part in chunk.attempt(

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile as sf
 from machines import recording, write_tree
 from tiny_recipe import TINY as SMALLEST
 
@@ -121,6 +122,25 @@ def test_a_broken_training_file_is_named_and_left_out(tmp_path):
     assert any(str(broken) in note for note in detector.notes)
 
 
+def test_a_recording_that_is_too_long_is_left_out_of_a_fit_and_gets_no_score(tmp_path):
+    root = write_tree(tmp_path / "dev_data", machines=("fan",))
+    long = sorted((root / "fan" / "train").iterdir())[5]
+    sf.write(long, recording(np.random.default_rng(0), hum_hz=90, seconds=3), 16_000)
+    data = datasets.dcase2020(root, machine="fan")
+    with pytest.warns(OffkeyWarning, match="1 recording that cannot be read"):
+        detector = offkey.Detector().fit(data, max_seconds=2)
+    assert [str(long) in text for text in detector.unread] == [True]
+    table = detector.score([long, data.test.paths[0]], max_seconds=2)
+    assert "longer than 2 s" in table.error[0]
+    assert np.isnan(table.anomaly_score).tolist() == [True, False]
+    assert not np.isnan(detector.score(long).anomaly_score).any()
+    with pytest.raises(DatasetError, match=r"longer than 0\.5 s"):
+        detector.score_oracle(data.test, max_seconds=0.5)
+    for use in (detector.score, detector.fit):
+        with pytest.raises(ParameterError, match="max_seconds = 0: expected seconds above 0"):
+            use(data, max_seconds=0)
+
+
 def test_nothing_readable_is_an_error_that_names_the_files(tmp_path):
     root = write_tree(tmp_path / "dev_data", machines=("fan",), train=3)
     for path in (root / "fan" / "train").iterdir():
@@ -146,8 +166,6 @@ def test_broken_files_in_a_scored_folder_do_not_stop_the_rest(detector, data, tm
 
 
 def test_clips_of_any_length_and_rate_are_scored(detector, tmp_path):
-    import soundfile as sf
-
     rng = np.random.default_rng(1)
     sf.write(tmp_path / "long_id_00.wav", recording(rng, hum_hz=90, seconds=3.3), 16_000)
     sf.write(tmp_path / "cd_id_00.wav", recording(rng, hum_hz=90, seconds=2), 44_100)

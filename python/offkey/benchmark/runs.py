@@ -16,6 +16,7 @@ from typing import Any, Self
 import msgspec
 
 import offkey
+from offkey._util import parameters
 from offkey._util.files import write_text
 from offkey.benchmark.figures import Figure, figures
 from offkey.datasets import Clips, Dataset
@@ -25,6 +26,7 @@ from offkey.errors import DatasetError
 from offkey.models.network.events import Resumed, TrainingStarted
 from offkey.recipe import Precision, Recipe
 from offkey.scores import ScoreTable
+from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["Execution", "PeakMemory", "Record", "Run", "RunEnded", "RunStarted", "Setting", "execute"]
 
@@ -103,6 +105,11 @@ class Run:
     data: Dataset
     root: Path
     """What the paths of the clips are relative to where the run is told from others."""
+    max_seconds: float = MAX_SECONDS
+    """Longer training recordings are left out; a longer test recording fails the run."""
+
+    def __post_init__(self) -> None:
+        parameters.seconds("max_seconds", self.max_seconds)
 
     def __str__(self) -> str:
         return f"{self.setting}, recipe {self.recipe.name}, seed {self.seed}"
@@ -126,14 +133,15 @@ class Run:
 
     def training(self) -> str:
         """Return a hash of all that decides on the network's weights."""
-        return _hash([self.recipe.of_training().to_json(), self.seed, self._clips(), offkey.__version__])
+        return _hash([self.recipe.of_training().to_json(), *self._data(), offkey.__version__])
 
     def _key(self) -> str:
         """Return a hash of all that decides on the detector and its scores; labels of test clips do not."""
-        return _hash([self.recipe.to_json(), self.seed, self._clips(), offkey.__version__])
+        return _hash([self.recipe.to_json(), *self._data(), offkey.__version__])
 
-    def _clips(self) -> list[tuple[object, ...]]:
-        return [
+    def _data(self) -> tuple[object, ...]:
+        """Return what a fit depends on beside the recipe."""
+        clips = [
             (
                 os.path.relpath(c.path, self.root),
                 c.path.stat().st_size,
@@ -143,6 +151,7 @@ class Run:
             )
             for c in self.data.clips
         ]
+        return self.seed, clips, float(self.max_seconds)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +254,7 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
         scores = detector.score(
             _without_labels(run.data.test),
             device=how.device,
+            max_seconds=run.max_seconds,
             num_threads=how.num_threads,
             on_progress=how.on_progress,
         )
@@ -315,6 +325,7 @@ def _fitted(
         seed=run.seed,
         device=how.device,
         compile=how.compile,
+        max_seconds=run.max_seconds,
         num_threads=how.num_threads,
         cache=how.cache,
         checkpoint=checkpoint,

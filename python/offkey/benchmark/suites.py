@@ -20,6 +20,7 @@ from offkey.datasets.paths import existing_folder
 from offkey.errors import DatasetError, ParameterError
 from offkey.evaluation import submission
 from offkey.recipe import Recipe
+from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["dcase2020", "mimii"]
 
@@ -35,6 +36,7 @@ def mimii(
     machines: Sequence[str] | None = None,
     snrs_db: Sequence[float] | None = None,
     split: Split = "hitachi",
+    max_seconds: float = MAX_SECONDS,
     how: Execution = Execution(),  # noqa: B008  # immutable
 ) -> Benchmark:
     """Make Table 1 of the paper: each recipe on each machine type of MIMII at each signal-to-noise ratio.
@@ -54,6 +56,8 @@ def mimii(
         Only these; all in the folder if None.
     split
         As for `offkey.datasets.mimii`.
+    max_seconds
+        Longer training recordings are left out; a longer test recording fails its run.
     how
         Device, threads and callbacks of progress.
 
@@ -83,6 +87,7 @@ def mimii(
             seed=seed,
             data=load(setting, seed if split == "random75" else 0),
             root=base,
+            max_seconds=max_seconds,
         )
         for setting, recipe, seed in _product(base, available, requested, recipes, seeds, how)
     ]
@@ -97,6 +102,7 @@ def dcase2020(
     seeds: int = 3,
     machines: Sequence[str] | None = None,
     also: Sequence[PathLike] = (),
+    max_seconds: float = MAX_SECONDS,
     how: Execution = Execution(),  # noqa: B008  # immutable
 ) -> Benchmark:
     """Make Tables 2 and 3 of the paper: each recipe on each machine type of DCASE 2020 Task 2.
@@ -109,7 +115,7 @@ def dcase2020(
     root, also
         As for `offkey.datasets.dcase2020`. Without `eval_data_list.csv` the evaluation clips get scores and
         submission files, but no figures.
-    out, recipes, seeds, how
+    out, recipes, seeds, max_seconds, how
         As for `mimii`.
     machines
         Only these; the paper's four types if None, as far as the folder has them.
@@ -129,7 +135,14 @@ def dcase2020(
         return datasets.dcase2020(base, machine=setting.machine, also=list(also) or None)
 
     runs = [
-        Run(setting=setting, recipe=recipe, seed=seed, data=load(setting), root=base)
+        Run(
+            setting=setting,
+            recipe=recipe,
+            seed=seed,
+            data=load(setting),
+            root=base,
+            max_seconds=max_seconds,
+        )
         for setting, recipe, seed in _product(base, available, requested, recipes, seeds, how)
     ]
     missing = (*_missing(base, available, requested), *_without_labels(runs))

@@ -14,6 +14,7 @@ from offkey.cli.options import COMMAS, Device
 from offkey.cli.train import read_recipe
 from offkey.errors import ParameterError
 from offkey.recipe import Precision
+from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["bench"]
 
@@ -33,6 +34,7 @@ def bench(
     device: Device = "auto",
     precision: Precision | None = None,
     compile: bool = False,  # noqa: A002
+    max_seconds: float = MAX_SECONDS,
     threads: int | None = None,
     cache: Path | None = None,
     jobs: int = 1,
@@ -68,6 +70,8 @@ def bench(
         supports it.
     compile
         Train networks through torch.compile.
+    max_seconds
+        Longer training recordings are left out; a longer test recording fails its run.
     threads
         Number of threads of a run; by default all cores, shared by the jobs.
     cache
@@ -107,12 +111,20 @@ def bench(
                 machines=machines,
                 snrs_db=snr_db,
                 split=split,
+                max_seconds=max_seconds,
                 how=how,
             )
         else:
             _refuse(suite, snr_db=snr_db, split=None if split == "hitachi" else split)
             tables = benchmark.dcase2020(
-                data, out=out, recipes=chosen, seeds=seeds, machines=machines, also=also or (), how=how
+                data,
+                out=out,
+                recipes=chosen,
+                seeds=seeds,
+                machines=machines,
+                also=also or (),
+                max_seconds=max_seconds,
+                how=how,
             )
     console.result(tables.to_json() if json else tables.to_text())
     console.note(f"tables written to {out / 'tables.md'}, figures to figures.csv and results.json beside it")

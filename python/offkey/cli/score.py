@@ -13,6 +13,7 @@ from offkey.cli import console
 from offkey.cli.options import Device
 from offkey.detector import load
 from offkey.scores import ScoreTable, check_target
+from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["score"]
 
@@ -25,6 +26,7 @@ def score(
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     machine_id: str | None = None,
     device: Device = "auto",
+    max_seconds: float = MAX_SECONDS,
     threads: int | None = None,
     json: bool = False,
 ) -> int:
@@ -44,6 +46,8 @@ def score(
         every machine that the detector knows, and the nearest is named.
     device
         `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`; only the network uses it.
+    max_seconds
+        Longer recordings get no score but a reason; 24 hours by default.
     threads
         Number of threads of the kernels and torch; all cores by default.
     json
@@ -57,6 +61,7 @@ def score(
             recordings,
             machine_id=machine_id,
             device=device,
+            max_seconds=max_seconds,
             num_threads=threads,
             on_progress=bars.counter("scoring"),
         )

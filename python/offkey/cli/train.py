@@ -20,6 +20,7 @@ from offkey.detector import Detector
 from offkey.errors import OffkeyWarning, ParameterError, RecipeError
 from offkey.models.base import ignore, kinds_of
 from offkey.recipe import Precision, Recipe, recipe_names
+from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["train"]
 
@@ -42,6 +43,7 @@ def train(
     device: Device = "auto",
     precision: Precision | None = None,
     compile: bool = False,  # noqa: A002
+    max_seconds: float = MAX_SECONDS,
     threads: int | None = None,
     cache: Path | None = None,
     checkpoint: Path | None = None,
@@ -90,6 +92,8 @@ def train(
         weights and losses in float32; `auto` is bfloat16 where the hardware supports it.
     compile
         Train through torch.compile: a slow start, then faster steps on a GPU.
+    max_seconds
+        Longer recordings are left out, and named; 24 hours by default.
     threads
         Number of threads of the kernels and torch; all cores by default.
     cache
@@ -135,6 +139,7 @@ def train(
             device=device,
             precision=precision,
             compile=compile,
+            max_seconds=max_seconds,
             num_threads=threads,
             cache=cache,
             checkpoint=checkpoint,

@@ -1,6 +1,7 @@
 """Decoded recordings on disk, mapped into memory: decoded once, in no process's own memory, there for the next fit.
 
-Each list of recordings has a folder of its own, named by a hash of their paths, sizes and times, of rate and channel::
+Each list of recordings has a folder of its own, named by a hash of their paths, sizes and times, of rate, channel
+and the longest that is read::
 
     <folder>/<key>/samples.bin   the samples of all recordings, one after the other
     <folder>/<key>/index.json    where each lies, or why it could not be read
@@ -32,6 +33,7 @@ from offkey.datasets.recordings import Item, Samples
 from offkey.datasets.source import Progress, Source
 from offkey.errors import AudioError
 from offkey.recipe import Features
+from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["DecodedClips", "decoded"]
 
@@ -117,6 +119,7 @@ def decoded(
     *,
     folder: Path,
     features: Features,
+    max_seconds: float = MAX_SECONDS,
     num_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> DecodedClips:
@@ -130,6 +133,8 @@ def decoded(
         Where caches are; made if it does not exist.
     features
         Rate and channel to decode to.
+    max_seconds
+        A longer recording is one that cannot be read.
     num_threads
         Threads that decode; None: all cores.
     on_progress
@@ -146,7 +151,7 @@ def decoded(
         If a recording that is there cannot be read for a reason that may pass (no permission, a failing disk), or the
         folder cannot be written to, or the disk is full; nothing is left behind then.
     """
-    target = folder / _key(paths, features)
+    target = folder / _key(paths, features, max_seconds)
     clips = _opened(target, len(paths), features.sample_rate)
     if clips is not None:
         return clips
@@ -155,7 +160,15 @@ def decoded(
         clips = _opened(
             target, len(paths), features.sample_rate
         )  # another process may have made it meanwhile
-        return _decode(target, paths, features, num_threads, on_progress) if clips is None else clips
+        if clips is not None:
+            return clips
+        items = [Item(content=path, name=str(path)) for path in paths]
+        source = Source(items, features=features, max_seconds=max_seconds)
+        _store(target, _recordings(source, num_threads, on_progress) if items else iter(()))
+    clips = _opened(target, len(paths), features.sample_rate)
+    if clips is None:
+        raise OSError(f"{target}: cannot be read right after it was written")
+    return clips
 
 
 @contextlib.contextmanager
@@ -168,18 +181,12 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _decode(
-    target: Path,
-    paths: Sequence[Path],
-    features: Features,
-    num_threads: int | None,
-    on_progress: Progress | None,
-) -> DecodedClips:
+def _store(target: Path, recordings: Iterator[tuple[np.ndarray, int] | str]) -> None:
     scratch = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     scratch.mkdir()
     try:
         with (scratch / _SAMPLES).open("wb") as file:
-            index = _write(file, _recordings(paths, features, num_threads, on_progress))
+            index = _write(file, recordings)
             file.flush()
             os.fsync(file.fileno())
         (scratch / _INDEX).write_bytes(msgspec.json.encode(index))
@@ -187,15 +194,11 @@ def _decode(
         scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    clips = _opened(target, len(paths), features.sample_rate)
-    if clips is None:
-        raise OSError(f"{target}: cannot be read right after it was written")
-    return clips
 
 
-def _key(paths: Sequence[Path], features: Features) -> str:
+def _key(paths: Sequence[Path], features: Features, max_seconds: float) -> str:
     files = [[str(path.resolve()), *_state(path)] for path in paths]
-    settings = [_FORMAT, _native.__version__, features.sample_rate, features.channel]
+    settings = [_FORMAT, _native.__version__, features.sample_rate, features.channel, float(max_seconds)]
     content = json.dumps([*settings, files]).encode(errors="surrogateescape")
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -210,13 +213,10 @@ def _state(path: Path) -> tuple[int, int, int]:
 
 
 def _recordings(
-    paths: Sequence[Path], features: Features, num_threads: int | None, on_progress: Progress | None
+    source: Source, num_threads: int | None, on_progress: Progress | None
 ) -> Iterator[tuple[np.ndarray, int] | str]:
     """Yield each recording's samples and rate, or why it cannot be read; what may pass is raised, not remembered."""
-    if not paths:
-        return
-    items = [Item(content=path, name=str(path)) for path in paths]
-    for chunk in Source(items, features=features).chunks(num_threads=num_threads, on_progress=on_progress):
+    for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
         for error in chunk.errors.values():
             if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | IsADirectoryError):
                 raise error

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 
+from offkey._util import parameters
 from offkey.datasets.clips import LogMelArrays
 from offkey.datasets.paths import NO_SOUND_FILE
 from offkey.datasets.recordings import Item, LogMelOf, Recordings, Samples, describe, items_of
 from offkey.errors import ArrayError, DatasetError, OffkeyError
 from offkey.recipe import Features
-from offkey.signal.audio import file_content, info, read_batch, resample
+from offkey.signal.audio import MAX_SECONDS, file_content, info, read_batch, resample
 from offkey.signal.logmel import LogMel
 from offkey.signal.statistics import ClipStatistics, clip_statistics
 
@@ -144,12 +145,27 @@ class Source:
         Rate and channel to decode to, and the log-Mels to compute.
     what
         What the recordings are called where there are none.
+    max_seconds
+        A file that is longer cannot be read; sounds that are in memory already are as long as they are.
+
+    Raises
+    ------
+    ParameterError
+        If `max_seconds` is no number above 0.
     """
 
-    def __init__(self, items: Iterable[Item], *, features: Features, what: str = "none given") -> None:
+    def __init__(
+        self,
+        items: Iterable[Item],
+        *,
+        features: Features,
+        what: str = "none given",
+        max_seconds: float = MAX_SECONDS,
+    ) -> None:
         self._items = items
         self._what = what
         self._features = features
+        self._max_seconds = parameters.seconds("max_seconds", max_seconds)
         self._logmel = functools.cache(functools.partial(LogMel.from_recipe, features))
 
     @classmethod
@@ -161,6 +177,7 @@ class Source:
         sample_rate: int | None = None,
         machine_id: str | None = None,
         known_ids: Sequence[str] = (),
+        max_seconds: float = MAX_SECONDS,
     ) -> Self:
         """Return the source of whatever is handed over.
 
@@ -180,13 +197,15 @@ class Source:
             The ID of all of them; by default a clip's own, or what a path says (``id_XX``).
         known_ids
             IDs that are also recognised in the names of folders.
+        max_seconds
+            A file that is longer cannot be read.
 
         Raises
         ------
         FileNotFoundError
             If a path does not exist. In an iterator that is an error of the item alone.
         ParameterError
-            If it is none of these, or arrays of samples come without `sample_rate`.
+            If it is none of these, arrays of samples come without `sample_rate`, or `max_seconds` is no number above 0.
         ArrayError
             If an array has another shape or dtype, or log-Mels another number of Mel bins than `features`.
         DatasetError
@@ -195,7 +214,7 @@ class Source:
         if isinstance(recordings, LogMelArrays):
             check_mels(features, recordings)
         items = items_of(recordings, sample_rate=sample_rate, machine_id=machine_id, known_ids=known_ids)
-        return cls(items, features=features, what=describe(recordings))
+        return cls(items, features=features, what=describe(recordings), max_seconds=max_seconds)
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self._items)
@@ -235,6 +254,7 @@ class Source:
             [item.content for item in portion if isinstance(item.content, Path | bytes)],
             sample_rate=rate,
             channel=channel,
+            max_seconds=self._max_seconds,
             on_error="collect",
             num_threads=num_threads,
         )

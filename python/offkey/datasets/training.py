@@ -12,12 +12,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from offkey._util import parameters
 from offkey.datasets.cache import DecodedClips, decoded
 from offkey.datasets.clips import Clips, Dataset, LogMelArrays
 from offkey.datasets.source import Chunk, Progress, Source, SourceRates, check_mels
 from offkey.errors import ArrayError, AudioError, DatasetError, OffkeyWarning
 from offkey.recipe import Features
-from offkey.signal.audio import read_batch
+from offkey.signal.audio import MAX_SECONDS, AudioBatch, read_batch
 from offkey.signal.statistics import ClipStatistics, clip_statistics
 
 __all__ = ["FrameMoments", "TrainingClips", "read_training_clips"]
@@ -72,10 +73,9 @@ class FrameMoments(NamedTuple):
 class FileClips(Sequence[np.ndarray]):
     """Recordings that are decoded when they are asked for; decoding is far faster than a step of training."""
 
-    def __init__(self, paths: Sequence[Path], features: Features, num_threads: int | None) -> None:
+    def __init__(self, paths: Sequence[Path], read: Callable[[Sequence[Path]], AudioBatch]) -> None:
         self._paths = paths
-        self._features = features
-        self._num_threads = num_threads
+        self._read = read
         self.rates: dict[int, int] = {}
         """Position -> rate in Hz, of those read so far."""
 
@@ -95,19 +95,13 @@ class FileClips(Sequence[np.ndarray]):
 
     def attempt(self, positions: Sequence[int]) -> list[np.ndarray | Exception]:
         """Return some of the recordings, or what is wrong with them."""
-        batch = read_batch(
-            [self._paths[i] for i in positions],
-            sample_rate=self._features.sample_rate,
-            channel=self._features.channel,
-            on_error="collect",
-            num_threads=self._num_threads,
-        )
+        batch = self._read([self._paths[i] for i in positions])
         self.rates |= dict(zip(positions, batch.source_rates.tolist(), strict=True))
         return [batch.errors.get(i, batch[i]) for i in range(len(batch))]
 
     def take(self, positions: Sequence[int]) -> FileClips:
         """Return some of the recordings as a sequence of the same kind."""
-        return FileClips([self._paths[i] for i in positions], self._features, self._num_threads)
+        return FileClips([self._paths[i] for i in positions], self._read)
 
     def name(self, position: int) -> str:
         """Return the path of a recording."""
@@ -333,6 +327,7 @@ def read_training_clips(
     statistics: bool = True,
     moments: bool = False,
     others: bool = True,
+    max_seconds: float = MAX_SECONDS,
     num_threads: int | None = None,
     cache: Path | None = None,
     on_progress: Progress | None = None,
@@ -351,6 +346,8 @@ def read_training_clips(
         What to compute meanwhile; statistics that were not are computed when they are asked for.
     others
         Whether to offer the clips of other types.
+    max_seconds
+        A longer recording is one that cannot be read.
     num_threads
         Threads of the kernels; all cores if None.
     cache
@@ -363,19 +360,36 @@ def read_training_clips(
     DatasetError
         If there is no normal training clip of the target type, or more than half of them cannot be read.
     """
+    parameters.seconds("max_seconds", max_seconds)
     if isinstance(data, LogMelArrays):
         return _of_arrays(data, features)
+    source_of = functools.partial(Source.of, features=features, max_seconds=max_seconds)
     targets, other_clips = data.train, data.others if others else Clips()
     if cache is None:
-        samples: FileClips | DecodedClips = FileClips(targets.paths, features, num_threads)
-        other_samples: FileClips | DecodedClips = FileClips(other_clips.paths, features, num_threads)
-        other_errors: list[Exception] = []
-        source = Source.of(targets, features=features)
-    else:
-        keep = functools.partial(
-            _cached, folder=cache, features=features, num_threads=num_threads, on_progress=on_progress
+        read = functools.partial(
+            read_batch,
+            sample_rate=features.sample_rate,
+            channel=features.channel,
+            max_seconds=max_seconds,
+            on_error="collect",
+            num_threads=num_threads,
         )
-        samples, other_samples = keep(targets), keep(other_clips)
+        samples: FileClips | DecodedClips = FileClips(targets.paths, read)
+        other_samples: FileClips | DecodedClips = FileClips(other_clips.paths, read)
+        other_errors: list[Exception] = []
+        source = source_of(targets)
+    else:
+        decode = functools.partial(
+            decoded,
+            folder=cache,
+            features=features,
+            max_seconds=max_seconds,
+            num_threads=num_threads,
+            on_progress=on_progress,
+        )
+        samples, other_samples = (
+            _cached(clips, features.sample_rate, decode) for clips in (targets, other_clips)
+        )
         other_errors = [AudioError(text) for text in other_samples.errors.values()]
         readable = [i for i in range(len(other_clips)) if i not in other_samples.errors]
         other_clips, other_samples = other_clips.take(readable), other_samples.take(readable)
@@ -398,7 +412,7 @@ def read_training_clips(
         other_groups=_groups(other_clips, _relative(other_clips.paths)),
         measure=functools.partial(_joined, reading.statistics)
         if reading.statistics
-        else functools.partial(_statistics_of, Source.of(targets, features=features), num_threads),
+        else functools.partial(_statistics_of, source_of(targets), num_threads),
         moments=FrameMoments.joined(reading.moments) if reading.moments else None,
         errors=[*reading.errors, *other_errors],
         rates=reading.rates,
@@ -460,21 +474,13 @@ def _of_arrays(data: LogMelArrays, features: Features) -> TrainingClips:
     )
 
 
-def _cached(
-    clips: Clips, *, folder: Path, features: Features, num_threads: int | None, on_progress: Progress | None
-) -> DecodedClips:
+def _cached(clips: Clips, sample_rate: int, decode: Callable[[Sequence[Path]], DecodedClips]) -> DecodedClips:
     """Return the clips decoded, each machine type from a cache of its own, which other detectors share."""
-    parts = DecodedClips(sample_rate=features.sample_rate)
+    parts = DecodedClips(sample_rate=sample_rate)
     order: list[int] = []
     for machine_type in dict.fromkeys(clip.machine_type for clip in clips):
         members = [i for i, clip in enumerate(clips) if clip.machine_type == machine_type]
-        parts = parts + decoded(
-            [clips[i].path for i in members],
-            folder=folder,
-            features=features,
-            num_threads=num_threads,
-            on_progress=on_progress,
-        )
+        parts = parts + decode([clips[i].path for i in members])
         order += members
     return parts.take(np.argsort(order).tolist())
 

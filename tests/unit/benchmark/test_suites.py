@@ -262,18 +262,26 @@ def test_refused(mimii, tmp_path, options, error, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_runs_are_told_apart_by_precision_and_version_and_not_by_where_the_data_lie(
+def test_runs_are_told_apart_by_precision_version_and_longest_and_not_by_where_the_data_lie(
     dcase, tmp_path, monkeypatch
 ):
-    def folder(root, **how):
-        data, recipe = datasets.dcase2020(root, machine="fan"), Execution(**how).recipe(TINY)
-        return Run(setting=Setting("fan"), recipe=recipe, seed=0, data=data, root=root).folder(tmp_path)
+    def folder(root, *, max_seconds=86_400, **how):
+        run = Run(
+            setting=Setting("fan"),
+            recipe=Execution(**how).recipe(TINY),
+            seed=0,
+            data=datasets.dcase2020(root, machine="fan"),
+            root=root,
+            max_seconds=max_seconds,
+        )
+        return run.folder(tmp_path)
 
     before = folder(dcase)
     shutil.copytree(dcase, tmp_path / "moved")
     assert folder(tmp_path / "moved") == before
     assert folder(dcase, precision="float32") == before
     assert folder(dcase, precision="bfloat16") != before
+    assert folder(dcase, max_seconds=60) != before
     settled = Execution(device="cpu", precision="auto").recipe(TINY).training.precision
     assert settled in ("float32", "bfloat16")
     assert Execution(precision="bfloat16").recipe(SPECTRAL) == SPECTRAL

@@ -37,6 +37,15 @@ def test_a_failed_run_makes_the_exit_code_3(offkey, own_tree):
     assert "Table 2" in shown.out
 
 
+def test_a_test_recording_longer_than_max_seconds_fails_its_run(offkey, tree):
+    shown = offkey(
+        *("bench", "dcase2020", tree, "--machines", "fan", "--recipes", "spectral", "--seeds", "1"),
+        *("--max-seconds", "0.5"),
+    )
+    assert shown.code == 3
+    assert "longer than 0.5 s" in shown.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -46,6 +55,7 @@ def test_a_failed_run_makes_the_exit_code_3(offkey, own_tree):
         (["mimii", "TREE"], "no folder of an SNR"),
         (["dcase2020", "nowhere"], "nowhere"),
         (["dcase2020", "TREE", "--recipes", "papper"], "recipe 'papper'"),
+        (["dcase2020", "TREE", "--max-seconds", "0"], "max_seconds = 0.0: expected seconds above 0"),
         (["dcase2021", "TREE"], "dcase2021"),
     ],
 )

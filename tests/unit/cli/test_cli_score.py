@@ -54,6 +54,18 @@ def test_unreadable_recordings_are_rows_with_an_error_and_exit_code_3(offkey, de
     assert "2 recordings scored, 0 sound wrong; 3 could not be scored" in shown.err
 
 
+def test_recordings_longer_than_max_seconds_get_no_score(offkey, detector, tree, tmp_path):
+    long = tmp_path / "long_id_00.wav"
+    sf.write(long, 0.1 * np.random.default_rng(0).standard_normal(48_000), 16_000)
+    short = tree / "fan" / "test" / "normal_id_00_00000000.wav"
+    shown = offkey("score", detector, long, short, "--max-seconds", "2.5")
+    assert shown.code == 3
+    assert f"error: {long}: longer than 2.5 s" in shown.err
+    assert offkey("score", detector, long, short).code == 0
+    shown = offkey("score", detector, short, "--max-seconds", "0")
+    assert (shown.code, shown.err) == (2, "error: max_seconds = 0.0: expected seconds above 0\n")
+
+
 def test_nothing_readable_is_exit_code_2_and_the_table_still_says_why(offkey, detector, tmp_path):
     (tmp_path / "a.wav").write_bytes(b"")
     shown = offkey("score", detector, tmp_path / "a.wav", "--out", "s.csv")

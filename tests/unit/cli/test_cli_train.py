@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 import offkey as package
 
@@ -42,6 +44,16 @@ def test_unreadable_recordings_are_named_and_make_the_exit_code_3(offkey, own_tr
     for path in broken:
         assert f"note: left out of training: {path}" in shown.err
     assert package.load("fan.offkey").machine == "fan"
+
+
+def test_recordings_longer_than_max_seconds_are_left_out(offkey, own_tree):
+    long = own_tree / "fan" / "train" / "normal_id_00_00000003.wav"
+    sf.write(long, 0.1 * np.random.default_rng(0).standard_normal(48_000), 16_000)
+    arguments = ("train", own_tree, "--machine", "fan", "--out", "fan.offkey")
+    shown = offkey(*arguments, "--max-seconds", "2")
+    assert shown.code == 3
+    assert f"{long}: longer than 2 s" in shown.err
+    assert offkey(*arguments).code == 0
 
 
 def test_a_file_name_that_is_no_text_cannot_play_tricks_with_the_terminal(offkey, own_tree):

@@ -464,3 +464,14 @@ def test_a_stream_of_paths_is_never_a_list(tmp_path):
     assert sum(1 for _ in source) == 30_000
     assert tracemalloc.get_traced_memory()[1] < 3_000_000
     tracemalloc.stop()
+
+
+def test_a_file_that_is_too_long_is_an_error_and_sounds_in_memory_are_not(tmp_path):
+    short, long = write(tmp_path / "a.wav", 0), write(tmp_path / "b.wav", 1, seconds=0.5)
+    (chunk,) = read([short, long, long.read_bytes(), tone(2, seconds=0.5)], sample_rate=RATE, max_seconds=0.2)
+    assert chunk.positions.tolist() == [0, 3]
+    assert [type(chunk.errors[i]) for i in (1, 2)] == [AudioError, AudioError]
+    assert "b.wav: longer than 0.2 s" in str(chunk.errors[1])
+    for bad in (0, -1.0, float("nan"), "60"):
+        with pytest.raises(ParameterError, match=r"max_seconds = .*: expected seconds above 0"):
+            Source.of(short, features=FEATURES, max_seconds=bad)

@@ -12,7 +12,7 @@ from offkey.datasets import Clips, Dataset, dcase2020
 from offkey.datasets import source as source_module
 from offkey.datasets import training as training_module
 from offkey.datasets.training import FrameMoments, TrainingClips, read_training_clips
-from offkey.errors import AudioError, DatasetError, OffkeyWarning
+from offkey.errors import AudioError, DatasetError, OffkeyWarning, ParameterError
 from offkey.recipe import Features, Recipe
 
 FEATURES = Features()
@@ -224,3 +224,23 @@ def test_clips_in_memory_need_no_features():
     clips = TrainingClips(inputs="audio", clips=[np.ones(9)], machine_ids=["0"], groups=["a"])
     assert clips.notes == clips.unread == ()
     np.testing.assert_array_equal(clips.gather(np.array([0, 0]))[1], np.ones(9, np.float32))
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_recordings_that_are_too_long_are_left_out_of_the_target_and_of_other_types(tree, tmp_path, cached):
+    fan, pump = files(tree, "fan")[3], files(tree, "pump")[4]
+    for path in (fan, pump):
+        sf.write(path, np.full(32_000, 0.1), 16_000)
+    options = {"features": FEATURES, "cache": tmp_path / "cache" if cached else None}
+    whole = read_training_clips(fans(tree), **options)
+    clips = read_training_clips(fans(tree), max_seconds=1.5, **options)
+    assert (len(whole.clips), len(clips.clips)) == (10, 9)
+    clips.gather(others_of(clips, "pump"))
+    assert len(clips.unread) == 2
+    for path, text in zip((fan, pump), clips.unread, strict=True):
+        assert f"{path}: longer than 1.5 s" in text
+    again = read_training_clips(fans(tree), **options)  # a cache for another bound does not answer
+    again.gather(others_of(again, "pump"))
+    assert again.unread == ()
+    with pytest.raises(ParameterError, match="max_seconds"):
+        read_training_clips(fans(tree), max_seconds=0, **options)

@@ -13,6 +13,7 @@ from offkey.datasets.training import read_training_clips
 from offkey.errors import OffkeyWarning, RecipeError
 from offkey.models.base import FitOptions, check_fit
 from offkey.recipe import Recipe
+from offkey.signal.audio import MAX_SECONDS
 
 if TYPE_CHECKING:
     from offkey.models.network.batches import BatchLoader
@@ -27,6 +28,7 @@ def batch_loader(
     seed: int = 0,
     pseudo_anomalies: bool = True,
     pin_memory: bool = False,
+    max_seconds: float = MAX_SECONDS,
     num_threads: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     on_progress: Progress | None = None,
@@ -47,6 +49,8 @@ def batch_loader(
         Whether clips of other types join each batch, as in the second stage.
     pin_memory
         Whether the tensors lie in page-locked memory.
+    max_seconds
+        As for `offkey.Detector.fit`.
     num_threads
         Threads of the kernels; all cores if None. The batches do not depend on it.
     cache
@@ -97,6 +101,7 @@ def batch_loader(
         data,
         features=recipe.features,
         statistics=False,
+        max_seconds=max_seconds,
         num_threads=num_threads,
         cache=None if cache is None else Path(cache),
         on_progress=on_progress,
