@@ -4,10 +4,10 @@
         [--machines fan] [--variants small,conv4,...]
 
 TREE of --synthetic is what ``offkey synth`` makes; --machines says which types are learned. TREE of --uav is what
-``build_uav.py`` of the real recordings has built. Recipes that differ in scoring alone share a training. Labels are
-read after the fits. Those of the synthetic machines choose which options go together into the last row; those of the
-real recordings choose nothing. What is in FOLDER already is not computed again; FOLDER/ablation.md has the tables as
-far as they go.
+``build_uav.py`` of the real recordings has built. Recipes that differ in scoring alone share the detector that the
+first of them trained (`Detector.rescored`). Labels are read after the fits. Those of the synthetic machines choose
+which options go together into the last row; those of the real recordings choose nothing. What is in FOLDER already is
+not computed again; FOLDER/ablation.md has the tables as far as they go.
 """
 
 from __future__ import annotations
@@ -142,8 +142,7 @@ def main() -> None:
     parser.add_argument("--variants", default=",".join(VARIANTS))
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
-    (arguments.out / "trainings").mkdir(parents=True, exist_ok=True)
-    how = Execution(device=arguments.device, trainings=arguments.out / "trainings")
+    how = Execution(device=arguments.device)
     sets = data_sets(arguments)
     names = arguments.variants.split(",")
     recipes = {name: variant(name) for name in names}

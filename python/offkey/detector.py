@@ -179,7 +179,7 @@ class Detector:
         clips.warn(stacklevel=2)
         return self
 
-    def rescored(self, scoring: Scoring) -> Detector:
+    def rescored(self, scoring: Scoring, *, name: str | None = None) -> Detector:
         """Return the detector that a fit with another `scoring` would have given, without training anew.
 
         What the models said of held-out and training clips is kept in the detector and in its file, so that the
@@ -189,6 +189,8 @@ class Detector:
         ----------
         scoring
             In place of that of the recipe.
+        name
+            Name of the new recipe; that of the old one if None.
 
         Returns
         -------
@@ -208,7 +210,7 @@ class Detector:
         >>> scoring = detector.recipe.replace(scoring__quantile=0.99).scoring  # doctest: +SKIP
         >>> careful = detector.rescored(scoring)  # doctest: +SKIP
         """
-        state = self._fitted().rescored(scoring)
+        state = self._fitted().rescored(scoring, name=name or self.recipe.name)
         detector = Detector(state.recipe)
         detector._state, detector.unread = state, self.unread
         return detector

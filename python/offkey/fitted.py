@@ -60,7 +60,7 @@ class Fitted:
             record=TrainingRecord.of(clips, provenance=facts, keep=keep_statistics, seed=options.seed),
         )
 
-    def rescored(self, scoring: Scoring) -> Self:
+    def rescored(self, scoring: Scoring, *, name: str) -> Self:
         """Return what a fit with another `scoring` would have given, without fitting anew.
 
         Raises
@@ -70,8 +70,8 @@ class Fitted:
         RecipeError
             If `scoring` asks for a score that the models do not give.
         """
-        recipe = self.recipe.replace(scoring=scoring)
-        models = {name: model.rescored(recipe) for name, model in self.models.items()}
+        recipe = self.recipe.replace(name=name, scoring=scoring)
+        models = {key: model.rescored(recipe) for key, model in self.models.items()}
         fusion = Fusion.fit(list(models.values()), scoring)
         return dataclasses.replace(self, recipe=recipe, models=models, fusion=fusion)
 

@@ -93,6 +93,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     notes: tuple[str, ...]
     precision: str | None = None
     """Of the network's training: "float32" or "bfloat16"; None without a network."""
+    training: str | None = None
+    """A hash of all that decides on the models (see `Run.training`)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +133,13 @@ class Run:
         """Return a hash of the test labels."""
         return _hash(self.data.test.labels.tolist())
 
-    def training(self) -> str:
-        """Return a hash of all that decides on the network's weights."""
-        return _hash([self.recipe.of_training().to_json(), *self._data(), offkey.__version__])
+    def training(self) -> str | None:
+        """Return a hash of all that decides on a fit with a network, but for the scoring; None without one."""
+        if self.recipe.network is None:
+            return None
+        scoring = self.recipe.of_training().scoring
+        recipe = self.recipe.replace(name="training", scoring=scoring)
+        return _hash([recipe.to_json(), *self._data(), offkey.__version__])
 
     def _key(self) -> str:
         """Return a hash of all that decides on the detector and its scores; labels of test clips do not."""
@@ -167,9 +173,6 @@ class Execution:
     """A folder for decoded training clips (see `offkey.datasets.cache`)."""
     jobs: int = 1
     """How many runs at a time, each in a process of its own with its share of the cores."""
-    trainings: Path | None = None
-    """A folder for the checkpoints of networks, which stay there: recipes that differ in nothing but name and scoring
-    then share one training. None: each run has its own, until it is done."""
     on_progress: Progress | None = None
     """Called with (done, total) recordings while they are read."""
     on_event: Callable[[Any], None] | None = None
@@ -241,7 +244,6 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
     folder = run.folder(out)
     folder.mkdir(parents=True, exist_ok=True)
     finished = _finished_record(folder)
-    checkpoint = _checkpoint(run, folder, how)
     if finished is not None:
         return (
             finished if finished.labels == run.labels() else _with_new_figures(run, folder, finished)
@@ -249,7 +251,8 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
     training = _TrainingSeen(how.on_event)
     with PeakMemory() as memory:
         started = time.perf_counter()
-        detector = _fitted(run, folder, checkpoint, how, training)
+        detector = _rescored(run, folder, training) or _fitted(run, folder, how, training)
+        detector.save(folder / _DETECTOR)
         fitted = time.perf_counter()
         scores = detector.score(
             _without_labels(run.data.test),
@@ -277,21 +280,13 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
         peak_memory_bytes=memory.bytes,
         device=training.device,
         precision=training.precision,
+        training=run.training(),
         version=offkey.__version__,
         notes=detector.notes,
     )
     _keep(folder, record)
-    if how.trainings is None and checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+    (folder / _CHECKPOINT).unlink(missing_ok=True)
     return record, False
-
-
-def _checkpoint(run: Run, folder: Path, how: Execution) -> Path | None:
-    if run.recipe.network is None:
-        return None
-    return (
-        folder / _CHECKPOINT if how.trainings is None else how.trainings / f"{run.training()[:16]}.checkpoint"
-    )
 
 
 class _TrainingSeen:
@@ -313,14 +308,20 @@ class _TrainingSeen:
             self._tell(event)
 
 
-def _fitted(
-    run: Run,
-    folder: Path,
-    checkpoint: Path | None,
-    how: Execution,
-    on_event: Callable[[Any], None],
-) -> Detector:
-    detector = Detector(run.recipe).fit(
+def _rescored(run: Run, folder: Path, seen: _TrainingSeen) -> Detector | None:
+    """Return the detector of a finished run that differs in scoring alone, with the scoring of this one."""
+    if run.recipe.network is None:
+        return None
+    for other in sorted(folder.parent.glob(f"*-seed{run.seed}-*")):
+        record = _finished_record(other)
+        if record is not None and record.training == run.training():
+            seen.device, seen.precision, seen.spent_s = record.device, record.precision, record.fit_s
+            return Detector.load(other / _DETECTOR).rescored(run.recipe.scoring, name=run.recipe.name)
+    return None
+
+
+def _fitted(run: Run, folder: Path, how: Execution, on_event: Callable[[Any], None]) -> Detector:
+    return Detector(run.recipe).fit(
         run.data,
         seed=run.seed,
         device=how.device,
@@ -328,12 +329,10 @@ def _fitted(
         max_seconds=run.max_seconds,
         num_threads=how.num_threads,
         cache=how.cache,
-        checkpoint=checkpoint,
+        checkpoint=folder / _CHECKPOINT if run.recipe.network else None,
         on_progress=how.on_progress,
         on_event=on_event,
     )
-    detector.save(folder / _DETECTOR)
-    return detector
 
 
 def _finished_record(folder: Path) -> Record | None:

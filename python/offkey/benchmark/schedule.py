@@ -34,12 +34,10 @@ def outcomes(runs: Sequence[Run], out: Path, how: Execution) -> Iterator[RunEnde
     Raises
     ------
     ParameterError
-        If `how.jobs` is below 1, or above with a shared folder of trainings, which two runs would write at once.
+        If `how.jobs` is below 1.
     """
-    if how.jobs < 1 or (how.jobs > 1 and how.trainings is not None):
-        raise ParameterError(
-            f"jobs = {how.jobs}: expected at least 1, and exactly 1 if runs share their trainings"
-        )
+    if how.jobs < 1:
+        raise ParameterError(f"jobs = {how.jobs}: expected at least 1")
     tell = how.on_event or (lambda _event: None)
     for number, attempt in _one_by_one(runs, out, how) if how.jobs == 1 else _side_by_side(runs, out, how):
         for text in attempt.warned:
