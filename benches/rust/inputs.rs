@@ -72,7 +72,7 @@ pub(crate) fn logmel_of(clip: &[f32]) -> Vec<f32> {
 }
 
 /// Samples as 16-bit integers.
-pub(crate) fn integers(channel: &[f32]) -> Vec<i16> {
+fn integers(channel: &[f32]) -> Vec<i16> {
     channel.iter().map(|x| (x * 32_767.0).round() as i16).collect()
 }
 
@@ -95,6 +95,12 @@ pub(crate) fn wav(channels: &[Vec<f32>]) -> Vec<u8> {
         channels.iter().for_each(|channel| out.extend(channel[i].to_le_bytes()));
     }
     out
+}
+
+/// The same as a FLAC file.
+pub(crate) fn flac(channels: &[Vec<f32>]) -> Vec<u8> {
+    let channels: Vec<Vec<i16>> = channels.iter().map(|channel| integers(channel)).collect();
+    offkey_flac_streams::encode(&channels, RATE_HZ)
 }
 
 /// Write a file into the system's folder for temporary ones.

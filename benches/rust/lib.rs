@@ -2,11 +2,10 @@
 //!
 //! One thread each. The environment variable `OFFKEY_SIMD` limits the vectors that they use.
 
-mod flac;
 mod gaussian;
 mod inputs;
 
-use inputs::{RATE_HZ, file, hum, hums, logmel_of, wav};
+use inputs::{RATE_HZ, file, flac, hum, hums, logmel_of, wav};
 use offkey_core::augment::{self, Axis, Shape};
 use offkey_core::decode::{self, ChannelChoice, Limits, Reader};
 use offkey_core::mel::{LogMel, Samples, Settings};
@@ -28,8 +27,8 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("decode_wav_mono", || read_all("mono.wav", &wav(&[hum()]))),
     ("decode_wav_8_channels", || read_all("eight.wav", &wav(&hums()))),
     ("decode_wav_1_of_8_channels", || read_one("one-of-eight.wav", &wav(&hums()))),
-    ("decode_flac_mono", || read_all("mono.flac", &flac::encode(&[hum()], RATE_HZ))),
-    ("decode_flac_8_channels", || read_all("eight.flac", &flac::encode(&hums(), RATE_HZ))),
+    ("decode_flac_mono", || read_all("mono.flac", &flac(&[hum()]))),
+    ("decode_flac_8_channels", || read_all("eight.flac", &flac(&hums()))),
     ("resample_44100_to_16000", || resampled(44_100, 16_000)),
     ("resample_8000_to_16000", || resampled(8_000, 16_000)),
     ("logmel_float32", || {

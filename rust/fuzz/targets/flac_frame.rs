@@ -4,10 +4,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use offkey_core::decode::ChannelChoice;
-use offkey_fuzz::{Choices, flac, read, with_file};
+use offkey_flac_streams::{Choices, Stream, any};
+use offkey_fuzz::{read, with_file};
 
 fuzz_target!(|bytes: &[u8]| {
-    let flac::Stream { bytes, channels, bits, changed } = flac::stream(&mut Choices(bytes));
+    let Stream { bytes, channels, bits, changed } = any(Choices(bytes));
     with_file(&bytes, |path| {
         let all = read(path, ChannelChoice::All);
         let scale = (1u64 << (bits - 1)) as f32;
