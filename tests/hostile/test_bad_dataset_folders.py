@@ -157,8 +157,8 @@ def test_manifest_that_is_none(tmp_path):
     touch(tmp_path, ["a.wav"])
     with pytest.raises(FileNotFoundError, match=r"manifest\.csv: no such manifest"):
         folder(tmp_path, manifest="manifest.csv")
-    (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(DatasetError, match="not a CSV file in UTF-8"):
+    (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(DatasetError, match="begins as UTF-16, but is none"):
         folder(tmp_path, manifest="manifest.csv")
 
 

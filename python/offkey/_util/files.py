@@ -1,39 +1,62 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all; pipes and devices, which are written to."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import secrets
+import shutil
+import stat
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["atomic_path", "check_writable", "write_text"]
+__all__ = ["atomic_path", "check_writable", "encoded", "is_stream", "write_text"]
+
+_DESCRIPTORS = {"/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
+READER_WAIT_S = 30.0
+"""How long a pipe may have no reader."""
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Give a new name in the folder of `path` to write to; on leaving, that file takes the place of `path`.
+    """Give the name of an empty file to write to; on leaving, that file takes the place of `path`.
 
     The bytes are on disk before the name changes, so a killed process or a full disk leaves what stood at `path`
-    before, never a part of a file. On an exception the new file is removed.
+    before, never a part of a file. On an exception the new file is removed. What is overwritten keeps its mode and,
+    where that is allowed, its owner; the file behind a symbolic link is the one that is overwritten. A file with
+    several names, or in a folder that takes no new file, is filled anew once all is known to fit on the disk. Pipes and
+    devices are written to.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError
         If the folder does not exist, or `path` itself is a folder.
     OSError
-        If the folder cannot be written to, or the disk is full.
+        If the file cannot be written, the disk is full, or nobody reads the pipe; it names `path`.
     """
-    path, scratch = _target_and_scratch(Path(path))
+    path = Path(path)
+    scratch = None
     try:
+        target = path if is_stream(path) else _target(path)
+        scratch = _scratch(target)
         yield scratch
-        with scratch.open("rb+") as file:
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
+        if is_stream(path):
+            _pour(scratch, path)
+        else:
+            with scratch.open("rb+") as file:
+                os.fsync(file.fileno())
+            _put(scratch, target)
+    except OSError as error:
+        raise _naming(error, path, scratch) from None
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
 
 
 def check_writable(path: Path | str) -> None:
@@ -46,29 +69,143 @@ def check_writable(path: Path | str) -> None:
     FileNotFoundError, IsADirectoryError
         As `atomic_path`.
     OSError
-        If the folder cannot be written to.
+        If it cannot be written.
     """
-    _, scratch = _target_and_scratch(Path(path))
+    path = Path(path)
+    if is_stream(path):
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return
+    target = _target(path)
     try:
-        scratch.touch(exist_ok=False)
+        _scratch(target).unlink()
     except OSError as error:
-        raise type(error)(
-            error.errno, f"cannot write {scratch.parent.name or scratch.parent}: {error.strerror}", str(path)
-        ) from None
-    scratch.unlink()
+        folder = target.parent.name or target.parent
+        raise type(error)(error.errno, f"cannot write {folder}: {error.strerror}", str(path)) from None
 
 
-def _target_and_scratch(path: Path) -> tuple[Path, Path]:
-    path = path.resolve() if path.is_symlink() else path  # the file behind a link is replaced, the link stays
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent}: no such folder to write {path.name} in; make it first")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: is a folder; expected the name of a file to write")
-    # The ending stays: libraries pick a format by it. The leading dot keeps globs away from it.
-    return path, path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+def is_stream(path: Path | str) -> bool:
+    """Say whether a path is a pipe, a device such as a terminal, or an open file such as ``/dev/stdout``."""
+    if _descriptor(path) is not None:
+        return True
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - also of text
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def encoded(text: str) -> bytes:
+    """Return text as UTF-8; a file name in it that is not UTF-8 keeps its bytes."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a character of UTF-16, as names on Windows may have it
+        return text.encode("utf-8", "surrogatepass")
 
 
 def write_text(path: Path | str, text: str) -> None:
     """Write text as UTF-8 with LF line ends, whole or not at all."""
     with atomic_path(path) as scratch:
-        scratch.write_text(text, encoding="utf-8", newline="\n")
+        scratch.write_bytes(encoded(text))
+
+
+def _descriptor(path: Path | str) -> int | None:
+    match = _DESCRIPTOR.fullmatch(str(path))
+    return int(match[1]) if match else _DESCRIPTORS.get(str(path))
+
+
+def _target(path: Path) -> Path:
+    """Return the file that is to be replaced, behind all links."""
+    target = path.resolve() if path.is_symlink() else path
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target.parent}: no such folder to write {target.name} in; make it first")
+    if target.is_dir():
+        raise IsADirectoryError(f"{target}: is a folder; expected the name of a file to write")
+    if target.exists():
+        if not target.is_file():
+            raise OSError(errno.EINVAL, "is no file, pipe or character device to write to", str(path))
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return target
+
+
+def _scratch(target: Path) -> Path:
+    """Make an empty file, beside the target if there is room for one, or else among the temporary ones."""
+    known = target.exists()
+    folder = target.parent
+    if is_stream(target) or (known and not os.access(folder, os.W_OK | os.X_OK)):
+        folder = Path(tempfile.gettempdir())
+    # The ending stays: libraries pick a format by it. The leading dot keeps globs away from it.
+    scratch = folder / f".{target.stem[:100]}.{secrets.token_hex(4)}{target.suffix}"
+    # What replaces a private file is never open to others, not even while it is written.
+    os.close(os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if known else 0o666))
+    return scratch
+
+
+def _put(scratch: Path, target: Path) -> None:
+    """Let a whole file take the place of the target."""
+    if not target.exists():
+        scratch.replace(target)
+        return
+    before = target.stat()
+    if before.st_nlink == 1 and scratch.parent == target.parent:
+        if hasattr(os, "chown"):
+            with contextlib.suppress(PermissionError):
+                os.chown(scratch, before.st_uid, before.st_gid)
+        scratch.chmod(stat.S_IMODE(before.st_mode))
+        with contextlib.suppress(OSError):  # a file mounted alone, or another's in a folder such as /tmp
+            scratch.replace(target)
+            return
+    _fill(scratch, target)
+
+
+def _fill(scratch: Path, target: Path) -> None:
+    """Write a file's content into another one; on a full disk that one stays as it is."""
+    size, before = scratch.stat().st_size, target.stat().st_size
+    with scratch.open("rb") as source, target.open("rb+") as file:
+        if size > before and hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(file.fileno(), before, size - before)
+            except OSError:
+                file.truncate(before)
+                raise
+        shutil.copyfileobj(source, file)
+        file.truncate(size)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _pour(scratch: Path, stream: Path) -> None:
+    """Write a file's content to a pipe or device."""
+    number = _descriptor(stream)
+    if number == 1 and sys.stdout is not None:
+        sys.stdout.flush()
+    descriptor = _opened(stream) if number is None else os.dup(number)
+    with scratch.open("rb") as source, open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
+        shutil.copyfileobj(source, file)
+
+
+def _opened(stream: Path) -> int:
+    """Open a pipe or device; a pipe opens once it has a reader."""
+    give_up = time.monotonic() + READER_WAIT_S
+    while True:
+        try:
+            # Without O_NONBLOCK a pipe that nobody reads would be waited for without end.
+            descriptor = os.open(stream, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > give_up:
+                reason = f"nobody read from this pipe for {READER_WAIT_S:g} s"
+                raise OSError(errno.ENXIO, reason, str(stream)) from None
+            time.sleep(0.05)
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
+
+
+def _naming(error: OSError, path: Path, scratch: Path | None) -> OSError:
+    """Return the error with the name that the user gave, where it has none or that of the new file."""
+    if error.errno is None or (error.filename is not None and error.filename != str(scratch)):
+        return error
+    return type(error)(error.errno, error.strerror, str(path))

@@ -12,7 +12,8 @@ from cyclopts import Parameter
 from offkey.cli import console
 from offkey.cli.options import Device
 from offkey.detector import load
-from offkey.scores import ScoreTable, check_target
+from offkey.score_file import check_target
+from offkey.scores import ScoreTable
 from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["score"]

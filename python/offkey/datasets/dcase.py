@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from offkey._util.csv_text import read_csv
 from offkey.datasets.checks import checked, shortlist, unique_type
 from offkey.datasets.clips import Clip, Dataset
 from offkey.datasets.paths import PathLike, existing_folder, folder_name, sound_files, subfolders
@@ -101,24 +101,22 @@ def read_eval_list(path: PathLike) -> dict[str, dict[str, Literal[0, 1]]]:
     """
     table: dict[str, dict[str, Literal[0, 1]]] = {}
     current: dict[str, Literal[0, 1]] | None = None
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            cells = [cell.strip() for cell in row]
-            while cells and not cells[-1]:
-                cells.pop()
-            if not cells:
-                continue
-            if len(cells) == 1:
-                current = table.setdefault(cells[0], {})
-                continue
-            if current is None or len(cells) != 3 or cells[2] not in ("0", "1"):
-                raise DatasetError(
-                    f"{path}, line {number}: expected a machine type alone, or below it "
-                    f"'eval_name,original_name,0 or 1', given {','.join(row)!r}"
-                )
-            if cells[0] in current:
-                raise DatasetError(f"{path}, line {number}: {cells[0]} is listed twice for one machine type")
-            current[cells[0]] = 1 if cells[2] == "1" else 0
+    text = read_csv(Path(path), header=False)
+    for number, row in text.lines:
+        cells = [cell.strip() for cell in row]
+        while not cells[-1]:
+            cells.pop()
+        if len(cells) == 1:
+            current = table.setdefault(cells[0], {})
+            continue
+        if current is None or len(cells) != 3 or cells[2] not in ("0", "1"):
+            raise DatasetError(
+                f"{path}, line {number}: expected a machine type alone, or below it "
+                f"'eval_name,original_name,0 or 1', given {','.join(row)!r}"
+            )
+        if cells[0] in current:
+            raise DatasetError(f"{path}, line {number}: {cells[0]} is listed twice for one machine type")
+        current[cells[0]] = 1 if cells[2] == "1" else 0
     return table
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import os
 from pathlib import Path
 from typing import Literal
 
+from offkey._util.csv_text import CsvText, Line, read_csv
 from offkey.datasets.checks import shortlist
 from offkey.errors import DatasetError
 
@@ -106,16 +106,12 @@ def read_rows(root: Path, manifest: Path) -> list[Row]:
     """
     if not manifest.is_file():
         raise FileNotFoundError(f"{manifest}: no such manifest")
-    try:
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
-            lines = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{manifest}: not a CSV file in UTF-8: {error}") from None
-    header = lines[0][1] if lines else []
+    content = read_csv(manifest)
+    header, lines = content.table()
     columns = _columns(manifest, header)
-    if len(lines) < 2:
+    if not lines:
         raise DatasetError(f"{manifest}: a header, but no row")
-    rows = [_row(root, f"{manifest}, line {number}", row, header, columns) for number, row in lines[1:]]
+    rows = [_row(root, manifest, line, columns, content) for line in lines]
     missing = [row.name for row in rows if not row.path.is_file()]
     if missing:
         raise FileNotFoundError(
@@ -127,7 +123,7 @@ def read_rows(root: Path, manifest: Path) -> list[Row]:
 
 def _columns(manifest: Path, header: list[str]) -> dict[str, int]:
     """Return the position of each thing that the manifest says."""
-    names = [name.strip().lower() for name in header]
+    names = [name.lower() for name in header]
     columns = {
         what: names.index(next(name for name in synonyms if name in names))
         for what, synonyms in COLUMNS.items()
@@ -141,19 +137,19 @@ def _columns(manifest: Path, header: list[str]) -> dict[str, int]:
     return columns
 
 
-def _row(root: Path, where: str, cells: list[str], header: list[str], columns: dict[str, int]) -> Row:
-    if len(cells) != len(header):
-        raise DatasetError(f"{where}: {len(cells)} cells, but the header has {len(header)}")
-    text = {what: cells[index].strip() for what, index in columns.items()}
+def _row(root: Path, manifest: Path, line: Line, columns: dict[str, int], content: CsvText) -> Row:
+    where = f"{manifest}, line {line.number}"
+    text = {what: line.cells[index].strip() for what, index in columns.items()}
     if not text["file"]:
         raise DatasetError(f"{where}: the name of the file is empty")
+    name = content.file_name(text["file"], root)
     return Row(
-        path=root / os.path.normpath(text["file"]),
+        path=root / os.path.normpath(name),
         machine_type=text.get("machine_type") or None,
         machine_id=text.get("machine_id") or None,
         split=read_split(text.get("split", ""), where),
         label=read_label(text["label"], where),
         domain=text.get("domain") or None,
         group=text.get("group") or None,
-        name=text["file"],
+        name=name,
     )
