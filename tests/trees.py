@@ -1,7 +1,10 @@
 """Folders of empty files: the loaders read names, not sounds."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
+
+import pytest
 
 
 def touch(root: Path, names: Iterable[str]) -> Path:
@@ -10,6 +13,18 @@ def touch(root: Path, names: Iterable[str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     return root
+
+
+def refuse_to_list(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make folders of that name fail as if their permissions did not allow to list them (root may list all)."""
+    scandir = os.scandir
+
+    def failing(path):
+        if Path(path).name == name:
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
 
 
 def dcase_names(

@@ -137,7 +137,7 @@ def test_a_batch_read_at_another_rate(logmel):
         (np.array([[0, 0, 0, np.nan], [0, 0, 0, 0]], np.float32), r"masks\[0\]"),
     ],
 )
-def test_masks(logmel, masks, message):
+def test_masks_that_are_no_fractions_are_refused_by_row(logmel, masks, message):
     with pytest.raises(ArrayError, match=message):
         logmel([CLIP, CLIP], masks=masks)
 
@@ -156,7 +156,7 @@ def test_masks(logmel, masks, message):
         (np.full((1, 1, 1), -np.inf, np.float32), r"logmels\[0\]: -inf at frame 0"),
     ],
 )
-def test_given_spectrograms(logmels, message):
+def test_log_mels_without_statistics_are_refused_by_position(logmels, message):
     with pytest.raises(ArrayError, match=message):
         offkey.clip_statistics(logmels)
     with pytest.raises(ParameterError, match="num_threads = 0"):
@@ -168,7 +168,7 @@ def write(path, samples, rate=16_000):
     return path
 
 
-def test_files(logmel, tmp_path):
+def test_files_that_give_no_log_mel_are_refused_by_name(logmel, tmp_path):
     good, short = write(tmp_path / "good.wav", CLIP), write(tmp_path / "short.wav", CLIP[:300])
     broken = tmp_path / "broken.wav"
     broken.write_bytes(good.read_bytes()[:30])

@@ -127,7 +127,7 @@ def test_an_id_that_only_the_test_part_has_is_scored_as_unknown(root):
     assert not np.isnan(table.anomaly_score).any()
 
 
-def test_too_few_clips_say_how_many_are_needed(root):
+def test_a_detector_of_too_few_clips_says_how_many_are_needed(root):
     for machine_id in ("00", "02"):
         for path in train_files(root, machine_id=machine_id)[1:]:
             path.unlink()

@@ -15,7 +15,7 @@ def assert_equal_to_numpy(got, logmels):
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 7, 8, 9, 20, 21, 22, 100, 313, 1000])
-def test_given_spectrograms(frames):
+def test_statistics_of_log_mels_of_any_number_of_frames(frames):
     rng = np.random.default_rng(frames)
     logmels = (-40 + 15 * rng.standard_normal((3, 17, frames))).astype(np.float32)
     assert_equal_to_numpy(offkey.clip_statistics(logmels), logmels)

@@ -125,7 +125,7 @@ def makers(batch, files):
 
 
 @pytest.mark.parametrize("name", ["logmel", "int16", "masked", "files", "augmented"])
-def test_out_gets_what_a_new_array_would_hold(name, batch, files):
+def test_calls_on_batches_write_into_a_part_of_a_larger_out(name, batch, files):
     make, shape = makers(batch, files)[name]
     expected, before = make(), batch.copy()
     whole = np.full((7, *shape[1:]), np.nan, np.float32)
@@ -137,7 +137,7 @@ def test_out_gets_what_a_new_array_would_hold(name, batch, files):
 
 
 @pytest.mark.parametrize("name", ["logmel", "files", "augmented"])
-def test_an_out_that_does_not_fit_is_refused(name, batch, files):
+def test_calls_on_batches_say_why_an_out_does_not_fit(name, batch, files):
     make, shape = makers(batch, files)[name]
     readonly = np.zeros(shape, np.float32)
     readonly.setflags(write=False)

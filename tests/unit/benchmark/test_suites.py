@@ -237,7 +237,7 @@ def test_each_seed_of_a_random_split_draws_its_own_test_clips(mimii, tmp_path):
     assert tested(tmp_path / "h", 0) == tested(tmp_path / "h", 1)
 
 
-def test_files(mimii, tmp_path):
+def test_the_files_hold_what_the_tables_say(mimii, tmp_path):
     made = benchmark.mimii(mimii, out=tmp_path, recipes=[SPECTRAL], seeds=2, machines=["valve"])
     assert json.loads((tmp_path / "results.json").read_text()) == made.to_dict()
     assert (tmp_path / "figures.csv").read_text() == made.to_csv()
@@ -256,7 +256,9 @@ def test_files(mimii, tmp_path):
         ({"machines": ["ToyCar"]}, DatasetError, "none of the settings asked for: ToyCar at"),
     ],
 )
-def test_refused(mimii, tmp_path, options, error, message):
+def test_a_benchmark_of_nothing_is_refused_before_anything_is_written(
+    mimii, tmp_path, options, error, message
+):
     with pytest.raises(error, match=message):
         benchmark.mimii(mimii, out=tmp_path / "out", **({"recipes": [SPECTRAL]} | options))
     assert not (tmp_path / "out").exists()

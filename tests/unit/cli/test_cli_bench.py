@@ -59,7 +59,7 @@ def test_a_test_recording_longer_than_max_seconds_fails_its_run(offkey, tree):
         (["dcase2021", "TREE"], "dcase2021"),
     ],
 )
-def test_refused(offkey, tree, arguments, message):
+def test_bench_refuses_options_of_the_other_suite_and_bad_values(offkey, tree, arguments, message):
     shown = offkey("bench", *[str(tree) if a == "TREE" else a for a in arguments])
     assert shown.code == 2
     assert message in " ".join((shown.out + shown.err).split())

@@ -63,7 +63,9 @@ def test_a_submission_is_written(offkey, scores, tree, tmp_path):
         (["{wav}"], "ending '.wav'"),
     ],
 )
-def test_bad_input_is_one_line_and_nothing_is_written(offkey, scores, tree, tmp_path, arguments, message):
+def test_bad_input_to_evaluate_is_one_line_and_writes_no_results(
+    offkey, scores, tree, tmp_path, arguments, message
+):
     wav = tree / "fan" / "test" / "normal_id_00_00000000.wav"
     shown = offkey("evaluate", *(a.format(scores=scores, tree=tree, wav=wav) for a in arguments))
     assert shown.code == 2

@@ -100,7 +100,7 @@ def test_another_rate_and_an_unknown_id_are_notes(offkey, detector, tmp_path):
         (["{detector}", "{wav}", "--threads", "0"], "num_threads = 0"),
     ],
 )
-def test_bad_input_is_one_line_and_nothing_is_written(
+def test_bad_input_to_score_is_one_line_and_writes_no_scores(
     offkey, detector, tree, tmp_path, tmp_path_factory, arguments, message
 ):
     names = {

@@ -115,7 +115,7 @@ def test_a_bad_recipe_is_refused_by_field_before_anything_is_read(
         (["{tree}", "--machine", "fan", "--out", "x.offkey", "--checkpoint", "c"], "no network"),
     ],
 )
-def test_bad_input_is_one_line_and_nothing_is_written(offkey, tree, tmp_path, arguments, message):
+def test_bad_input_to_train_is_one_line_and_writes_no_detector(offkey, tree, tmp_path, arguments, message):
     shown = offkey("train", *(argument.format(tree=tree) for argument in arguments))
     assert shown.code == 2
     assert shown.out == ""

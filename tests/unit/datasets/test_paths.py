@@ -2,10 +2,9 @@
 
 import os
 import tracemalloc
-from pathlib import Path
 
 import pytest
-from trees import touch
+from trees import refuse_to_list, touch
 
 from offkey.datasets import find_audio
 from offkey.datasets.paths import expand, rank, sound_files, walk
@@ -45,14 +44,7 @@ def test_a_walk_holds_the_names_of_one_folder(tmp_path):
 
 def test_a_folder_that_cannot_be_listed_is_an_error_in_its_place(tmp_path, monkeypatch):
     touch(tmp_path, ["a/1.wav", "b/1.wav", "c/1.wav"])
-    scandir = os.scandir
-
-    def failing(path):
-        if Path(path).name == "b":
-            raise PermissionError(13, "Permission denied", os.fspath(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", failing)
+    refuse_to_list("b", monkeypatch)
     first, error, last = walk(tmp_path)
     assert (first, last) == (tmp_path / "a" / "1.wav", tmp_path / "c" / "1.wav")
     assert isinstance(error, PermissionError)

@@ -4,12 +4,11 @@ import io
 import os
 import struct
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
-from trees import touch
+from trees import refuse_to_list, touch
 
 import offkey
 from offkey.datasets import Clip, Clips, Dataset, LogMelArrays
@@ -213,14 +212,7 @@ def test_a_missing_file_is_refused_where_all_are_known_and_an_error_of_its_row_i
 def test_a_folder_that_cannot_be_listed_is_a_row_with_an_error(tmp_path, monkeypatch):
     for name in "abc":
         write(tmp_path / name / "1.wav", 0)
-    scandir = os.scandir
-
-    def failing(path):
-        if Path(path).name == "b":
-            raise PermissionError(13, "Permission denied", os.fspath(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", failing)
+    refuse_to_list("b", monkeypatch)
     (chunk,) = read(tmp_path)
     assert [item.name for item in chunk.items] == [
         str(tmp_path / part) for part in ("a/1.wav", "b", "c/1.wav")

@@ -75,7 +75,7 @@ def test_the_oracle_says_what_it_is():
     assert found.criterion >= max(found.criteria[(name,)] for name in ("a_out", "a_arc", "a_maha"))
 
 
-def test_bad_input_is_named():
+def test_combining_names_bad_scores_and_choices():
     z = {"a": np.zeros(3), "b": np.zeros(2)}
     with pytest.raises(ParameterError, match="chosen = "):
         combine(z, [])

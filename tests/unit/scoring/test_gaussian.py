@@ -127,7 +127,7 @@ def test_state_restores_every_bit():
         ({"which": np.array([0, -1])}, "-1 at position 1"),
     ],
 )
-def test_a_damaged_state_is_refused(change, message):
+def test_a_damaged_state_of_a_gaussian_is_refused_with_what_is_wrong(change, message):
     state = Gaussian.fit(rows(50, 6), ["a", "b"] * 25).state() | change
     state = {name: array for name, array in state.items() if array is not None}
     with pytest.raises(DetectorFileError, match=message):

@@ -62,14 +62,14 @@ def test_the_state_is_plain_data_and_restores_every_bit():
         {"deviations": [1.0, True]},
     ],
 )
-def test_a_damaged_state_is_refused(change):
+def test_a_damaged_state_of_a_standardizer_is_refused_by_its_field(change):
     state = {"ids": ["a", "b"], "means": [0.0, 1.0], "deviations": [1.0, 1.0]}
     Standardizer.from_state(state)
     with pytest.raises(DetectorFileError, match=f"standardizer: {next(iter(change))}"):
         Standardizer.from_state(state | change)
 
 
-def test_bad_input_is_named():
+def test_a_standardizer_names_bad_scores_and_ids():
     with pytest.raises(ArrayError, match="none given"):
         Standardizer.fit([], [])
     with pytest.raises(ArrayError, match="scores: nan at position 1"):

@@ -55,7 +55,7 @@ def test_the_state_is_plain_data():
             Thresholds.from_state(fitted.state() | change)
 
 
-def test_bad_input_is_named():
+def test_thresholds_name_bad_quantiles_and_lengths():
     for quantile in (0.0, 1.0, -1, 95, float("nan")):
         with pytest.raises(ParameterError, match="quantile = "):
             Thresholds.fit([1.0], ["a"], quantile=quantile)

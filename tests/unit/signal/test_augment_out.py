@@ -37,7 +37,7 @@ def made_for(name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", [*APART, *IN_PLACE])
-def test_out_gets_what_a_new_array_would_hold(name: str) -> None:
+def test_each_effect_writes_into_out_what_a_new_array_would_hold(name: str) -> None:
     effect, given = (APART | IN_PLACE)[name], made_for(name)
     before = given.copy()
     expected = effect(given)
@@ -83,7 +83,7 @@ def test_an_out_that_overlaps_the_clip_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*APART, *IN_PLACE])
-def test_an_out_that_does_not_fit_is_refused(name: str) -> None:
+def test_each_effect_refuses_an_out_that_does_not_fit(name: str) -> None:
     effect, given = (APART | IN_PLACE)[name], made_for(name)
     fitting = np.zeros_like(effect(given))
     read_only = fitting.copy()

@@ -117,7 +117,7 @@ def masked(spectrogram, row):
     return out
 
 
-def test_masks(logmel, batch):
+def test_masked_spectrograms_are_the_plain_ones_with_bins_at_their_minimum(logmel, batch):
     rng = np.random.default_rng(0)
     plain = logmel(batch)
     rows = rng.random((5, 4), dtype=np.float32)

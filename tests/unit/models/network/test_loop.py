@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tiny_network import RECIPE
 
 from offkey.errors import TrainingError
-from offkey.models.network import Network
 from offkey.models.network.checkpoint import Checkpoint
 from offkey.models.network.device import Compute
 from offkey.models.network.events import (
@@ -25,18 +25,7 @@ from offkey.models.network.sampling import derived_seed
 from offkey.models.network.stages import NO_ID, Batch, Stage
 from offkey.recipe import Training
 
-NETWORK = Network(
-    subsampling="separable4",
-    subsampling_channels=4,
-    blocks=1,
-    dim=16,
-    heads=2,
-    ffn_dim=16,
-    kernel_size=5,
-    pooling_channels=8,
-    embedding_dim=8,
-    dropout=0.1,
-)
+NETWORK = msgspec.structs.replace(RECIPE.network, dropout=0.1)
 STAGES = (
     Stage(number=1, epochs=3, tasks=("id", "augmentation")),
     Stage(number=2, epochs=2, tasks=("id", "augmentation", "type")),

@@ -67,7 +67,7 @@ def test_one_recording_of_nearly_all_clips_is_divided():
 
 
 @pytest.mark.parametrize(("ids", "needed"), [([0] * 3, 5), ([0, 1, 2, 3], 8), ([0, 0, 0, 1, 1], 6)])
-def test_too_few_clips_say_how_many_are_needed(ids, needed):
+def test_too_few_clips_for_folds_say_how_many_are_needed(ids, needed):
     with pytest.raises(DatasetError, match=f"{len(ids)} normal training clips .* at least {needed}"):
         fold(ids, [str(k) for k in range(len(ids))])
 
