@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -13,12 +12,13 @@ import numpy as np
 
 from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.datasets.recordings import Recordings
-from offkey.datasets.source import Chunk, Progress, Source, SourceRates
+from offkey.datasets.source import Progress, Source
 from offkey.datasets.training import read_training_clips
 from offkey.errors import DatasetError, OffkeyWarning, ParameterError
 from offkey.fitted import Fitted
 from offkey.models.base import FitOptions, check_device, check_fit, ignore, kinds_of
 from offkey.recipe import Precision, Recipe, Scoring
+from offkey.score_rows import ScoreRows, Windows, check_windows
 from offkey.scores import ScoreTable
 from offkey.signal.audio import MAX_SECONDS
 from offkey.training_record import KeepStatistics, kept_clips
@@ -166,6 +166,7 @@ class Detector:
         clips = read_training_clips(
             data,
             features=self.recipe.features,
+            clip_seconds=self.recipe.training.clip_seconds,
             statistics=keep_statistics != 0 or any(kind.inputs == "statistics" for kind in kinds),
             moments=any(kind.inputs == "logmels" for kind in kinds),
             others=any(kind.others for kind in kinds),
@@ -221,12 +222,18 @@ class Detector:
         *,
         sample_rate: int | None = None,
         machine_id: str | None = None,
+        windows: Windows = "worst",
         device: str = "auto",
         max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
         on_progress: Progress | None = None,
     ) -> ScoreTable:
         """Score recordings, and decide which sound wrong.
+
+        A recording longer than twice the recipe's `training.clip_seconds` is cut into windows of that length, the last
+        of which ends where the recording ends. It is as anomalous as its worst window, and its threshold is that of
+        the maximum of as many windows (see `offkey.scoring.Thresholds.fit`). However long it is, a hundred megabytes
+        of it are in memory.
 
         Parameters
         ----------
@@ -240,6 +247,9 @@ class Detector:
         machine_id
             The ID of all of them. By default it is the table's, or is read from each path (``id_XX``); a clip of an
             unknown ID is scored as the known one that it is nearest to, which the column `scored_as` names.
+        windows
+            Of a recording that is cut: `worst` gives one row, which has the scores of the worst window and in `start_s`
+            where that begins; `each` gives a row for each window, decided on as a clip of its own.
         device
             `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`, for the network.
         max_seconds
@@ -253,7 +263,7 @@ class Detector:
         -------
         ScoreTable
             Row i is recording i, given twice or not; inside a folder depth first, names in the order of their bytes.
-            One that cannot be read has no score, and says why in `error`.
+            One that cannot be read to its end has no score, and says why in `error`.
 
         Raises
         ------
@@ -270,51 +280,27 @@ class Detector:
         Warns
         -----
         OffkeyWarning
-            If recordings were resampled, or an ID is not known.
+            If recordings were resampled, an ID is not known, or a long recording has more windows than the held-out
+            clips have a threshold for.
         """
-        fusion = self._fitted().fusion
+        check_windows(windows)
+        rows = ScoreRows(self._fitted(), windows=windows, num_threads=num_threads)
         self._use_device(device)
         source = self._source(
-            recordings, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
+            recordings,
+            sample_rate=sample_rate,
+            machine_id=machine_id,
+            clip_seconds=self._fitted().clip_seconds,
+            max_seconds=max_seconds,
         )
-        rates = SourceRates(self.recipe.features.sample_rate)
-        unknown: Counter[str] = Counter()
-        rows: list[dict[str, Any]] = []
         for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
-            rates.add(chunk)
-            ids = (item.machine_id for item in chunk.items)
-            unknown.update(i for i in ids if i is not None and i not in fusion.machine_ids)
-            rows += self._rows(chunk, num_threads)
-        advice = ", so the detector hears silence there, unless it was trained on such recordings"
-        for note in (*rates.notes("recording", advice=advice), *_unknown_ids(unknown, fusion.machine_ids)):
+            rows.add(chunk)
+        for note in rows.notes():
             warnings.warn(note, OffkeyWarning, stacklevel=2)
-        return ScoreTable.from_rows(rows)
+        return ScoreTable.from_rows(rows.rows)
 
     def _source(self, recordings: Recordings, **options: Any) -> Source:
         return Source.of(recordings, features=self.recipe.features, known_ids=self.machine_ids, **options)
-
-    def _rows(self, chunk: Chunk, num_threads: int | None) -> list[dict[str, Any]]:
-        """Return the rows of a chunk: of each clip the scores as the ID that it was scored as."""
-        state = self._fitted()
-        fusion = state.fusion
-        rows = [
-            {"path": i.name, "machine_type": self.machine, "machine_id": i.machine_id, "label": i.label}
-            for i in chunk.items
-        ]
-        for part, raw in chunk.attempt(lambda clips: state.scores(clips, num_threads)):
-            items = [chunk.items[position - chunk.first] for position in part.positions]
-            fused = fusion.apply(raw, [item.machine_id for item in items])
-            for clip, position in enumerate(part.positions.tolist()):
-                column = fused.column[clip]
-                rows[position - chunk.first] |= {
-                    "scored_as": fusion.machine_ids[column],
-                    **{name: float(matrix[clip, column]) for name, matrix in raw.items()},
-                    "anomaly_score": float(fused.anomaly_score[clip]),
-                    "decision": int(fused.decision[clip]),
-                }
-        for position, error in chunk.errors.items():
-            rows[position - chunk.first]["error"] = str(error)
-        return rows
 
     def score_oracle(
         self,
@@ -486,12 +472,3 @@ class Detector:
 def load(path: str | os.PathLike[str]) -> Detector:
     """Read a saved detector: the same as `Detector.load`."""
     return Detector.load(path)
-
-
-def _unknown_ids(unknown: Mapping[str, int], known: Sequence[str]) -> list[str]:
-    """Say which of the IDs are not known."""
-    return [
-        f"ID {machine_id!r} is not known to the detector, which knows {', '.join(known)}: {count} "
-        f"recording{'s' * (count > 1)} scored as the ID that each is nearest to (column scored_as)"
-        for machine_id, count in sorted(unknown.items())
-    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,7 @@ from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, Off
 from offkey.models.base import FitOptions, InlierModel, kinds_of, model_class
 from offkey.recipe import Recipe, Scoring
 from offkey.scoring.fusion import Fusion
+from offkey.scoring.threshold import Thresholds
 from offkey.training_record import KeepStatistics, TrainingRecord, provenance
 
 __all__ = ["Fitted"]
@@ -35,6 +37,8 @@ class Fitted:
     """What a user should know of the clips."""
     record: TrainingRecord | None
     """None for detectors of offkey 0.1.0."""
+    clip_seconds: float | None
+    """Recordings longer than twice this are cut into windows of it; None: they are not, as in offkey 0.1.0."""
 
     @classmethod
     def of(
@@ -58,6 +62,7 @@ class Fitted:
             fusion=Fusion.fit(list(models.values()), recipe.scoring),
             data_notes=(*(data.notes if isinstance(data, Dataset) else ()), *clips.notes),
             record=TrainingRecord.of(clips, provenance=facts, keep=keep_statistics, seed=options.seed),
+            clip_seconds=recipe.training.clip_seconds,
         )
 
     def rescored(self, scoring: Scoring, *, name: str) -> Self:
@@ -88,6 +93,12 @@ class Fitted:
         names, values = (*thresholds.ids, None), (*thresholds.values.tolist(), thresholds.fallback)
         return dict(zip(names, values, strict=True))
 
+    def thresholds_of_maximum(self, windows: int) -> tuple[Thresholds, tuple[str, ...]]:
+        """Return the thresholds of the largest score of so many windows, and a note where they are extrapolated."""
+        return self.fusion.of_maximum(
+            list(self.models.values()), quantile=self.recipe.scoring.quantile, windows=windows
+        )
+
     @property
     def parameters(self) -> int:
         """How many numbers the fit has set."""
@@ -114,6 +125,7 @@ class Fitted:
             "parameters": self.parameters,
             "quantile": self.recipe.scoring.quantile,
             "sample_rate": self.recipe.features.sample_rate,
+            "clip_seconds": self.clip_seconds,
             "training_clips": len(self.record.machine_ids) if self.record else None,
             "clips_with_statistics": len(self.record.indices) if self.record else None,
             "provenance": dict(self.record.provenance) if self.record else None,
@@ -140,6 +152,7 @@ class Fitted:
             "models": states,
             "fusion": self.fusion.state(),
             "training": training,
+            "clip_seconds": self.clip_seconds,
         }
         detector_file.write(path, arrays, metadata)
 
@@ -203,6 +216,7 @@ class Fitted:
             fusion=Fusion.from_state(metadata["fusion"]),
             data_notes=notes,
             record=training and TrainingRecord.from_state(under("training", arrays), training),
+            clip_seconds=_checked_seconds(metadata.get("clip_seconds")),
         )
 
     def _check_on_silence(self) -> None:
@@ -230,6 +244,14 @@ def _check_calibration(name: str, model: InlierModel) -> None:
             raise DetectorFileError(
                 f"{name}: held-out scores {', '.join(part.scores)}; expected {', '.join(model.score_names)}"
             )
+
+
+def _checked_seconds(value: Any) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise DetectorFileError(f"clip_seconds = {value!r}: expected seconds above 0")
+    return float(value)
 
 
 def _in_one_line(error: BaseException) -> str:

@@ -23,10 +23,12 @@ __all__ = [
     "ANOMALY_SCORE",
     "COLUMNS",
     "MARKS",
+    "START",
     "Cell",
     "check_target",
     "from_csv",
     "from_json",
+    "is_number",
     "is_score",
     "read",
     "to_csv",
@@ -42,8 +44,9 @@ Content: TypeAlias = dict[str, list[Any]]
 ANOMALY_SCORE = "anomaly_score"
 ALWAYS = ("a_out", "a_arc", "a_maha", "a_spectral", ANOMALY_SCORE)
 MARKS = ("decision", "label")
+START = "start_s"
 COLUMNS = ("path", "machine_type", "machine_id", "scored_as", *ALWAYS, *MARKS, "error")
-"""The columns that every file has, in their order; those of other scores follow."""
+"""The columns that every file has, in their order; those of other scores follow, and `start_s` where there is one."""
 
 _OTHER_SCORE = re.compile(r"a_[a-z0-9_]+")
 _IDS = frozenset({"machine_type", "machine_id", "scored_as"})
@@ -54,6 +57,11 @@ _INDEX = re.compile(r"|index|level_\d+|Unnamed: \d+|__index_level_\d+__")
 def is_score(name: str) -> bool:
     """Say whether a column of this name holds a score: `anomaly_score`, or a model's, such as `a_distance`."""
     return name == ANOMALY_SCORE or _OTHER_SCORE.fullmatch(name) is not None
+
+
+def is_number(name: str) -> bool:
+    """Say whether a column of this name holds numbers: scores, or where they were found."""
+    return name == START or is_score(name)
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
@@ -150,7 +158,9 @@ def _refuse_constant(name: str) -> float:
 def _to_parquet(columns: Sequence[str], rows: list[dict[str, Cell]], path: Path) -> bytes:
     arrow, parquet = _pyarrow(path)
     marks = dict.fromkeys(MARKS, arrow.int8())
-    kinds = {name: arrow.float64() if is_score(name) else marks.get(name, arrow.string()) for name in columns}
+    kinds = {
+        name: arrow.float64() if is_number(name) else marks.get(name, arrow.string()) for name in columns
+    }
     schema = arrow.schema(list(kinds.items()))
     sink = io.BytesIO()
     try:
@@ -210,15 +220,15 @@ def _known(header: Iterable[str], where: object) -> dict[str, int]:
 
 
 def _is_column(name: object) -> bool:
-    return isinstance(name, str) and (name in COLUMNS or is_score(name))
+    return isinstance(name, str) and (name in COLUMNS or is_number(name))
 
 
 def _from_text(cell: str, name: str, where: str, content: CsvText) -> Any:
     """Read one cell of a CSV file."""
-    text = cell.strip() if is_score(name) or name in MARKS else cell
+    text = cell.strip() if is_number(name) or name in MARKS else cell
     if not text:
         return _checked(None, name, where)
-    if is_score(name):
+    if is_number(name):
         try:
             number = float(content.point_number(text).replace("_", "?"))
         except ValueError:
@@ -276,7 +286,7 @@ def _checked(cell: Any, name: str, where: str) -> Any:
     """Return a cell if it is what its column may hold."""
     if cell is None and name != "path":
         return None
-    if is_score(name):
+    if is_number(name):
         number = isinstance(cell, float | int) and not isinstance(cell, bool)
         sound, expected = (
             number and math.isfinite(cell),

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from offkey import score_file
 from offkey._util.text_table import text_table
 from offkey.errors import ArrayError, ParameterError
-from offkey.score_file import ALWAYS, ANOMALY_SCORE, COLUMNS, MARKS, Cell, is_score
+from offkey.score_file import ALWAYS, ANOMALY_SCORE, COLUMNS, MARKS, START, Cell, is_number, is_score
 
 __all__ = ["COLUMNS", "ScoreTable", "from_csv", "from_json", "is_score"]
 
@@ -37,6 +37,9 @@ class ScoreTable:
         1 = anomaly, 0 = normal, None or -1 = not known.
     error
         Why a recording has no score; None where all is well.
+    start_s
+        Where in a long recording the window begins that the scores are of, in seconds; None or NaN: they are of the
+        whole recording.
     **scores
         `anomaly_score`, and the scores of models, named ``a_`` and small letters, digits or ``_``: numbers, higher =
         more anomalous. None or NaN: there is no such score. In files a missing score is an empty cell or null, never
@@ -66,6 +69,7 @@ class ScoreTable:
         decision: ArrayLike | Sequence[int | None] | None = None,
         label: ArrayLike | Sequence[int | None] | None = None,
         error: Texts | None = None,
+        start_s: ArrayLike | Sequence[float | None] | None = None,
         **scores: ArrayLike | Sequence[float | None] | None,
     ) -> None:
         self.path = _paths(path)
@@ -83,6 +87,10 @@ class ScoreTable:
         self.decision = _marks("decision", decision, n)
         self.label = _marks("label", label, n)
         self.error = _texts("error", error, n)
+        self.start_s = _scores(START, start_s, n)
+        """``(recordings,)`` float64."""
+        if (self.start_s < 0).any():
+            raise ArrayError(f"start_s: {np.nanmin(self.start_s)}; expected seconds from 0, or None")
 
     def __len__(self) -> int:
         return len(self.path)
@@ -107,7 +115,8 @@ class ScoreTable:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns, in the order of files."""
-        return (*COLUMNS, *(name for name in self._scores if name not in ALWAYS))
+        start = () if np.isnan(self.start_s).all() else (START,)
+        return (*COLUMNS, *(name for name in self._scores if name not in ALWAYS), *start)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -132,7 +141,7 @@ class ScoreTable:
         columns: list[list[Cell]] = [[str(path) for path in self.path]]
         for name in self.columns[1:]:
             column = getattr(self, name)
-            if is_score(name):
+            if is_number(name):
                 columns.append([None if value != value else value for value in column.tolist()])
             elif name in MARKS:
                 columns.append([None if value < 0 else value for value in column.tolist()])

@@ -13,6 +13,7 @@ from offkey.cli import console
 from offkey.cli.options import Device
 from offkey.detector import load
 from offkey.score_file import check_target
+from offkey.score_rows import Windows
 from offkey.scores import ScoreTable
 from offkey.signal.audio import MAX_SECONDS
 
@@ -26,6 +27,7 @@ def score(
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     machine_id: str | None = None,
+    windows: Windows = "worst",
     device: Device = "auto",
     max_seconds: float = MAX_SECONDS,
     threads: int | None = None,
@@ -45,6 +47,10 @@ def score(
     machine_id
         ID of the recorded machine. By default `id_XX` in each file's path; a recording without one is compared with
         every machine that the detector knows, and the nearest is named.
+    windows
+        A recording longer than twice `training.clip_seconds` of the recipe (20 s) is cut into windows of that length.
+        `worst`: it has one row, with the scores of its worst window and where that begins (`start_s`); `each`: a row
+        for each window.
     device
         `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`; only the network uses it.
     max_seconds
@@ -61,6 +67,7 @@ def score(
         table = trained.score(
             recordings,
             machine_id=machine_id,
+            windows=windows,
             device=device,
             max_seconds=max_seconds,
             num_threads=threads,

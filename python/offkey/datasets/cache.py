@@ -17,10 +17,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import operator
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -30,14 +31,14 @@ from filelock import FileLock
 
 from offkey import _native
 from offkey.datasets.recordings import Item, Samples
-from offkey.datasets.source import Progress, Source
+from offkey.datasets.source import Chunk, Progress, Source
 from offkey.errors import AudioError
 from offkey.recipe import Features
 from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["DecodedClips", "decoded"]
 
-_FORMAT = 2
+_FORMAT = 3
 _SAMPLES, _INDEX, _LOCK = "samples.bin", "index.json", ".lock"
 _FULL_SCALE = 32768
 _ALIGNMENT = 64  # of each clip's first byte, for vector loads
@@ -54,11 +55,12 @@ class _Index(msgspec.Struct, frozen=True):
     format: int
     size: int
     clips: list[_Entry | None]
+    recordings: list[int]
     errors: dict[int, str]
 
 
 class DecodedClips(Sequence[np.ndarray]):
-    """Recordings whose samples lie in a cache: ``(samples,)`` float32 each, made when it is asked for."""
+    """Recordings, or windows of them, whose samples lie in a cache: ``(samples,)`` float32 each, made when needed."""
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class DecodedClips(Sequence[np.ndarray]):
         sample_rate: int,
         source_rates: Sequence[int] = (),
         errors: dict[int, str] | None = None,
+        recordings: Sequence[int] = (),
     ) -> None:
         self._stored = tuple(stored)
         self.sample_rate = sample_rate
@@ -74,6 +77,8 @@ class DecodedClips(Sequence[np.ndarray]):
         """The rates in Hz that the recordings have; 0 where they could not be read."""
         self.errors = errors or {}
         """Position -> why the recording could not be read; such a clip is empty."""
+        self.recordings = tuple(recordings)
+        """Which of the recordings each clip is of; those of the first come first."""
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -92,6 +97,8 @@ class DecodedClips(Sequence[np.ndarray]):
             sample_rate=self.sample_rate,
             source_rates=self.source_rates + other.source_rates,
             errors=self.errors | later,
+            recordings=self.recordings
+            + tuple(1 + max(self.recordings, default=-1) + i for i in other.recordings),
         )
 
     def take(self, positions: Sequence[int]) -> DecodedClips:
@@ -102,10 +109,11 @@ class DecodedClips(Sequence[np.ndarray]):
             sample_rate=self.sample_rate,
             source_rates=[self.source_rates[i] for i in positions],
             errors=errors,
+            recordings=[self.recordings[i] for i in positions],
         )
 
     def items(self, paths: Sequence[Path]) -> Iterator[Item]:
-        """Yield the clips for a source; `paths` are the recordings' names."""
+        """Yield the clips for a source; `paths` are their names."""
         for i, path in enumerate(paths):
             if i in self.errors:
                 yield Item(content=AudioError(self.errors[i]), name=str(path))
@@ -120,6 +128,7 @@ def decoded(
     folder: Path,
     features: Features,
     max_seconds: float = MAX_SECONDS,
+    clip_seconds: float | None = None,
     num_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> DecodedClips:
@@ -135,6 +144,8 @@ def decoded(
         Rate and channel to decode to.
     max_seconds
         A longer recording is one that cannot be read.
+    clip_seconds
+        Recordings longer than twice this are kept as windows of it (`offkey.datasets.windows`).
     num_threads
         Threads that decode; None: all cores.
     on_progress
@@ -143,7 +154,7 @@ def decoded(
     Returns
     -------
     DecodedClips
-        In the order of `paths`.
+        In the order of `paths`, the windows of a recording in their order.
 
     Raises
     ------
@@ -151,7 +162,7 @@ def decoded(
         If a recording that is there cannot be read for a reason that may pass (no permission, a failing disk), or the
         folder cannot be written to, or the disk is full; nothing is left behind then.
     """
-    target = folder / _key(paths, features, max_seconds)
+    target = folder / _key(paths, features, clip_seconds, max_seconds)
     clips = _opened(target, len(paths), features.sample_rate)
     if clips is not None:
         return clips
@@ -163,8 +174,8 @@ def decoded(
         if clips is not None:
             return clips
         items = [Item(content=path, name=str(path)) for path in paths]
-        source = Source(items, features=features, max_seconds=max_seconds)
-        _store(target, _recordings(source, num_threads, on_progress) if items else iter(()))
+        source = Source(items, features=features, clip_seconds=clip_seconds, max_seconds=max_seconds)
+        _store(target, source.chunks(num_threads=num_threads, on_progress=on_progress) if items else ())
     clips = _opened(target, len(paths), features.sample_rate)
     if clips is None:
         raise OSError(f"{target}: cannot be read right after it was written")
@@ -181,12 +192,12 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _store(target: Path, recordings: Iterator[tuple[np.ndarray, int] | str]) -> None:
+def _store(target: Path, chunks: Iterable[Chunk]) -> None:
     scratch = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     scratch.mkdir()
     try:
         with (scratch / _SAMPLES).open("wb") as file:
-            index = _write(file, recordings)
+            index = _write(file, chunks)
             file.flush()
             os.fsync(file.fileno())
         (scratch / _INDEX).write_bytes(msgspec.json.encode(index))
@@ -196,9 +207,12 @@ def _store(target: Path, recordings: Iterator[tuple[np.ndarray, int] | str]) -> 
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _key(paths: Sequence[Path], features: Features, max_seconds: float) -> str:
+def _key(paths: Sequence[Path], features: Features, clip_seconds: float | None, max_seconds: float) -> str:
     files = [[str(path.resolve()), *_state(path)] for path in paths]
-    settings = [_FORMAT, _native.__version__, features.sample_rate, features.channel, float(max_seconds)]
+    settings = [
+        *(_FORMAT, _native.__version__, features.sample_rate, features.channel),
+        *(clip_seconds, float(max_seconds)),
+    ]
     content = json.dumps([*settings, files]).encode(errors="surrogateescape")
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -212,34 +226,34 @@ def _state(path: Path) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _recordings(
-    source: Source, num_threads: int | None, on_progress: Progress | None
-) -> Iterator[tuple[np.ndarray, int] | str]:
-    """Yield each recording's samples and rate, or why it cannot be read; what may pass is raised, not remembered."""
-    for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
-        for error in chunk.errors.values():
-            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | IsADirectoryError):
-                raise error
-        clips = iter(zip(chunk.samples, chunk.source_rates.tolist(), strict=True))
-        for position in range(chunk.first, chunk.first + len(chunk.items)):
-            yield str(chunk.errors[position]) if position in chunk.errors else next(clips)
-
-
-def _write(file: BinaryIO, recordings: Iterator[tuple[np.ndarray, int] | str]) -> _Index:
-    entries: list[_Entry | None] = []
+def _write(file: BinaryIO, chunks: Iterable[Chunk]) -> _Index:
+    """Write the clips of chunks, and return where each lies; an error that may pass is raised, not remembered."""
+    entries: list[tuple[int, _Entry | None]] = []
     errors: dict[int, str] = {}
     offset = 0
-    for position, recording in enumerate(recordings):
-        if isinstance(recording, str):
-            errors[position] = recording
-            entries.append(None)
-            continue
-        samples, source_rate = _compact(recording[0]), recording[1]
-        dtype: Literal["<i2", "<f4"] = "<i2" if samples.dtype == np.int16 else "<f4"
-        entries.append(_Entry(offset=offset, samples=len(samples), dtype=dtype, source_rate=source_rate))
-        offset += file.write(samples.tobytes())
-        offset += file.write(bytes(-offset % _ALIGNMENT))
-    return _Index(format=_FORMAT, size=offset, clips=entries, errors=errors)
+    for chunk in chunks:
+        for position, samples, source_rate in zip(
+            chunk.positions.tolist(), map(_compact, chunk.samples), chunk.source_rates.tolist(), strict=True
+        ):
+            dtype: Literal["<i2", "<f4"] = "<i2" if samples.dtype == np.int16 else "<f4"
+            entry = _Entry(offset=offset, samples=len(samples), dtype=dtype, source_rate=source_rate)
+            entries.append((position, entry))
+            offset += file.write(samples.tobytes())
+            offset += file.write(bytes(-offset % _ALIGNMENT))
+        for position, error in chunk.errors.items():
+            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | IsADirectoryError):
+                raise error
+            errors[position] = str(error)
+    whole = [(position, entry) for position, entry in entries if position not in errors]
+    rows = sorted([*whole, *((position, None) for position in errors)], key=operator.itemgetter(0))
+    recordings = [position for position, _ in rows]
+    return _Index(
+        format=_FORMAT,
+        size=offset,
+        clips=[entry for _, entry in rows],
+        recordings=recordings,
+        errors={row: errors[position] for row, position in enumerate(recordings) if position in errors},
+    )
 
 
 def _compact(samples: np.ndarray) -> np.ndarray:
@@ -257,7 +271,8 @@ def _opened(folder: Path, count: int, sample_rate: int) -> DecodedClips | None:
         size = (folder / _SAMPLES).stat().st_size
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if index.format != _FORMAT or len(index.clips) != count or index.size != size or not _fits(index):
+    complete = sorted(set(index.recordings)) == list(range(count))
+    if index.format != _FORMAT or not complete or index.size != size or not _fits(index):
         return None
     file = np.memmap(folder / _SAMPLES, np.uint8, "r") if size else np.empty(0, np.uint8)
     clips = [
@@ -267,12 +282,18 @@ def _opened(folder: Path, count: int, sample_rate: int) -> DecodedClips | None:
         for entry in index.clips
     ]
     source_rates = [0 if entry is None else entry.source_rate for entry in index.clips]
-    return DecodedClips(clips, sample_rate=sample_rate, source_rates=source_rates, errors=index.errors)
+    return DecodedClips(
+        clips,
+        sample_rate=sample_rate,
+        source_rates=source_rates,
+        errors=index.errors,
+        recordings=index.recordings,
+    )
 
 
 def _fits(index: _Index) -> bool:
     entries = [entry for entry in index.clips if entry is not None]
-    return all(
+    return len(index.clips) == len(index.recordings) and all(
         entry.offset >= 0
         and entry.samples >= 0
         and entry.offset + entry.samples * np.dtype(entry.dtype).itemsize <= index.size

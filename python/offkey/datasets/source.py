@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ from offkey._util import parameters
 from offkey.datasets.clips import LogMelArrays
 from offkey.datasets.paths import NO_SOUND_FILE
 from offkey.datasets.recordings import Item, LogMelOf, Recordings, Samples, describe, items_of
+from offkey.datasets.windows import WHOLE, cut, file_windows, window_samples
 from offkey.errors import ArrayError, DatasetError, OffkeyError
 from offkey.recipe import Features
-from offkey.signal.audio import MAX_SECONDS, file_content, info, read_batch, resample
+from offkey.signal.audio import MAX_SECONDS, file_content, info, on_disk, read_batch, resample
 from offkey.signal.logmel import LogMel
 from offkey.signal.statistics import ClipStatistics, clip_statistics
 
@@ -30,6 +32,7 @@ T = TypeVar("T")
 
 _CHUNK_ITEMS = 64  # 40 MB of 10 s clips at 16 kHz
 _CHUNK_BYTES = 100_000_000  # of decoded samples, whatever their number: long recordings come one by one
+_SAMPLE_BYTES = 4  # float32
 _LEAST_BYTES_PER_SECOND = 1000  # of a coded file whose header has no length: MP3 of 8 kbit/s
 
 
@@ -51,7 +54,9 @@ class Chunk:
     first: int
     """Where the first of them stands in the source."""
     positions: np.ndarray
-    """``(clips,)`` int64: where the clips that could be read stand in the source."""
+    """``(clips,)`` int64, ascending: where the recording of each clip that could be read stands in the source."""
+    starts: np.ndarray
+    """``(clips,)`` int64: where in its recording a clip starts, in samples; `WHOLE` for a recording that is not cut."""
     errors: dict[int, Exception]
     """Position in the source -> why the item cannot be read, or used (see `attempt`)."""
     source_rates: np.ndarray
@@ -60,6 +65,8 @@ class Chunk:
     """``(samples,)`` float32 each, or log-Mels ``(clips, n_mels, frames)``."""
     logmel: Callable[[], LogMel]
     num_threads: int | None = None
+    continues: bool = False
+    """Whether the next chunk has more of the one item, whose windows are too many for one chunk."""
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -110,6 +117,7 @@ class Chunk:
                 first=position,
                 positions=self.positions[row : row + 1],
                 errors={},
+                starts=self.starts[row : row + 1],
                 source_rates=self.source_rates[row : row + 1],
                 clips=self.clips[row : row + 1],
             )
@@ -127,7 +135,8 @@ class Chunk:
             if len(self) > 1:
                 for clip in self.each():
                     yield from clip.attempt(compute)
-                    self.errors.update(clip.errors)
+                    for position, refusal in clip.errors.items():
+                        self.errors.setdefault(position, refusal)
             else:
                 self.errors[self.first] = ArrayError(f"{self.items[0].name}: {error}")
 
@@ -145,6 +154,9 @@ class Source:
         Rate and channel to decode to, and the log-Mels to compute.
     what
         What the recordings are called where there are none.
+    clip_seconds
+        Recordings longer than twice this are cut into windows of it (`offkey.datasets.windows`), each a clip; those
+        of log-Mels are not. None: all recordings stay whole.
     max_seconds
         A file that is longer cannot be read; sounds that are in memory already are as long as they are.
 
@@ -160,11 +172,13 @@ class Source:
         *,
         features: Features,
         what: str = "none given",
+        clip_seconds: float | None = None,
         max_seconds: float = MAX_SECONDS,
     ) -> None:
         self._items = items
         self._what = what
         self._features = features
+        self._window = None if clip_seconds is None else window_samples(clip_seconds, features)
         self._max_seconds = parameters.seconds("max_seconds", max_seconds)
         self._logmel = functools.cache(functools.partial(LogMel.from_recipe, features))
 
@@ -177,6 +191,7 @@ class Source:
         sample_rate: int | None = None,
         machine_id: str | None = None,
         known_ids: Sequence[str] = (),
+        clip_seconds: float | None = None,
         max_seconds: float = MAX_SECONDS,
     ) -> Self:
         """Return the source of whatever is handed over.
@@ -197,6 +212,8 @@ class Source:
             The ID of all of them; by default a clip's own, or what a path says (``id_XX``).
         known_ids
             IDs that are also recognised in the names of folders.
+        clip_seconds
+            See `Source`.
         max_seconds
             A file that is longer cannot be read.
 
@@ -214,7 +231,13 @@ class Source:
         if isinstance(recordings, LogMelArrays):
             check_mels(features, recordings)
         items = items_of(recordings, sample_rate=sample_rate, machine_id=machine_id, known_ids=known_ids)
-        return cls(items, features=features, what=describe(recordings), max_seconds=max_seconds)
+        return cls(
+            items,
+            features=features,
+            what=describe(recordings),
+            clip_seconds=clip_seconds,
+            max_seconds=max_seconds,
+        )
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self._items)
@@ -223,6 +246,9 @@ class Source:
         self, *, num_threads: int | None = None, on_progress: Progress | None = None
     ) -> Iterator[Chunk]:
         """Read all recordings, some at a time; what cannot be read is an error of its chunk, and the rest goes on.
+
+        A recording that is cut and too long for the memory comes in several chunks; where it cannot be read to its
+        end, the last of them says so.
 
         Parameters
         ----------
@@ -240,13 +266,42 @@ class Source:
         if on_progress is not None and not isinstance(self._items, Iterator):
             total = sum(1 for _ in self)
         done = 0
-        for portion in _portions(self, self._features.sample_rate):
-            yield self._read(portion, done, num_threads)
-            done += len(portion)
-            if on_progress is not None:
-                on_progress(done, total)
+        for portion, size in _portions(self, self._features.sample_rate):
+            for chunk in self._chunks(portion, size, done, num_threads):
+                yield chunk
+                done += 0 if chunk.continues else len(portion)
+                if on_progress is not None:
+                    on_progress(done, total)
         if not done:
             raise DatasetError(f"{self._what}: {NO_SOUND_FILE}")
+
+    def _chunks(
+        self, portion: Sequence[Item], size: int, first: int, num_threads: int | None
+    ) -> Iterator[Chunk]:
+        window, content = self._window, portion[0].content
+        cuts = window is not None and size > max(_CHUNK_BYTES, _SAMPLE_BYTES * 2 * window)
+        if window is None or not cuts or not isinstance(content, Path | bytes):
+            yield self._read(portion, first, num_threads)
+            return
+        try:
+            with on_disk([content]) as (file,):
+                yield from self._stream(portion[0], file, window, first, num_threads)
+        except (OffkeyError, OSError) as error:
+            errors = {first: _named(error, portion[0])}
+            yield self._chunk(portion, first, [], errors, num_threads)
+
+    def _stream(
+        self, item: Item, file: str, window: int, first: int, num_threads: int | None
+    ) -> Iterator[Chunk]:
+        """Yield the windows of one file, a chunk of them in memory at a time."""
+        rate, windows = file_windows(file, window, features=self._features, max_seconds=self._max_seconds)
+        most = max(1, min(_CHUNK_ITEMS, _CHUNK_BYTES // (_SAMPLE_BYTES * window)))
+        ahead = next(windows, None)
+        while ahead is not None:
+            batch = [ahead, *itertools.islice(windows, most - 1)]
+            ahead = next(windows, None)
+            rows = [(first, start, _Clip(samples, rate)) for start, samples in batch]
+            yield self._chunk([item], first, rows, {}, num_threads, continues=ahead is not None)
 
     def _read(self, portion: Sequence[Item], first: int, num_threads: int | None) -> Chunk:
         rate, channel = self._features.sample_rate, self._features.channel
@@ -261,7 +316,7 @@ class Source:
         files = (
             batch.errors.get(i) or _Clip(batch[i], int(batch.source_rates[i])) for i in range(len(batch))
         )
-        clips: dict[int, _Clip] = {}
+        rows: list[tuple[int, int, _Clip]] = []
         errors: dict[int, Exception] = {}
         for position, item in enumerate(portion, first):
             outcome = (
@@ -271,18 +326,38 @@ class Source:
             )
             if isinstance(outcome, Exception):
                 errors[position] = _named(outcome, item)
+            elif self._window is None or isinstance(item.content, LogMelOf):
+                rows.append((position, WHOLE, outcome))
             else:
-                clips[position] = outcome
-        arrays = [clip.array for clip in clips.values()]
+                rows += [
+                    (position, start, _Clip(samples, outcome.source_rate))
+                    for start, samples in cut(outcome.array, self._window)
+                ]
+        return self._chunk(portion, first, rows, errors, num_threads)
+
+    def _chunk(
+        self,
+        items: Sequence[Item],
+        first: int,
+        rows: Sequence[tuple[int, int, _Clip]],
+        errors: dict[int, Exception],
+        num_threads: int | None,
+        *,
+        continues: bool = False,
+    ) -> Chunk:
+        """Return the chunk of some clips: of each the position of its recording, its start, and itself."""
+        arrays = [clip.array for _, _, clip in rows]
         return Chunk(
-            items=portion,
+            items=items,
             first=first,
-            positions=np.array(list(clips), dtype=np.int64),
+            positions=np.array([position for position, _, _ in rows], dtype=np.int64),
+            starts=np.array([start for _, start, _ in rows], dtype=np.int64),
             errors=errors,
-            source_rates=np.array([clip.source_rate for clip in clips.values()], dtype=np.int64),
-            clips=np.stack(arrays) if isinstance(portion[0].content, LogMelOf) else arrays,
+            source_rates=np.array([clip.source_rate for _, _, clip in rows], dtype=np.int64),
+            clips=np.stack(arrays) if arrays and isinstance(items[0].content, LogMelOf) else arrays,
             logmel=self._logmel,
             num_threads=num_threads,
+            continues=continues,
         )
 
 
@@ -321,8 +396,8 @@ def _named(error: Exception, item: Item) -> Exception:
     return type(error)(f"{item.name}: {str(error).removeprefix('<bytes>: ')}")
 
 
-def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[list[Item]]:
-    """Yield the items in portions whose decoded channel fits in memory; at least one each."""
+def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[tuple[list[Item], int]]:
+    """Yield the items in portions whose decoded channel fits in memory, at least one each, and its bytes."""
     portion: list[Item] = []
     portion_bytes = 0
     for item in items:
@@ -330,12 +405,12 @@ def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[list[Item]]:
             item = dataclasses.replace(item, content=bytes(file_content(item.content)))
         item_bytes = _decoded_bytes(item.content, sample_rate)
         if portion and (len(portion) == _CHUNK_ITEMS or portion_bytes + item_bytes > _CHUNK_BYTES):
-            yield portion
+            yield portion, portion_bytes
             portion, portion_bytes = [], 0
         portion.append(item)
         portion_bytes += item_bytes
     if portion:
-        yield portion
+        yield portion, portion_bytes
 
 
 def _decoded_bytes(content: Any, sample_rate: int) -> int:
@@ -356,7 +431,7 @@ def _decoded_bytes(content: Any, sample_rate: int) -> int:
         except (OffkeyError, OSError):
             return 0
         duration_s = size / _LEAST_BYTES_PER_SECOND if in_header is None else in_header
-    return math.ceil(4 * duration_s * sample_rate)
+    return math.ceil(_SAMPLE_BYTES * duration_s * sample_rate)
 
 
 def check_mels(features: Features, data: LogMelArrays) -> None:
@@ -381,9 +456,12 @@ class SourceRates:
         self.wanted = wanted
         self._others: dict[int, tuple[int, str]] = {}  # rate -> how many, and the first
 
-    def add(self, chunk: Chunk) -> None:
-        """Enter the recordings of a chunk."""
-        for position, rate in zip(chunk.positions.tolist(), chunk.source_rates.tolist(), strict=True):
+    def add(self, chunk: Chunk, *, recordings: bool = False) -> None:
+        """Enter the clips of a chunk, or its recordings: of the windows of one the first."""
+        new = chunk.starts <= (0 if recordings else np.inf)
+        for position, rate in zip(
+            chunk.positions[new].tolist(), chunk.source_rates[new].tolist(), strict=True
+        ):
             self.count(chunk.items[position - chunk.first].name, rate)
 
     def count(self, name: str, rate: int) -> None:

@@ -8,20 +8,22 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from offkey._util import parameters
 from offkey.datasets.cache import DecodedClips, decoded
 from offkey.datasets.clips import Clips, Dataset, LogMelArrays
+from offkey.datasets.file_clips import Decoding, FileClips
 from offkey.datasets.source import Chunk, Progress, Source, SourceRates, check_mels
+from offkey.datasets.windows import window_samples
 from offkey.errors import ArrayError, AudioError, DatasetError, OffkeyWarning
 from offkey.recipe import Features
-from offkey.signal.audio import MAX_SECONDS, AudioBatch, read_batch
-from offkey.signal.statistics import ClipStatistics, clip_statistics
+from offkey.signal.audio import MAX_SECONDS
+from offkey.signal.statistics import ClipStatistics, FrameMoments, clip_statistics
 
-__all__ = ["FrameMoments", "TrainingClips", "read_training_clips"]
+__all__ = ["TrainingClips", "read_training_clips"]
 
 _MOST_NAMED = 20  # unreadable files that notes name one by one
 _MOST_UNREAD = 0.5  # of the clips of a machine type
@@ -29,83 +31,6 @@ _RATE_ADVICE = (
     ", so their upper Mel bins are empty; where all recordings are like that, give the recipe their rate as "
     "features.sample_rate"
 )
-
-
-class FrameMoments(NamedTuple):
-    """Mean and spread of each Mel bin over the frames of each clip; those of several clips follow from them."""
-
-    frames: np.ndarray
-    """``(clips,)`` int64"""
-    mean: np.ndarray
-    """``(clips, n_mels)`` float64, dB."""
-    squares: np.ndarray
-    """``(clips, n_mels)`` float64: sums of squared deviations from the clip's mean."""
-
-    @classmethod
-    def of(cls, logmels: Sequence[np.ndarray]) -> FrameMoments:
-        """Return those of log-Mels ``(n_mels, frames)``."""
-        means, squares = [], []
-        for logmel in logmels:
-            values = logmel.astype(np.float64)
-            means.append(values.mean(axis=1))
-            values -= means[-1][:, None]
-            squares.append(np.square(values, out=values).sum(axis=1))
-        frames = np.array([logmel.shape[1] for logmel in logmels], dtype=np.int64)
-        return cls(frames, np.stack(means), np.stack(squares))
-
-    @classmethod
-    def joined(cls, parts: Sequence[FrameMoments]) -> FrameMoments:
-        """Return those of all clips of several parts."""
-        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-    def pooled(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and population deviation over all frames of all clips: ``(n_mels,)`` float64 each."""
-        weights = self.frames / self.frames.sum()
-        mean = weights @ self.mean
-        variance = self.squares.sum(axis=0) / self.frames.sum() + weights @ np.square(self.mean - mean)
-        return mean, np.sqrt(variance)
-
-    def take(self, positions: Sequence[int] | np.ndarray) -> FrameMoments:
-        """Return those of some of the clips."""
-        return FrameMoments(*(column[positions] for column in self))
-
-
-class FileClips(Sequence[np.ndarray]):
-    """Recordings that are decoded when they are asked for; decoding is far faster than a step of training."""
-
-    def __init__(self, paths: Sequence[Path], read: Callable[[Sequence[Path]], AudioBatch]) -> None:
-        self._paths = paths
-        self._read = read
-        self.rates: dict[int, int] = {}
-        """Position -> rate in Hz, of those read so far."""
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]  # no slices
-        return self.gather([index])[0]
-
-    def gather(self, positions: Sequence[int]) -> list[np.ndarray]:
-        """Return some of the recordings, decoded side by side; raise what is wrong with the first that cannot be."""
-        outcomes = self.attempt(positions)
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
-        return [clip for clip in outcomes if isinstance(clip, np.ndarray)]
-
-    def attempt(self, positions: Sequence[int]) -> list[np.ndarray | Exception]:
-        """Return some of the recordings, or what is wrong with them."""
-        batch = self._read([self._paths[i] for i in positions])
-        self.rates |= dict(zip(positions, batch.source_rates.tolist(), strict=True))
-        return [batch.errors.get(i, batch[i]) for i in range(len(batch))]
-
-    def take(self, positions: Sequence[int]) -> FileClips:
-        """Return some of the recordings as a sequence of the same kind."""
-        return FileClips([self._paths[i] for i in positions], self._read)
-
-    def name(self, position: int) -> str:
-        """Return the path of a recording."""
-        return str(self._paths[position])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,6 +66,8 @@ class TrainingClips:
     """What is wrong with recordings that were left out; those of other types join when they are drawn."""
     rates: SourceRates | None = None
     """Recordings of the target type that were resampled."""
+    cut: tuple[str, ...] = ()
+    """What a user should know of long recordings that were cut into clips."""
     _set_aside: set[int] = dataclasses.field(default_factory=set, init=False, repr=False)
     _warned: set[str] = dataclasses.field(default_factory=set, init=False, repr=False)
 
@@ -168,7 +95,7 @@ class TrainingClips:
         named = tuple(f"left out of training: {text}" for text in self.unread[:_MOST_NAMED])
         rest = len(self.errors) - len(named)
         more = (f"left out of training: {rest} more files that cannot be read",) if rest else ()
-        return (*named, *more, *self.rate_notes)
+        return (*named, *more, *self.cut, *self.rate_notes)
 
     @property
     def rate_notes(self) -> tuple[str, ...]:
@@ -278,7 +205,12 @@ class TrainingClips:
 
     def _leave_out(self, position: int, error: Exception) -> None:
         first = len(self.clips)
-        self._set_aside.add(position)
+        of_same_file = (
+            self.others.of_same_file(position - first)
+            if isinstance(self.others, FileClips)
+            else [position - first]
+        )
+        self._set_aside.update(first + i for i in of_same_file)
         self.errors.append(error)
         machine_type = self.other_types[position - first]
         unread = sum(self.other_types[i - first] == machine_type for i in self._set_aside)
@@ -327,6 +259,7 @@ def read_training_clips(
     statistics: bool = True,
     moments: bool = False,
     others: bool = True,
+    clip_seconds: float | None = None,
     max_seconds: float = MAX_SECONDS,
     num_threads: int | None = None,
     cache: Path | None = None,
@@ -346,6 +279,9 @@ def read_training_clips(
         What to compute meanwhile; statistics that were not are computed when they are asked for.
     others
         Whether to offer the clips of other types.
+    clip_seconds
+        Recordings longer than twice this are cut into clips of it (`offkey.datasets.windows`), those of other types
+        by what their headers say. None: all stay whole.
     max_seconds
         A longer recording is one that cannot be read.
     num_threads
@@ -363,43 +299,47 @@ def read_training_clips(
     parameters.seconds("max_seconds", max_seconds)
     if isinstance(data, LogMelArrays):
         return _of_arrays(data, features)
-    source_of = functools.partial(Source.of, features=features, max_seconds=max_seconds)
+    source_of = functools.partial(
+        Source.of, features=features, clip_seconds=clip_seconds, max_seconds=max_seconds
+    )
     targets, other_clips = data.train, data.others if others else Clips()
+    window = None if clip_seconds is None else window_samples(clip_seconds, features)
+    reading = _Reading(features, statistics=statistics or not moments, moments=moments)
     if cache is None:
-        read = functools.partial(
-            read_batch,
-            sample_rate=features.sample_rate,
-            channel=features.channel,
-            max_seconds=max_seconds,
-            on_error="collect",
-            num_threads=num_threads,
+        decoding = Decoding(features, window=window, max_seconds=max_seconds, num_threads=num_threads)
+        reading.add_all(source_of(targets), num_threads, on_progress)
+        recordings = reading.positions
+        samples: FileClips | DecodedClips = FileClips(
+            [targets[i].path for i in recordings], decoding, starts=reading.starts
         )
-        samples: FileClips | DecodedClips = FileClips(targets.paths, read)
-        other_samples: FileClips | DecodedClips = FileClips(other_clips.paths, read)
+        other_recordings, other_starts = decoding.places_by_header(other_clips.paths)
+        other_samples: FileClips | DecodedClips = FileClips(
+            [other_clips[i].path for i in other_recordings], decoding, starts=other_starts
+        )
         other_errors: list[Exception] = []
-        source = source_of(targets)
     else:
         decode = functools.partial(
             decoded,
             folder=cache,
             features=features,
+            clip_seconds=clip_seconds,
             max_seconds=max_seconds,
             num_threads=num_threads,
             on_progress=on_progress,
         )
-        samples, other_samples = (
-            _cached(clips, features.sample_rate, decode) for clips in (targets, other_clips)
-        )
+        samples, recordings = _cached(targets, features.sample_rate, decode)
+        other_samples, other_recordings = _cached(other_clips, features.sample_rate, decode)
+        source = Source(samples.items([targets[i].path for i in recordings]), features=features)
+        reading.add_all(source, num_threads, None)  # the clips are decoded
+        samples, recordings = samples.take(reading.positions), [recordings[i] for i in reading.positions]
         other_errors = [AudioError(text) for text in other_samples.errors.values()]
-        readable = [i for i in range(len(other_clips)) if i not in other_samples.errors]
-        other_clips, other_samples = other_clips.take(readable), other_samples.take(readable)
-        source = Source(samples.items(targets.paths), features=features)
-        on_progress = None  # the clips are decoded
-    reading = _Reading(features, statistics=statistics or not moments, moments=moments)
-    for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
-        reading.add(chunk)
-    check_share(len(reading.errors), len(targets), data.machine, reading.errors)
-    targets, samples = targets.take(reading.positions), samples.take(reading.positions)
+        readable = [i for i in range(len(other_samples)) if i not in other_samples.errors]
+        other_samples = other_samples.take(readable)
+        other_recordings = [other_recordings[i] for i in readable]
+    errors = [error for _, error in sorted(reading.errors.items())]
+    check_share(len(errors), len(targets), data.machine, errors)
+    readable_targets = targets.take(sorted(set(recordings)))
+    targets, other_clips = targets.take(recordings), other_clips.take(other_recordings)
     names = _relative(targets.paths)
     return TrainingClips(
         inputs="audio",
@@ -410,12 +350,13 @@ def read_training_clips(
         others=other_samples,
         other_types=tuple(clip.machine_type for clip in other_clips),
         other_groups=_groups(other_clips, _relative(other_clips.paths)),
-        measure=functools.partial(_joined, reading.statistics)
+        measure=reading.joined_statistics
         if reading.statistics
-        else functools.partial(_statistics_of, source_of(targets), num_threads),
-        moments=FrameMoments.joined(reading.moments) if reading.moments else None,
-        errors=[*reading.errors, *other_errors],
+        else functools.partial(_statistics_of, source_of(readable_targets), num_threads),
+        moments=reading.joined_moments() if reading.moments else None,
+        errors=[*errors, *other_errors],
         rates=reading.rates,
+        cut=_cut_note(recordings, clip_seconds),
     )
 
 
@@ -423,26 +364,63 @@ class _Reading:
     """What one pass over the target's clips tells: which can be used, their rates, and what was computed of them."""
 
     def __init__(self, features: Features, *, statistics: bool, moments: bool) -> None:
-        self.positions: list[int] = []
-        self.errors: list[Exception] = []
+        self.errors: dict[int, Exception] = {}
+        """Position in the source -> why the recording is left out."""
         self.rates = SourceRates(features.sample_rate)
         self.statistics: list[ClipStatistics] = []
         self.moments: list[FrameMoments] = []
+        self._places: list[tuple[int, int]] = []
         self._wants_statistics, self._wants_moments = statistics, moments
 
-    def add(self, chunk: Chunk) -> None:
-        for part, (statistics, moments) in chunk.attempt(self._measure):
-            self.positions += part.positions.tolist()
-            self.rates.add(part)
-            self.statistics += [statistics] if statistics else []
-            self.moments += [moments] if moments else []
-        self.errors += [chunk.errors[position] for position in sorted(chunk.errors)]
+    def add_all(self, source: Source, num_threads: int | None, on_progress: Progress | None) -> None:
+        """Read all of a source."""
+        for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
+            for part, (statistics, moments) in chunk.attempt(self._measure):
+                self._places += zip(part.positions.tolist(), part.starts.tolist(), strict=True)
+                self.rates.add(part)
+                self.statistics += [statistics] if statistics else []
+                self.moments += [moments] if moments else []
+            self.errors = chunk.errors | self.errors
+
+    @property
+    def positions(self) -> list[int]:
+        """Where in the source the recording of each clip stands."""
+        return [position for position, _ in self._places if position not in self.errors]
+
+    @property
+    def starts(self) -> list[int]:
+        """Where each clip starts in its recording, in samples."""
+        return [start for position, start in self._places if position not in self.errors]
+
+    def joined_statistics(self) -> ClipStatistics:
+        """Return the statistics of all clips."""
+        return ClipStatistics(*(column[self._usable()] for column in _joined(self.statistics)))
+
+    def joined_moments(self) -> FrameMoments:
+        """Return the moments of all clips."""
+        return FrameMoments.joined(self.moments).take(self._usable())
+
+    def _usable(self) -> np.ndarray:
+        """Return the rows of recordings that could be read to their end."""
+        return np.flatnonzero([position not in self.errors for position, _ in self._places])
 
     def _measure(self, chunk: Chunk) -> tuple[ClipStatistics | None, FrameMoments | None]:
         return (
             chunk.statistics if self._wants_statistics else None,
             FrameMoments.of(chunk.logmels) if self._wants_moments else None,
         )
+
+
+def _cut_note(recordings: Sequence[int], clip_seconds: float | None) -> tuple[str, ...]:
+    """Say how many recordings were cut into clips."""
+    counts = np.unique(np.asarray(recordings, dtype=np.int64), return_counts=True)[1]
+    cut = counts[counts > 1]
+    if not len(cut) or clip_seconds is None:
+        return ()
+    return (
+        f"{len(cut)} recording{'s' * (len(cut) > 1)} longer than {2 * clip_seconds:g} s cut into {cut.sum()} clips of "
+        f"{clip_seconds:g} s (the recipe's training.clip_seconds); those of one recording are held out together",
+    )
 
 
 def _statistics_of(source: Source, num_threads: int | None) -> ClipStatistics:
@@ -474,15 +452,22 @@ def _of_arrays(data: LogMelArrays, features: Features) -> TrainingClips:
     )
 
 
-def _cached(clips: Clips, sample_rate: int, decode: Callable[[Sequence[Path]], DecodedClips]) -> DecodedClips:
-    """Return the clips decoded, each machine type from a cache of its own, which other detectors share."""
+def _cached(
+    clips: Clips, sample_rate: int, decode: Callable[[Sequence[Path]], DecodedClips]
+) -> tuple[DecodedClips, list[int]]:
+    """Return the clips decoded, and of each which recording it is of.
+
+    Each machine type has a cache of its own, which other detectors share.
+    """
     parts = DecodedClips(sample_rate=sample_rate)
-    order: list[int] = []
+    recordings: list[int] = []
     for machine_type in dict.fromkeys(clip.machine_type for clip in clips):
         members = [i for i, clip in enumerate(clips) if clip.machine_type == machine_type]
-        parts = parts + decode([clips[i].path for i in members])
-        order += members
-    return parts.take(np.argsort(order).tolist())
+        part = decode([clips[i].path for i in members])
+        parts = parts + part
+        recordings += [members[i] for i in part.recordings]
+    order = np.argsort(recordings, kind="stable").tolist()
+    return parts.take(order), [recordings[i] for i in order]
 
 
 def _relative(paths: Sequence[Path]) -> tuple[str, ...]:

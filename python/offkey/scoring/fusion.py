@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -15,21 +16,23 @@ from offkey.recipe import Scoring
 from offkey.scoring.calibration import Calibrated
 from offkey.scoring.combine import Selection, combine, oracle, select
 from offkey.scoring.standardize import Standardizer
-from offkey.scoring.threshold import MIN_CLIPS, Thresholds
+from offkey.scoring.threshold import MIN_CLIPS, Thresholds, beyond
 
 __all__ = ["Fused", "Fusion"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fused:
-    """Anomaly scores of some clips."""
+    """Anomaly scores of some recordings, each of one clip or more: those of its worst clip."""
 
     anomaly_score: np.ndarray
-    """``(clips,)`` float64: the standardised scores that were chosen, averaged; higher = more anomalous."""
+    """``(recordings,)`` float64: the standardised scores that were chosen, averaged; higher = more anomalous."""
     column: np.ndarray
-    """``(clips,)`` int64: the ID that the clip was scored against; of an unknown ID the one that it is nearest to."""
+    """``(recordings,)`` int64: the ID that it was scored against; of an unknown ID the one that it is nearest to."""
     decision: np.ndarray
-    """``(clips,)`` int8: 1 where the score is above the ID's threshold, for unknown IDs that of all IDs together."""
+    """``(recordings,)`` int8: 1 where the score is above the ID's threshold, for unknown IDs that of all IDs."""
+    clip: np.ndarray
+    """``(recordings,)`` int64: which clip is the worst, the first of those that are."""
 
 
 class Fusion:
@@ -91,7 +94,14 @@ class Fusion:
         notes = (*_choice_notes(scoring, chosen, criteria), *notes)
         return cls(machine_ids, standardizers, chosen, thresholds, notes, criteria)
 
-    def apply(self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str | None]) -> Fused:
+    def apply(
+        self,
+        raw: Mapping[str, np.ndarray],
+        machine_ids: Sequence[str | None],
+        *,
+        clips: np.ndarray | None = None,
+        thresholds: Callable[[int], Thresholds] | None = None,
+    ) -> Fused:
         """Combine raw scores.
 
         Parameters
@@ -99,22 +109,59 @@ class Fusion:
         raw
             For each score name ``(clips, IDs)``, a column for each known ID.
         machine_ids
-            The clips' IDs; None is the ID ``?``, as which clips without an ID are trained. One that is not known is
-            scored as the ID with the smallest anomaly score.
+            The recordings' IDs; None is the ID ``?``, as which clips without an ID are trained. One that is not known
+            is scored as the ID with the smallest anomaly score.
+        clips
+            ``(recordings,)`` int64: how many clips each recording has, one after the other; by default one.
+        thresholds
+            Returns the thresholds of the largest of so many scores; by default those of one.
         """
         combined = np.mean([self._standardizers[name].transform(raw[name]) for name in self.chosen], axis=0)
+        counts = np.ones(len(machine_ids), dtype=np.int64) if clips is None else clips
+        firsts = np.cumsum(counts) - counts
+        worst = np.maximum.reduceat(combined, firsts, axis=0)  # (recordings, IDs)
         places = {machine_id: i for i, machine_id in enumerate(self.machine_ids)}
-        nearest = combined.argmin(axis=1)
+        nearest = worst.argmin(axis=1)
         names = [machine_id or "?" for machine_id in machine_ids]
         column = np.array(
             [places.get(name, near) for name, near in zip(names, nearest, strict=True)], dtype=np.int64
         )
-        score = combined[np.arange(len(column)), column]
+        own = np.repeat(column, counts)
+        at_own_id = np.split(combined[np.arange(len(own)), own], firsts[1:])
+        decision = np.empty(len(column), dtype=np.int8)
+        scores = worst[np.arange(len(column)), column]
+        for count in np.unique(counts).tolist():
+            rows = np.flatnonzero(counts == count)
+            limits = self.thresholds if thresholds is None or count == 1 else thresholds(count)
+            decision[rows] = limits.decide(scores[rows], [names[row] for row in rows.tolist()])
         return Fused(
-            anomaly_score=score,
+            anomaly_score=scores,
             column=column,
-            decision=self.thresholds.decide(score, names),
+            decision=decision,
+            clip=firsts + np.array([part.argmax() for part in at_own_id], dtype=np.int64),
         )
+
+    def of_maximum(
+        self, models: Sequence[Calibrated], *, quantile: float, windows: int
+    ) -> tuple[Thresholds, tuple[str, ...]]:
+        """Return the thresholds of the largest of several scores (see `Thresholds.fit`), and a note on them.
+
+        Parameters
+        ----------
+        models
+            Those that the fusion was fitted to.
+        quantile
+            Of the recipe's scoring.
+        windows
+            Of how many clips of a recording the largest score is taken.
+        """
+        held_out = {
+            name: _HeldOut.of(model, name, self._standardizers[name])
+            for model in models
+            for name in model.score_names
+            if name in self.chosen
+        }
+        return _thresholds(held_out, quantile, self.machine_ids, windows=windows)
 
     def standardised(
         self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str]
@@ -219,18 +266,16 @@ def _refuse_none(name: str, machine_ids: Sequence[str], purpose: str) -> None:
 
 
 def _thresholds(
-    held_out: Mapping[str, _HeldOut], quantile: float, machine_ids: Sequence[str]
+    held_out: Mapping[str, _HeldOut], quantile: float, machine_ids: Sequence[str], *, windows: int = 1
 ) -> tuple[Thresholds, tuple[str, ...]]:
     """Return the thresholds of the mean of some scores, and what a user should know of them."""
+    fit = functools.partial(Thresholds.fit, quantile=quantile, machine_ids=machine_ids, windows=windows)
     parts = list(held_out.values())
     common = parts[0].indices
     for part in parts[1:]:
         common = np.intersect1d(common, part.indices)
     if not len(common):
-        alone = [
-            Thresholds.fit(part.z, part.machine_ids, quantile=quantile, machine_ids=machine_ids)
-            for part in parts
-        ]
+        alone = [fit(part.z, part.machine_ids) for part in parts]
         mean = Thresholds(
             alone[0].ids,
             np.mean([one.values for one in alone], axis=0),
@@ -241,8 +286,23 @@ def _thresholds(
     shared = {name: part.only(common) for name, part in held_out.items()}
     combined = combine({name: part.z for name, part in shared.items()}, tuple(shared))
     ids = next(iter(shared.values())).machine_ids
-    thresholds = Thresholds.fit(combined, ids, quantile=quantile, machine_ids=machine_ids)
-    return thresholds, _shortage_notes(ids, quantile, machine_ids)
+    notes = (
+        _shortage_notes(ids, quantile, machine_ids) if windows == 1 else _tail_notes(ids, quantile, windows)
+    )
+    return fit(combined, ids), notes
+
+
+def _tail_notes(held_out: Sequence[str], quantile: float, windows: int) -> tuple[str, ...]:
+    """Say where the threshold of the maximum of some windows lies beyond what was held out."""
+    counts = [held_out.count(name) for name in set(held_out)]
+    fewest = min(count if count >= MIN_CLIPS else len(held_out) for count in counts)
+    if not beyond(fewest, quantile, windows):
+        return ()
+    return (
+        f"thresholds: for the worst of {windows} windows the quantile {quantile ** (1 / windows):.6g} of held-out "
+        f"normal clips is needed, of which there are {fewest}: the tail of their scores is extended as an "
+        "exponential one",
+    )
 
 
 def _shortage_notes(held_out: Sequence[str], quantile: float, machine_ids: Sequence[str]) -> tuple[str, ...]:

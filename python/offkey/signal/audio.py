@@ -35,6 +35,7 @@ __all__ = [
     "AudioInfo",
     "SoundFile",
     "info",
+    "on_disk",
     "read",
     "read_batch",
     "read_blocks",
@@ -210,7 +211,7 @@ def info(path: SoundFile) -> AudioInfo:
     UnsupportedAudioError
         A format that offkey does not read; the message names it.
     """
-    with _on_disk([path]) as (file,):
+    with on_disk([path]) as (file,):
         sample_rate, channels, frames, kind, subtype = _native.audio_info(file)
     return AudioInfo(sample_rate=sample_rate, channels=channels, frames=frames, format=kind, subtype=subtype)
 
@@ -244,7 +245,7 @@ def read(path: SoundFile, *, sample_rate: int | None = None, max_seconds: float 
     ParameterError
         `sample_rate` or `max_seconds` is outside its range.
     """
-    with _on_disk([path]) as (file,):
+    with on_disk([path]) as (file,):
         samples, channels, rate = _native.read_audio(
             file,
             check_rate("sample_rate", sample_rate),
@@ -298,7 +299,7 @@ def read_batch(
     """
     sources = parameters.several(paths)
     collect = parameters.choice("on_error", on_error, ("raise", "collect")) == "collect"
-    with _on_disk(sources) as files:
+    with on_disk(sources) as files:
         items = _native.read_audio_batch(
             files,
             parameters.channel(channel),
@@ -371,7 +372,7 @@ def read_blocks(
 
 
 @contextlib.contextmanager
-def _on_disk(sources: Sequence[SoundFile]) -> Iterator[list[str]]:
+def on_disk(sources: Sequence[SoundFile]) -> Iterator[list[str]]:
     """Give the paths of sound files; what lies in memory is written to a temporary folder for as long.
 
     Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from offkey._util.arrays import floats
 from offkey._util.threads import threads
 from offkey.errors import OffkeyError
 
-__all__ = ["ClipStatistics", "FileStatistics", "clip_statistics"]
+__all__ = ["ClipStatistics", "FileStatistics", "FrameMoments", "clip_statistics"]
 
 
 class ClipStatistics(NamedTuple):
@@ -30,6 +31,45 @@ class ClipStatistics(NamedTuple):
     """``ln(std of first frame differences + 1e-3)``, ``(clips, n_mels)``."""
     p5: npt.NDArray[np.float32]
     """5th percentile, interpolated linearly as numpy does by default, ``(clips, n_mels)``."""
+
+
+class FrameMoments(NamedTuple):
+    """Mean and spread of each Mel bin over the frames of each clip; those of several clips follow from them."""
+
+    frames: np.ndarray
+    """``(clips,)`` int64"""
+    mean: np.ndarray
+    """``(clips, n_mels)`` float64, dB."""
+    squares: np.ndarray
+    """``(clips, n_mels)`` float64: sums of squared deviations from the clip's mean."""
+
+    @classmethod
+    def of(cls, logmels: Sequence[np.ndarray]) -> FrameMoments:
+        """Return those of log-Mels ``(n_mels, frames)``."""
+        means, squares = [], []
+        for logmel in logmels:
+            values = logmel.astype(np.float64)
+            means.append(values.mean(axis=1))
+            values -= means[-1][:, None]
+            squares.append(np.square(values, out=values).sum(axis=1))
+        frames = np.array([logmel.shape[1] for logmel in logmels], dtype=np.int64)
+        return cls(frames, np.stack(means), np.stack(squares))
+
+    @classmethod
+    def joined(cls, parts: Sequence[FrameMoments]) -> FrameMoments:
+        """Return those of all clips of several parts."""
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    def pooled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and population deviation over all frames of all clips: ``(n_mels,)`` float64 each."""
+        weights = self.frames / self.frames.sum()
+        mean = weights @ self.mean
+        variance = self.squares.sum(axis=0) / self.frames.sum() + weights @ np.square(self.mean - mean)
+        return mean, np.sqrt(variance)
+
+    def take(self, positions: Sequence[int] | np.ndarray) -> FrameMoments:
+        """Return those of some of the clips."""
+        return FrameMoments(*(column[positions] for column in self))
 
 
 class FileStatistics(NamedTuple):

@@ -8,12 +8,12 @@ import soundfile as sf
 from machines import write_tree
 
 import offkey
-from offkey.datasets import Clips, Dataset, dcase2020
+from offkey.datasets import Clips, Dataset, dcase2020, file_clips
 from offkey.datasets import source as source_module
-from offkey.datasets import training as training_module
-from offkey.datasets.training import FrameMoments, TrainingClips, read_training_clips
+from offkey.datasets.training import TrainingClips, read_training_clips
 from offkey.errors import AudioError, DatasetError, OffkeyWarning, ParameterError
 from offkey.recipe import Features, Recipe
+from offkey.signal.statistics import FrameMoments
 
 FEATURES = Features()
 
@@ -43,7 +43,7 @@ def test_the_target_is_read_once_and_other_types_not_at_all(tree, monkeypatch):
         return offkey.read_batch(paths, **options)
 
     monkeypatch.setattr(source_module, "read_batch", counting)
-    monkeypatch.setattr(training_module, "read_batch", counting)
+    monkeypatch.setattr(file_clips, "read_batch", counting)
     clips = read_training_clips(fans(tree), features=FEATURES, statistics=True, moments=True)
     assert read == files(tree, "fan")
     assert len(clips.others) == 20

@@ -100,6 +100,7 @@ def batch_loader(
     clips = read_training_clips(
         data,
         features=recipe.features,
+        clip_seconds=recipe.training.clip_seconds,
         statistics=False,
         max_seconds=max_seconds,
         num_threads=num_threads,

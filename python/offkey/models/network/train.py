@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from offkey.datasets.training import FrameMoments, TrainingClips
+from offkey.datasets.training import TrainingClips
 from offkey.errors import ArrayError, RecipeError
 from offkey.models.base import check_seed
 from offkey.models.network import Network
@@ -25,6 +25,7 @@ from offkey.models.network.net.multitask import Model
 from offkey.models.network.sampling import Split, derived_seed
 from offkey.models.network.stages import Stage, plan_stages
 from offkey.recipe import Recipe
+from offkey.signal.statistics import FrameMoments
 
 __all__ = ["Trained", "checked", "chunks", "train"]
 

@@ -1,0 +1,165 @@
+"""From chunks of a source to the rows of a score table: one for each recording, or for each window of a long one."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from offkey.datasets.recordings import Item
+from offkey.datasets.source import Chunk, SourceRates
+from offkey.datasets.windows import WHOLE
+from offkey.errors import ParameterError
+from offkey.fitted import Fitted
+
+__all__ = ["ScoreRows", "Windows", "check_windows"]
+
+Windows: TypeAlias = Literal["worst", "each"]
+"""Of a recording that is cut: one row with the scores of its worst window, or a row for each."""
+
+_RATE_ADVICE = ", so the detector hears silence there, unless it was trained on such recordings"
+
+
+def check_windows(windows: str) -> None:
+    """Refuse what is neither `worst` nor `each`.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    if windows not in ("worst", "each"):
+        raise ParameterError(f"windows = {windows!r}: expected 'worst' or 'each'")
+
+
+class _Scored(NamedTuple):
+    """Raw scores of some clips, in the order of their recordings."""
+
+    positions: np.ndarray
+    """``(clips,)`` int64: where each clip's recording stands in the source."""
+    starts: np.ndarray
+    """``(clips,)`` int64: where it starts in its recording, in samples."""
+    raw: Mapping[str, np.ndarray]
+    """For each score ``(clips, IDs)``."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Scored]) -> _Scored:
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.positions for part in parts]),
+            np.concatenate([part.starts for part in parts]),
+            {name: np.concatenate([part.raw[name] for part in parts]) for name in parts[0].raw},
+        )
+
+    def take(self, rows: np.ndarray) -> _Scored:
+        return _Scored(
+            self.positions[rows], self.starts[rows], {name: matrix[rows] for name, matrix in self.raw.items()}
+        )
+
+
+class ScoreRows:
+    """Scores the chunks of a source one after the other, and keeps the rows.
+
+    Parameters
+    ----------
+    fitted
+        What scores them.
+    windows
+        Whether a recording that is cut has one row or many.
+    num_threads
+        Threads of the kernels and of torch; all cores if None.
+    """
+
+    def __init__(self, fitted: Fitted, *, windows: Windows, num_threads: int | None) -> None:
+        self._fitted = fitted
+        self._each = windows == "each"
+        self._num_threads = num_threads
+        self._sample_rate = fitted.recipe.features.sample_rate
+        self._rates = SourceRates(self._sample_rate)
+        self._unknown: Counter[str] = Counter()
+        self._of_maximum = functools.cache(fitted.thresholds_of_maximum)
+        self._most_windows = 1
+        self._scored: list[_Scored] = []  # of a recording whose chunks go on
+        self._errors: dict[int, Exception] = {}
+        self.rows: list[dict[str, Any]] = []
+        """The rows, as `ScoreTable.from_rows` takes them."""
+
+    def add(self, chunk: Chunk) -> None:
+        """Score a chunk; the rows of a recording that goes on in the next one come with its last."""
+        self._rates.add(chunk, recordings=True)
+        for part, raw in chunk.attempt(lambda clips: self._fitted.scores(clips, self._num_threads)):
+            self._scored.append(_Scored(part.positions, part.starts, raw))
+        self._errors = chunk.errors | self._errors
+        if chunk.continues:
+            return
+        ids = (item.machine_id for item in chunk.items)
+        known = self._fitted.fusion.machine_ids
+        self._unknown.update(i for i in ids if i is not None and i not in known)
+        scores = self._scores(chunk)
+        for position, item in enumerate(chunk.items, chunk.first):
+            error = self._errors.get(position)
+            cells = scores[position] if error is None else [{"error": str(error)}]
+            self.rows += [self._known_of(item) | cell for cell in cells]
+        self._scored, self._errors = [], {}
+
+    def _known_of(self, item: Item) -> dict[str, Any]:
+        return {
+            "path": item.name,
+            "machine_type": self._fitted.machine,
+            "machine_id": item.machine_id,
+            "label": item.label,
+        }
+
+    def _scores(self, chunk: Chunk) -> dict[int, list[dict[str, Any]]]:
+        """Return the scores of each recording that has some, as the ID that it was scored as."""
+        if not self._scored:
+            return {}
+        scored = _Scored.joined(self._scored)
+        scored = scored.take(~np.isin(scored.positions, list(self._errors)))
+        positions, counts = scored.positions, np.ones(len(scored.positions), dtype=np.int64)
+        if not self._each:
+            positions, counts = np.unique(positions, return_counts=True)
+            self._most_windows = max(self._most_windows, *counts.tolist(), 1)
+        fusion = self._fitted.fusion
+        fused = fusion.apply(
+            scored.raw,
+            [chunk.items[position - chunk.first].machine_id for position in positions.tolist()],
+            clips=counts,
+            thresholds=lambda windows: self._of_maximum(windows)[0],
+        )
+        scores: dict[int, list[dict[str, Any]]] = {}
+        for row, position in enumerate(positions.tolist()):
+            column, clip = fused.column[row], fused.clip[row]
+            start = int(scored.starts[clip])
+            cells = {
+                "scored_as": fusion.machine_ids[column],
+                **{name: float(matrix[clip, column]) for name, matrix in scored.raw.items()},
+                "anomaly_score": float(fused.anomaly_score[row]),
+                "decision": int(fused.decision[row]),
+            }
+            place = {} if start == WHOLE else {"start_s": start / self._sample_rate}
+            scores.setdefault(position, []).append(cells | place)
+        return scores
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a user should know: recordings of other rates, unknown IDs, thresholds that are extended."""
+        of_windows = self._of_maximum(self._most_windows)[1] if self._most_windows > 1 else ()
+        known = self._fitted.fusion.machine_ids
+        return (
+            *self._rates.notes("recording", advice=_RATE_ADVICE),
+            *_unknown_ids(self._unknown, known),
+            *of_windows,
+        )
+
+
+def _unknown_ids(unknown: Mapping[str, int], known: Sequence[str]) -> list[str]:
+    """Say which of the IDs are not known."""
+    return [
+        f"ID {machine_id!r} is not known to the detector, which knows {', '.join(known)}: {count} "
+        f"recording{'s' * (count > 1)} scored as the ID that each is nearest to (column scored_as)"
+        for machine_id, count in sorted(unknown.items())
+    ]
