@@ -5,6 +5,11 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!(
+    "a target of 64 bits is needed: samples are counted in usize, and a recording may have more than 2^32"
+);
+
 pub mod augment;
 pub mod decode;
 mod error;

@@ -101,6 +101,7 @@ fn read_common(source: &mut Source, size: u64, compressed: bool) -> Result<Commo
     if !(0.0..=f64::from(u32::MAX)).contains(&rate) {
         return Err(source.error(format!("the header says a sample rate of {rate} Hz")));
     }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // in range, as was just seen
     let sample_rate = rate.round() as u32;
     check_header(&source.path, u64::from(channels), sample_rate)?;
     Ok(Common { encoding, big_endian, channels: usize::from(channels), sample_rate, frames })

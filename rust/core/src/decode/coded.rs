@@ -3,7 +3,7 @@
 //! Symphonia passes over what it cannot decode, as a player should; here a damaged frame is an error. Frames that
 //! are lost leave a gap in the time stamps or a shortfall against the length in the header; both are refused.
 
-use super::output::Output;
+use super::output::{Output, mean};
 use super::pcm::check_header;
 use super::source::Source;
 use super::{ChannelChoice, Format, Info, mpeg, ogg};
@@ -161,12 +161,9 @@ fn push(buffer: &AudioBuffer<f32>, order: &[usize], done: u64, out: &mut Output)
     match out.choice {
         ChannelChoice::All => out.buffer.push(frames, |channel| plane(channel).iter().copied()),
         ChannelChoice::One(channel) => out.buffer.push(frames, |_| plane(channel).iter().copied()),
-        ChannelChoice::Mean => out.buffer.push(frames, |_| {
-            (0..frames).map(|at| {
-                let sum: f64 = (0..order.len()).map(|channel| f64::from(plane(channel)[at])).sum();
-                (sum / order.len() as f64) as f32
-            })
-        }),
+        ChannelChoice::Mean => out
+            .buffer
+            .push(frames, |_| (0..frames).map(|at| mean((0..order.len()).map(|channel| plane(channel)[at])))),
     }
     out.check_finite(from, done - from as u64)
 }

@@ -10,6 +10,14 @@
 //! the samples that are really decoded, within the [`Limits`] of the call; and where the system refuses it, that is
 //! the error of that file. A file has [`MAX_CHANNELS`] channels at most.
 
+// Numbers of a file's header must not change their value on the way. That large integers lose digits as samples is meant.
+#![warn(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
 mod aiff;
 mod blocks;
 mod coded;

@@ -91,6 +91,20 @@ impl Output {
     }
 }
 
+/// The mean of samples that belong to one frame, summed in float64.
+#[inline(always)]
+pub(super) fn mean(samples: impl ExactSizeIterator<Item = f32>) -> f32 {
+    let count = samples.len() as f64;
+    nearest(samples.map(f64::from).sum::<f64>() / count)
+}
+
+/// The float32 that is nearest.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation)] // it rounds
+pub(super) fn nearest(value: f64) -> f32 {
+    value as f32
+}
+
 /// The error of a file for whose samples the system has no memory.
 pub(super) fn no_memory(path: &Path, bytes: u64) -> Error {
     let reason =

@@ -1,6 +1,6 @@
 //! Samples that lie in a file as they are: integers, floats and G.711, in either byte order.
 
-use super::output::Output;
+use super::output::{Output, mean, nearest};
 use super::source::Source;
 use super::{ChannelChoice, Format, Info, MAX_CHANNELS};
 use crate::simd::{ChannelBuffer, INT16, SimdLevel};
@@ -169,8 +169,8 @@ impl Frames<'_> {
             (Encoding::I32, true) => self.spread(out, |b| i32::from_be_bytes(b) as f32 * I32),
             (Encoding::F32, false) => self.spread(out, f32::from_le_bytes),
             (Encoding::F32, true) => self.spread(out, f32::from_be_bytes),
-            (Encoding::F64, false) => self.spread(out, |b| f64::from_le_bytes(b) as f32),
-            (Encoding::F64, true) => self.spread(out, |b| f64::from_be_bytes(b) as f32),
+            (Encoding::F64, false) => self.spread(out, |b| nearest(f64::from_le_bytes(b))),
+            (Encoding::F64, true) => self.spread(out, |b| nearest(f64::from_be_bytes(b))),
             (Encoding::ALaw, _) => self.spread(out, |[b]| A_LAW[usize::from(b)]),
             (Encoding::MuLaw, _) => self.spread(out, |[b]| MU_LAW[usize::from(b)]),
         }
@@ -196,10 +196,7 @@ impl Frames<'_> {
         let frames = samples.chunks_exact(self.channels);
         match self.choice {
             ChannelChoice::Mean => out.push(frames.len(), |_| {
-                frames.clone().map(|frame| {
-                    let sum: f64 = frame.iter().map(|&sample| f64::from(value(sample))).sum();
-                    (sum / self.channels as f64) as f32
-                })
+                frames.clone().map(|frame| mean(frame.iter().map(|&sample| value(sample))))
             }),
             // Known to have no stride, the compiler makes vectors of it.
             _ if self.channels == 1 => {
@@ -218,15 +215,15 @@ impl Frames<'_> {
 /// ITU-T G.711 A-law to float32.
 static A_LAW: [f32; 256] = {
     let mut table = [0.0; 256];
-    let mut code = 0;
+    let mut code: u16 = 0;
     while code < 256 {
-        let bits = (code as u8) ^ 0x55;
+        let bits = code.to_le_bytes()[0] ^ 0x55;
         let mantissa = ((bits & 0x0f) as i32) << 4;
         let level = match (bits & 0x70) >> 4 {
             0 => mantissa + 8,
             segment => (mantissa + 0x108) << (segment - 1),
         };
-        table[code] = (if bits & 0x80 != 0 { level } else { -level }) as f32 / 32768.0;
+        table[code as usize] = (if bits & 0x80 != 0 { level } else { -level }) as f32 / 32768.0;
         code += 1;
     }
     table
@@ -235,11 +232,11 @@ static A_LAW: [f32; 256] = {
 /// ITU-T G.711 mu-law to float32.
 static MU_LAW: [f32; 256] = {
     let mut table = [0.0; 256];
-    let mut code = 0;
+    let mut code: u16 = 0;
     while code < 256 {
-        let bits = !(code as u8);
+        let bits = !code.to_le_bytes()[0];
         let level = (((((bits & 0x0f) as i32) << 3) + 0x84) << ((bits & 0x70) >> 4)) - 0x84;
-        table[code] = (if bits & 0x80 != 0 { -level } else { level }) as f32 / 32768.0;
+        table[code as usize] = (if bits & 0x80 != 0 { -level } else { level }) as f32 / 32768.0;
         code += 1;
     }
     table

@@ -99,9 +99,8 @@ impl Source {
 
     /// The next whole frames of `frame` bytes each, at most `limit` bytes; empty at the end of the file.
     pub(super) fn frames(&mut self, frame: usize, limit: u64) -> Result<&[u8]> {
-        let held = self.peek(frame)?.len() as u64;
-        // What is held is in memory, so its length fits; whole frames only.
-        let whole = held.min(limit) as usize / frame * frame;
+        let held = self.peek(frame)?.len();
+        let whole = usize::try_from(limit).map_or(held, |limit| held.min(limit)) / frame * frame;
         let start = self.start;
         self.advance(whole);
         Ok(&self.buffer[start..start + whole])
@@ -109,11 +108,13 @@ impl Source {
 
     /// Pass over bytes, of which the caller knows that the file has them.
     pub(super) fn skip(&mut self, count: u64) -> Result<()> {
-        if count <= (self.end - self.start) as u64 {
-            self.advance(count as usize);
-            return Ok(());
+        match usize::try_from(count) {
+            Ok(count) if count <= self.end - self.start => {
+                self.advance(count);
+                Ok(())
+            }
+            _ => self.seek(self.position.saturating_add(count)),
         }
-        self.seek(self.position.saturating_add(count))
     }
 
     /// Go to an offset from the beginning of the file; free where the reader stands there already.

@@ -7,6 +7,7 @@ use super::frame::{Header, Stereo};
 use super::predict::{OUTSIDE, Sample};
 use super::subframe::Subframe;
 use crate::decode::ChannelChoice;
+use crate::decode::output::mean;
 use crate::simd::{ChannelBuffer, SimdLevel};
 use symphonia::core::checksum::Md5;
 use symphonia::core::io::Monitor;
@@ -97,10 +98,7 @@ impl Channels {
             ChannelChoice::Mean => {
                 let count = self.samples.len() / self.block;
                 out.push(self.block, |_| {
-                    (0..self.block).map(|at| {
-                        let sum: f64 = (0..count).map(|i| f64::from(value(&self.channel(i)[at]))).sum();
-                        (sum / count as f64) as f32
-                    })
+                    (0..self.block).map(|at| mean((0..count).map(|i| value(&self.channel(i)[at]))))
                 });
             }
         }
@@ -130,7 +128,7 @@ fn decorrelate<S: Sample>(stereo: Stereo, bits: u32, samples: &mut [i32], side: 
     let mut set = |pair: fn(i64, i64, i64) -> (i64, i64)| {
         for ((left, right), side) in left.iter_mut().zip(right.iter_mut()).zip(side) {
             let (l, r) = pair(left.wide(), right.wide(), side.wide());
-            (*left, *right) = (l as i32, r as i32);
+            (*left, *right) = (i32::narrowed(l), i32::narrowed(r));
             // All bits from the sign on are the same, unless the sample has too many.
             outside |= (l ^ l >> 63 | r ^ r >> 63) >> (bits - 1);
         }

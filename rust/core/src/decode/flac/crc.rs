@@ -26,7 +26,7 @@ static TABLES: [[u16; 256]; 16] = {
     let mut tables = [[0; 256]; 16];
     let mut byte = 0;
     while byte < 256 {
-        let mut crc = (byte as u16) << 8;
+        let mut crc: u16 = byte << 8;
         let mut table = 0;
         while table < 16 {
             let mut bit = 0;
@@ -34,7 +34,7 @@ static TABLES: [[u16; 256]; 16] = {
                 crc = if crc & 0x8000 != 0 { crc << 1 ^ 0x8005 } else { crc << 1 };
                 bit += 1;
             }
-            tables[table][byte] = crc;
+            tables[table][byte as usize] = crc;
             table += 1;
         }
         byte += 1;

@@ -95,9 +95,9 @@ impl Flac {
         let mut fields = Bits::new(block);
         let mut field = |bits| fields.unsigned(bits);
         let [_block_sizes, _least_frame, most_frame] = [32, 24, 24].map(&mut field);
-        let [sample_rate, channels, bits, total] = [20, 3, 5, 36].map(field);
-        let (channels, bits) = (channels + 1, bits + 1);
-        check_header(&source.path, channels, sample_rate as u32)?;
+        let [sample_rate, channels, bits, high, low] = [20, 3, 5, 4, 32].map(field);
+        let (channels, bits, total) = (channels + 1, bits + 1, u64::from(high) << 32 | u64::from(low));
+        check_header(&source.path, u64::from(channels), sample_rate)?;
         if bits < 4 {
             let reason = format!("damaged: the header says {bits} bits a sample; expected 4 to 32");
             return Err(source.error(reason));
@@ -108,16 +108,16 @@ impl Flac {
         let frame_bytes = if most_frame == 0 { USUAL_FRAME_BYTES } else { most_frame as usize };
         Ok(Self {
             source,
-            sample_rate: sample_rate as u32,
+            sample_rate,
             channels: channels as usize,
-            bits: bits as u32,
+            bits,
             total,
             md5,
             frame_bytes: frame_bytes.min(MAX_FRAME_BYTES),
             next: None,
             done: 0,
             sum: md5.filter(|_| total.is_none()).map(|_| Md5::default()),
-            frame: Channels::new(SimdLevel::best(), bits as u32),
+            frame: Channels::new(SimdLevel::best(), bits),
         })
     }
 

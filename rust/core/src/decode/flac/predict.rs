@@ -20,6 +20,7 @@ impl Sample for i32 {
     }
 
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation)] // the caller looks whether it fits
     fn narrowed(value: i64) -> Self {
         value as i32
     }

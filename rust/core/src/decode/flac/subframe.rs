@@ -28,7 +28,7 @@ impl<S: Sample> Subframe<'_, '_, S> {
     #[inline(always)]
     fn read(self) -> Result<(), Fault> {
         let Self { bits, sample_bits, samples, skip } = self;
-        let header = bits.unsigned(8) as u32;
+        let header = bits.unsigned(8);
         let wasted = if header & 1 == 0 { 0 } else { bits.unary()?.saturating_add(1) };
         if wasted >= sample_bits {
             return Err(Fault::Damaged("a subframe wastes all its bits"));
@@ -88,7 +88,7 @@ fn warm_up<S: Sample>(
 
 #[inline(always)]
 fn coefficients(bits: &mut Bits<'_>, order: usize) -> Result<Prediction, Fault> {
-    let precision = bits.unsigned(4) as u32 + 1;
+    let precision = bits.unsigned(4) + 1;
     if precision == 16 {
         return Err(Fault::Damaged("a prediction of reserved precision"));
     }
@@ -98,7 +98,7 @@ fn coefficients(bits: &mut Bits<'_>, order: usize) -> Result<Prediction, Fault> 
     };
     let mut values = [0; MAX_ORDER];
     for value in &mut values[..order] {
-        *value = bits.signed(precision) as i32;
+        *value = i32::narrowed(bits.signed(precision));
     }
     Ok(Prediction::new(&values[..order], shift, precision))
 }
@@ -112,7 +112,7 @@ fn residuals<S: Sample>(bits: &mut Bits<'_>, order: usize, samples: &mut [S]) ->
         _ => return Err(Fault::Damaged("residuals of a reserved coding")),
     };
     let escape = (1 << parameter_bits) - 1;
-    let partition_order = bits.unsigned(4) as u32;
+    let partition_order = bits.unsigned(4);
     let size = samples.len() >> partition_order;
     if size << partition_order != samples.len() || size < order {
         return Err(Fault::Damaged("residuals do not fall into their partitions"));
@@ -120,8 +120,8 @@ fn residuals<S: Sample>(bits: &mut Bits<'_>, order: usize, samples: &mut [S]) ->
     let mut begin = order;
     for partition in 1..=1usize << partition_order {
         let places = &mut samples[begin..partition * size];
-        match bits.unsigned(parameter_bits) as u32 {
-            parameter if parameter == escape => match bits.unsigned(5) as u32 {
+        match bits.unsigned(parameter_bits) {
+            parameter if parameter == escape => match bits.unsigned(5) {
                 0 => places.fill(S::from(0)),
                 raw => verbatim(bits, raw, places),
             },
