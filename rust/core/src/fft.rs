@@ -160,7 +160,7 @@ impl RealFft {
         let x = &spectrum[..=half];
         let z = &mut packed.as_chunks_mut::<2>().0[..half];
         let (zero, two) = (V::splat(0.0), V::splat(2.0));
-        // A real signal's first and last bin are real; a rotation need not have kept them so.
+        // The first and the last bin of a real signal are real; a rotation may have changed that.
         z[0] = [x[0][0] + x[half][0], x[half][0] - x[0][0]];
         z[half / 2] = [x[half / 2][0] * two, x[half / 2][1] * two];
         let (low, high) = z.split_at_mut(half / 2);

@@ -95,7 +95,7 @@ fn stream(choices: &mut Choices<'_>, good: bool) -> Stream {
     Stream { bytes, channels, bits, changed }
 }
 
-/// The code of a frame's size and the samples that it stands for, seldom many.
+/// The code of a frame's size and the samples that it stands for, rarely many.
 fn block(choices: &mut Choices<'_>) -> (u32, usize) {
     let code = if choices.below(8) == 7 { 1 + choices.below(15) } else { 6 };
     let size = match code {

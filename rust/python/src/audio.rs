@@ -80,7 +80,7 @@ fn read_audio_batch(
     };
     let clips = match short {
         Ok(Some(clip)) => vec![Ok(clip)],
-        // An error comes once more, and is raised or kept.
+        // The batch meets an error again, and raises or keeps it.
         _ => call::run(py, Cost::UNKNOWN, |cancel| reader.read_batch(&paths, on_error, num_threads, cancel))?,
     };
     let item = |clip: offkey_core::Result<Clip>| match clip {

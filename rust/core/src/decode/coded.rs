@@ -59,7 +59,7 @@ impl Coded {
                 (end, open_end) = (pages.end, !pages.finished);
             }
             (Codec::OggVorbis, None) => {}
-            // Only then does Symphonia not guess a length that the file does not state.
+            // In a seekable stream Symphonia guesses a length that the file does not state.
             (Codec::Mp3, _) => seekable = says_length(&mut source)?,
         }
         let section = Section { file: source.into_file(begin)?, begin, end, position: begin, seekable };
@@ -204,7 +204,7 @@ fn failure(path: &Path, error: CodecError) -> Error {
         CodecError::IoError(source) if is_end(&source) => {
             Error::decode(path, "truncated: the file ends too early")
         }
-        // A decoder's own complaint in the clothes of an I/O error has no code of the system.
+        // What a decoder itself reports as an I/O error has no code of the system.
         CodecError::IoError(source) if source.raw_os_error().is_some() => Error::io(path, source),
         CodecError::Unsupported(what) => Error::Unsupported { path: path.to_owned(), what: what.to_owned() },
         CodecError::ResetRequired => Error::Unsupported {

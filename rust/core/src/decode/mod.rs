@@ -10,7 +10,7 @@
 //! the samples that are really decoded, within the [`Limits`] of the call; and where the system refuses it, that is
 //! the error of that file. A file has [`MAX_CHANNELS`] channels at most.
 
-// Numbers of a file's header must not change their value on the way. That large integers lose digits as samples is meant.
+// What a header says must not change on the way. `cast_precision_loss` is left out: samples are rounded on purpose.
 #![warn(
     clippy::cast_lossless,
     clippy::cast_possible_truncation,

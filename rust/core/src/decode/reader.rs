@@ -109,7 +109,7 @@ impl Reader {
     }
 
     /// Do some work for each file, by many threads; that of a file which is too much beside the others is done again
-    /// when they are done, so that the outcome does not hang on the threads.
+    /// when they are done, so that the outcome does not depend on the threads.
     ///
     /// Where the work keeps its clips, the first files in order are read that the limits have room for.
     ///

@@ -41,7 +41,7 @@ fn padded(values: impl Iterator<Item = f32>) -> Vec<f32> {
 #[derive(Debug)]
 pub(super) struct Factor {
     pub(super) wide: PackedFactor<f64>,
-    /// None if the factor's range is not that of float32, or float32 would seldom do.
+    /// `None` if the factor leaves the range of float32, or float32 would seldom suffice.
     pub(super) narrow: Option<Narrow>,
 }
 

@@ -1,4 +1,5 @@
-//! One form of some rows, a tile at a time: centred, turned so that each lane holds one row, and multiplied by the factor.
+//! One form of some rows, a tile at a time: centred, transposed so that each lane holds one row, and multiplied by the
+//! factor.
 
 use super::Sample;
 use super::form::{Factor, Form, Narrow};
@@ -15,14 +16,14 @@ const NARROW_LEAST: f32 = 1e-30;
 /// What a thread needs to compute forms; made once, used for all its rows.
 pub(super) struct TileScratch {
     /// Centred rows with features and rows exchanged: `(dim, vectors)` vectors, float32 or as many bytes of float64.
-    turned: Vec<Aligned>,
+    features: Vec<Aligned>,
     /// Rows that float32 could not decide.
     again: Vec<u32>,
 }
 
 impl TileScratch {
     pub(super) fn new(level: SimdLevel, dim: usize) -> Self {
-        Self { turned: Aligned::zeros(level, dim * VECTORS), again: Vec::new() }
+        Self { features: Aligned::zeros(level, dim * VECTORS), again: Vec::new() }
     }
 }
 
@@ -32,7 +33,7 @@ impl TileScratch {
 /// lies behind the last feature is never looked at.
 #[inline(always)]
 fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: RowLoader<L>>(
-    turned: &mut [Aligned],
+    features: &mut [Aligned],
     packed: &PackedFactor<L::Scalar>,
     (x, dim): (&'x [T], usize),
     rows: &[u32],
@@ -40,28 +41,28 @@ fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: RowLoader<L>>(
     check: impl Fn(L, L) -> L,
     between: impl Fn(usize, usize),
 ) -> ([L; VECTORS], [L; VECTORS]) {
-    let turned = &mut vectors::<L>(turned).as_chunks_mut::<VECTORS>().0[..dim];
+    let features = &mut vectors::<L>(features).as_chunks_mut::<VECTORS>().0[..dim];
     let mut checks = [L::splat(L::Scalar::ZERO); VECTORS];
     for (r, rows) in rows.chunks(L::LANES).enumerate() {
         // Lanes without a row repeat the last one, and nobody reads their results.
         let row = |lane: usize| &x[rows[lane.min(rows.len() - 1)] as usize * dim..][..dim];
         let rows: [&[T]; MAX_LANES] = from_fn(row);
-        for (start, turned) in (0..dim).step_by(L::LANES).zip(turned.chunks_mut(L::LANES)) {
+        for (start, features) in (0..dim).step_by(L::LANES).zip(features.chunks_mut(L::LANES)) {
             let transposed = L::transposed(&centred(rows, start));
             let transposed = transposed.as_ref();
             let mut take = |feature: &mut [L; VECTORS], y| {
                 checks[r] = check(y, checks[r]);
                 feature[r] = y;
             };
-            if turned.len() == L::LANES {
-                // A known number of features: the square goes from registers to its place.
-                (0..L::LANES).for_each(|k| take(&mut turned[k], transposed[k]));
+            if features.len() == L::LANES {
+                // A number that the compiler knows: the vectors go from registers to their places.
+                (0..L::LANES).for_each(|k| take(&mut features[k], transposed[k]));
             } else {
-                turned.iter_mut().zip(transposed).for_each(|(feature, &y)| take(feature, y));
+                features.iter_mut().zip(transposed).for_each(|(feature, &y)| take(feature, y));
             }
         }
     }
-    (packed.squared_norms(turned, between), checks)
+    (packed.squared_norms(features, between), checks)
 }
 
 /// Where the results of some rows go: row `i` to `values[i * stride + at]`.
@@ -115,7 +116,7 @@ impl<'a, T: Sample> TileJob<'a, T> {
         let square = |y: V, sum| y.mul_add(y, sum);
         let between = self.fetch(rows, rest);
         let (values, spreads) = norms::<_, V, _>(
-            &mut self.scratch.turned,
+            &mut self.scratch.features,
             &narrow.packed,
             (x, dim),
             rows,
@@ -165,7 +166,7 @@ impl<'a, T: Sample> TileJob<'a, T> {
         let poison = |y: L, sum| y.mul_add(L::splat(0.0), sum);
         let between = self.fetch(rows, rest);
         let (values, poisons) = norms::<_, L, _>(
-            &mut self.scratch.turned,
+            &mut self.scratch.features,
             &self.factor.wide,
             (x, dim),
             rows,

@@ -31,7 +31,7 @@ impl SimdLevel {
         let mut levels = vec![Self(Kind::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
-            // All processors with AVX2 have the others too; the compiler wants it said.
+            // All processors with AVX2 have the others too, but the compiler does not know that.
             let bits = std::is_x86_feature_detected!("bmi1")
                 && std::is_x86_feature_detected!("bmi2")
                 && std::is_x86_feature_detected!("lzcnt");
@@ -45,7 +45,7 @@ impl SimdLevel {
         levels
     }
 
-    /// The level that kernels take of themselves: the fastest that this processor has.
+    /// The level that kernels take by default: the fastest that this processor has.
     ///
     /// Tests and measurements may set a limit: with the environment variable `OFFKEY_SIMD` it is the fastest up to the
     /// one of that name. The variable is read once.

@@ -73,7 +73,7 @@ impl<'a> Bits<'a> {
             *place = S::from((code >> 1).cast_signed() ^ -((code & 1).cast_signed()));
             Ok(())
         };
-        // Two codes have seldom more bits than one refill.
+        // Two codes seldom have more bits than one refill.
         let (pairs, last) = out.as_chunks_mut::<2>();
         for [first, second] in pairs {
             bits.refill();

@@ -3,7 +3,7 @@
 //! Every frame must begin where the one before ended, continue its count, agree with the header of the stream, and
 //! pass both its checksums; at the end all the samples must be there that the header of the stream promised. Where
 //! it promised none, the MD5 sum of the samples tells whether the end is there; else that sum is not checked, which
-//! would take as long as all the rest. What stands behind the last frame is passed over: a tag, as a rule.
+//! would take as long as all the rest. What stands behind the last frame, mostly a tag, is passed over.
 
 mod bits;
 mod channels;
@@ -182,7 +182,7 @@ impl Flac {
         loop {
             let left = self.source.left();
             let bytes = self.source.window(self.frame_bytes)?;
-            // However many the buffer happens to hold.
+            // The limit must not depend on how much the buffer happens to hold.
             let bytes = &bytes[..bytes.len().min(MAX_FRAME_BYTES)];
             let held = bytes.len();
             let fault = match self.frame.decode(bytes, header, wanted) {

@@ -64,7 +64,7 @@ impl Sample for i64 {
 /// Highest order of a prediction.
 pub(super) const MAX_ORDER: usize = 32;
 
-/// A sample is foretold as the sum of those before it, each times its coefficient, shifted right.
+/// A sample is predicted as the sum of those before it, each times its coefficient, shifted right.
 pub(super) struct Prediction {
     order: usize,
     /// That of the sample before first, then those of older ones; the rest are 0.
