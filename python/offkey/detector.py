@@ -245,8 +245,9 @@ class Detector:
         sample_rate
             Rate of arrays of samples in Hz, since they carry none; float in [-1, 1], or int16.
         machine_id
-            The ID of all of them. By default it is the table's, or is read from each path (``id_XX``); a clip of an
-            unknown ID is scored as the known one that it is nearest to, which the column `scored_as` names.
+            The ID of all of them. By default it is the table's, or is read from the file's name (``id_XX``) and, if a
+            folder is named, from the folders below it (``id_XX``, or named as a known ID). A clip of an unknown ID is
+            scored as the known one that it is nearest to, which the column `scored_as` names.
         windows
             Of a recording that is cut: `worst` gives one row, which has the scores of the worst window and in `start_s`
             where that begins; `each` gives a row for each window, decided on as a clip of its own.
@@ -280,8 +281,8 @@ class Detector:
         Warns
         -----
         OffkeyWarning
-            If recordings were resampled, an ID is not known, or a long recording has more windows than the held-out
-            clips have a threshold for.
+            If recordings were resampled, an ID is not known, a folder ``id_XX`` lies above what was named, or a long
+            recording has more windows than the held-out clips have a threshold for.
         """
         check_windows(windows)
         rows = ScoreRows(self._fitted(), windows=windows, num_threads=num_threads)

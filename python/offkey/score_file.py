@@ -15,7 +15,7 @@ from offkey._util import csv_text
 from offkey._util.csv_text import CsvText
 from offkey._util.files import atomic_path, check_writable, encoded, is_stream
 from offkey.datasets.checks import shortlist
-from offkey.datasets.manifest import read_label
+from offkey.datasets.rows import read_label
 from offkey.errors import DatasetError, MissingExtraError, OffkeyWarning, ParameterError
 
 __all__ = [

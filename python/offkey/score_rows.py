@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from offkey.datasets.ids import IdCounts
 from offkey.datasets.recordings import Item
 from offkey.datasets.source import Chunk, SourceRates
 from offkey.datasets.windows import WHOLE
@@ -80,7 +80,7 @@ class ScoreRows:
         self._num_threads = num_threads
         self._sample_rate = fitted.recipe.features.sample_rate
         self._rates = SourceRates(self._sample_rate)
-        self._unknown: Counter[str] = Counter()
+        self._ids = IdCounts(fitted.fusion.machine_ids)
         self._of_maximum = functools.cache(fitted.thresholds_of_maximum)
         self._most_windows = 1
         self._scored: list[_Scored] = []  # of a recording whose chunks go on
@@ -96,11 +96,9 @@ class ScoreRows:
         self._errors = chunk.errors | self._errors
         if chunk.continues:
             return
-        ids = (item.machine_id for item in chunk.items)
-        known = self._fitted.fusion.machine_ids
-        self._unknown.update(i for i in ids if i is not None and i not in known)
         scores = self._scores(chunk)
         for position, item in enumerate(chunk.items, chunk.first):
+            self._ids.count(item.machine_id, item.unread_id)
             error = self._errors.get(position)
             cells = scores[position] if error is None else [{"error": str(error)}]
             self.rows += [self._known_of(item) | cell for cell in cells]
@@ -146,20 +144,10 @@ class ScoreRows:
         return scores
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know: recordings of other rates, unknown IDs, thresholds that are extended."""
+        """Return what a user should know: other rates, IDs unknown or not read, thresholds that are extended."""
         of_windows = self._of_maximum(self._most_windows)[1] if self._most_windows > 1 else ()
-        known = self._fitted.fusion.machine_ids
         return (
             *self._rates.notes("recording", advice=_RATE_ADVICE),
-            *_unknown_ids(self._unknown, known),
+            *self._ids.notes(),
             *of_windows,
         )
-
-
-def _unknown_ids(unknown: Mapping[str, int], known: Sequence[str]) -> list[str]:
-    """Say which of the IDs are not known."""
-    return [
-        f"ID {machine_id!r} is not known to the detector, which knows {', '.join(known)}: {count} "
-        f"recording{'s' * (count > 1)} scored as the ID that each is nearest to (column scored_as)"
-        for machine_id, count in sorted(unknown.items())
-    ]

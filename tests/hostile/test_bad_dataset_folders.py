@@ -138,7 +138,11 @@ def test_mimii_unknown_split(tmp_path):
         ([], DatasetError, "no column 'file' or 'path' or 'filename' and no column 'label'"),
         (["file,id"], DatasetError, "no column 'label'; its header is 'file,id'"),
         (["file,label"], DatasetError, "a header, but no row"),
-        (["file,label", "a.wav,odd"], DatasetError, "line 2: label 'odd'; expected one of normal"),
+        (
+            ["file,label", "a.wav,odd"],
+            DatasetError,
+            "line 2: label 'odd'; expected a word for healthy or faulty",
+        ),
         (["file,label,split", "a.wav,normal,dev"], DatasetError, "line 2: split 'dev'"),
         (["file,label", "a.wav"], DatasetError, "line 2: 1 cells, but the header has 2"),
         (["file,label", ",normal"], DatasetError, "line 2: the name of the file is empty"),

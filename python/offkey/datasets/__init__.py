@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from offkey.datasets import synthetic
-from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays
+from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays, PassedOver
 from offkey.datasets.dcase import dcase2020
 from offkey.datasets.folder import folder
+from offkey.datasets.ids import describe_ids, parse_machine_id
 from offkey.datasets.layout import detect_layout, list_machines, load
 from offkey.datasets.mimii import mimii
-from offkey.datasets.paths import find_audio, parse_machine_id
+from offkey.datasets.paths import find_audio
 from offkey.datasets.training import TrainingClips
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "Clips",
     "Dataset",
     "LogMelArrays",
+    "PassedOver",
     "TrainingClips",
     "dcase2020",
+    "describe_ids",
     "detect_layout",
     "find_audio",
     "folder",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from offkey.datasets.clips import NO_OTHERS, Clip, Clips, Dataset
+from offkey.datasets.clips import NO_OTHERS, Clip, Clips, Dataset, PassedOver
 from offkey.errors import DatasetError
 
 __all__ = ["checked", "shortlist", "unique_type"]
 
 
-def checked(machine: str, clips: Sequence[Clip], *, where: object, notes: Iterable[str] = ()) -> Dataset:
+def checked(
+    machine: str,
+    clips: Sequence[Clip],
+    *,
+    where: object,
+    notes: Iterable[str] = (),
+    passed_over: Iterable[PassedOver] = (),
+) -> Dataset:
     """Return the dataset, with a note on each gap that can be lived with.
 
     Raises
@@ -26,7 +34,7 @@ def checked(machine: str, clips: Sequence[Clip], *, where: object, notes: Iterab
             f"{where}: machine type {machine!r} has {len(dataset.clips.where(machine_type=machine))} clips, "
             "but no normal training clip among them; a detector learns from normal clips"
         )
-    return Dataset(machine=machine, clips=dataset.clips, notes=(*notes, *_gaps(dataset)))
+    return dataclasses.replace(dataset, notes=(*notes, *_gaps(dataset)), passed_over=tuple(passed_over))
 
 
 def unique_type(types: Iterable[str], machine: str | None, *, where: object) -> str:

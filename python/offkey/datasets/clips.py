@@ -16,7 +16,7 @@ from offkey._util.files import atomic_path
 from offkey.datasets.paths import PathLike
 from offkey.errors import ArrayError, DatasetError
 
-__all__ = ["NO_OTHERS", "Clip", "Clips", "Dataset", "LogMelArrays"]
+__all__ = ["NO_OTHERS", "Clip", "Clips", "Dataset", "LogMelArrays", "PassedOver"]
 
 NO_OTHERS = "no clips of other machine types: nothing to serve as pseudo-anomalies"
 
@@ -35,6 +35,18 @@ class Clip:
     domain: str | None = None
     group: str
     """The recording that the clip was cut from: clips of one group are never split between folds."""
+    label_from: str = dataclasses.field(default="", compare=False)
+    """What said the label: a folder, the file name, a manifest, a pattern, the user, or ``nothing``."""
+    id_from: str = dataclasses.field(default="", compare=False)
+    """What said the machine ID, in words that follow `from`; empty where nothing did."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """A file or folder that a loader left out."""
+
+    path: Path
+    why: str
 
 
 class Clips(Sequence[Clip]):
@@ -101,6 +113,8 @@ class Dataset:
     clips: Clips
     notes: tuple[str, ...] = ()
     """What a user should know: what is missing, what was left out. The command line prints them."""
+    passed_over: tuple[PassedOver, ...] = ()
+    """The files and folders that were left out, and why."""
 
     def __post_init__(self) -> None:
         if not any(c.machine_type == self.machine for c in self.clips):

@@ -11,10 +11,12 @@ from typing import Literal
 from offkey._util.csv_text import read_csv
 from offkey.datasets.checks import checked, shortlist, unique_type
 from offkey.datasets.clips import Clip, Dataset
-from offkey.datasets.paths import PathLike, existing_folder, folder_name, sound_files, subfolders
+from offkey.datasets.ids import IN_NAME
+from offkey.datasets.names import refuse_doubts, rows_by_name
+from offkey.datasets.paths import PathLike, existing_folder, folder_name, sound_files, subfolders, walk
 from offkey.errors import DatasetError
 
-__all__ = ["EVAL_LIST", "dcase2020", "parts_of", "read_eval_list", "type_folders"]
+__all__ = ["EVAL_LIST", "dcase2020", "follows_names", "parts_of", "read_eval_list", "type_folders"]
 
 EVAL_LIST = "eval_data_list.csv"
 """The label list that was published for the evaluation data."""
@@ -166,6 +168,12 @@ def type_folders(part: Path) -> list[Path]:
     return [part] if _is_type(part) else [kind for kind in subfolders(part) if _is_type(kind)]
 
 
+def follows_names(kind: Path) -> bool:
+    """Return whether any recording of a machine type is named with ``id_XX`` as DCASE 2020 names it."""
+    parts = [kind / split for split in _SPLITS if (kind / split).is_dir()]
+    return any(isinstance(path, Path) and _NAME.match(path.name) for part in parts for path in walk(part))
+
+
 def _is_type(folder: Path) -> bool:
     return any((folder / split).is_dir() for split in _SPLITS)
 
@@ -193,8 +201,11 @@ def _read(
         raise DatasetError(
             f"{folder}: {len(bad)} of {len(files)} file names do not follow DCASE 2020, the first: "
             f"{bad[0].name}; expected normal_id_XX_*, anomaly_id_XX_*{' or id_XX_*' * (split == 'test')}; "
-            "for other names use offkey.datasets.folder with a pattern or manifest"
+            "any other names are read by offkey.datasets.folder"
         )
+    refuse_doubts(
+        rows_by_name(kind, [path for path, match in parsed if match and match["label"]]), where=kind
+    )
     nameless = {path.name for path, match in parsed if match and not match["label"]}
     labels = _match_labels(kind, nameless, tables) if nameless else {}
     return [
@@ -205,6 +216,8 @@ def _read(
             split=split,
             label=labels.get(path.name) if not match["label"] else 1 if match["label"] == "anomaly" else 0,
             group=str(path),
+            label_from="the file name" if match["label"] else EVAL_LIST if path.name in labels else "nothing",
+            id_from=IN_NAME,
         )
         for path, match in parsed
         if match

@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Literal
 
 from offkey.datasets import manifest as manifests
 from offkey.datasets.checks import checked, shortlist, unique_type
-from offkey.datasets.clips import Clip, Dataset
-from offkey.datasets.manifest import LABEL_NAMES, LABELS, Row, read_label, read_split
-from offkey.datasets.paths import ID, PathLike, existing_folder, folder_name, rank, sound_files
+from offkey.datasets.clips import Clip, Dataset, PassedOver
+from offkey.datasets.ids import IdFrom, check_id_from, nfc, refuse_accidents, with_ids
+from offkey.datasets.labels import read_phrase
+from offkey.datasets.names import NOTHING, Labels, label_notes, refuse_doubts, rows_by_name, tell
+from offkey.datasets.paths import PathLike, existing_folder, folder_name, rank, sound_files
+from offkey.datasets.rows import Row, read_label, read_split
 from offkey.errors import DatasetError, ParameterError
 
-__all__ = ["folder", "rows_by_name"]
+__all__ = ["folder", "survey"]
 
 _FIELDS = ("machine_type", "machine_id", "split", "label", "domain", "group")
-_WORD = re.compile(r"[a-z]+")
 _TOKEN = re.compile(r"\{(\w+)\}|(\*\*/?)|(\*)|(\?)|([^{*?]+)|(\{)")
+_UNNAMED_TYPE = "machine"
 
 
 def folder(
@@ -27,6 +29,8 @@ def folder(
     pattern: str | None = None,
     manifest: PathLike | None = None,
     machine: str | None = None,
+    labels: Labels | None = None,
+    id_from: IdFrom | None = None,
     test_fraction: float = 0.0,
     seed: int = 0,
 ) -> Dataset:
@@ -38,17 +42,23 @@ def folder(
         The folder.
     pattern
         Pattern of the file paths below `root`, with ``/`` between folders: the fields
-        ``{machine_type}``, ``{machine_id}``, ``{split}`` (train, test), ``{label}`` (normal, anomaly,
-        abnormal, 0, 1), ``{domain}`` and ``{group}``; ``*`` and ``?`` inside a name, ``**/`` for any folders.
+        ``{machine_type}``, ``{machine_id}``, ``{split}`` (train, test), ``{label}`` (any word for healthy or faulty, 0,
+        1), ``{domain}`` and ``{group}``; ``*`` and ``?`` inside a name, ``**/`` for any folders.
         Example: ``"{machine_type}/{split}/{label}_id_{machine_id}_*.wav"``. Files that do not match are left
-        out, with a note.
+        out, with a note. Without ``{label}`` names say the label, as they do without a pattern.
     manifest
-        A CSV file (relative to `root`, or absolute) with a header and the columns ``file`` (or ``path``;
-        relative to `root`), ``label`` and, where known, ``machine_type`` (``type``), ``machine_id`` (``id``),
-        ``split``, ``domain``, ``group`` (``recording``, ``source``). Other columns are ignored.
+        A CSV file with a header and the columns ``file`` (or ``path``; relative to `root`), ``label`` and, where known,
+        ``machine_type`` (``type``), ``machine_id`` (``id``), ``split``, ``domain``, ``group`` (``recording``,
+        ``source``). Other columns are ignored. If there is no such file, it is looked for in `root`.
     machine
         The target type; optional if there is only one. If the files do not say their type, this is its name
-        (default: the name of the folder).
+        (default: the name of the folder, or ``machine`` if that speaks of a label or split).
+    labels
+        What names mean where they do not say it, or say it wrongly: a pattern (``*``, ``?``) of a folder, a file name
+        or a path below `root`, and ``"healthy"`` or ``"faulty"``. Of several that match the last one counts.
+    id_from
+        The number of the folder below `root` that names the machine, 1 for the first; ``"none"``: all recordings of
+        a type are of one machine.
     test_fraction
         In [0, 1). If the files do not say their split, anomalies are for testing and normals for training,
         except this fraction of the normals of each ID, drawn at random by `seed`; recordings are never split.
@@ -59,11 +69,11 @@ def folder(
     Returns
     -------
     Dataset
-        Without pattern and manifest, split, label, ID and type come from plain folder and file names: a folder
-        ``train`` or ``test`` is the split; a folder ``normal``, ``anomaly`` or ``abnormal``, or that word in
-        the file name, is the label; ``id_XX`` is the ID, and the remaining folder the machine type; without
-        ``id_XX`` that folder is the ID. So a plain folder of sound files is one machine of one ID (``00``),
-        all normal. Without a column or field for the group, each file is a separate recording.
+        Without pattern and manifest, names below `root` are read (docs/data.md has the rules): a folder ``train`` or
+        ``test`` is the split; words for healthy and faulty, in the name of any folder or of the file, are the label;
+        ``id_XX`` is the ID, and the remaining folders the machine type; without ``id_XX`` they are the ID. So a plain
+        folder of sound files is one machine of one ID (``00``), all healthy. Without a column or field for the group,
+        each file is a separate recording.
 
     Raises
     ------
@@ -71,27 +81,97 @@ def folder(
         If the folder or the manifest does not exist, or the manifest names files that do not.
     DatasetError
         If there is no sound file, no match, no normal training clip, no such machine type (those found are
-        named), a needed column is missing, a row is malformed or a file comes twice.
+        named), names contradict one another or do not settle a label, IDs are dates or counters, a needed column is
+        missing, a row is malformed or a file comes twice.
     ParameterError
-        If `pattern` is malformed, both `pattern` and `manifest` are given, or `test_fraction` is out of
-        range.
+        If `pattern` is malformed, both `pattern` and `manifest` are given, `labels` match nothing, are told beside
+        a manifest or a pattern that says them (and so for `id_from`), or `test_fraction` is out of range.
     """
+    _check(pattern, manifest, labels, id_from, test_fraction)
+    base = existing_folder(root)
+    passed_over: list[PassedOver] = []
+    if manifest is not None:
+        rows = manifests.read_rows(base, manifests.find_manifest(base, manifest))
+    else:
+        files = _all_sounds(base)
+        rows = rows_by_name(base, files) if pattern is None else _match(base, files, pattern, passed_over)
+        rows = tell(rows, labels, where=base)
+        if pattern is None or id_from is not None:
+            rows = with_ids(rows, id_from, where=base)
+        _refuse_root(rows, base)
+        refuse_doubts(rows, where=base)
+        refuse_accidents(rows, where=base)
+    notes = label_notes(rows)
+    if passed_over:
+        names = shortlist((passed.path.relative_to(base).as_posix() for passed in passed_over), most=3)
+        notes.append(f"{len(passed_over)} sound files do not match the pattern: {names}")
+    rows = _with_types(rows, machine or type_of_root(base))
+    target = unique_type([str(row.machine_type) for row in rows], machine, where=base)
+    clips = _assign_splits(rows, test_fraction, seed)
+    return checked(target, clips, where=base, notes=notes, passed_over=passed_over)
+
+
+def survey(root: PathLike) -> list[Row]:
+    """Return a row for each sound file below a folder, from names alone; those that settle nothing have doubts.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    DatasetError
+        If it is a file, or holds no sound file.
+    """
+    base = existing_folder(root)
+    rows = with_ids(rows_by_name(base, _all_sounds(base)), None, where=base)
+    return _with_types(rows, type_of_root(base))
+
+
+def _check(
+    pattern: str | None,
+    manifest: PathLike | None,
+    labels: Labels | None,
+    id_from: IdFrom | None,
+    test_fraction: float,
+) -> None:
+    """Refuse parameters that are out of range or say the same thing twice."""
     if pattern is not None and manifest is not None:
         raise ParameterError("pattern and manifest: expected one of the two, given both")
     if not 0.0 <= test_fraction < 1.0:
         raise ParameterError(f"test_fraction = {test_fraction}: expected at least 0 and less than 1")
-    base = existing_folder(root)
-    notes: list[str] = []
-    if manifest is not None:
-        rows = manifests.read_rows(base, base / manifest)
-    elif pattern is not None:
-        rows = _match(base, pattern, notes)
-    else:
-        rows = rows_by_name(base)
-    unnamed = machine if machine is not None else folder_name(base)
-    rows = [dataclasses.replace(row, machine_type=row.machine_type or unnamed) for row in rows]
-    target = unique_type([str(row.machine_type) for row in rows], machine, where=base)
-    return checked(target, _assign_splits(rows, test_fraction, seed), where=base, notes=notes)
+    check_id_from(id_from)
+    for name, value, field in (("labels", labels, "{label}"), ("id_from", id_from, "{machine_id}")):
+        if value and manifest is not None:
+            raise ParameterError(
+                f"{name} = {value}: the manifest says it; expected one of the two, given both"
+            )
+        if value and pattern is not None and field in pattern:
+            raise ParameterError(
+                f"{name} = {value}: the pattern has {field}; expected one of the two, given both"
+            )
+
+
+def type_of_root(base: Path) -> str:
+    """Return the machine type of recordings that name none: the name of their folder, unless that is a label's."""
+    name = nfc(folder_name(base))
+    phrase = read_phrase(name)
+    return _UNNAMED_TYPE if phrase.speaks or phrase.split else name
+
+
+def _refuse_root(rows: list[Row], base: Path) -> None:
+    """Refuse a folder that is itself named for faults, where nothing in it says otherwise."""
+    name = folder_name(base)
+    if read_phrase(name).label == 1 and any(
+        row.label_from == NOTHING and row.split != "test" for row in rows
+    ):
+        raise DatasetError(
+            f"{base}: the name of the folder says faulty, and nothing in it says otherwise; a detector learns from "
+            "healthy recordings. If these are healthy, say so with --label '*=healthy' (in Python: labels={'*': "
+            "'healthy'})"
+        )
+
+
+def _with_types(rows: list[Row], unnamed: str) -> list[Row]:
+    return [dataclasses.replace(row, machine_type=row.machine_type or unnamed) for row in rows]
 
 
 def _all_sounds(base: Path) -> list[Path]:
@@ -101,39 +181,43 @@ def _all_sounds(base: Path) -> list[Path]:
     return files
 
 
-def _match(base: Path, pattern: str, notes: list[str]) -> list[Row]:
-    expression = _compile(pattern)
-    files = _all_sounds(base)
-    rows, strangers = [], []
-    for path in files:
-        relative = path.relative_to(base).as_posix()
-        match = expression.fullmatch(relative)
-        if not match:
-            strangers.append(relative)
-            continue
-        fields = match.groupdict()
-        where = f"{path} by pattern {pattern!r}"
-        rows.append(
-            Row(
-                path=path,
-                name=relative,
-                machine_type=fields.get("machine_type"),
-                machine_id=fields.get("machine_id"),
-                split=read_split(fields["split"], where) if "split" in fields else None,
-                label=read_label(fields["label"], where) if "label" in fields else None,
-                label_known="label" in fields,
-                domain=fields.get("domain"),
-                group=fields.get("group"),
-            )
-        )
-    if not rows:
+def _match(base: Path, files: list[Path], pattern: str, passed_over: list[PassedOver]) -> list[Row]:
+    expression = _compile(nfc(pattern))
+    matches = {path: expression.fullmatch(nfc(path.relative_to(base).as_posix())) for path in files}
+    strangers = [path for path, match in matches.items() if match is None]
+    if len(strangers) == len(files):
+        names = (path.relative_to(base).as_posix() for path in strangers)
         raise DatasetError(
             f"{base}: none of the {len(files)} sound files matches pattern {pattern!r}; files there: "
-            f"{shortlist(strangers, most=3)}"
+            f"{shortlist(names, most=3)}"
         )
-    if strangers:
-        notes.append(f"{len(strangers)} sound files do not match the pattern: {shortlist(strangers, most=3)}")
-    return rows
+    passed_over += [PassedOver(path=path, why=f"does not match pattern {pattern!r}") for path in strangers]
+    by_name = rows_by_name(base, [path for path, match in matches.items() if match is not None])
+    return [
+        _with_fields(row, match.groupdict(), f"{row.path} by pattern {pattern!r}")
+        for row in by_name
+        if (match := matches[row.path])
+    ]
+
+
+def _with_fields(row: Row, fields: dict[str, str], where: str) -> Row:
+    """Return a row with what a pattern says of it; what names say beside it is their label alone."""
+    said = dataclasses.replace(
+        row,
+        machine_type=fields.get("machine_type"),
+        machine_id=fields.get("machine_id"),
+        split=read_split(fields["split"], where) if "split" in fields else None,
+        domain=fields.get("domain"),
+        group=fields.get("group"),
+        id_from="the pattern" if "machine_id" in fields else "",
+        id_doubt="",
+    )
+    if "label" in fields:
+        label = read_label(fields["label"], where)
+        return dataclasses.replace(said, label=label, label_known=True, label_from="the pattern", doubt="")
+    if row.label_from != NOTHING:
+        return said
+    return dataclasses.replace(said, label=None, label_known=False)
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
@@ -156,51 +240,6 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
-def rows_by_name(base: Path) -> list[Row]:
-    """Return a row for each sound file below a folder, from plain folder and file names."""
-    return [_understand(base, path) for path in _all_sounds(base)]
-
-
-def _understand(base: Path, path: Path) -> Row:
-    """Read split, label, ID and type from plain folder and file names (see `folder`)."""
-    relative = path.relative_to(base)
-    split: Literal["train", "test"] | None = None
-    label: Literal[0, 1] | None = None
-    machine_id: str | None = None
-    remaining: list[str] = []
-    for part in relative.parts[:-1]:
-        match = ID.fullmatch(part)
-        if part.lower() in ("train", "test"):
-            split = read_split(part, path)
-        elif part.lower() in LABEL_NAMES:
-            label = read_label(part, path)
-        elif match:
-            machine_id = match[1]
-        else:
-            remaining.append(part)
-    said = {LABELS[word] for word in _WORD.findall(path.stem.lower()) if word in LABEL_NAMES}
-    if len(said) == 1:
-        label = said.pop()
-    if in_name := ID.search(path.name):
-        machine_id = in_name[1]
-    kind = None
-    if machine_id is None:
-        machine_id = "/".join(remaining) or "00"
-    elif remaining:
-        kind = "/".join(remaining)
-    # a test clip that says nothing may be either; anything else that says nothing is taken for normal
-    known = label is not None or split != "test"
-    return Row(
-        path=path,
-        name=relative.as_posix(),
-        machine_type=kind,
-        machine_id=machine_id,
-        split=split,
-        label=0 if label is None and known else label,
-        label_known=known,
-    )
-
-
 def _assign_splits(rows: list[Row], test_fraction: float, seed: int) -> list[Clip]:
     rows = [_default_label(row) for row in rows]
     drawn = _draw([row for row in rows if row.split is None and row.label == 0], test_fraction, seed)
@@ -213,6 +252,8 @@ def _assign_splits(rows: list[Row], test_fraction: float, seed: int) -> list[Cli
             label=row.label,
             domain=row.domain,
             group=row.group or str(row.path),
+            label_from=row.label_from,
+            id_from=row.id_from,
         )
         for row in rows
     ]

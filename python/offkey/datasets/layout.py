@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from offkey.datasets.clips import Dataset
-from offkey.datasets.dcase import dcase2020, parts_of, type_folders
-from offkey.datasets.folder import folder, rows_by_name
-from offkey.datasets.mimii import Split, id_folders, mimii, snr_folders, types_at
-from offkey.datasets.paths import PathLike, existing_folder, folder_name, parse_machine_id, sound_files
+from offkey.datasets.dcase import dcase2020, follows_names, parts_of, type_folders
+from offkey.datasets.folder import folder, survey
+from offkey.datasets.ids import IdFrom, parse_machine_id
+from offkey.datasets.mimii import Split, holds_ids, id_folders, mimii, snr_folders, types_at
+from offkey.datasets.names import Labels
+from offkey.datasets.paths import PathLike, existing_folder, folder_name, sound_files
 from offkey.errors import DatasetError, ParameterError
 
 __all__ = ["Layout", "detect_layout", "list_machines", "load"]
@@ -20,6 +22,9 @@ Layout = Literal["dcase2020", "mimii", "folder"]
 def detect_layout(root: PathLike) -> Layout:
     """Return the loader that a folder suits: the layout of MIMII, that of DCASE 2020, or any other.
 
+    Names of folders alone make no public set: MIMII has folders ``id_XX`` inside those of an SNR, and DCASE 2020 has
+    ``id_XX`` in its file names. A tree that lacks them is the user's own.
+
     Raises
     ------
     FileNotFoundError
@@ -28,13 +33,13 @@ def detect_layout(root: PathLike) -> Layout:
         If it is a file.
     """
     base = existing_folder(root)
-    if snr_folders(base):
+    if holds_ids(base):
         return "mimii"
     try:
-        parts_of(base)
+        kinds = [kind for part in parts_of(base) for kind in type_folders(part)]
     except DatasetError:
         return "folder"
-    return "dcase2020"
+    return "dcase2020" if any(follows_names(kind) for kind in kinds) else "folder"
 
 
 def list_machines(root: PathLike, *, layout: Layout | None = None) -> dict[str, list[str]]:
@@ -67,8 +72,8 @@ def list_machines(root: PathLike, *, layout: Layout | None = None) -> dict[str, 
             for name, path in types_at(base, db):
                 ids_of.setdefault(name, set()).update(machine_id for _, machine_id in id_folders(path))
     else:
-        for row in rows_by_name(base):
-            ids_of.setdefault(row.machine_type or folder_name(base), set()).add(row.machine_id or "?")
+        for row in survey(base):
+            ids_of.setdefault(str(row.machine_type), set()).add(row.machine_id or "?")
     return {kind: sorted(ids) for kind, ids in sorted(ids_of.items())}
 
 
@@ -82,6 +87,8 @@ def load(
     split: Split = "hitachi",
     pattern: str | None = None,
     manifest: PathLike | None = None,
+    labels: Labels | None = None,
+    id_from: IdFrom | None = None,
     test_fraction: float = 0.0,
     seed: int = 0,
 ) -> Dataset:
@@ -94,7 +101,8 @@ def load(
     machine
         The target type; optional if there is only one.
     layout
-        Which loader; `auto` is `folder` with a pattern or manifest, otherwise the result of `detect_layout`.
+        Which loader; `auto` is `folder` with a pattern, manifest, `labels` or `id_from`, otherwise the result of
+        `detect_layout`.
 
     Raises
     ------
@@ -105,21 +113,38 @@ def load(
     ParameterError
         If a parameter does not apply to the layout, or a required one is missing.
     """
+    guessed = layout == "auto"
     if layout == "auto":
-        layout = "folder" if pattern or manifest else detect_layout(root)
-    _refuse(layout, "folder", pattern=pattern, manifest=manifest, test_fraction=test_fraction or None)
+        own = pattern or manifest or labels or id_from is not None
+        layout = "folder" if own else detect_layout(root)
+    _refuse(layout, "folder", pattern=pattern, manifest=manifest, labels=labels or None, id_from=id_from)
+    _refuse(layout, "folder", test_fraction=test_fraction or None)
     _refuse(layout, "mimii", snr_db=snr_db)
     _refuse(layout, "dcase2020", also=tuple(also) or None)
     if layout == "folder":
         return folder(
-            root, pattern=pattern, manifest=manifest, machine=machine, test_fraction=test_fraction, seed=seed
+            root,
+            pattern=pattern,
+            manifest=manifest,
+            machine=machine,
+            labels=labels,
+            id_from=id_from,
+            test_fraction=test_fraction,
+            seed=seed,
         )
-    machine = machine or _only_machine(root, layout)
-    if layout == "dcase2020":
-        return dcase2020(root, machine=machine, also=list(also) or None)
-    if snr_db is None:
-        raise ParameterError(f"{root}: laid out as MIMII: expected snr_db, one of -6, 0 and 6")
-    return mimii(root, machine=machine, snr_db=snr_db, split=split, seed=seed)
+    try:
+        machine = machine or _only_machine(root, layout)
+        if layout == "dcase2020":
+            return dcase2020(root, machine=machine, also=list(also) or None)
+        if snr_db is None:
+            raise ParameterError(f"{root}: laid out as MIMII: expected snr_db, one of -6, 0 and 6")
+        return mimii(root, machine=machine, snr_db=snr_db, split=split, seed=seed)
+    except (DatasetError, ParameterError) as error:
+        if not guessed:
+            raise
+        raise type(error)(
+            f"{error}. By its names this is the layout {layout}; --layout folder reads it as a tree of your own"
+        ) from None
 
 
 def _refuse(layout: Layout, owner: Layout, **options: object) -> None:
@@ -127,7 +152,8 @@ def _refuse(layout: Layout, owner: Layout, **options: object) -> None:
     for name, value in options.items():
         if value is not None and layout != owner:
             raise ParameterError(
-                f"{name} = {value}: only folders of layout {owner} have it; this one is {layout}"
+                f"{name} = {value}: only folders of layout {owner} have it; this one is read as {layout}, which "
+                f"--layout {owner} changes"
             )
 
 

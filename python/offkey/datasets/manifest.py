@@ -1,83 +1,20 @@
-"""One recording as a layout describes it, before defaults fill what it does not say."""
+"""CSV manifests: a list of recordings, and what is known about each."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 from offkey._util.csv_text import CsvText, Line, read_csv
 from offkey.datasets.checks import shortlist
+from offkey.datasets.ids import nfc
+from offkey.datasets.rows import Row, read_label, read_split
 from offkey.errors import DatasetError
 
-__all__ = ["COLUMNS", "LABELS", "LABEL_NAMES", "Row", "read_label", "read_rows", "read_split"]
-
-LABELS: dict[str, Literal[0, 1]] = {"normal": 0, "0": 0, "anomaly": 1, "abnormal": 1, "anomalous": 1, "1": 1}
-"""The words for a label, in small letters, in manifests and patterns."""
-
-LABEL_NAMES = frozenset(word for word in LABELS if word.isalpha())
-"""Those that count in the names of folders and files, where a number is a number."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What a pattern, a manifest or the folders say of one file."""
-
-    path: Path
-    name: str
-    """The path as the layout gives it: random choices depend on it, so a moved folder keeps its split."""
-    machine_type: str | None = None
-    machine_id: str | None = None
-    split: Literal["train", "test"] | None = None
-    label: Literal[0, 1] | None = None
-    label_known: bool = True
-    """Whether the layout says labels at all: if so, a label left empty is an unknown one."""
-    domain: str | None = None
-    group: str | None = None
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The recording that the clip was cut from."""
-        recording = self.group or self.name
-        return (str(self.machine_type), str(self.machine_id), recording)
-
-
-def read_label(text: str, where: object) -> Literal[0, 1] | None:
-    """Return 1 for an anomaly, 0 for a normal clip, None for an empty text.
-
-    Raises
-    ------
-    DatasetError
-        If the text is another word.
-    """
-    word = text.strip().lower()
-    if not word:
-        return None
-    if word not in LABELS:
-        raise DatasetError(
-            f"{where}: label {text!r}; expected one of {', '.join(LABELS)}, or nothing if unknown"
-        )
-    return LABELS[word]
-
-
-def read_split(text: str, where: object) -> Literal["train", "test"] | None:
-    """Return the split, None for an empty text.
-
-    Raises
-    ------
-    DatasetError
-        If the text is another word.
-    """
-    word = text.strip().lower()
-    if word == "train":
-        return "train"
-    if word == "test":
-        return "test"
-    if word:
-        raise DatasetError(f"{where}: split {text!r}; expected train or test, or nothing")
-    return None
-
+__all__ = ["COLUMNS", "find_manifest", "read_rows"]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "file": ("file", "path", "filename"),
@@ -93,25 +30,45 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 _NEEDED = ("file", "label")
 
 
-def read_rows(root: Path, manifest: Path) -> list[Row]:
-    """Return the rows of a manifest; file names are relative to `root`.
+def find_manifest(root: Path, manifest: str | os.PathLike[str]) -> Path:
+    """Return the path of a manifest: as it is, as every other path, or else below `root`.
 
     Raises
     ------
     FileNotFoundError
-        If the manifest does not exist, or files that it names.
+        If it is at neither place.
+    """
+    path, beside = Path(manifest), root / manifest
+    for candidate in (path, beside):
+        if candidate.is_file():
+            return candidate
+    elsewhere = "" if path.is_absolute() else f", neither in the current folder nor in {root}"
+    raise FileNotFoundError(f"{path}: no such manifest{elsewhere}")
+
+
+def read_rows(root: Path, manifest: Path) -> list[Row]:
+    """Return the rows of a manifest; file names are relative to `root`.
+
+    Names meet their files in either form of Unicode, and with the backslashes of Windows.
+
+    Raises
+    ------
+    FileNotFoundError
+        If files that it names do not exist.
     DatasetError
         If it is not a CSV file, a needed column (``file``, ``label``) is missing, it has no row, or a row has
         too many or too few cells, an unknown label or split.
     """
-    if not manifest.is_file():
-        raise FileNotFoundError(f"{manifest}: no such manifest")
     content = read_csv(manifest)
     header, lines = content.table()
     columns = _columns(manifest, header)
     if not lines:
         raise DatasetError(f"{manifest}: a header, but no row")
-    rows = [_row(root, manifest, line, columns, content) for line in lines]
+    listing = functools.cache(_listing)
+    rows = [
+        row if row.path.is_file() else dataclasses.replace(row, path=_located(root, row, listing))
+        for row in (_row(root, manifest, line, columns, content) for line in lines)
+    ]
     missing = [row.name for row in rows if not row.path.is_file()]
     if missing:
         raise FileNotFoundError(
@@ -119,6 +76,23 @@ def read_rows(root: Path, manifest: Path) -> list[Row]:
             f"{shortlist(missing, most=3)}"
         )
     return rows
+
+
+def _located(root: Path, row: Row, listing: Callable[[Path], Mapping[str, str]]) -> Path:
+    """Return the file that a name means if it is written in another way than on the disk."""
+    path = Path(os.path.normpath(row.name.replace("\\", "/")))
+    known = Path(path.anchor) if path.is_absolute() else root
+    for part in path.relative_to(path.anchor).parts:
+        known /= listing(known).get(nfc(part), part)
+    return known if known.is_file() else row.path
+
+
+def _listing(folder: Path) -> dict[str, str]:
+    """Return the names in a folder by how they are compared."""
+    try:
+        return {nfc(name): name for name in os.listdir(folder)}  # noqa: PTH208 - names as they are
+    except OSError:
+        return {}
 
 
 def _columns(manifest: Path, header: list[str]) -> dict[str, int]:
@@ -145,11 +119,13 @@ def _row(root: Path, manifest: Path, line: Line, columns: dict[str, int], conten
     name = content.file_name(text["file"], root)
     return Row(
         path=root / os.path.normpath(name),
-        machine_type=text.get("machine_type") or None,
-        machine_id=text.get("machine_id") or None,
+        machine_type=nfc(text["machine_type"]) if text.get("machine_type") else None,
+        machine_id=nfc(text["machine_id"]) if text.get("machine_id") else None,
         split=read_split(text.get("split", ""), where),
         label=read_label(text["label"], where),
         domain=text.get("domain") or None,
         group=text.get("group") or None,
         name=name,
+        label_from="the manifest",
+        id_from="the manifest" if text.get("machine_id") else "",
     )

@@ -9,10 +9,12 @@ from typing import Literal, get_args
 
 from offkey.datasets.checks import checked, shortlist, unique_type
 from offkey.datasets.clips import Clip, Dataset
+from offkey.datasets.ids import IN_FOLDER
+from offkey.datasets.names import refuse_doubts, rows_by_name
 from offkey.datasets.paths import PathLike, existing_folder, folder_name, rank, sound_files, subfolders
 from offkey.errors import DatasetError, ParameterError
 
-__all__ = ["Split", "id_folders", "mimii", "snr_folders", "types_at"]
+__all__ = ["Split", "holds_ids", "id_folders", "mimii", "snr_folders", "types_at"]
 
 Split = Literal["hitachi", "random75"]
 
@@ -67,6 +69,7 @@ def mimii(root: PathLike, *, machine: str, snr_db: float, split: Split = "hitach
     for name, folder in types:
         for id_folder, machine_id in id_folders(folder):
             normal, abnormal = (_sounds(id_folder / kind) for kind in ("normal", "abnormal"))
+            refuse_doubts(rows_by_name(id_folder, [*normal, *abnormal]), where=id_folder)
             train, test = _split(normal, len(abnormal), split, f"{seed}/{name}/{machine_id}")
             if normal and not train:
                 raise DatasetError(
@@ -86,6 +89,8 @@ def mimii(root: PathLike, *, machine: str, snr_db: float, split: Split = "hitach
                     split=part,
                     label=label,
                     group=str(path),
+                    label_from=f"folder {'abnormal' if label else 'normal'!r}",
+                    id_from=IN_FOLDER,
                 )
                 for paths, part, label in rows
                 for path in paths
@@ -100,6 +105,14 @@ def snr_folders(root: Path) -> list[tuple[Path, float, str | None]]:
         for folder in (root, *subfolders(root))
         if (match := _SNR.fullmatch(folder_name(folder)))
     ]
+
+
+def holds_ids(root: Path) -> bool:
+    """Return whether folders of an SNR hold folders ``id_XX``, themselves or in those of machine types."""
+    return any(
+        id_folders(folder) or any(id_folders(inner) for inner in subfolders(folder))
+        for folder, _, _ in snr_folders(root)
+    )
 
 
 def types_at(root: Path, snr_db: float) -> list[tuple[str, Path]]:

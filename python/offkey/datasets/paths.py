@@ -1,11 +1,10 @@
-"""Sound files below a folder, and what their names say."""
+"""Sound files below a folder, in which order."""
 
 from __future__ import annotations
 
 import glob
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,8 +18,8 @@ __all__ = [
     "expand",
     "find_audio",
     "folder_name",
-    "parse_machine_id",
     "rank",
+    "root_of",
     "sound_files",
     "subfolders",
     "walk",
@@ -34,9 +33,6 @@ AUDIO_SUFFIXES = frozenset(
 """Endings, in lower case, of the files that count as sound files."""
 
 NO_SOUND_FILE = f"no sound file found; expected files that end in {', '.join(sorted(AUDIO_SUFFIXES))}"
-
-ID = re.compile(r"(?:^|(?<=[^0-9A-Za-z]))id_([0-9A-Za-z]+)")
-"""A machine ID in the name of a file or folder."""
 
 
 def find_audio(source: PathLike | Iterable[PathLike]) -> list[Path]:
@@ -91,6 +87,19 @@ def expand(source: PathLike) -> Iterator[Path | OSError]:
     else:
         for match in _matches(path):
             yield from walk(match) if match.is_dir() else [match]
+
+
+def root_of(source: PathLike) -> Path:
+    """Return the folder below which names count: the folder that was named, that of a file, or that of a pattern."""
+    path = Path(source)
+    if path.is_dir():
+        return path
+    if path.exists():
+        return path.parent
+    first = next(
+        (place for place, part in enumerate(path.parts) if glob.has_magic(part)), len(path.parts) - 1
+    )
+    return Path(*path.parts[:first])
 
 
 def check_exists(path: PathLike) -> None:
@@ -195,27 +204,6 @@ def existing_folder(root: PathLike) -> Path:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: expected a folder, given a file")
     return folder
-
-
-def parse_machine_id(path: PathLike) -> str | None:
-    """Return the machine ID that a path names as `id_XX`, or None.
-
-    The file name counts first, then the folders from the nearest on; a folder only if it is named so as a whole.
-
-    Examples
-    --------
-    >>> parse_machine_id("fan/test/anomaly_id_04_00000012.wav")
-    '04'
-    >>> parse_machine_id("0_dB_fan/fan/id_02/normal/00000000.wav")
-    '02'
-    >>> parse_machine_id("recordings/monday.wav") is None
-    True
-    """
-    path = Path(path)
-    in_name = ID.search(path.name)
-    folders = (ID.fullmatch(folder) for folder in reversed(path.parts[:-1]))
-    match = in_name or next(filter(None, folders), None)
-    return match[1] if match else None
 
 
 def rank(*key: str) -> bytes:

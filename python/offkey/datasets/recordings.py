@@ -12,7 +12,8 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays
-from offkey.datasets.paths import check_exists, expand, parse_machine_id
+from offkey.datasets.ids import identify, marked_folder, nfc
+from offkey.datasets.paths import check_exists, expand, root_of
 from offkey.errors import ArrayError, DatasetError, ParameterError
 from offkey.signal.audio import Audio, AudioBatch, check_rate
 
@@ -58,6 +59,8 @@ class Item:
     """Its path, or where it has none what it is called: ``clip 3``."""
     machine_id: str | None = None
     label: Literal[0, 1] | None = None
+    unread_id: str | None = None
+    """A folder ``id_XX`` that counts for nothing, since it is not below what was named."""
 
 
 def items_of(
@@ -77,15 +80,14 @@ def items_of(
             if isinstance(part, str | PathLike):
                 check_exists(part)
 
-    def identify(path: str) -> str | None:
-        return parse_machine_id(path) or _folder_id(Path(path), known_ids)
+    if machine_id is not None:
+        machine_id = next((known for known in known_ids if nfc(known) == nfc(machine_id)), machine_id)
 
     def items() -> Iterator[Item]:
-        stream = itertools.chain.from_iterable(_items(part, sample_rate, identify) for part in parts)
+        stream = itertools.chain.from_iterable(_items(part, sample_rate, known_ids) for part in parts)
         for position, item in enumerate(stream):
-            yield dataclasses.replace(
-                item, name=item.name or f"clip {position}", machine_id=machine_id or item.machine_id
-            )
+            named = dataclasses.replace(item, name=item.name or f"clip {position}")
+            yield dataclasses.replace(named, machine_id=machine_id, unread_id=None) if machine_id else named
 
     return items() if isinstance(parts, Iterator) else _Restartable(items)
 
@@ -153,47 +155,62 @@ def _rows(array: np.ndarray, sample_rate: int | None) -> Sequence[np.ndarray]:
     return rows
 
 
-def _items(part: Any, sample_rate: int | None, identify: Callable[[str], str | None]) -> Iterator[Item]:
+def _items(part: Any, sample_rate: int | None, known_ids: Sequence[str]) -> Iterator[Item]:
     """Yield the items that one part stands for: a folder or a batch has several."""
     if isinstance(part, Item):
         yield part
     elif isinstance(part, Clip):
         yield Item(content=part.path, name=str(part.path), machine_id=part.machine_id, label=part.label)
     elif isinstance(part, str | PathLike):
-        yield from _files(part, identify)
+        yield from _files(part, known_ids)
     elif isinstance(part, AudioBatch):
-        yield from _batch(part, identify)
+        yield from _batch(part)
     elif isinstance(part, Audio):
-        name = str(part.path)
         content = Samples(part.samples, part.sample_rate, part.sample_rate)
-        yield Item(content=content, name=name, machine_id=identify(name))
+        yield _named(content, str(part.path))
     elif isinstance(part, bytes | bytearray | memoryview):
         yield Item(content=bytes(part))
     elif hasattr(part, "read"):
         name = part.name if isinstance(getattr(part, "name", None), str) else ""
-        yield Item(content=part, name=name, machine_id=identify(name) if name else None)
+        yield _named(part, name)
     elif _is_array(part):
         yield Item(content=_samples(np.asarray(part), sample_rate))
     else:
         raise ParameterError(f"recordings: one of them is {type(part).__name__}; expected {_EXPECTED}")
 
 
-def _files(path: str | PathLike[str], identify: Callable[[str], str | None]) -> Iterator[Item]:
+def _files(source: str | PathLike[str], known_ids: Sequence[str]) -> Iterator[Item]:
+    root = root_of(source)
+    unread = marked_folder(root)
     try:
-        for file in expand(path):
+        for file in expand(source):
             if isinstance(file, OSError):
                 yield Item(content=file, name=str(file.filename))
-            else:
-                yield Item(content=file, name=str(file), machine_id=identify(str(file)))
+                continue
+            machine_id = identify(file.relative_to(root), known_ids)
+            yield Item(
+                content=file,
+                name=str(file),
+                machine_id=machine_id,
+                unread_id=unread if machine_id is None else None,
+            )
     except FileNotFoundError as error:  # of a stream, whose later items are not known before it is read
-        yield Item(content=error, name=str(path), machine_id=identify(str(path)))
+        yield _named(error, str(source))
 
 
-def _batch(batch: AudioBatch, identify: Callable[[str], str | None]) -> Iterator[Item]:
+def _named(content: Any, name: str) -> Item:
+    """Return what has the name of a file, which alone may name its ID."""
+    path = Path(name)
+    machine_id = identify(Path(path.name))
+    unread = marked_folder(path.parent) if machine_id is None and path.is_file() else None
+    return Item(content=content, name=name, machine_id=machine_id, unread_id=unread)
+
+
+def _batch(batch: AudioBatch) -> Iterator[Item]:
     for position, (path, clip) in enumerate(zip(batch.paths, batch, strict=True)):
         samples = Samples(clip, batch.sample_rate, int(batch.source_rates[position]))
         content = batch.errors.get(position, samples)
-        yield Item(content=content, name=str(path), machine_id=identify(str(path)))
+        yield _named(content, str(path))
 
 
 def _samples(array: np.ndarray, sample_rate: int | None) -> Samples:
@@ -209,14 +226,3 @@ def _samples(array: np.ndarray, sample_rate: int | None) -> Samples:
     if array.dtype == np.int16:
         array = array * np.float32(1 / 32768)
     return Samples(array, sample_rate, sample_rate)
-
-
-def _folder_id(path: Path, known: Sequence[str]) -> str | None:
-    """Return the known ID that the folders of a path name: ``press-a``, or ``line-1/press-a``, the nearest first."""
-    folders = path.parent.parts
-    for end in range(len(folders), 0, -1):
-        for start in range(end):
-            name = "/".join(folders[start:end])
-            if name in known:
-                return name
-    return None

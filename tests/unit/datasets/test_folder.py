@@ -1,9 +1,20 @@
 """The loader of any folder: names understood, patterns, manifests."""
 
-import pytest
-from trees import dcase_names, touch
+import unicodedata
 
-from offkey.datasets import dcase2020, detect_layout, find_audio, folder, list_machines, parse_machine_id
+import pytest
+from trees import dcase_names, mimii_names, touch
+
+from offkey.datasets import (
+    dcase2020,
+    detect_layout,
+    find_audio,
+    folder,
+    list_machines,
+    load,
+    parse_machine_id,
+)
+from offkey.errors import DatasetError
 
 
 def rows(data):
@@ -32,7 +43,8 @@ def test_subfolders_are_ids(tmp_path):
         ("anomaly_id_03_7.wav", ("m", "03", "test", 1)),
         ("fan_abnormal_969.wav", ("m", "00", "test", 1)),
         ("test/x.wav", ("m", "00", "test", None)),
-        ("abnormality.wav", ("m", "00", "train", 0)),
+        ("abnormality.wav", ("m", "00", "test", 1)),
+        ("normandy.wav", ("m", "00", "train", 0)),
     ],
 )
 def test_plain_names_are_understood(tmp_path, name, expected):
@@ -85,6 +97,44 @@ def test_manifest_with_other_column_names(tmp_path):
     assert (c.machine_id, c.split, c.label, c.domain, c.group) == ("02", "test", 1, None, str(c.path))
     assert (d.machine_type, d.machine_id) == ("pump", None)
     assert any("ID 02 only in the test part" in note for note in data.notes)
+
+
+def test_a_manifest_is_looked_for_as_every_path_then_in_the_root(tmp_path, monkeypatch):
+    root = touch(tmp_path / "rec", ["a.wav", "b.wav"])
+    (root / "inside.csv").write_text("file,label\na.wav,normal\n")
+    (tmp_path / "here.csv").write_text("file,label\na.wav,normal\nb.wav,normal\n")
+    monkeypatch.chdir(tmp_path)
+    assert len(folder("rec", manifest="here.csv").train) == 2
+    assert len(folder("rec", manifest="rec/inside.csv").train) == 1
+    assert len(folder("rec", manifest="inside.csv").train) == 1
+    (tmp_path / "inside.csv").write_text("file,label\na.wav,normal\nb.wav,normal\n")
+    assert len(folder("rec", manifest="inside.csv").train) == 2
+    with pytest.raises(
+        FileNotFoundError, match=r"none\.csv: no such manifest, neither in the current folder nor in rec"
+    ):
+        folder("rec", manifest="none.csv")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_manifest_meets_files_in_the_other_form_of_unicode(tmp_path, form):
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    touch(tmp_path, [unicodedata.normalize(form, f"Lüfter/é{i}.wav") for i in range(3)])
+    lines = [unicodedata.normalize(other, f"Lüfter/é{i}.wav,ok,Ö") for i in range(3)]
+    (tmp_path / "m.csv").write_text("\n".join(["file,label,id", *lines]), encoding="utf-8")
+    data = folder(tmp_path, manifest="m.csv")
+    assert all(c.path.is_file() for c in data.train)
+    assert set(data.train.machine_ids) == {"Ö"}
+
+
+def test_a_manifest_with_the_backslashes_of_windows(tmp_path):
+    touch(tmp_path / "rec", ["a/b/1.wav"])
+    (tmp_path / "rec" / "m.csv").write_text("file,label\na\\b\\1.wav,ok\n")
+    assert folder(tmp_path / "rec", manifest="m.csv").train[0].path == tmp_path / "rec" / "a" / "b" / "1.wav"
+
+
+def test_a_pattern_meets_either_form_of_unicode(tmp_path):
+    touch(tmp_path, [unicodedata.normalize(form, f"Lüfter/{form}.wav") for form in ("NFC", "NFD")])
+    assert len(folder(tmp_path, pattern="Lüfter/*.wav").train) == 2
 
 
 def test_manifest_unknown_labels(tmp_path):
@@ -177,3 +227,40 @@ def test_layout_of_a_folder(tmp_path):
     dev = touch(tmp_path / "dev", dcase_names("fan", ["00"]))
     assert detect_layout(dev) == "dcase2020"
     assert list_machines(dev) == {"fan": ["00"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "layout"),
+    [
+        (["85dB/1.wav", "70dB/2.wav"], "folder"),
+        (["0dB/fan/normal/1.wav", "6dB/fan/normal/1.wav"], "folder"),
+        (["-6_dB_fan/x/1.wav"], "folder"),
+        (["fan/train/normal/1.wav", "fan/test/abnormal/1.wav"], "folder"),
+        (["fan/train/good_1.wav", "fan/test/bad_1.wav"], "folder"),
+        (["train/1.wav", "test/1.wav"], "folder"),
+        (["train/fan/normal_id_00_1.wav"], "dcase2020"),
+        (["fan/test/id_01_1.wav", "fan/train/x.wav"], "dcase2020"),
+        (["dev/fan/train/normal_id_00_1.wav"], "dcase2020"),
+        (mimii_names("0_dB/fan", ["00"]), "mimii"),
+        (mimii_names("min6dB_fan", ["00"]), "mimii"),
+    ],
+)
+def test_a_public_layout_needs_its_ids(tmp_path, names, layout):
+    assert detect_layout(touch(tmp_path / "d", names)) == layout
+    assert list_machines(tmp_path / "d")
+
+
+def test_refusals_of_a_layout_that_was_guessed_name_the_way_out(tmp_path):
+    root = touch(tmp_path / "d", [*dcase_names("fan", ["00"]), "fan/test/odd_1.wav"])
+    with pytest.raises(
+        DatasetError, match=r"odd_1\.wav.*the layout dcase2020; --layout folder reads it as a tree"
+    ):
+        load(root)
+    with pytest.raises(DatasetError) as caught:
+        load(root, layout="dcase2020")
+    assert "--layout" not in str(caught.value)
+
+
+def test_labels_are_no_machines_in_the_list_of_them(tmp_path):
+    names = ["press/ok/1.wav", "press/ng/2.wav", "before_fault/3.wav", "lathe/normal speed/4.wav"]
+    assert list_machines(touch(tmp_path / "d", names)) == {"d": ["00", "lathe", "press"]}

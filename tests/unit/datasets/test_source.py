@@ -341,8 +341,11 @@ def test_ids_are_those_of_the_table_or_of_the_path_or_of_the_call(tmp_path):
         ]
 
     for recordings in (paths, offkey.read_batch(paths), [offkey.read(path) for path in paths]):
-        assert ids(recordings) == ["04", "02", "press-a", None]
+        assert ids(recordings) == ["04", None, None, None]
         assert ids(recordings, machine_id="07") == ["07"] * 4
+    assert ids(tmp_path) == [None, "02", "04", "press-a"]
+    assert ids(tmp_path / "id_*" / "*.wav") == ["02", "04"]
+    assert ids(tmp_path / "id_02") == [None, "04"]
     assert ids(Clips([clip(path, machine_id=None) for path in paths])) == [None] * 4
     assert ids([tone(0)], sample_rate=RATE) == [None]
 
