@@ -54,17 +54,6 @@ _EXAMPLES = {
     ),
     "demo": ("offkey demo", "offkey demo --out demo-1 --seed 1"),
 }
-
-
-def _shown(default: object) -> str | None:
-    """Return what help says of a default; nothing of a flag that is off."""
-    if isinstance(default, tuple):
-        return ",".join(default)
-    return (
-        None if default in (None, False) else f"{default:g}" if isinstance(default, float) else str(default)
-    )
-
-
 _EXIT_CODES = (
     "Exit codes: 0 done, 2 wrong usage or bad input, 3 some recordings could not be read, 130 stopped."
 )
@@ -75,7 +64,8 @@ app = cyclopts.App(
     help_epilogue=f"Start with `offkey demo`: it needs no data. `offkey COMMAND --help` says more. {_EXIT_CODES}",
     version=offkey.__version__,
     help_format="markdown",
-    default_parameter=cyclopts.Parameter(negative=(), show_default=_shown),
+    # a name that begins with a bracket is a name, not JSON
+    default_parameter=cyclopts.Parameter(negative=(), json_list=False, json_dict=False),
     suppress_keyboard_interrupt=False,
 )
 for place, (command, text) in enumerate(_COMMANDS.items()):
@@ -107,6 +97,7 @@ def run(arguments: list[str] | None = None) -> int:
             code = int(app(arguments, exit_on_error=False, result_action="return_value") or 0)
             sys.stdout.flush()
     except cyclopts.CycloptsError:
+        _advise_on_dashes(sys.argv[1:] if arguments is None else arguments)
         return 2  # cyclopts has printed what is wrong
     except KeyboardInterrupt:
         console.error("stopped")
@@ -122,6 +113,16 @@ def run(arguments: list[str] | None = None) -> int:
         console.error(str(error))
         return 2
     return code
+
+
+def _advise_on_dashes(arguments: list[str]) -> None:
+    """Say how to name a file or folder that begins with a dash, as those of MIMII do."""
+    for argument in arguments[: arguments.index("--") if "--" in arguments else None]:
+        if argument.startswith("-") and os.path.lexists(argument):
+            console.error(
+                f"{argument} is a file or folder here, but looks like an option: write ./{argument}, or put -- before "
+                "it and after all options"
+            )
 
 
 def _worded(error: OSError) -> str:

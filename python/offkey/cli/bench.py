@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from offkey._util import ranks
 from offkey.cli import console
 from offkey.cli.console import TrainingDisplay
-from offkey.cli.options import COMMAS, Device
+from offkey.cli.options import COMMAS, Device, PathList
 from offkey.cli.train import read_recipe
 from offkey.errors import ParameterError
 from offkey.recipe import Precision
@@ -30,7 +30,7 @@ def bench(
     machines: Annotated[list[str] | None, COMMAS] = None,
     snr_db: Annotated[list[float] | None, COMMAS] = None,
     split: Literal["hitachi", "random75"] = "hitachi",
-    also: list[Path] | None = None,
+    also: PathList | None = None,
     device: Device = "auto",
     precision: Precision | None = None,
     compile: bool = False,  # noqa: A002
@@ -60,18 +60,18 @@ def bench(
     snr_db
         MIMII: only these signal-to-noise ratios, separated by commas.
     split
-        MIMII: which normal clips are for testing, as for `offkey train`.
+        MIMII: which normal clips are for testing.
     also
         DCASE 2020: more parts, where they are not all in one folder.
     device
         Where networks are trained: `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`.
     precision
-        Precision of the networks' training, in place of the recipes'; `auto` is bfloat16 where the hardware supports
-        it.
+        What networks are trained with, in place of what their recipes say; `auto` is bfloat16 where the hardware
+        supports it.
     compile
         Train networks through torch.compile.
     max_seconds
-        Longer training recordings are left out; a longer test recording fails its run; 24 hours by default.
+        Longer training recordings are left out; a longer test recording fails its run.
     threads
         Number of threads of a run; by default all cores, shared by the jobs.
     cache

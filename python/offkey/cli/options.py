@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter, Token, convert
 
-from offkey import datasets
 from offkey.errors import ParameterError
 from offkey.models.base import check_device_name
 
-__all__ = ["COMMAS", "DataOptions", "Device"]
+__all__ = ["COMMAS", "Device", "IdFrom", "LabelList", "PathList", "told_labels"]
 
 
 def _check(_kind: Any, device: str) -> None:
@@ -31,47 +29,49 @@ def _split(kind: Any, tokens: Sequence[Token]) -> Any:
     return convert(kind, [part.strip() for token in tokens for part in token.value.split(",")])
 
 
-COMMAS = Parameter(converter=_split, allow_leading_hyphen=True)
+def _shown(default: object) -> str | None:
+    return ",".join(default) if isinstance(default, tuple) else None
+
+
+COMMAS = Parameter(converter=_split, allow_leading_hyphen=True, show_default=_shown)
 """Marks a list whose values are separated by commas, and may be given one by one too: `--snr-db -6,0,6`."""
 
+PathList: TypeAlias = Annotated[list[Path], Parameter(consume_multiple=True)]
+"""Paths that follow one another, or are given one by one: `--also A B`."""
 
-@Parameter(name="*")
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """How a folder of recordings is read.
+LabelList: TypeAlias = Annotated[list[str], Parameter(consume_multiple=True, negative=())]
+"""`PATTERN=healthy` or `PATTERN=faulty`."""
 
-    Parameters
-    ----------
-    machine
-        Machine type; optional if there is only one.
-    layout
-        Layout of the folder; detected by default.
-    also
-        DCASE 2020: more folders, such as the additional training data.
-    snr_db
-        MIMII: the signal-to-noise ratio in dB, -6, 0 or 6.
-    split
-        MIMII: which normal clips of each ID are for testing: as many as there are abnormal ones, the first by name
-        (`hitachi`, as in the authors' baseline), or a random quarter (`random75`).
-    pattern
-        Own folders: pattern of the paths, such as `{machine_type}/{split}/{label}_id_{machine_id}_*.wav`.
-    manifest
-        Own folders: a CSV file with the columns file, label and, where known, machine_type, machine_id, split, group.
-    test_fraction
-        Own folders without a split: this fraction of each machine's normal recordings is for testing; give
-        `offkey train` and `offkey evaluate` the same fraction and seed.
+
+def _id_from(_kind: Any, tokens: Sequence[Token]) -> Any:
+    text = tokens[0].value
+    return int(text) if text.isdecimal() else text
+
+
+def _check_id_from(_kind: Any, value: Any) -> None:
+    if value is not None and value != "none" and not (isinstance(value, int) and value >= 1):
+        raise ValueError("expected the number of a folder, 1 for the first below DATA, or none")
+
+
+IdFrom: TypeAlias = Annotated[
+    int | Literal["none"] | None, Parameter(name="--id", converter=_id_from, validator=_check_id_from)
+]
+"""Which folder names the machine."""
+
+
+def told_labels(texts: Sequence[str] | None) -> dict[str, str]:
+    """Return the labels that options tell.
+
+    Raises
+    ------
+    ParameterError
+        If one is not of the form `PATTERN=WORD`.
     """
-
-    machine: str | None = None
-    layout: Literal["auto", "dcase2020", "mimii", "folder"] = "auto"
-    also: list[Path] | None = None
-    snr_db: float | None = None
-    split: Literal["hitachi", "random75"] = "hitachi"
-    pattern: str | None = None
-    manifest: Path | None = None
-    test_fraction: float = 0.0
-
-    def load(self, data: Path, *, seed: int) -> datasets.Dataset:
-        """Read the folder."""
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return datasets.load(data, seed=seed, **(options | {"also": self.also or ()}))
+    labels: dict[str, str] = {}
+    for text in texts or ():
+        pattern, sign, word = text.rpartition("=")
+        if not sign or not pattern:
+            raise ParameterError(f"--label {text}: expected PATTERN=healthy or PATTERN=faulty")
+        labels.pop(pattern, None)  # the last counts, and comes last
+        labels[pattern] = word
+    return labels

@@ -22,7 +22,7 @@ __all__ = ["score"]
 
 def score(
     detector: Path,
-    recordings: Annotated[list[Path], Parameter(json_list=False, json_dict=False)],
+    recordings: list[Path],
     /,
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
@@ -45,8 +45,9 @@ def score(
         Write the scores to this file, as CSV, JSON or Parquet by its ending (`.csv`, `.json`, `.parquet`). By
         default they go to stdout: as a table on a terminal, as CSV into a pipe.
     machine_id
-        ID of the recorded machine. By default `id_XX` in each file's path; a recording without one is compared with
-        every machine that the detector knows, and the nearest is named.
+        ID of the recorded machine. By default `id_XX` in each file's name, or, below a folder given here, a folder
+        named `id_XX` or as a machine that the detector knows; a recording without one is compared with every machine,
+        and the nearest is named.
     windows
         A recording longer than twice `training.clip_seconds` of the recipe (20 s) is cut into windows of that length.
         `worst`: it has one row, with the scores of its worst window and where that begins (`start_s`); `each`: a row
