@@ -116,7 +116,7 @@ pub(crate) fn clip(
     }
     let StatisticsScratch { level, memory } = scratch;
     let place = LOW_FRACTION * (frames - 1) as f64;
-    order_statistic::make_room(place as usize, *level, memory);
+    order_statistic::make_room(place as usize, *level, memory)?;
     level.run(StatisticsKernel { logmel, frames, place, memory, cancel })
 }
 

@@ -70,11 +70,11 @@ pub(super) fn shift_into(
     // apart, and no shift needs more frames than the clip has.
     let PitchScratch { stretch, between, resample } = scratch;
     if slower < 1.0 {
-        memory::resize(between, resampler.len(samples.len() as u64) as usize)?;
+        memory::resize(between, resampler.len(samples.len() as u64) as usize, 0.0)?;
         resampler.process_into(samples, between, resample, cancel)?;
         vocoder.stretch_into(between, slower, out, stretch, cancel)
     } else {
-        memory::resize(between, (samples.len() as f64 / slower).ceil() as usize + resampler.reach())?;
+        memory::resize(between, (samples.len() as f64 / slower).ceil() as usize + resampler.reach(), 0.0)?;
         vocoder.stretch_into(samples, slower, between, stretch, cancel)?;
         resampler.process_into(between, out, resample, cancel)
     }

@@ -100,7 +100,7 @@ impl StatisticsWorker {
         clip: Samples<'_>,
         cancel: &Cancel,
     ) -> Result<Vec<BandStatistics>> {
-        memory::resize(&mut self.logmel, plan.n_mels().saturating_mul(plan.frames(clip.len())?))?;
+        memory::resize(&mut self.logmel, plan.n_mels().saturating_mul(plan.frames(clip.len())?), 0.0)?;
         plan.process_into(&mut self.logmel_scratch, clip, &mut self.logmel, cancel)?;
         statistics::clip(&self.logmel, plan.n_mels(), &mut self.statistics_scratch, cancel)
     }

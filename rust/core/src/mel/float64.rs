@@ -9,8 +9,8 @@
 use super::filterbank::FilterBank;
 use super::input::Padded;
 use super::settings::{Floor, Settings, Spectrum};
-use crate::Result;
 use crate::par::Cancel;
+use crate::{Result, memory};
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 use std::f64::consts::TAU;
@@ -34,16 +34,20 @@ pub(super) struct FallbackTrigger<'a> {
 
 impl FallbackTrigger<'_> {
     /// Which frames of a log-Mel, `(n_mels, frames)` row by row, are to be done again.
-    pub(super) fn frames(&self, logmel: &[f32]) -> Vec<bool> {
+    ///
+    /// # Errors
+    /// [`crate::Error::Array`] if there is not enough memory.
+    pub(super) fn frames(&self, logmel: &[f32]) -> Result<Vec<bool>> {
         let least = logmel.iter().copied().fold(f32::MIN, f32::max) - RANGE_DB;
         let least = least.max(self.floor_db);
-        let mut frames = vec![false; self.levels.len()];
+        let mut frames = Vec::new();
+        memory::resize(&mut frames, self.levels.len(), false)?;
         for (row, limit) in logmel.chunks_exact(frames.len()).zip(self.limits) {
             for ((frame, &db), level) in frames.iter_mut().zip(row).zip(self.levels) {
                 *frame |= (db > least) & (db < level + limit);
             }
         }
-        frames
+        Ok(frames)
     }
 }
 

@@ -147,7 +147,7 @@ impl LogMel {
         }
         let pad = if self.settings.pad_mode == PadMode::None { 0 } else { self.settings.n_fft / 2 };
         let clip = Padded { samples, pad, mode: self.settings.pad_mode };
-        memory::resize(&mut scratch.levels, frames)?;
+        memory::resize(&mut scratch.levels, frames, 0.0)?;
         let kernel = LogMelKernel { plan: self, clip, scratch: &mut *scratch, out: &mut *out, cancel };
         let outcome = self.level.run(kernel)?;
         if !outcome.in_range {
@@ -155,7 +155,7 @@ impl LogMel {
         }
         if outcome.deep {
             let (limits, levels, floor_db) = (&self.limits[..], &scratch.levels[..], outcome.floor_db);
-            let frames = FallbackTrigger { limits, levels, floor_db }.frames(out);
+            let frames = FallbackTrigger { limits, levels, floor_db }.frames(out)?;
             if frames.contains(&true) {
                 let float64 = self.float64.get_or_init(|| Float64Frames::new(self.settings.n_fft));
                 float64.refine((&self.settings, &self.bank), clip, &frames, out, cancel)?;

@@ -10,7 +10,7 @@ mod filter;
 mod polyphase;
 mod stream;
 
-use crate::memory::zeros;
+use crate::memory::{self, zeros};
 use crate::par::Cancel;
 use crate::simd::SimdLevel;
 use crate::{Error, Result};
@@ -148,7 +148,7 @@ impl Resampler {
     /// Convert one channel into an array of any length: its rest is cut off, or silence follows.
     ///
     /// # Errors
-    /// [`Error::Interrupted`].
+    /// [`Error::Array`] where there is no memory for what lies between two stages; [`Error::Interrupted`].
     pub fn process_into(
         &self,
         samples: &[f32],
@@ -174,7 +174,7 @@ impl Resampler {
             // The tails of the later filters reach far beyond a short signal, where there are only zeros.
             let reached = stage.reaches(&signal.range());
             start = wanted.start.max(reached.start);
-            to.resize(usize::try_from(wanted.end.min(reached.end) - start).unwrap_or(0), 0.0);
+            memory::resize(to, usize::try_from(wanted.end.min(reached.end) - start).unwrap_or(0), 0.0)?;
             let first = start;
             let kernel = Polyphase { stage, signal, first, out: to, workspace, level: self.level, cancel };
             self.level.run(kernel)?;

@@ -6,9 +6,9 @@
 
 use super::filter::Filter;
 use super::{Signal, Stage};
-use crate::Result;
 use crate::par::Cancel;
 use crate::simd::{Aligned, Kernel, MAX_LANES, SimdLevel, Vector, vectors};
+use crate::{Result, memory};
 
 /// Neighbouring outputs of a lane that are computed at once.
 pub(super) const TILE: usize = 4;
@@ -62,7 +62,7 @@ impl Polyphase<'_> {
             let (place, phase) = stage.place(first + start as i64);
             let (last, _) = stage.place(first + (start + count) as i64 - 1);
             let reads = (last - place) as usize + filter.span();
-            workspace.reserve(level, reads.next_multiple_of(V::LANES) * VECTORS, count, VECTORS, filter);
+            workspace.reserve(level, reads.next_multiple_of(V::LANES) * VECTORS, count, VECTORS, filter)?;
             let (rows, _) = vectors::<V>(&mut workspace.rows).as_chunks_mut::<VECTORS>();
             gather(&signal, place - (filter.half() as i64 - 1), stride, reads, rows);
             let results = &mut workspace.results[..count * VECTORS * V::LANES];
@@ -74,15 +74,23 @@ impl Polyphase<'_> {
 }
 
 impl Workspace {
-    fn reserve(&mut self, level: SimdLevel, rows: usize, count: usize, vectors: usize, filter: &Filter) {
-        Aligned::make_room(level, rows, &mut self.rows);
+    fn reserve(
+        &mut self,
+        level: SimdLevel,
+        rows: usize,
+        count: usize,
+        vectors: usize,
+        filter: &Filter,
+    ) -> Result<()> {
+        Aligned::make_room(level, rows, &mut self.rows)?;
         let results = count.next_multiple_of(MAX_LANES) * vectors * level.lanes();
         if self.results.len() < results {
-            self.results.resize(results, 0.0);
+            memory::resize(&mut self.results, results, 0.0)?;
         }
         if self.taps.len() < TILE * filter.pitch() {
-            self.taps.resize(TILE * filter.pitch(), 0.0);
+            memory::resize(&mut self.taps, TILE * filter.pitch(), 0.0)?;
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Aligned memory, seen as vectors or as the numbers in their lanes.
 
 use super::{Lanes, MAX_LANES, SimdLevel};
+use crate::{Result, memory};
 
 /// A piece of aligned memory that holds one vector of the widest level, or several of a narrower one.
 #[derive(Clone, Copy, Debug)]
@@ -10,17 +11,24 @@ pub(crate) struct Aligned([f32; MAX_LANES]);
 impl Aligned {
     /// Memory for `count` vectors of the given level, all zero.
     pub(crate) fn zeros(level: SimdLevel, count: usize) -> Vec<Self> {
-        let mut memory = Vec::new();
-        Self::make_room(level, count, &mut memory);
-        memory
+        vec![Self([0.0; MAX_LANES]); Self::pieces(level, count)]
     }
 
     /// Let memory grow, by zeros, until it has room for `count` vectors of the given level.
-    pub(crate) fn make_room(level: SimdLevel, count: usize, memory: &mut Vec<Self>) {
-        let pieces = (count * level.lanes()).div_ceil(MAX_LANES);
+    ///
+    /// # Errors
+    /// [`crate::Error::Array`] if there is not enough memory.
+    pub(crate) fn make_room(level: SimdLevel, count: usize, memory: &mut Vec<Self>) -> Result<()> {
+        let pieces = Self::pieces(level, count);
         if memory.len() < pieces {
-            memory.resize(pieces, Self([0.0; MAX_LANES]));
+            memory::resize(memory, pieces, Self([0.0; MAX_LANES]))?;
         }
+        Ok(())
+    }
+
+    /// Pieces that `count` vectors of the given level fill.
+    fn pieces(level: SimdLevel, count: usize) -> usize {
+        count.saturating_mul(level.lanes()).div_ceil(MAX_LANES)
     }
 }
 
@@ -76,6 +84,20 @@ mod tests {
                 assert!(level.run(Count(Aligned::zeros(level, count))) >= count);
             }
         }
+    }
+
+    #[test]
+    fn memory_grows_by_zeros_and_too_much_is_an_error() {
+        let level = SimdLevel::best();
+        let mut memory = Aligned::zeros(level, 1);
+        memory[0].0[0] = 3.0;
+        Aligned::make_room(level, 40, &mut memory).unwrap();
+        assert!(memory.len() >= 40 * level.lanes() / MAX_LANES && memory[0].0[0] == 3.0);
+        for count in [usize::MAX, 1 << 58] {
+            let text = Aligned::make_room(level, count, &mut memory).unwrap_err().to_string();
+            assert!(text.contains("more than fit into memory"), "{text}");
+        }
+        assert_eq!(memory[0].0[0], 3.0);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! the block, one forwards and the other backwards, the lesser of each pair stays: they are the lowest of both in an
 //! order that half a sorting network mends.
 
+use crate::Result;
 use crate::simd::{Aligned, MAX_LANES, SimdLevel, Vector};
 
 /// Values that are sorted without leaving the registers.
@@ -15,8 +16,11 @@ fn list_length(below: usize) -> usize {
 }
 
 /// Memory for [`ranks`].
-pub(super) fn make_room(below: usize, level: SimdLevel, memory: &mut Vec<Aligned>) {
-    Aligned::make_room(level, 2 * list_length(below), memory);
+///
+/// # Errors
+/// [`crate::Error::Array`] if there is not enough.
+pub(super) fn make_room(below: usize, level: SimdLevel, memory: &mut Vec<Aligned>) -> Result<()> {
+    Aligned::make_room(level, 2 * list_length(below), memory)
 }
 
 /// The values of the ranks `below` and `below + 1` in each of up to `V::LANES` rows of `frames` numbers; infinity
