@@ -1,15 +1,24 @@
 //! A file's samples at the rate that was asked for, part by part.
 
-use super::limits::Measure;
+use super::limits::{Measure, reserved_ahead};
 use super::output::{Output, no_memory};
 use super::{ChannelChoice, Limits, OpenFile};
+use crate::Result;
 use crate::par::Cancel;
-use crate::resample::{Resampler, StreamResampler};
-use crate::{Error, Result};
+use crate::resample::{ResampleScratch, Resampler, StreamResampler};
 use std::sync::Arc;
 
-/// Frames that are decoded before they are resampled: enough to be done with most clips at once.
+/// Frames that are decoded before they are resampled: all of most clips, whose resampling then takes one step.
 const FED: usize = 1 << 19;
+
+/// The same, of all channels together.
+const FED_IN_ALL: usize = 1 << 22;
+
+/// Frames that one step makes of them at most, however much higher the rate becomes.
+const RESAMPLED: usize = 1 << 21;
+
+/// Frames of a part that a decoder yields, at most.
+const PART: usize = 1 << 16;
 
 /// A file, and what resamples it.
 pub(super) struct Parts {
@@ -28,7 +37,9 @@ struct Counted {
 
 /// The conversion of each channel.
 struct Resampling {
+    resampler: Arc<Resampler>,
     decoded: Output,
+    /// One for each channel of a recording that is longer than what is decoded at once; else none.
     streams: Vec<StreamResampler>,
     ended: bool,
 }
@@ -55,11 +66,15 @@ impl Parts {
         if let (Some(measure), Some(frames)) = (&measure, info.frames) {
             measure.check(path, frames)?;
         }
-        let resampling = resampler.map(|resampler| Resampling {
-            decoded: Output::new(path, choice, info.channels),
-            streams: (0..channels).map(|_| StreamResampler::new(Arc::clone(&resampler))).collect(),
-            ended: false,
-        });
+        let resampling = match resampler {
+            Some(resampler) => {
+                let mut decoded = Output::new(path, choice, info.channels);
+                let most = (fed(channels) + PART) as u64;
+                decoded.reserve(reserved_ahead(&info, file.bytes(), channels).min(most))?;
+                Some(Resampling { resampler, decoded, streams: Vec::new(), ended: false })
+            }
+            None => None,
+        };
         Ok(Self { source: Counted { file, decoded: 0, measure }, resampling })
     }
 
@@ -93,15 +108,17 @@ impl Counted {
     }
 }
 
+/// Frames that are decoded before so many channels are resampled.
+fn fed(channels: usize) -> usize {
+    FED.min(FED_IN_ALL / channels)
+}
+
 impl Resampling {
     fn advance(&mut self, source: &mut Counted, out: &mut Output, cancel: &Cancel) -> Result<bool> {
         loop {
             let mut count = 0;
             for stream in &mut self.streams {
-                count = stream.advance(cancel).map_err(|error| match error {
-                    Error::Interrupted => error,
-                    other => Error::decode(source.file.path(), other.to_string()),
-                })?;
+                count = stream.advance(cancel).map_err(|error| error.in_file(source.file.path()))?;
             }
             if count > 0 {
                 out.reserve_more(count)?;
@@ -111,22 +128,44 @@ impl Resampling {
             if self.ended {
                 return Ok(false);
             }
-            self.feed(source, cancel)?;
+            self.decode(source, cancel)?;
+            let count = self.resampler.len(self.decoded.buffer.frames() as u64);
+            let few = usize::try_from(count).ok().filter(|&count| count <= RESAMPLED);
+            if let (Some(count), true) = (few, self.ended && self.streams.is_empty()) {
+                return self.convert(count, out, cancel).map(|()| true);
+            }
+            self.feed()?;
         }
     }
 
-    /// Decode more of the file, and give it to the streams.
-    fn feed(&mut self, source: &mut Counted, cancel: &Cancel) -> Result<()> {
-        let Self { decoded, streams, ended } = self;
+    /// Decode more of the file.
+    fn decode(&mut self, source: &mut Counted, cancel: &Cancel) -> Result<()> {
+        let Self { decoded, ended, .. } = self;
         decoded.buffer.clear();
-        // Fewer of several channels, so that all of them together stay in little memory.
-        let enough = (FED / streams.len()).max(1);
-        while !*ended && decoded.buffer.frames() < enough {
+        while !*ended && decoded.buffer.frames() < fed(decoded.buffer.channels()) {
             *ended = !source.decode(decoded, cancel)?;
         }
+        Ok(())
+    }
+
+    /// Resample what was decoded, which is all of the recording, to `count` frames.
+    fn convert(&mut self, count: usize, out: &mut Output, cancel: &Cancel) -> Result<()> {
+        let Self { resampler, decoded, .. } = self;
+        let mut scratch = ResampleScratch::default();
+        out.reserve_more(count)?;
+        let converted = out.buffer.push_zeros(count, |channel, zeros| {
+            resampler.process_into(decoded.buffer.channel(channel, 0), zeros, &mut scratch, cancel)
+        });
+        converted.map_err(|error| error.in_file(&decoded.path))
+    }
+
+    /// Hand what was decoded on to the streams.
+    fn feed(&mut self) -> Result<()> {
+        let Self { resampler, decoded, streams, ended } = self;
+        streams.resize_with(decoded.buffer.channels(), || StreamResampler::new(Arc::clone(resampler)));
         for (channel, stream) in streams.iter_mut().enumerate() {
             let samples = decoded.buffer.channel(channel, 0);
-            stream.feed(samples).map_err(|_| no_memory(source.file.path(), 4 * samples.len() as u64))?;
+            stream.feed(samples).map_err(|_| no_memory(&decoded.path, 4 * samples.len() as u64))?;
             if *ended {
                 stream.end();
             }

@@ -136,8 +136,8 @@ impl Window {
         };
         let usual = USUAL.next_multiple_of(period).min(MOST / period * period);
         let count = match count {
+            _ if ended && count <= MOST => count,
             _ if count >= usual => count.min(MOST) / period * period,
-            _ if ended => count,
             _ => 0,
         };
         self.next..self.next + count as i64

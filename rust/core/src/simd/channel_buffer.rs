@@ -12,7 +12,7 @@ pub(crate) struct ChannelBuffer {
     channels: usize,
     /// Places of each channel.
     room: usize,
-    /// Places of each channel that are written, from its beginning on: by `push` and `push_int16` alone.
+    /// Places of each channel that are written, from its beginning on: by `push`, `push_zeros` and `push_int16` alone.
     frames: usize,
 }
 
@@ -76,6 +76,23 @@ impl ChannelBuffer {
             assert!(written == count, "a channel got {written} values in place of {count}");
         }
         self.frames += count;
+    }
+
+    /// Write `count` more frames of zeros, for which there must be room, and give those of each channel in turn to
+    /// `work`; where it fails, they are not written.
+    pub(crate) fn push_zeros<E>(
+        &mut self,
+        count: usize,
+        mut work: impl FnMut(usize, &mut [f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for channel in 0..self.channels {
+            let places = self.places(channel, count);
+            places.fill(MaybeUninit::new(0.0));
+            // SAFETY: the same places, exclusively borrowed, all of them written just now.
+            work(channel, unsafe { &mut *(std::ptr::from_mut(places) as *mut [f32]) })?;
+        }
+        self.frames += count;
+        Ok(())
     }
 
     /// Write frames of `channels` interleaved little-endian 16-bit integers, scaled by 1/32768: all channels, or one.
@@ -235,6 +252,24 @@ mod tests {
         let samples = buffer.into_samples();
         assert_eq!(samples, expected.concat());
         assert_eq!(samples.as_ptr(), place, "joined in place");
+    }
+
+    #[test]
+    fn zeros_are_kept_only_if_the_work_on_them_succeeds() {
+        let mut buffer = ChannelBuffer::new(2);
+        buffer.reserve(5).unwrap();
+        buffer.push(1, |channel| std::iter::once(7.0 + channel as f32));
+        let work = |failing: bool| {
+            move |channel: usize, zeros: &mut [f32]| {
+                assert_eq!(zeros, [0.0; 2]);
+                zeros[0] = 1.0 + channel as f32;
+                if failing && channel == 1 { Err("no") } else { Ok(()) }
+            }
+        };
+        assert_eq!(buffer.push_zeros(2, work(true)), Err("no"));
+        assert_eq!(buffer.frames(), 1);
+        assert_eq!(buffer.push_zeros(2, work(false)), Ok(()));
+        assert_eq!(buffer.into_samples(), [7.0, 1.0, 0.0, 8.0, 2.0, 0.0]);
     }
 
     #[test]
