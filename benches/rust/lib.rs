@@ -45,9 +45,11 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("pitch_shift_2", || pitched(2.0)),
     ("pitch_shift_-7", || pitched(-7.0)),
     ("white_noise", || {
-        effect(|clip, out| augment::white_noise(clip, 20.0, &mut RandomStream::new(&[1]), out))
+        effect(|clip, out| {
+            augment::white_noise(clip, 20.0, &mut RandomStream::new(&[1]), out, &Cancel::default())
+        })
     }),
-    ("time_shift", || effect(|clip, out| augment::time_shift(clip, 12_345, out))),
+    ("time_shift", || effect(|clip, out| augment::time_shift(clip, 12_345, out, &Cancel::default()))),
     ("fade_linear", || faded(Shape::Linear)),
     ("fade_half_sine", || faded(Shape::HalfSine)),
     ("fade_linear_in_place", fade_in_place),
@@ -135,14 +137,15 @@ fn pitched(semitones: f64) -> Kernel {
 }
 
 fn faded(shape: Shape) -> Kernel {
-    effect(move |clip, out| augment::fade(Some(clip), out, 8_000, 8_000, shape))
+    effect(move |clip, out| augment::fade(Some(clip), out, 8_000, 8_000, shape, &Cancel::default()))
 }
 
 fn fade_in_place() -> Kernel {
     // Zeros stay what they are however often they fade; the arithmetic is the same.
     let mut clip = vec![0.0; hum().len()];
     Box::new(move || {
-        augment::fade(None, &mut clip, 8_000, 8_000, Shape::Linear).expect("fades within the clip");
+        augment::fade(None, &mut clip, 8_000, 8_000, Shape::Linear, &Cancel::default())
+            .expect("fades within the clip");
         black_box(&mut clip);
     })
 }
@@ -151,7 +154,8 @@ fn masked(axis: Axis, bins: Range<usize>) -> Kernel {
     let logmel = logmel_of(&hum());
     let (frames, mut out) = (logmel.len() / Settings::default().n_mels, vec![0.0; logmel.len()]);
     Box::new(move || {
-        let masked = augment::mask(Some(&logmel), &mut out, frames, axis, bins.clone(), None);
+        let masked =
+            augment::mask(Some(&logmel), &mut out, frames, axis, bins.clone(), None, &Cancel::default());
         masked.expect("a mask within the log-Mel");
         black_box(&mut out);
     })

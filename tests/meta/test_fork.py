@@ -91,3 +91,45 @@ except KeyboardInterrupt:
             process.kill()
     assert out == "interrupted\n"
     assert process.returncode == 0
+
+
+ONE_PASS = {
+    "white_noise": "augment.white_noise(clip, snr_db=6.0, seed=1, out=out)",
+    "time_shift": "augment.time_shift(clip, samples=7, out=out)",
+    "fade": "augment.fade(clip, fade_in=0, fade_out=len(clip), out=clip)",
+    "time_mask": "augment.time_mask(clip[None], start=0, width=len(clip))",
+    "counts_from": "_native.counts_from(doubles, doubles)",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux shows them")
+@pytest.mark.parametrize("call", ONE_PASS.values(), ids=ONE_PASS)
+def test_a_signal_is_heard_while_one_pass_over_a_very_long_array_is_under_way(call):
+    """Not when it is over: the handler sees the thread that does the work."""
+    code = f"""
+import os, signal, sys
+import numpy as np
+from offkey import _native
+from offkey.signal import augment
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+def stop(*_):
+    raise KeyboardInterrupt(threads())
+
+signal.signal(signal.SIGALRM, stop)
+for length in (1 << 24, 1 << 26, 1 << 28):  # until it takes longer than the machine needs to look for signals
+    clip, out = np.zeros(length, np.float32), np.zeros(length, np.float32)
+    doubles, before = np.zeros(length), threads()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        {call}
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt as error:
+        if error.args[0] > before:
+            sys.exit(0)
+sys.exit("the call answers when it is over")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

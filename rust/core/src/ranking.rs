@@ -6,28 +6,42 @@ use crate::par::Cancel;
 /// How many of some values are at or above each threshold, and how many above it; both lists rise.
 ///
 /// One pass over both lists, where a binary search for each threshold would miss the cache and the branch predictor.
-#[must_use]
-pub fn counts_from(values: &[f64], thresholds: &[f64]) -> (Vec<i64>, Vec<i64>) {
-    let at_or_above = remaining(values, thresholds, |value, threshold| value < threshold);
-    let above = remaining(values, thresholds, |value, threshold| value <= threshold);
-    (at_or_above, above)
+///
+/// # Errors
+/// [`crate::Error::Interrupted`].
+pub fn counts_from(values: &[f64], thresholds: &[f64], cancel: &Cancel) -> Result<(Vec<i64>, Vec<i64>)> {
+    let at_or_above = remaining(values, thresholds, cancel, |value, threshold| value < threshold)?;
+    let above = remaining(values, thresholds, cancel, |value, threshold| value <= threshold)?;
+    Ok((at_or_above, above))
 }
 
+/// Steps of a pass between two looks whether the call is to stop: some milliseconds.
+const STEPS: usize = 1 << 20;
+
 /// For each threshold the number of values from the first on that does not come `before` it.
-fn remaining(values: &[f64], thresholds: &[f64], before: impl Fn(f64, f64) -> bool) -> Vec<i64> {
+fn remaining(
+    values: &[f64],
+    thresholds: &[f64],
+    cancel: &Cancel,
+    before: impl Fn(f64, f64) -> bool,
+) -> Result<Vec<i64>> {
     let mut counts = vec![0; thresholds.len()]; // 0 is what is left behind the last value
     let (mut value, mut threshold) = (0, 0);
-    // Without a branch on the comparison, which nothing could predict.
     while value < values.len() && threshold < thresholds.len() {
-        counts[threshold] = (values.len() - value) as i64;
-        let passed = before(values[value], thresholds[threshold]);
-        value += usize::from(passed);
-        threshold += usize::from(!passed);
+        cancel.check()?;
+        let end = value + threshold + STEPS;
+        // Without a branch on the comparison, which nothing could predict.
+        while value < values.len() && threshold < thresholds.len() && value + threshold < end {
+            counts[threshold] = (values.len() - value) as i64;
+            let passed = before(values[value], thresholds[threshold]);
+            value += usize::from(passed);
+            threshold += usize::from(!passed);
+        }
     }
     if let Some(last) = counts.get_mut(threshold) {
         *last = 0; // it was still being counted when the values ended
     }
-    counts
+    Ok(counts)
 }
 
 /// Over all pairs of a normal and an anomaly: 2 if the anomaly is higher, 1 if both are equal. Neither may hold a NaN.
@@ -81,6 +95,14 @@ mod tests {
         proptest::collection::vec(prop_oneof![proptest::sample::select(some.to_vec()), any], 0..60)
     }
 
+    #[test]
+    fn a_raised_flag_stops_the_count() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let got = counts_from(&[1.0, 2.0], &[1.5], &cancel);
+        assert!(matches!(got, Err(crate::Error::Interrupted)));
+    }
+
     proptest! {
         #[test]
         fn wins_are_those_of_all_pairs(normals in scores(), anomalies in scores()) {
@@ -97,7 +119,7 @@ mod tests {
             values.sort_unstable();
             thresholds.sort_unstable();
             let floats = |v: &[i8]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-            let (at_or_above, above) = counts_from(&floats(&values), &floats(&thresholds));
+            let (at_or_above, above) = counts_from(&floats(&values), &floats(&thresholds), &Cancel::default()).unwrap();
             for (i, t) in thresholds.iter().enumerate() {
                 prop_assert_eq!(at_or_above[i], values.iter().filter(|v| *v >= t).count() as i64);
                 prop_assert_eq!(above[i], values.iter().filter(|v| *v > t).count() as i64);

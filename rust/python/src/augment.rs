@@ -30,7 +30,9 @@ fn white_noise<'py>(
 ) -> PyResult<Vector<'py>> {
     let clip = &*Values::new("samples", samples)?;
     let stream = &mut RandomStream::new(&[seed]);
-    into(py, output(py, out, [clip.len()])?, PASS, |out, _| augment::white_noise(clip, snr_db, stream, out))
+    into(py, output(py, out, [clip.len()])?, PASS, |out, cancel| {
+        augment::white_noise(clip, snr_db, stream, out, cancel)
+    })
 }
 
 #[pyfunction]
@@ -42,7 +44,9 @@ fn time_shift<'py>(
     out: Option<Vector<'py>>,
 ) -> PyResult<Vector<'py>> {
     let clip = &*Values::new("samples", samples)?;
-    into(py, output(py, out, [clip.len()])?, PASS, |out, _| augment::time_shift(clip, shift, out))
+    into(py, output(py, out, [clip.len()])?, PASS, |out, cancel| {
+        augment::time_shift(clip, shift, out, cancel)
+    })
 }
 
 #[pyfunction]
@@ -86,8 +90,8 @@ fn fade<'py>(
     shape: &str,
     in_place: bool,
 ) -> PyResult<Vector<'py>> {
-    change(py, "samples", samples, [samples.len()], in_place, |clip, out| {
-        augment::fade(clip, out, fade_in, fade_out, Shape::from_name(shape)?)
+    change(py, "samples", samples, [samples.len()], in_place, |clip, out, cancel| {
+        augment::fade(clip, out, fade_in, fade_out, Shape::from_name(shape)?, cancel)
     })
 }
 
@@ -104,8 +108,8 @@ fn mask<'py>(
 ) -> PyResult<Matrix<'py>> {
     let &[n_mels, n_frames] = logmel.shape() else { unreachable!("an array of two axes") };
     let bins = start..start.saturating_add(width);
-    change(py, "logmel", logmel, [n_mels, n_frames], in_place, |logmel, out| {
-        augment::mask(logmel, out, n_frames, Axis::from_name(axis)?, bins, value)
+    change(py, "logmel", logmel, [n_mels, n_frames], in_place, |logmel, out, cancel| {
+        augment::mask(logmel, out, n_frames, Axis::from_name(axis)?, bins, value, cancel)
     })
 }
 
@@ -129,13 +133,13 @@ fn change<'py, D: Dimension, const N: usize>(
     array: &Bound<'py, PyArray<f32, D>>,
     shape: [usize; N],
     in_place: bool,
-    work: impl FnOnce(Option<&[f32]>, &mut [f32]) -> Result<()> + Send,
+    work: impl FnOnce(Option<&[f32]>, &mut [f32], &Cancel) -> Result<()> + Send,
 ) -> PyResult<Bound<'py, PyArray<f32, D>>> {
     if in_place {
-        return into(py, array.clone(), PASS, |out, _| work(None, out));
+        return into(py, array.clone(), PASS, |out, cancel| work(None, out, cancel));
     }
     let values = &*Values::new(name, array)?;
-    into(py, output(py, None, shape)?, PASS, |out, _| work(Some(values), out))
+    into(py, output(py, None, shape)?, PASS, |out, cancel| work(Some(values), out, cancel))
 }
 
 /// An augmenter of batches with its plans.

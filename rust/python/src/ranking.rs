@@ -17,7 +17,9 @@ fn counts_from<'py>(
 ) -> PyResult<Counts<'py>> {
     let (values, thresholds) = (Values::new("values", values)?, Values::new("thresholds", thresholds)?);
     let (values, thresholds) = (&*values, &*thresholds);
-    let (at_or_above, above) = call::run(py, Cost::SMALL, |_| Ok(ranking::counts_from(values, thresholds)))?;
+    let cost = Cost::of(values.len() + thresholds.len(), 8);
+    let (at_or_above, above) =
+        call::run(py, cost, |cancel| ranking::counts_from(values, thresholds, cancel))?;
     Ok((PyArray1::from_vec(py, at_or_above), PyArray1::from_vec(py, above)))
 }
 

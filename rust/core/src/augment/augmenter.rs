@@ -134,7 +134,7 @@ impl Augmenter {
         scratch: &mut AugmenterScratch,
         cancel: &Cancel,
     ) -> Result<(usize, Masks)> {
-        samples::check(clip)?;
+        samples::check(clip, cancel)?;
         check_length(clip, out)?;
         let draw = &mut key.stream(PARAMETERS);
         let (index, class) = self.draw_class(draw);
@@ -143,18 +143,18 @@ impl Augmenter {
         match class {
             Class::None => out.copy_from_slice(clip),
             Class::WhiteNoise => {
-                white_noise(clip, within(draw, ranges.snr_db), &mut key.stream(NOISE), out)?;
+                white_noise(clip, within(draw, ranges.snr_db), &mut key.stream(NOISE), out, cancel)?;
             }
             Class::Fade => {
                 let longest = clip.len() as u64 / 2 + 1;
                 let (fade_in, fade_out) = (draw.below(longest) as usize, draw.below(longest) as usize);
                 let shape = Shape::ALL[draw.below(Shape::ALL.len() as u64) as usize];
                 out.copy_from_slice(clip);
-                fade(None, out, fade_in, fade_out, shape)?;
+                fade(None, out, fade_in, fade_out, shape, cancel)?;
             }
             Class::TimeShift => {
                 let shift = within(draw, ranges.shift_s) * f64::from(self.sample_rate);
-                time_shift(clip, shift.round() as i64, out)?;
+                time_shift(clip, shift.round() as i64, out, cancel)?;
             }
             Class::TimeStretch => {
                 let rate = within(draw, ranges.stretch_rate);
@@ -216,7 +216,7 @@ impl Augmenter {
         if matches!(done, Err(Error::Array { .. })) {
             // The order of the work depends on what was drawn; the row that is named does not.
             for (i, clip) in batch.chunks_exact(samples.max(1)).enumerate() {
-                samples::check(clip).map_err(|error| error.in_array(format!("batch[{i}]")))?;
+                samples::check(clip, cancel).map_err(|error| error.in_array(format!("batch[{i}]")))?;
             }
         }
         for (i, class, masks) in done? {
@@ -245,8 +245,9 @@ impl Augmenter {
         }
         let length = stretched_length(samples.len(), rate)?.clamp(1, out.len());
         self.vocoder.stretch_into(samples, rate, &mut out[..length], scratch.0.stretch(), cancel)?;
-        for i in length..out.len() {
-            out[i] = out[i - length];
+        for start in (length..out.len()).step_by(length) {
+            cancel.check()?;
+            out.copy_within(..length.min(out.len() - start), start);
         }
         Ok(())
     }
@@ -291,7 +292,7 @@ pub fn augment_logmels(
         let draw = &mut keys[i].stream(PARAMETERS);
         let index = draw.below(classes.len() as u64) as usize;
         let (time, frequency) = draw_masks(classes[index], draw, mask_fraction);
-        let masked = mask_bands(Some(logmel), out, shape[2], time, frequency);
+        let masked = mask_bands(Some(logmel), out, shape[2], time, frequency, cancel);
         masked.map_err(|error| error.in_array(format!("logmels[{i}]")))?;
         Ok(index)
     };

@@ -2,6 +2,7 @@
 
 use super::checks::check_length;
 use super::elementary::{half_exp2, log10_of_1_to_11, quarter_sine};
+use crate::par::Cancel;
 use crate::simd::{Kernel, SimdLevel, Vector};
 use crate::{Error, Result, samples};
 
@@ -59,24 +60,24 @@ impl Shape {
 ///
 /// # Errors
 /// [`Error::Parameter`] if a fade is longer than the clip, [`Error::Array`] if a sample is not finite or the lengths
-/// differ.
+/// differ, [`Error::Interrupted`], where a clip that is changed itself may be faded in part.
 pub fn fade(
     clip: Option<&[f32]>,
     out: &mut [f32],
     fade_in: usize,
     fade_out: usize,
     shape: Shape,
+    cancel: &Cancel,
 ) -> Result<()> {
     check_lengths(clip.unwrap_or(out), fade_in, fade_out)?;
     if let Some(clip) = clip {
         check_length(clip, out)?;
-        samples::copy(clip, out)?;
+        samples::copy(clip, out, cancel)?;
     } else {
-        samples::check_part(out, 0..fade_in)?;
-        samples::check_part(out, out.len() - fade_out..out.len())?;
+        samples::check_part(out, 0..fade_in, cancel)?;
+        samples::check_part(out, out.len() - fade_out..out.len(), cancel)?;
     }
-    ramps(out, fade_in, fade_out, shape);
-    Ok(())
+    ramps(out, fade_in, fade_out, shape, cancel)
 }
 
 fn check_lengths(samples: &[f32], fade_in: usize, fade_out: usize) -> Result<()> {
@@ -89,14 +90,15 @@ fn check_lengths(samples: &[f32], fade_in: usize, fade_out: usize) -> Result<()>
     Ok(())
 }
 
-fn ramps(samples: &mut [f32], fade_in: usize, fade_out: usize, shape: Shape) {
+fn ramps(samples: &mut [f32], fade_in: usize, fade_out: usize, shape: Shape, cancel: &Cancel) -> Result<()> {
     let level = SimdLevel::best();
-    level.run(Ramp { samples: &mut samples[..fade_in], shape, falling: false });
+    level.run(Ramp { samples: &mut samples[..fade_in], shape, falling: false, cancel })?;
     // A fade out of one sample ends before it falls, as torchaudio's does.
     if fade_out > 1 {
         let start = samples.len() - fade_out;
-        level.run(Ramp { samples: &mut samples[start..], shape, falling: true });
+        level.run(Ramp { samples: &mut samples[start..], shape, falling: true, cancel })?;
     }
+    Ok(())
 }
 
 /// A fade in over all samples, or the same run backwards.
@@ -104,13 +106,14 @@ struct Ramp<'a> {
     samples: &'a mut [f32],
     shape: Shape,
     falling: bool,
+    cancel: &'a Cancel,
 }
 
 impl Kernel for Ramp<'_> {
-    type Output = ();
+    type Output = Result<()>;
 
     #[inline(always)]
-    fn run<V: Vector>(self) {
+    fn run<V: Vector>(self) -> Result<()> {
         match self.shape {
             Shape::Linear => self.line(),
             Shape::Exponential => self.apply(|u| u * half_exp2(u)),
@@ -125,11 +128,12 @@ impl Kernel for Ramp<'_> {
 impl Ramp<'_> {
     /// Multiply by the gain where the fade in has come to `u` in `0..=1`. The loops are plain and vectorise.
     #[inline(always)]
-    fn apply(self, gain: impl Fn(f64) -> f64) {
+    fn apply(self, gain: impl Fn(f64) -> f64) -> Result<()> {
         let last = self.samples.len().saturating_sub(1);
         let step = 1.0 / last.max(1) as f64;
         let (origin, direction) = if self.falling { (last as f64, -1.0) } else { (0.0, 1.0) };
         for (piece, samples) in self.samples.chunks_mut(PIECE).enumerate() {
+            self.cancel.check()?;
             let first = (piece * PIECE) as f64;
             for (i, sample) in samples.iter_mut().enumerate() {
                 let place = first + f64::from(i as i32); // exact, and signed 32 bits convert fastest
@@ -138,17 +142,19 @@ impl Ramp<'_> {
                 *sample *= gain as f32;
             }
         }
+        Ok(())
     }
 }
 
 impl Ramp<'_> {
     /// The linear gain in float32, which is as exact as it is itself.
     #[inline(always)]
-    fn line(self) {
+    fn line(self) -> Result<()> {
         let last = self.samples.len().saturating_sub(1);
         let step = 1.0 / last.max(1) as f32;
         let (origin, direction) = if self.falling { (last as f64, -1.0) } else { (0.0, 1.0) };
         for (piece, samples) in self.samples.chunks_mut(PIECE).enumerate() {
+            self.cancel.check()?;
             // A whole number, so that a fade out mirrors a fade in.
             let first = (origin + direction * (piece * PIECE) as f64) as f32;
             for (i, sample) in samples.iter_mut().enumerate() {
@@ -156,6 +162,7 @@ impl Ramp<'_> {
                 *sample *= if gain > 1.0 { 1.0 } else { gain };
             }
         }
+        Ok(())
     }
 }
 
@@ -167,7 +174,7 @@ mod tests {
 
     fn faded(clip: &[f32], fade_in: usize, fade_out: usize, shape: Shape) -> Vec<f32> {
         let mut out = vec![f32::NAN; clip.len()];
-        fade(Some(clip), &mut out, fade_in, fade_out, shape).unwrap();
+        fade(Some(clip), &mut out, fade_in, fade_out, shape, &Cancel::default()).unwrap();
         out
     }
 
@@ -205,14 +212,14 @@ mod tests {
         let clip: Vec<f32> = (0..300).map(|i| (i as f32).sin()).collect();
         for shape in Shape::ALL {
             let mut changed = clip.clone();
-            fade(None, &mut changed, 200, 250, shape).unwrap();
+            fade(None, &mut changed, 200, 250, shape, &Cancel::default()).unwrap();
             assert_eq!(changed, faded(&clip, 200, 250, shape));
         }
         let mut bad = [1.0, 1.0, f32::NAN, 1.0, 1.0];
-        fade(None, &mut bad, 2, 2, Shape::Linear).unwrap();
+        fade(None, &mut bad, 2, 2, Shape::Linear, &Cancel::default()).unwrap();
         let before = bad.map(f32::to_bits);
-        let copied = fade(Some(&bad), &mut [0.0; 5], 0, 0, Shape::Linear);
-        for got in [fade(None, &mut bad, 2, 3, Shape::Linear), copied] {
+        let copied = fade(Some(&bad), &mut [0.0; 5], 0, 0, Shape::Linear, &Cancel::default());
+        for got in [fade(None, &mut bad, 2, 3, Shape::Linear, &Cancel::default()), copied] {
             let text = got.unwrap_err().to_string();
             assert!(text.starts_with("samples: NaN at position 2"), "{text}");
         }
@@ -220,11 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn a_raised_flag_stops_it() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        for shape in Shape::ALL {
+            let copied = fade(Some(&[1.0; 9]), &mut [0.0; 9], 0, 0, shape, &cancel);
+            let changed = fade(None, &mut [1.0; 9], 9, 9, shape, &cancel);
+            let ramp = ramps(&mut [1.0; 9], 0, 9, shape, &cancel);
+            for got in [copied, changed, ramp] {
+                assert!(matches!(got, Err(Error::Interrupted)));
+            }
+        }
+    }
+
+    #[test]
     fn every_level_gives_the_same_bytes() {
         for shape in Shape::ALL {
             let faded = |level: SimdLevel| {
                 let mut out = [0.7_f32; 777];
-                level.run(Ramp { samples: &mut out, shape, falling: true });
+                level
+                    .run(Ramp { samples: &mut out, shape, falling: true, cancel: &Cancel::default() })
+                    .unwrap();
                 out.map(f32::to_bits)
             };
             for level in SimdLevel::all() {
@@ -245,10 +268,13 @@ mod tests {
     #[test]
     fn a_fade_longer_than_the_clip_is_refused() {
         for clip in [None, Some(&[1.0; 4][..])] {
-            let text = fade(clip, &mut [1.0; 4], 2, 5, Shape::Linear).unwrap_err().to_string();
+            let text =
+                fade(clip, &mut [1.0; 4], 2, 5, Shape::Linear, &Cancel::default()).unwrap_err().to_string();
             assert_eq!(text, "fade_out = 5: expected at most the clip's 4 samples");
         }
-        let text = fade(Some(&[1.0; 4]), &mut [1.0; 5], 2, 4, Shape::Linear).unwrap_err().to_string();
+        let text = fade(Some(&[1.0; 4]), &mut [1.0; 5], 2, 4, Shape::Linear, &Cancel::default())
+            .unwrap_err()
+            .to_string();
         assert!(text.starts_with("out: 5 samples; expected 4"), "{text}");
     }
 

@@ -1,5 +1,6 @@
 //! Masks over time or frequency, on a log-Mel spectrogram.
 
+use crate::par::Cancel;
 use crate::samples::{NEAR, bits, copied_bits, greatest_bits};
 use crate::simd::{Kernel, SimdLevel, Vector, numbers};
 use crate::{Error, Result};
@@ -60,12 +61,26 @@ impl Axis {
     }
 
     /// Set bins to a value.
-    fn fill(self, logmel: &mut [f32], n_frames: usize, bins: Range<usize>, value: f32) {
-        match self {
-            Self::Time if bins.is_empty() => {}
-            Self::Time => logmel.chunks_exact_mut(n_frames).for_each(|row| row[bins.clone()].fill(value)),
-            Self::Frequency => logmel[bins.start * n_frames..bins.end * n_frames].fill(value),
+    fn fill(
+        self,
+        logmel: &mut [f32],
+        n_frames: usize,
+        bins: Range<usize>,
+        value: f32,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        if bins.is_empty() {
+            return Ok(());
         }
+        let (rows, part) = match self {
+            Self::Time => (logmel, bins),
+            Self::Frequency => (&mut logmel[bins.start * n_frames..bins.end * n_frames], 0..n_frames),
+        };
+        for row in rows.chunks_exact_mut(n_frames) {
+            cancel.check()?;
+            row[part.clone()].fill(value);
+        }
+        Ok(())
     }
 }
 
@@ -76,7 +91,8 @@ impl Axis {
 ///
 /// # Errors
 /// [`Error::Parameter`] if the bins are not all there or the value is not finite, [`Error::Array`] if the log-Mel
-/// is not or the sizes differ; a log-Mel that is changed itself is then as it was.
+/// is not or the sizes differ; a log-Mel that is changed itself is then as it was. [`Error::Interrupted`], where it may
+/// be masked in part.
 pub fn mask(
     logmel: Option<&[f32]>,
     out: &mut [f32],
@@ -84,6 +100,7 @@ pub fn mask(
     axis: Axis,
     bins: Range<usize>,
     value: Option<f32>,
+    cancel: &Cancel,
 ) -> Result<()> {
     if let Some(value) = value.filter(|value| !value.is_finite()) {
         return Err(Error::parameter("value", value, "a finite number, or none for the minimum"));
@@ -97,39 +114,39 @@ pub fn mask(
         };
         return Err(Error::parameter("start..start + width", given, expected));
     }
-    let value = filler(logmel, out, value)?;
-    axis.fill(out, n_frames, bins, value);
-    Ok(())
+    let value = filler(logmel, out, value, cancel)?;
+    axis.fill(out, n_frames, bins, value, cancel)
 }
 
 /// [`mask`] by a band of time and a band of frequency, to the minimum.
 ///
 /// # Errors
-/// [`Error::Array`] if a value is not finite or the sizes differ.
+/// [`Error::Array`] if a value is not finite or the sizes differ; [`Error::Interrupted`].
 pub fn mask_bands(
     logmel: Option<&[f32]>,
     out: &mut [f32],
     n_frames: usize,
     time: Band,
     frequency: Band,
+    cancel: &Cancel,
 ) -> Result<()> {
-    let minimum = filler(logmel, out, None)?;
+    let minimum = filler(logmel, out, None, cancel)?;
     for (axis, band) in [(Axis::Time, time), (Axis::Frequency, frequency)] {
         let bins = band.bins(axis.size(out, n_frames));
-        axis.fill(out, n_frames, bins, minimum);
+        axis.fill(out, n_frames, bins, minimum, cancel)?;
     }
     Ok(())
 }
 
 /// The value given or else the minimum; `out` becomes a copy of the log-Mel if there is one.
-fn filler(logmel: Option<&[f32]>, out: &mut [f32], value: Option<f32>) -> Result<f32> {
+fn filler(logmel: Option<&[f32]>, out: &mut [f32], value: Option<f32>, cancel: &Cancel) -> Result<f32> {
     if let (None, Some(value)) = (logmel, value) {
         return Ok(value);
     }
     if let Some(other) = logmel.map(<[f32]>::len).filter(|&length| length != out.len()) {
         return Err(Error::array("out", format!("{} values", out.len()), format!("{other} values")));
     }
-    SimdLevel::best().run(Filler { logmel, out: &mut *out, value }).ok_or_else(|| {
+    SimdLevel::best().run(Filler { logmel, out: &mut *out, value, cancel })?.ok_or_else(|| {
         let logmel = logmel.unwrap_or(out);
         let place = logmel.iter().position(|x| !x.is_finite()).unwrap_or_default();
         let given = logmel.get(place).map_or_else(String::new, |x| format!("{x} at flat position {place}"));
@@ -144,16 +161,18 @@ struct Filler<'a> {
     logmel: Option<&'a [f32]>,
     out: &'a mut [f32],
     value: Option<f32>,
+    cancel: &'a Cancel,
 }
 
 impl Kernel for Filler<'_> {
-    type Output = Option<f32>;
+    type Output = Result<Option<f32>>;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Option<f32> {
-        let Self { logmel, out, value } = self;
+    fn run<V: Vector>(self) -> Result<Option<f32>> {
+        let Self { logmel, out, value, cancel } = self;
         let (mut least, mut finite) = (V::splat(f32::MAX), true);
         for (i, to) in out.chunks_mut(NEAR).enumerate() {
+            cancel.check()?;
             let greatest = match logmel {
                 Some(logmel) => copied_bits(&logmel[i * NEAR..][..to.len()], to),
                 None => greatest_bits(to),
@@ -165,7 +184,7 @@ impl Kernel for Filler<'_> {
         }
         let least = numbers(&[least]).iter().copied().fold(f32::MAX, f32::min);
         let least = if out.is_empty() { 0.0 } else { least };
-        finite.then_some(value.unwrap_or(least))
+        Ok(finite.then_some(value.unwrap_or(least)))
     }
 }
 
@@ -190,7 +209,7 @@ mod tests {
 
     fn masked(logmel: &[f32], n_frames: usize, axis: Axis, bins: Range<usize>) -> Vec<f32> {
         let mut out = vec![f32::NAN; logmel.len()];
-        mask(Some(logmel), &mut out, n_frames, axis, bins, None).unwrap();
+        mask(Some(logmel), &mut out, n_frames, axis, bins, None, &Cancel::default()).unwrap();
         out
     }
 
@@ -207,7 +226,7 @@ mod tests {
     fn a_mask_outside_is_refused() {
         let refused = |logmel: &[f32], axis, bins, value| {
             let out = &mut vec![0.0; logmel.len()];
-            mask(Some(logmel), out, 3, axis, bins, value).unwrap_err().to_string()
+            mask(Some(logmel), out, 3, axis, bins, value, &Cancel::default()).unwrap_err().to_string()
         };
         let text = refused(&[0.0; 6], Axis::Time, 2..4, None);
         assert_eq!(text, "start..start + width = 2..4: expected a part of the 3 frames");
@@ -225,12 +244,17 @@ mod tests {
         values[4567] = f32::INFINITY;
         for value in [None, Some(1.0)] {
             let out = &mut vec![0.0; 6000];
-            let text = mask(Some(&values), out, 50, Axis::Frequency, 0..3, value).unwrap_err().to_string();
+            let text = mask(Some(&values), out, 50, Axis::Frequency, 0..3, value, &Cancel::default())
+                .unwrap_err()
+                .to_string();
             assert!(text.starts_with("logmel: inf at flat position 4567"), "{text}");
         }
-        let text = mask(None, &mut values, 50, Axis::Time, 0..3, None).unwrap_err().to_string();
+        let text =
+            mask(None, &mut values, 50, Axis::Time, 0..3, None, &Cancel::default()).unwrap_err().to_string();
         assert!(text.starts_with("logmel: inf at flat position 4567"), "{text}");
-        let text = mask(Some(&values), &mut [0.0; 50], 50, Axis::Time, 0..3, None).unwrap_err().to_string();
+        let text = mask(Some(&values), &mut [0.0; 50], 50, Axis::Time, 0..3, None, &Cancel::default())
+            .unwrap_err()
+            .to_string();
         assert_eq!(text, "out: 50 values; expected 6000 values");
     }
 
@@ -240,10 +264,24 @@ mod tests {
         for value in [None, Some(-3.0)] {
             for (axis, bins) in [(Axis::Time, 7..20), (Axis::Frequency, 30..50)] {
                 let (mut changed, mut copy) = (logmel.clone(), vec![f32::NAN; 6000]);
-                mask(None, &mut changed, 60, axis, bins.clone(), value).unwrap();
-                mask(Some(&logmel), &mut copy, 60, axis, bins, value).unwrap();
+                mask(None, &mut changed, 60, axis, bins.clone(), value, &Cancel::default()).unwrap();
+                mask(Some(&logmel), &mut copy, 60, axis, bins, value, &Cancel::default()).unwrap();
                 assert_eq!(changed, copy);
                 assert_ne!(changed, logmel);
+            }
+        }
+    }
+
+    #[test]
+    fn a_raised_flag_stops_it() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        for axis in [Axis::Time, Axis::Frequency] {
+            for value in [None, Some(1.0)] {
+                for logmel in [None, Some(&[0.0; 9][..])] {
+                    let got = mask(logmel, &mut [0.0; 9], 3, axis, 0..1, value, &cancel);
+                    assert!(matches!(got, Err(Error::Interrupted)));
+                }
             }
         }
     }

@@ -5,9 +5,11 @@
 
 use super::checks::{check_length, check_range};
 use super::elementary::{exp2, ln, quarter_turn};
+use crate::Result;
+use crate::par::Cancel;
 use crate::rng::RandomStream;
+use crate::samples::{self, UNINTERRUPTED};
 use crate::simd::{Kernel, SimdLevel, Vector};
-use crate::{Result, samples};
 use std::f64::consts::LOG2_10;
 
 /// Samples drawn at a time: enough for the loops to vectorise, few enough to stay in the nearest cache.
@@ -21,13 +23,18 @@ const GENERATORS: usize = 64;
 ///
 /// # Errors
 /// [`crate::Error::Parameter`] if the ratio is not within -100 to 200 dB, [`crate::Error::Array`] if a sample
-/// is not finite or the lengths differ.
-pub fn white_noise(clip: &[f32], snr_db: f64, stream: &mut RandomStream, out: &mut [f32]) -> Result<()> {
+/// is not finite or the lengths differ, [`crate::Error::Interrupted`].
+pub fn white_noise(
+    clip: &[f32],
+    snr_db: f64,
+    stream: &mut RandomStream,
+    out: &mut [f32],
+    cancel: &Cancel,
+) -> Result<()> {
     check_range("snr_db", snr_db, -100.0, 200.0)?;
-    samples::check(clip)?;
+    samples::check(clip, cancel)?;
     check_length(clip, out)?;
-    SimdLevel::best().run(Noise { samples: clip, snr_db, generators: Generators::new(stream), out });
-    Ok(())
+    SimdLevel::best().run(Noise { samples: clip, snr_db, generators: Generators::new(stream), out, cancel })
 }
 
 /// The noise of one clip; `out` is as long as the samples.
@@ -36,25 +43,30 @@ struct Noise<'a> {
     snr_db: f64,
     generators: Generators,
     out: &'a mut [f32],
+    cancel: &'a Cancel,
 }
 
 impl Kernel for Noise<'_> {
-    type Output = ();
+    type Output = Result<()>;
 
     #[inline(always)]
-    fn run<V: Vector>(self) {
-        let Self { samples, snr_db, mut generators, out } = self;
-        gaussian(&mut generators, out);
-        let noise_power = energy(out);
+    fn run<V: Vector>(self) -> Result<()> {
+        let Self { samples, snr_db, mut generators, out, cancel } = self;
+        gaussian(&mut generators, out, cancel)?;
+        let noise_power = energy(out, cancel)?;
         let gain = if noise_power > 0.0 {
-            (energy(samples) / noise_power).sqrt() * exp2(-snr_db / 20.0 * LOG2_10)
+            (energy(samples, cancel)? / noise_power).sqrt() * exp2(-snr_db / 20.0 * LOG2_10)
         } else {
             0.0
         };
         let gain = gain as f32;
-        for (out, sample) in out.iter_mut().zip(samples) {
-            *out = sample + gain * *out;
+        for (out, samples) in out.chunks_mut(UNINTERRUPTED).zip(samples.chunks(UNINTERRUPTED)) {
+            cancel.check()?;
+            for (out, sample) in out.iter_mut().zip(samples) {
+                *out = sample + gain * *out;
+            }
         }
+        Ok(())
     }
 }
 
@@ -63,18 +75,21 @@ const SUMS: usize = 16;
 
 /// Sum of squares: exact squares in several sums side by side.
 #[inline(always)]
-fn energy(samples: &[f32]) -> f64 {
+fn energy(samples: &[f32], cancel: &Cancel) -> Result<f64> {
     let mut lanes = [0.0_f64; SUMS];
     let (whole, rest) = samples.as_chunks::<SUMS>();
-    for chunk in whole {
-        for (lane, &sample) in lanes.iter_mut().zip(chunk) {
-            *lane += f64::from(sample) * f64::from(sample);
+    for piece in whole.chunks(UNINTERRUPTED / SUMS) {
+        cancel.check()?;
+        for chunk in piece {
+            for (lane, &sample) in lanes.iter_mut().zip(chunk) {
+                *lane += f64::from(sample) * f64::from(sample);
+            }
         }
     }
     for (lane, &sample) in lanes.iter_mut().zip(rest) {
         *lane += f64::from(sample) * f64::from(sample);
     }
-    lanes.iter().sum()
+    Ok(lanes.iter().sum())
 }
 
 /// Generators xoshiro128++ (Blackman and Vigna 2019) side by side, each with a state of its own.
@@ -113,10 +128,11 @@ impl Generators {
 
 /// Fill an array with standard normal numbers by the method of Box and Muller (1958).
 #[inline(always)]
-fn gaussian(generators: &mut Generators, out: &mut [f32]) {
+fn gaussian(generators: &mut Generators, out: &mut [f32], cancel: &Cancel) -> Result<()> {
     let mut bits = [0; BLOCK];
     let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
     for block in blocks {
+        cancel.check()?;
         generators.fill(&mut bits);
         normal_block(&bits, block);
     }
@@ -126,6 +142,7 @@ fn gaussian(generators: &mut Generators, out: &mut [f32]) {
         normal_block(&bits, &mut block);
         rest.copy_from_slice(&block[..rest.len()]);
     }
+    Ok(())
 }
 
 /// Pairs of independent standard normal numbers, half a block apart: one from 32 bits for the radius and 32 for the
@@ -152,12 +169,14 @@ fn normal_block(bits: &[u32; BLOCK], out: &mut [f32; BLOCK]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use proptest::prelude::*;
 
     #[test]
     fn moments_are_those_of_a_normal_distribution() {
         let mut numbers = vec![0.0; 1_000_000];
-        gaussian(&mut Generators::new(&mut RandomStream::new(&[1])), &mut numbers);
+        gaussian(&mut Generators::new(&mut RandomStream::new(&[1])), &mut numbers, &Cancel::default())
+            .unwrap();
         let moment = |power: i32| numbers.iter().map(|&x| f64::from(x).powi(power)).sum::<f64>() / 1e6;
         for (power, expected, error) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
             // five standard errors of each moment
@@ -175,7 +194,8 @@ mod tests {
     #[test]
     fn normal_numbers_never_change() {
         let mut numbers = [0.0; BLOCK];
-        gaussian(&mut Generators::new(&mut RandomStream::new(&[1, 2, 3])), &mut numbers);
+        gaussian(&mut Generators::new(&mut RandomStream::new(&[1, 2, 3])), &mut numbers, &Cancel::default())
+            .unwrap();
         let pinned = [(0, -0.197_399_07), (1, -0.112_474_83), (2, -0.316_858_02)];
         let second = [(512, -1.236_095_8), (513, -0.851_268_2), (514, -0.446_938_42)];
         for (at, expected) in pinned.into_iter().chain(second) {
@@ -189,7 +209,15 @@ mod tests {
         let noisy = |level: SimdLevel| {
             let mut out = vec![0.0; clip.len()];
             let generators = Generators::new(&mut RandomStream::new(&[5]));
-            level.run(Noise { samples: &clip, snr_db: 3.0, generators, out: &mut out });
+            level
+                .run(Noise {
+                    samples: &clip,
+                    snr_db: 3.0,
+                    generators,
+                    out: &mut out,
+                    cancel: &Cancel::default(),
+                })
+                .unwrap();
             out.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
         };
         let plain = clip.iter().copied().map(f32::to_bits).collect::<Vec<u32>>();
@@ -211,7 +239,7 @@ mod tests {
 
     fn noisy(clip: &[f32], snr_db: f64, key: &[u64]) -> Vec<f32> {
         let mut out = vec![f32::NAN; clip.len()];
-        white_noise(clip, snr_db, &mut RandomStream::new(key), &mut out).unwrap();
+        white_noise(clip, snr_db, &mut RandomStream::new(key), &mut out, &Cancel::default()).unwrap();
         out
     }
 
@@ -229,11 +257,27 @@ mod tests {
     #[test]
     fn what_is_not_a_ratio_is_refused() {
         for snr_db in [f64::NAN, f64::INFINITY, -101.0] {
-            assert!(white_noise(&[1.0], snr_db, &mut RandomStream::new(&[]), &mut [0.0]).is_err());
+            assert!(
+                white_noise(&[1.0], snr_db, &mut RandomStream::new(&[]), &mut [0.0], &Cancel::default())
+                    .is_err()
+            );
         }
-        let text =
-            white_noise(&[1.0], 0.0, &mut RandomStream::new(&[]), &mut [0.0; 2]).unwrap_err().to_string();
+        let text = white_noise(&[1.0], 0.0, &mut RandomStream::new(&[]), &mut [0.0; 2], &Cancel::default())
+            .unwrap_err()
+            .to_string();
         assert!(text.starts_with("out: 2 samples"), "{text}");
+    }
+
+    #[test]
+    fn a_raised_flag_stops_each_of_its_passes() {
+        let (cancel, clip) = (Cancel::default(), vec![0.5; 3 * BLOCK]);
+        cancel.cancel();
+        let (stream, mut out) = (&mut RandomStream::new(&[1]), vec![0.0; 3 * BLOCK]);
+        let drawn = gaussian(&mut Generators::new(stream), &mut out, &cancel);
+        let added = white_noise(&clip, 0.0, stream, &mut out, &cancel);
+        for got in [drawn, energy(&clip, &cancel).map(|_| ()), added] {
+            assert!(matches!(got, Err(Error::Interrupted)));
+        }
     }
 
     proptest! {
@@ -242,6 +286,7 @@ mod tests {
             let clip: Vec<f32> = (0..length).map(|i| level * (1.0 + (i as f32).sin())).collect();
             let noisy = noisy(&clip, snr_db, &[length as u64]);
             let noise: Vec<f32> = noisy.iter().zip(&clip).map(|(y, x)| y - x).collect();
+            let energy = |samples| energy(samples, &Cancel::default()).unwrap();
             let measured = 10.0 * (energy(&clip) / energy(&noise)).log10();
             prop_assert!((measured - snr_db).abs() < 0.01, "{measured} for {snr_db}");
         }

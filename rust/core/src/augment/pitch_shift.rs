@@ -42,7 +42,7 @@ pub fn pitch_shift(
     out: &mut [f32],
     cancel: &Cancel,
 ) -> Result<()> {
-    samples::check(clip)?;
+    samples::check(clip, cancel)?;
     check_length(clip, out)?;
     check_range("semitones", semitones, -SEMITONES, SEMITONES)?;
     let vocoder = Vocoder::new(sample_rate)?;

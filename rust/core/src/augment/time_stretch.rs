@@ -47,7 +47,7 @@ pub fn time_stretch(
     cancel: &Cancel,
 ) -> Result<()> {
     let length = stretched_length(clip.len(), rate)?;
-    samples::check(clip)?;
+    samples::check(clip, cancel)?;
     let vocoder = Vocoder::new(sample_rate)?;
     if out.len() != length {
         return Err(Error::array("out", format!("{} samples", out.len()), format!("{length} samples")));

@@ -54,7 +54,7 @@ pub fn batch(
     let work = |scratch: &mut _, index: usize, out: &mut [f32]| {
         plan.process_into(scratch, clips[index], out, cancel).map_err(at(index))?;
         if let Some(masks) = masks {
-            mask::apply(out, frames, masks[index]).map_err(at(index))?;
+            mask::apply(out, frames, masks[index], cancel).map_err(at(index))?;
         }
         Ok(())
     };

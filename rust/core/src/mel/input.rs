@@ -1,6 +1,7 @@
 //! A clip's samples as frames want them: float32, with what stands before the first and behind the last one.
 
 use super::settings::PadMode;
+use crate::par::Cancel;
 use crate::simd::INT16;
 use crate::{Result, samples};
 
@@ -61,9 +62,9 @@ impl Samples<'_> {
     }
 
     /// Name the first sample that is not.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn check(&self, cancel: &Cancel) -> Result<()> {
         match self {
-            Self::F32(samples) => samples::check(samples),
+            Self::F32(samples) => samples::check(samples, cancel),
             Self::I16(_) => Ok(()),
         }
     }

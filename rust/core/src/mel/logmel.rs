@@ -151,7 +151,7 @@ impl LogMel {
         let kernel = LogMelKernel { plan: self, clip, scratch: &mut *scratch, out: &mut *out, cancel };
         let outcome = self.level.run(kernel)?;
         if !outcome.in_range {
-            return samples.check();
+            return samples.check(cancel);
         }
         if outcome.deep {
             let (limits, levels, floor_db) = (&self.limits[..], &scratch.levels[..], outcome.floor_db);

@@ -1,6 +1,7 @@
 //! Masks over time and frequency, given as fractions so that they fit any spectrogram.
 
 use crate::augment::{Band, mask_bands};
+use crate::par::Cancel;
 use crate::{Error, Result};
 
 /// Start and width of a time mask, then of a frequency mask, as fractions; width 0 is no mask.
@@ -29,13 +30,13 @@ pub(super) fn check(masks: &[Mask], clips: usize) -> Result<()> {
 }
 
 /// Fill both masks of one spectrogram, `(n_mels, frames)` row by row, with its least value.
-pub(super) fn apply(logmel: &mut [f32], frames: usize, mask: Mask) -> Result<()> {
+pub(super) fn apply(logmel: &mut [f32], frames: usize, mask: Mask, cancel: &Cancel) -> Result<()> {
     let [time, frequency] =
         [(mask[0], mask[1]), (mask[2], mask[3])].map(|(start, width)| Band { start, width });
     if time.width == 0.0 && frequency.width == 0.0 {
         return Ok(());
     }
-    mask_bands(None, logmel, frames, time, frequency)
+    mask_bands(None, logmel, frames, time, frequency, cancel)
 }
 
 #[cfg(test)]
@@ -46,8 +47,8 @@ mod tests {
     fn fills_what_the_fractions_say() {
         let mut logmel: Vec<f32> = (0..40).map(|i| i as f32).collect();
         // Frames: floor(0.25 * 10) = 2 from floor(0.5 * 9) = 4; bands: 1 from floor(0.9 * 4) = 3.
-        apply(&mut logmel, 10, [0.5, 0.25, 0.9, 0.01]).unwrap();
-        apply(&mut logmel, 10, [0.9, 0.0, 0.1, 0.0]).unwrap();
+        apply(&mut logmel, 10, [0.5, 0.25, 0.9, 0.01], &Cancel::default()).unwrap();
+        apply(&mut logmel, 10, [0.9, 0.0, 0.1, 0.0], &Cancel::default()).unwrap();
         for (i, x) in logmel.iter().enumerate() {
             let masked = i / 10 == 3 || [4, 5].contains(&(i % 10));
             assert_eq!(*x, if masked { 0.0 } else { i as f32 });
