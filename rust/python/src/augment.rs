@@ -11,8 +11,8 @@ use offkey_core::{Error, Result};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
 
-type Vector<'py> = Bound<'py, PyArray1<f32>>;
-type Matrix<'py> = Bound<'py, PyArray2<f32>>;
+type Array1<'py> = Bound<'py, PyArray1<f32>>;
+type Array2<'py> = Bound<'py, PyArray2<f32>>;
 
 /// Operations for each sample of effects that pass over a clip once, drawing noise at the most.
 const PASS: usize = 10;
@@ -23,11 +23,11 @@ const STRETCH: usize = 250;
 #[pyo3(signature = (samples, *, snr_db, seed, out=None))]
 fn white_noise<'py>(
     py: Python<'py>,
-    samples: &Vector<'py>,
+    samples: &Array1<'py>,
     snr_db: f64,
     seed: u64,
-    out: Option<Vector<'py>>,
-) -> PyResult<Vector<'py>> {
+    out: Option<Array1<'py>>,
+) -> PyResult<Array1<'py>> {
     let clip = &*Values::new("samples", samples)?;
     let stream = &mut RandomStream::new(&[seed]);
     into(py, output(py, out, [clip.len()])?, PASS, |out, cancel| {
@@ -39,10 +39,10 @@ fn white_noise<'py>(
 #[pyo3(signature = (samples, *, shift, out=None))]
 fn time_shift<'py>(
     py: Python<'py>,
-    samples: &Vector<'py>,
+    samples: &Array1<'py>,
     shift: i64,
-    out: Option<Vector<'py>>,
-) -> PyResult<Vector<'py>> {
+    out: Option<Array1<'py>>,
+) -> PyResult<Array1<'py>> {
     let clip = &*Values::new("samples", samples)?;
     into(py, output(py, out, [clip.len()])?, PASS, |out, cancel| {
         augment::time_shift(clip, shift, out, cancel)
@@ -53,11 +53,11 @@ fn time_shift<'py>(
 #[pyo3(signature = (samples, *, rate, sample_rate, out=None))]
 fn time_stretch<'py>(
     py: Python<'py>,
-    samples: &Vector<'py>,
+    samples: &Array1<'py>,
     rate: f64,
     sample_rate: u32,
-    out: Option<Vector<'py>>,
-) -> PyResult<Vector<'py>> {
+    out: Option<Array1<'py>>,
+) -> PyResult<Array1<'py>> {
     let clip = &*Values::new("samples", samples)?;
     let length = augment::stretched_length(clip.len(), rate).map_err(call::exception)?;
     into(py, output(py, out, [length])?, STRETCH, |out, cancel| {
@@ -69,11 +69,11 @@ fn time_stretch<'py>(
 #[pyo3(signature = (samples, *, semitones, sample_rate, out=None))]
 fn pitch_shift<'py>(
     py: Python<'py>,
-    samples: &Vector<'py>,
+    samples: &Array1<'py>,
     semitones: f64,
     sample_rate: u32,
-    out: Option<Vector<'py>>,
-) -> PyResult<Vector<'py>> {
+    out: Option<Array1<'py>>,
+) -> PyResult<Array1<'py>> {
     let clip = &*Values::new("samples", samples)?;
     into(py, output(py, out, [clip.len()])?, STRETCH, |out, cancel| {
         augment::pitch_shift(clip, semitones, sample_rate, out, cancel)
@@ -84,12 +84,12 @@ fn pitch_shift<'py>(
 #[pyo3(signature = (samples, *, fade_in, fade_out, shape, in_place))]
 fn fade<'py>(
     py: Python<'py>,
-    samples: &Vector<'py>,
+    samples: &Array1<'py>,
     fade_in: usize,
     fade_out: usize,
     shape: &str,
     in_place: bool,
-) -> PyResult<Vector<'py>> {
+) -> PyResult<Array1<'py>> {
     change(py, "samples", samples, [samples.len()], in_place, |clip, out, cancel| {
         augment::fade(clip, out, fade_in, fade_out, Shape::from_name(shape)?, cancel)
     })
@@ -99,13 +99,13 @@ fn fade<'py>(
 #[pyo3(signature = (logmel, *, axis, start, width, value, in_place))]
 fn mask<'py>(
     py: Python<'py>,
-    logmel: &Matrix<'py>,
+    logmel: &Array2<'py>,
     axis: &str,
     start: usize,
     width: usize,
     value: Option<f32>,
     in_place: bool,
-) -> PyResult<Matrix<'py>> {
+) -> PyResult<Array2<'py>> {
     let &[n_mels, n_frames] = logmel.shape() else { unreachable!("an array of two axes") };
     let bins = start..start.saturating_add(width);
     change(py, "logmel", logmel, [n_mels, n_frames], in_place, |logmel, out, cancel| {
