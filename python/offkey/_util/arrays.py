@@ -49,7 +49,8 @@ def floats(name: str, values: ArrayLike, axes: tuple[int | str, ...]) -> Float32
     """
     array = np.asarray(values)
     if array.dtype.kind == "f" and _fits(array, axes):
-        if array.dtype == _FLOAT32 and array.flags.c_contiguous and array.flags.aligned:
+        flags = array.flags
+        if array.dtype == _FLOAT32 and flags.c_contiguous and flags.aligned:
             return array
         with np.errstate(over="ignore"):
             return np.require(array, np.float32, ["C", "A"])
@@ -185,9 +186,12 @@ def in_place(out: object, values: ArrayLike, name: str, axes: tuple[str, ...]) -
 
 
 def _fits(array: np.ndarray, axes: tuple[int | str, ...]) -> bool:
-    return array.ndim == len(axes) and all(
-        isinstance(axis, str) or size == axis for size, axis in zip(array.shape, axes, strict=True)
-    )
+    if array.ndim != len(axes):
+        return False
+    for place, axis in enumerate(axes):  # noqa: SIM110 - a generator takes as long as a mask does
+        if not isinstance(axis, str) and array.shape[place] != axis:
+            return False
+    return True
 
 
 def _shape(axes: tuple[int | str, ...]) -> str:
