@@ -54,6 +54,17 @@ _EXAMPLES = {
     ),
     "demo": ("offkey demo", "offkey demo --out demo-1 --seed 1"),
 }
+
+
+def _shown(default: object) -> str | None:
+    """Return what help says of a default; nothing of a flag that is off."""
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return (
+        None if default in (None, False) else f"{default:g}" if isinstance(default, float) else str(default)
+    )
+
+
 _EXIT_CODES = (
     "Exit codes: 0 done, 2 wrong usage or bad input, 3 some recordings could not be read, 130 stopped."
 )
@@ -65,7 +76,7 @@ app = cyclopts.App(
     version=offkey.__version__,
     help_format="markdown",
     # a name that begins with a bracket is a name, not JSON
-    default_parameter=cyclopts.Parameter(negative=(), json_list=False, json_dict=False),
+    default_parameter=cyclopts.Parameter(negative=(), json_list=False, json_dict=False, show_default=_shown),
     suppress_keyboard_interrupt=False,
 )
 for place, (command, text) in enumerate(_COMMANDS.items()):

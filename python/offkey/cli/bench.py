@@ -60,18 +60,18 @@ def bench(
     snr_db
         MIMII: only these signal-to-noise ratios, separated by commas.
     split
-        MIMII: which normal clips are for testing.
+        MIMII: which normal clips are for testing, as for `offkey train`.
     also
         DCASE 2020: more parts, where they are not all in one folder.
     device
         Where networks are trained: `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`.
     precision
-        What networks are trained with, in place of what their recipes say; `auto` is bfloat16 where the hardware
-        supports it.
+        Precision of the networks' training, in place of the recipes'; `auto` is bfloat16 where the hardware supports
+        it.
     compile
         Train networks through torch.compile.
     max_seconds
-        Longer training recordings are left out; a longer test recording fails its run.
+        Longer training recordings are left out; a longer test recording fails its run; 24 hours by default.
     threads
         Number of threads of a run; by default all cores, shared by the jobs.
     cache

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from offkey.cli import console
 from offkey.cli.console import TrainingDisplay
@@ -10,7 +13,9 @@ from offkey.cli.console import TrainingDisplay
 __all__ = ["demo"]
 
 
-def demo(*, out: Path = Path("demo"), seed: int = 0, json: bool = False) -> None:
+def demo(
+    *, out: Annotated[Path, Parameter(alias="-o")] = Path("demo"), seed: int = 0, json: bool = False
+) -> None:
     """Synthesise machines, train two detectors, find the faults, draw a picture. Needs no data and no GPU.
 
     Parameters

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 import offkey
 from offkey import datasets
 from offkey.cli import console
-from offkey.cli.options import IdFrom, LabelList, told_labels
+from offkey.cli.options import DataOptions
 from offkey.evaluation import submission
 from offkey.evaluation.result import check_target
 from offkey.scores import ScoreTable
@@ -22,19 +24,11 @@ def evaluate(
     /,
     *,
     data: Path | None = None,
-    layout: Literal["auto", "dcase2020", "mimii", "folder"] = "auto",
-    machine: str | None = None,
-    pattern: str | None = None,
-    manifest: Path | None = None,
-    label: LabelList | None = None,
-    id_from: IdFrom = None,
-    test_fraction: float = 0.0,
-    snr_db: float | None = None,
-    split: Literal["hitachi", "random75"] = "hitachi",
+    reading: DataOptions = DataOptions(),  # noqa: B008  # immutable
     seed: int = 0,
     protocol: Literal["dcase2020", "mimii"] = "dcase2020",
     submit: Path | None = None,
-    out: Path | None = None,
+    out: Annotated[Path | None, Parameter(alias="-o")] = None,
     json: bool = False,
 ) -> None:
     """Evaluate scores against known labels: AUC and pAUC of each machine ID, their means, the worst ID.
@@ -45,28 +39,10 @@ def evaluate(
         What `offkey score` wrote.
     data
         The dataset that was scored, for its labels. Not needed if the scores already have labels.
-    layout
-        Layout of the dataset; detected by default.
-    machine
-        Machine type; optional if there is only one.
-    pattern
-        Own folders: pattern of the paths, as for `offkey train`.
-    manifest
-        Own folders: a CSV manifest, as for `offkey train`.
-    label
-        Own folders: what names mean, as for `offkey train`.
-    id_from
-        Own folders: which folder names the machine, as for `offkey train`.
-    snr_db
-        MIMII: the signal-to-noise ratio, -6, 0 or 6.
-    split
-        MIMII: which normal clips are for testing.
-    test_fraction
-        Own folders: as for `offkey train`.
     seed
         The seed given to `offkey train`; it may decide which recordings are for testing.
     protocol
-        The rules of evaluation.
+        What the tables show: AUC and pAUC of each ID and their means (`dcase2020`), or the AUC alone (`mimii`).
     submit
         Write the submission files of the DCASE challenge into this folder.
     out
@@ -80,19 +56,7 @@ def evaluate(
     table = ScoreTable.read(scores)
     test = None
     if data is not None:
-        dataset = datasets.load(
-            data,
-            layout=layout,
-            machine=machine,
-            snr_db=snr_db,
-            split=split,
-            pattern=pattern,
-            manifest=manifest,
-            labels=told_labels(label),
-            id_from=id_from,
-            test_fraction=test_fraction,
-            seed=seed,
-        )
+        dataset = reading.load(data, seed=seed)
         table, test = _without_training_clips(table, dataset), dataset.test
     result = offkey.evaluate(table, test, protocol=protocol)
     if submit is not None:

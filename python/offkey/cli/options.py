@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter, Token, convert
 
+from offkey import datasets
 from offkey.errors import ParameterError
 from offkey.models.base import check_device_name
 
-__all__ = ["COMMAS", "Device", "IdFrom", "LabelList", "PathList", "told_labels"]
+__all__ = ["COMMAS", "DataOptions", "Device", "PathList"]
 
 
 def _check(_kind: Any, device: str) -> None:
@@ -29,11 +31,7 @@ def _split(kind: Any, tokens: Sequence[Token]) -> Any:
     return convert(kind, [part.strip() for token in tokens for part in token.value.split(",")])
 
 
-def _shown(default: object) -> str | None:
-    return ",".join(default) if isinstance(default, tuple) else None
-
-
-COMMAS = Parameter(converter=_split, allow_leading_hyphen=True, show_default=_shown)
+COMMAS = Parameter(converter=_split, allow_leading_hyphen=True)
 """Marks a list whose values are separated by commas, and may be given one by one too: `--snr-db -6,0,6`."""
 
 PathList: TypeAlias = Annotated[list[Path], Parameter(consume_multiple=True)]
@@ -59,7 +57,7 @@ IdFrom: TypeAlias = Annotated[
 """Which folder names the machine."""
 
 
-def told_labels(texts: Sequence[str] | None) -> dict[str, str]:
+def _told_labels(texts: Sequence[str] | None) -> dict[str, str]:
     """Return the labels that options tell.
 
     Raises
@@ -75,3 +73,56 @@ def told_labels(texts: Sequence[str] | None) -> dict[str, str]:
         labels.pop(pattern, None)  # the last counts, and comes last
         labels[pattern] = word
     return labels
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """How a folder of recordings is read.
+
+    Parameters
+    ----------
+    machine
+        Machine type; optional if there is only one.
+    layout
+        Layout of the folder; detected by default.
+    also
+        DCASE 2020: more folders, such as the additional training data; several may follow.
+    snr_db
+        MIMII: the signal-to-noise ratio in dB, -6, 0 or 6.
+    split
+        MIMII: which normal clips of each ID are for testing: as many as there are abnormal ones, the first by name
+        (`hitachi`, as in the authors' baseline), or a random quarter (`random75`).
+    pattern
+        Own folders: pattern of the paths, such as `{machine_type}/{split}/{label}_id_{machine_id}_*.wav`.
+    manifest
+        Own folders: a CSV file with the columns file, label and, where known, machine_type, machine_id, split, group.
+        If there is no such file, it is looked for in DATA.
+    label
+        Own folders: what names mean where they do not say it, such as `'run 7*=faulty'` or `overhang=faulty`: a pattern
+        of folders, file names or paths below DATA, then `healthy` or `faulty`. Several may follow; the last that
+        matches counts.
+    id_from
+        Own folders: which folder names the machine: 1 for the first below DATA, 2 for the second, or `none` where all
+        recordings of a type are of one machine.
+    test_fraction
+        Own folders without a split: this fraction of each machine's normal recordings is for testing; give
+        `offkey train` and `offkey evaluate` the same fraction and seed.
+    """
+
+    machine: str | None = None
+    layout: Literal["auto", "dcase2020", "mimii", "folder"] = "auto"
+    also: PathList | None = None
+    snr_db: float | None = None
+    split: Literal["hitachi", "random75"] = "hitachi"
+    pattern: str | None = None
+    manifest: Path | None = None
+    label: LabelList | None = None
+    id_from: IdFrom = None
+    test_fraction: float = 0.0
+
+    def load(self, data: Path, *, seed: int) -> datasets.Dataset:
+        """Read the folder."""
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        options |= {"also": self.also or (), "labels": _told_labels(options.pop("label"))}
+        return datasets.load(data, seed=seed, **options)

@@ -28,7 +28,7 @@ def synth(
     seconds: float = 10.0,
     seed: int = 0,
     resume: bool = False,
-    workers: int | None = None,
+    threads: int | None = None,
     json: bool = False,
 ) -> None:
     """Synthesise recordings of machines: fans, pumps, sliders and valves, healthy and faulty.
@@ -59,7 +59,7 @@ def synth(
         The same seed makes the same recordings.
     resume
         Continue an interrupted run of the same command.
-    workers
+    threads
         Number of threads; all cores by default.
     json
         Print a summary as JSON.
@@ -78,7 +78,7 @@ def synth(
             seconds=seconds,
             seed=seed,
             resume=resume,
-            num_workers=workers,
+            num_workers=threads,
             progress=bars.counter("synthesising"),
         )
     console.note(f"{summary.files} recordings are in {out}; their faults are listed in {summary.manifest}")

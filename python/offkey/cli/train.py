@@ -10,12 +10,11 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from offkey import datasets
 from offkey._util import ranks
 from offkey._util.files import check_writable
 from offkey.cli import console
 from offkey.cli.console import TrainingDisplay
-from offkey.cli.options import Device, IdFrom, LabelList, PathList, told_labels
+from offkey.cli.options import DataOptions, Device
 from offkey.detector import Detector
 from offkey.errors import OffkeyWarning, ParameterError, RecipeError
 from offkey.models.base import ignore, kinds_of
@@ -30,17 +29,8 @@ def train(
     /,
     *,
     out: Annotated[Path, Parameter(alias="-o")],
-    machine: str | None = None,
     recipe: str = "spectral",
-    layout: Literal["auto", "dcase2020", "mimii", "folder"] = "auto",
-    also: PathList | None = None,
-    snr_db: float | None = None,
-    split: Literal["hitachi", "random75"] = "hitachi",
-    pattern: str | None = None,
-    manifest: Path | None = None,
-    label: LabelList | None = None,
-    id_from: IdFrom = None,
-    test_fraction: float = 0.0,
+    reading: DataOptions = DataOptions(),  # noqa: B008  # immutable
     seed: int = 0,
     device: Device = "auto",
     precision: Precision | None = None,
@@ -63,47 +53,22 @@ def train(
         manifest).
     out
         File of the detector, such as `fan.offkey`.
-    machine
-        Machine type; optional if there is only one.
     recipe
         `spectral` (seconds, no GPU, best with up to a few hundred clips of a machine), `small` (a network for a
         CPU), `paper` (the paper's network), the name of a model that an installed package brings, or a JSON file with a
         recipe of your own.
-    layout
-        Layout of the folder; detected by default.
-    also
-        More folders of the same layout, such as DCASE's additional training data; several may follow.
-    snr_db
-        MIMII: the signal-to-noise ratio, -6, 0 or 6.
-    split
-        MIMII: which normal clips are for testing.
-    pattern
-        Own folders: pattern of the paths, such as `{machine_type}/{split}/{label}_id_{machine_id}_*.wav`.
-    manifest
-        Own folders: a CSV file with the columns file, label and, where known, machine_type, machine_id, split, group.
-        If there is no such file, it is looked for in DATA.
-    label
-        Own folders: what names mean where they do not say it, such as `'run 7*=faulty'` or `overhang=faulty`: a pattern
-        of folders, file names or paths below DATA, then `healthy` or `faulty`. Several may follow; the last that
-        matches counts.
-    id_from
-        Own folders: which folder names the machine: 1 for the first below DATA, 2 for the second, or `none` where all
-        recordings of a type are of one machine.
-    test_fraction
-        Own folders without a split: this fraction of each machine's normal recordings is for testing; give
-        `offkey evaluate` the same fraction and seed.
     seed
         Seed of all random choices.
     device
         Where the network is trained: `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`. For several GPUs:
         `torchrun --nproc-per-node 4 -m offkey train ...`.
     precision
-        What the network is trained with, in place of the recipe's (float32 if it says nothing): `bfloat16` keeps
-        weights and losses in float32; `auto` is bfloat16 where the hardware supports it.
+        Precision of the network's training, in place of the recipe's (float32 unless it says otherwise): `bfloat16`
+        keeps weights and losses in float32; `auto` is bfloat16 where the hardware supports it.
     compile
         Train through torch.compile: a slow start, then faster steps on a GPU.
     max_seconds
-        Longer recordings are left out, and named; 24 hours by default.
+        Longer recordings are left out and named; 24 hours by default.
     threads
         Number of threads of the kernels and torch; all cores by default.
     cache
@@ -113,8 +78,8 @@ def train(
         A file with the state of the network's training. Rerun the same command after an interruption to resume
         from it.
     keep_statistics
-        Of how many training recordings of each machine ID the detector's file keeps statistics (2 kB each): a number,
-        `all` or `none`.
+        Number of training recordings of each machine ID whose statistics (2 kB each) the detector's file keeps:
+        a number, `all` or `none`.
     metrics
         A file that gets a line of JSON for each epoch of the network: losses, steps per second, time left.
     tensorboard
@@ -129,20 +94,7 @@ def train(
     trains = any(kind.trained for kind in kinds_of(detector.recipe))
     if not trains and (metrics or tensorboard):
         raise ParameterError(f"recipe {recipe!r} trains no network whose losses could be written")
-    dataset = datasets.load(
-        data,
-        layout=layout,
-        machine=machine,
-        also=also or (),
-        snr_db=snr_db,
-        split=split,
-        pattern=pattern,
-        manifest=manifest,
-        labels=told_labels(label),
-        id_from=id_from,
-        test_fraction=test_fraction,
-        seed=seed,
-    )
+    dataset = reading.load(data, seed=seed)
     console.note(f"machine IDs to learn: {datasets.describe_ids(dataset.train)}")
     with console.bars() as bars, _advice_when_stopped(checkpoint), warnings.catch_warnings():
         warnings.simplefilter("ignore", OffkeyWarning)  # the notes say it, file by file

@@ -47,6 +47,23 @@ def test_a_submission_is_written(offkey, scores, tree, tmp_path):
     assert all(f"wrote team/{name}" in shown.err for name in names)
 
 
+def test_labels_come_from_more_folders_too(offkey, tree, tmp_path):
+    parts = [tmp_path / "one", tmp_path / "two"]
+    for part, machine_id in zip(parts, ("00", "02"), strict=True):
+        for path in (tree / "fan").rglob(f"*_id_{machine_id}_*.wav"):
+            target = part / path.relative_to(tree)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(path)
+    assert offkey("train", parts[0], "--also", parts[1], "--out", "fan.offkey").code == 0
+    assert (
+        offkey("score", "fan.offkey", *(part / "fan" / "test" for part in parts), "-o", "all.csv").code == 0
+    )
+    shown = offkey("evaluate", "all.csv", "--data", parts[0], "--also", parts[1], "-o", "f.json", "--json")
+    assert shown.code == 0
+    assert json.loads(shown.out) == json.loads((tmp_path / "f.json").read_text())
+    assert {row["machine_id"] for row in json.loads(shown.out)["ids"]} == {"00", "02"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

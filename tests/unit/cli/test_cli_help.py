@@ -31,6 +31,7 @@ def test_the_help_of_a_command_explains_every_parameter_and_gives_an_example(off
     assert f"Usage: offkey {name}" in shown.out
     assert f"offkey {name} " in shown.out.partition("Examples:")[2]
     assert "--no-json" not in shown.out
+    assert "[default: False]" not in shown.out
     described = [line for line in shown.out.splitlines() if line.lstrip("│* ").startswith("--")]
     assert described
     assert all(len(line.strip("│ *").split()) > 2 for line in described)
