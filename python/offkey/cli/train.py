@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from offkey import datasets
 from offkey._util import ranks
 from offkey._util.files import check_writable
 from offkey.cli import console

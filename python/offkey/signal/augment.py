@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from offkey import _native
 from offkey._util.arrays import Float32, apart, floats, in_place
-from offkey._util.docs import passages
 from offkey._util.parameters import index, integer, unsigned
 
 __all__ = [
@@ -37,57 +36,7 @@ RATES_HZ = (1_000, 768_000)
 
 _CLIP, _LOGMEL = ("samples",), ("n_mels", "frames")
 
-_REFUSED = """\
-ArrayError
-    If the clip is not a vector of finite floating-point samples, or `out` does not fit.
-"""
-_SHARED = passages(
-    clip="""\
-clip : (samples,) float array
-    The samples, in [-1, 1].
-""",
-    sample_rate="""\
-sample_rate : int, default 16000
-    In Hz, 1,000 to 768,000; only chooses the length of the vocoder's frames, about 0.128 s.
-""",
-    logmel="""\
-logmel : (n_mels, frames) float array
-    The spectrogram, in dB.
-""",
-    refused=_REFUSED,
-    out="""\
-out : (samples,) float32, optional
-    An array to write into, apart from the clip. Default: a new one.
 
-Returns
--------
-(samples,) float32
-    `out` where it was given.
-
-Raises
-------
-"""
-    + _REFUSED,
-    mask="""\
-value : float, optional
-    What they are set to. Default: the minimum of the log-Mel.
-out : (n_mels, frames) float32, optional
-    An array to write into; the log-Mel itself if only the mask is to be touched. Default: a new one.
-
-Returns
--------
-(n_mels, frames) float32
-    `out` where it was given.
-
-Raises
-------
-ArrayError
-    If the log-Mel is not a matrix of finite floating-point numbers, or `out` does not fit.
-""",
-)
-
-
-@_SHARED
 def white_noise(
     clip: npt.NDArray[np.floating], *, snr_db: float, seed: int, out: Float32 | None = None
 ) -> Float32:
@@ -98,12 +47,24 @@ def white_noise(
 
     Parameters
     ----------
-    <clip>
+    clip : (samples,) float array
+        The samples, in [-1, 1].
     snr_db : float
         Ratio of the clip's mean power to the noise's, -100 to 200 dB.
     seed : int
         From 0. The same seed gives the same noise, on every processor.
-    <out>
+    out : (samples,) float32, optional
+        An array to write into, apart from the clip. Default: a new one.
+
+    Returns
+    -------
+    (samples,) float32
+        `out` where it was given.
+
+    Raises
+    ------
+    ArrayError
+        If the clip is not a vector of finite floating-point samples, or `out` does not fit.
     ParameterError
         If the ratio or the seed is out of range.
 
@@ -121,7 +82,6 @@ def white_noise(
     return _native.white_noise(samples, snr_db=snr_db, seed=unsigned("seed", seed), out=target)
 
 
-@_SHARED
 def fade(
     clip: npt.NDArray[np.floating],
     *,
@@ -138,7 +98,8 @@ def fade(
 
     Parameters
     ----------
-    <clip>
+    clip : (samples,) float array
+        The samples, in [-1, 1].
     fade_in, fade_out : int
         Lengths in samples, from 0 to the clip's length.
     shape : {"linear", "exponential", "logarithmic", "quarter_sine", "half_sine"}, default "linear"
@@ -154,7 +115,8 @@ def fade(
 
     Raises
     ------
-    <refused>
+    ArrayError
+        If the clip is not a vector of finite floating-point samples, or `out` does not fit.
     ParameterError
         If a fade is negative or longer than the clip, or the shape has no such name.
 
@@ -170,16 +132,27 @@ def fade(
     return _native.fade(samples, fade_in=fade_in, fade_out=fade_out, shape=shape, in_place=out is not None)
 
 
-@_SHARED
 def time_shift(clip: npt.NDArray[np.floating], *, samples: int, out: Float32 | None = None) -> Float32:
     """Shift a clip circularly in time, as `numpy.roll` does.
 
     Parameters
     ----------
-    <clip>
+    clip : (samples,) float array
+        The samples, in [-1, 1].
     samples : int
         How many samples later; negative: earlier. What leaves at one end comes back at the other.
-    <out>
+    out : (samples,) float32, optional
+        An array to write into, apart from the clip. Default: a new one.
+
+    Returns
+    -------
+    (samples,) float32
+        `out` where it was given.
+
+    Raises
+    ------
+    ArrayError
+        If the clip is not a vector of finite floating-point samples, or `out` does not fit.
     ParameterError
         If the shift is not an integer.
 
@@ -196,7 +169,6 @@ def time_shift(clip: npt.NDArray[np.floating], *, samples: int, out: Float32 | N
     return _native.time_shift(values, shift=shift, out=target)
 
 
-@_SHARED
 def time_stretch(
     clip: npt.NDArray[np.floating], *, rate: float, sample_rate: int = 16_000, out: Float32 | None = None
 ) -> Float32:
@@ -209,10 +181,12 @@ def time_stretch(
 
     Parameters
     ----------
-    <clip>
+    clip : (samples,) float array
+        The samples, in [-1, 1].
     rate : float
         2 plays twice as fast; 0.25 to 4.
-    <sample_rate>
+    sample_rate : int, default 16000
+        In Hz, 1,000 to 768,000; only chooses the length of the vocoder's frames, about 0.128 s.
     out : (round(samples / rate),) float32, optional
         An array to write into, apart from the clip. Default: a new one.
 
@@ -223,7 +197,8 @@ def time_stretch(
 
     Raises
     ------
-    <refused>
+    ArrayError
+        If the clip is not a vector of finite floating-point samples, or `out` does not fit.
     ParameterError
         If the rate or the sample rate is out of range.
 
@@ -240,7 +215,6 @@ def time_stretch(
     return _native.time_stretch(samples, rate=rate, sample_rate=sample_rate, out=target)
 
 
-@_SHARED
 def pitch_shift(
     clip: npt.NDArray[np.floating],
     *,
@@ -255,11 +229,24 @@ def pitch_shift(
 
     Parameters
     ----------
-    <clip>
+    clip : (samples,) float array
+        The samples, in [-1, 1].
     semitones : float
         -24 to 24.
-    <sample_rate>
-    <out>
+    sample_rate : int, default 16000
+        In Hz, 1,000 to 768,000; only chooses the length of the vocoder's frames, about 0.128 s.
+    out : (samples,) float32, optional
+        An array to write into, apart from the clip. Default: a new one.
+
+    Returns
+    -------
+    (samples,) float32
+        `out` where it was given.
+
+    Raises
+    ------
+    ArrayError
+        If the clip is not a vector of finite floating-point samples, or `out` does not fit.
     ParameterError
         If the shift or the sample rate is out of range.
 
@@ -278,7 +265,6 @@ def pitch_shift(
     return _native.pitch_shift(samples, semitones=semitones, sample_rate=sample_rate, out=target)
 
 
-@_SHARED
 def time_mask(
     logmel: npt.NDArray[np.floating],
     *,
@@ -291,10 +277,24 @@ def time_mask(
 
     Parameters
     ----------
-    <logmel>
+    logmel : (n_mels, frames) float array
+        The spectrogram, in dB.
     start, width : int
         The frames ``start`` to ``start + width - 1`` are masked.
-    <mask>
+    value : float, optional
+        What they are set to. Default: the minimum of the log-Mel.
+    out : (n_mels, frames) float32, optional
+        An array to write into; the log-Mel itself if only the mask is to be touched. Default: a new one.
+
+    Returns
+    -------
+    (n_mels, frames) float32
+        `out` where it was given.
+
+    Raises
+    ------
+    ArrayError
+        If the log-Mel is not a matrix of finite floating-point numbers, or `out` does not fit.
     ParameterError
         If the frames are not all there or the value is not finite.
 
@@ -309,7 +309,6 @@ def time_mask(
     return _mask("time", logmel, start, width, value, out)
 
 
-@_SHARED
 def frequency_mask(
     logmel: npt.NDArray[np.floating],
     *,
@@ -322,10 +321,20 @@ def frequency_mask(
 
     Parameters
     ----------
-    <logmel>
+    logmel, value, out
+        As for `time_mask`.
     start, width : int
         The bins ``start`` to ``start + width - 1`` are masked.
-    <mask>
+
+    Returns
+    -------
+    (n_mels, frames) float32
+        `out` where it was given.
+
+    Raises
+    ------
+    ArrayError
+        If the log-Mel is not a matrix of finite floating-point numbers, or `out` does not fit.
     ParameterError
         If the bins are not all there or the value is not finite.
 

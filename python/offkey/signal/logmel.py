@@ -17,7 +17,6 @@ import numpy.typing as npt
 from offkey import _native
 from offkey._util import parameters
 from offkey._util.arrays import floats, output
-from offkey._util.docs import passages
 from offkey._util.parameters import Channel, Paths
 from offkey._util.threads import threads
 from offkey.errors import ArrayError, OffkeyWarning
@@ -31,41 +30,6 @@ __all__ = ["LogMel"]
 
 Batch = Sequence[np.ndarray] | np.ndarray
 """A 2-D array `(clips, samples)` or a sequence of 1-D arrays, float32 in [-1, 1] or int16."""
-
-_SHARED = passages(
-    clips="""\
-batch : sequence of (samples,) arrays, `AudioBatch`, or (clips, samples) array
-    Clips of any length: float32, full scale 1, or int16, full scale 32768. Other dtypes are refused, not converted.
-""",
-    refused="""\
-ArrayError
-    If a clip is too short, of another dtype, or has samples that are not finite (or above 1e12), naming clip and
-    sample.
-""",
-    paths="""\
-paths : iterable of path-like
-    The files; those of another sample rate are resampled to that of the plan.
-""",
-    reading="""\
-channel : int or "mean", default 0
-    The channel to take, from 0, or the mean of all.
-max_seconds : float, default 86400
-    A longer recording is one that cannot be read.
-""",
-    file_errors="""\
-OSError
-    The system cannot read a file.
-AudioError
-    A file is damaged, of another kind than offkey reads, longer than `max_seconds`, lacks the channel, or is too short
-    (`from_files`: or of another length than the first).
-ParameterError
-    `channel`, `max_seconds` or `num_threads` is outside its range.
-""",
-    num_threads="""\
-num_threads : int, optional
-    Threads of this call. Default: as the plan was made.
-""",
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -251,7 +215,6 @@ class LogMel:
         """Return the frequency of each filter's peak in Hz as ``(n_mels,)`` float64."""
         return self._kernel.peaks_hz()
 
-    @_SHARED
     def __call__(
         self,
         batch: Batch,
@@ -274,7 +237,8 @@ class LogMel:
             them.
         out : (clips, n_mels, frames) float32, optional
             A C-contiguous array to write into; partly written after an error. Default: a new one.
-        <num_threads>
+        num_threads : int, optional
+            Threads of this call. Default: as the plan was made.
 
         Returns
         -------
@@ -300,14 +264,13 @@ class LogMel:
             return np.empty((0, self.n_mels, frames), np.float32) if target is None else target
         return self._kernel.batch(clips, rows, target, self._threads(num_threads))
 
-    @_SHARED
     def each(self, batch: Batch, *, num_threads: int | None = None) -> list[npt.NDArray[np.float32]]:
         """Return the log-Mel spectrogram of each clip of any length.
 
         Parameters
         ----------
-        <clips>
-        <num_threads>
+        batch, num_threads
+            As for a call, but lengths may differ.
 
         Returns
         -------
@@ -316,18 +279,18 @@ class LogMel:
 
         Raises
         ------
-        <refused>
+        ArrayError
+            As a call, but lengths may differ.
         """
         return self._kernel.each(self._clips(batch), self._threads(num_threads))
 
-    @_SHARED
     def statistics(self, batch: Batch, *, num_threads: int | None = None) -> ClipStatistics:
         """Return statistics over time of clips of any length; their spectrograms are not kept.
 
         Parameters
         ----------
-        <clips>
-        <num_threads>
+        batch, num_threads
+            As for a call, but lengths may differ.
 
         Returns
         -------
@@ -336,11 +299,11 @@ class LogMel:
 
         Raises
         ------
-        <refused>
+        ArrayError
+            As a call, but lengths may differ.
         """
         return ClipStatistics(*self._kernel.statistics(self._clips(batch), self._threads(num_threads)))
 
-    @_SHARED
     def from_files(
         self,
         paths: Paths,
@@ -352,13 +315,20 @@ class LogMel:
     ) -> npt.NDArray[np.float32]:
         """Return the log-Mel spectrograms of sound files of equal length, decoded and turned in one step.
 
+        Files of another sample rate are resampled to that of the plan.
+
         Parameters
         ----------
-        <paths>
-        <reading>
+        paths : iterable of path-like
+            The files.
+        channel : int or "mean", default 0
+            The channel to take, from 0, or the mean of all.
+        max_seconds : float, default 86400
+            A longer recording is one that cannot be read.
         out : (files, n_mels, frames) float32, optional
             A C-contiguous array to write into; partly written after an error. Default: a new one.
-        <num_threads>
+        num_threads : int, optional
+            Threads of this call. Default: as the plan was made.
 
         Returns
         -------
@@ -367,9 +337,15 @@ class LogMel:
 
         Raises
         ------
-        <file_errors>
+        OSError
+            The system cannot read a file.
+        AudioError
+            A file is damaged, of another kind than offkey reads, lacks the channel, is too short, or of
+            another length than the first.
         ArrayError
             There is no file, or `out` does not fit.
+        ParameterError
+            `channel`, `max_seconds` or `num_threads` is outside its range.
         """
         files = parameters.paths(paths)
         target = None if out is None else output(out, (len(files), self.n_mels, "frames"))
@@ -381,7 +357,6 @@ class LogMel:
             self._threads(num_threads),
         )
 
-    @_SHARED
     def each_from_files(
         self,
         paths: Paths,
@@ -394,9 +369,8 @@ class LogMel:
 
         Parameters
         ----------
-        <paths>
-        <reading>
-        <num_threads>
+        paths, channel, max_seconds, num_threads
+            As for `from_files`.
 
         Returns
         -------
@@ -405,7 +379,8 @@ class LogMel:
 
         Raises
         ------
-        <file_errors>
+        OSError, AudioError, ParameterError
+            As `from_files`, but lengths may differ.
         """
         return self._kernel.each_from_files(
             parameters.paths(paths),
@@ -414,7 +389,6 @@ class LogMel:
             self._threads(num_threads),
         )
 
-    @_SHARED
     def statistics_from_files(
         self,
         paths: Paths,
@@ -428,16 +402,22 @@ class LogMel:
 
         Parameters
         ----------
-        <paths>
-        <reading>
+        paths : iterable of path-like
+            The files; those of another sample rate are resampled.
+        channel : int or "mean", default 0
+            The channel to take, from 0, or the mean of all.
+        max_seconds : float, default 86400
+            A longer recording is one that cannot be read.
         on_error : {"raise", "collect"}, default "raise"
             ``"raise"``: the error of the first file, in order, that cannot be read; ``"collect"``: go on,
             keep it in `FileStatistics.errors` and leave NaN in that file's rows.
-        <num_threads>
+        num_threads : int, optional
+            Threads of this call. Default: as the plan was made.
 
         Raises
         ------
-        <file_errors>
+        OSError, AudioError, ParameterError
+            As `each_from_files`.
         """
         collect = parameters.choice("on_error", on_error, ("raise", "collect")) == "collect"
         arrays, errors = self._kernel.statistics_from_files(
