@@ -160,7 +160,7 @@ class ScoreTable:
             If a row has a column that there is not, no path, or what a column must not hold.
         """
         for at, row in enumerate(rows):
-            if not all(name in COLUMNS or is_score(name) for name in row) or not row.get("path"):
+            if not all(name in COLUMNS or is_number(name) for name in row) or not row.get("path"):
                 raise ArrayError(
                     f"row {at}: columns {', '.join(row)}; expected path and some of {COLUMNS[1:]}, or scores a_..."
                 )

@@ -65,3 +65,38 @@ def test_thresholds_name_bad_quantiles_and_lengths():
         Thresholds.fit([], [], machine_ids=["a"])
     with pytest.raises(ArrayError, match="one for each ID given"):
         Thresholds.fit([1.0], ["a"]).decide([1.0], [])
+
+
+@pytest.mark.parametrize("windows", [2, 6, 72, 1000])
+@pytest.mark.parametrize("draw", ["standard_normal", "standard_exponential"])
+def test_maxima_of_independent_windows_exceed_their_threshold_as_seldom_as_promised(windows, draw):
+    rng = np.random.default_rng(windows)
+    rates = []
+    for _ in range(60):
+        scores = getattr(rng, draw)(400)
+        threshold = Thresholds.fit(scores, ["a"] * 400, quantile=0.95, windows=windows).values[0]
+        maxima = getattr(rng, draw)((200, windows)).max(axis=1)
+        rates.append(np.mean(maxima > threshold))
+    assert np.mean(rates) < 0.1  # 0.05, and what 400 scores leave open
+    assert np.mean(rates) > 0.001  # the exponential tail is longer than the normal one
+
+
+def test_windows_that_are_alike_exceed_it_more_seldom():
+    rng = np.random.default_rng(0)
+    scores = rng.standard_normal(2000)
+    threshold = Thresholds.fit(scores, ["a"] * 2000, quantile=0.95, windows=20).values[0]
+    alike = 0.95 * rng.standard_normal((500, 1)) + np.sqrt(1 - 0.95**2) * rng.standard_normal((500, 20))
+    assert np.mean(alike.max(axis=1) > threshold) < 0.05
+
+
+def test_one_window_has_the_plain_quantile_and_more_windows_no_smaller_threshold():
+    scores = np.random.default_rng(1).standard_normal(30)
+    values = [
+        Thresholds.fit(scores, ["a"] * 30, windows=windows).values[0] for windows in (1, 2, 3, 10, 10**6)
+    ]
+    assert values[0] == np.quantile(scores, 0.95, method="inverted_cdf")
+    assert values == sorted(values)
+    assert values[2] >= scores.max()
+    assert Thresholds.fit([3.0], ["a"], windows=50).values.tolist() == [3.0]
+    with pytest.raises(ParameterError, match="windows = 0"):
+        Thresholds.fit(scores, ["a"] * 30, windows=0)
