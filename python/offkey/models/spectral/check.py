@@ -31,10 +31,12 @@ _BUMP_WIDTH = (0.5, 4.0)  # sigma in bins of 128
 _BUMP_AMPLITUDE = (0.05, 1.0)  # of the bin's within-ID deviation
 _BUMP_MODULATION = (0.03, 0.5)  # relative change of a deviation over time
 _REFERENCE_MELS = 128
+_FARTHEST_DEVIATIONS = 3.0  # of a score from the median of its pool
+_NORMAL_MAD = 1.4826  # deviations in one median absolute deviation of a normal distribution
 _MIN_POOL = 10  # clips; IDs with fewer share their statistics
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NormalClips:
     """Normal training clips, the folds that hold them out, and what all candidates share."""
 
@@ -46,6 +48,8 @@ class NormalClips:
     """``(clips,)``: the fold that holds a clip out."""
     own_ids: tuple[int, ...]
     """IDs that have clips enough for a covariance of their own, in every fold's training part too."""
+    weights: np.ndarray
+    """``(clips,)`` above 0, at most 1: what each counts in a fit."""
     tau: float
     num_threads: int | None = None
     """Threads of the kernels; the result does not depend on it."""
@@ -63,6 +67,7 @@ class NormalClips:
         return Moments.fit(
             self.table.take(rows).features(feature_set),
             self.ids[rows],
+            self.weights[rows],
             feature_set=feature_set,
             n_ids=self.n_ids,
             own_ids=self.own_ids,
@@ -72,9 +77,10 @@ class NormalClips:
         """Return the within-ID deviation over clips of each bin's mean level, ``(n_mels,)`` in dB."""
         deviations = self.table.columns["mean"].copy()
         for i in np.unique(self.ids):
-            deviations[self.ids == i] -= deviations[self.ids == i].mean(axis=0)
-        freedom = max(1, len(self.ids) - len(np.unique(self.ids)))
-        deviation: np.ndarray = np.sqrt(np.square(deviations).sum(axis=0) / freedom)
+            rows = self.ids == i
+            deviations[rows] -= self.weights[rows] @ deviations[rows] / self.weights[rows].sum()
+        freedom = max(1.0, self.weights.sum() - len(np.unique(self.ids)))
+        deviation: np.ndarray = np.sqrt(self.weights @ np.square(deviations) / freedom)
         return deviation
 
 
@@ -131,10 +137,20 @@ class IdPools:
         """The pools without repetition and without too small ones: what a criterion is the mean over."""
 
     def mean_and_deviation(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of ``(clips,)`` scores for each ID, ``(ids,)`` each; never 0."""
-        mean = np.array([scores[rows].mean() for rows in self.rows])
-        deviation = np.array([scores[rows].std() for rows in self.rows])
+        """Return mean and standard deviation of ``(clips,)`` scores for each ID, ``(ids,)`` each; never 0.
+
+        Scores farther than three deviations from the median count as that far: one clip that is nothing like the rest
+        would change what all others are measured by.
+        """
+        pools = [_winsorised(scores[rows]) for rows in self.rows]
+        mean, deviation = (np.array([f(pool) for pool in pools]) for f in (np.mean, np.std))
         return mean, np.where(deviation > 0, deviation, 1.0)
+
+
+def _winsorised(scores: np.ndarray) -> np.ndarray:
+    median = np.median(scores)
+    reach = _FARTHEST_DEVIATIONS * _NORMAL_MAD * np.median(np.abs(scores - median))
+    return np.clip(scores, median - reach, median + reach) if reach > 0 else scores
 
 
 def add_bumps(

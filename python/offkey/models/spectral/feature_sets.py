@@ -95,15 +95,17 @@ class Scale:
     """``(varying,)`` standard deviation over clips."""
 
     @classmethod
-    def fit(cls, features: np.ndarray, *, feature_set: str) -> Self:
-        """Take mean and deviation of ``(clips, blocks * n_mels)`` features; flat ones are dropped.
+    def fit(cls, features: np.ndarray, weights: np.ndarray, *, feature_set: str) -> Self:
+        """Take mean and deviation of ``(clips, blocks * n_mels)`` features, weighted; flat ones are dropped.
 
         Raises
         ------
         DatasetError
             If every feature is flat.
         """
-        center, unit = features.mean(axis=0), features.std(axis=0)
+        shares = weights / weights.sum()
+        center = shares @ features
+        unit = np.sqrt(shares @ np.square(features - center))
         varying = unit >= _SMALLEST_DEVIATION
         if not varying.any():
             raise DatasetError(

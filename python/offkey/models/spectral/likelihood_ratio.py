@@ -108,23 +108,31 @@ class Moments:
 
     @classmethod
     def fit(
-        cls, features: np.ndarray, ids: np.ndarray, *, feature_set: str, n_ids: int, own_ids: tuple[int, ...]
+        cls,
+        features: np.ndarray,
+        ids: np.ndarray,
+        weights: np.ndarray,
+        *,
+        feature_set: str,
+        n_ids: int,
+        own_ids: tuple[int, ...],
     ) -> Self:
-        """Estimate from ``(clips, blocks * n_mels)`` features and each clip's ID as ``(clips,)`` positions.
+        """Estimate from ``(clips, blocks * n_mels)`` features, `ids` (positions) and `weights` above 0.
 
         Raises
         ------
         DatasetError
             If no feature varies, or none within an ID.
         """
-        scale = Scale.fit(features, feature_set=feature_set)
+        scale = Scale.fit(features, weights, feature_set=feature_set)
         scaled = scale.apply(features)
-        counts = np.bincount(ids, minlength=n_ids)
+        totals = np.bincount(ids, weights=weights, minlength=n_ids)
         means = np.zeros((n_ids, scaled.shape[1]))
-        for i in np.flatnonzero(counts).tolist():
-            means[i] = scaled[ids == i].mean(axis=0)
+        for i in np.flatnonzero(totals).tolist():
+            means[i] = weights[ids == i] @ scaled[ids == i] / totals[i]
         scaled -= means[ids]
-        shared = scaled.T @ scaled / max(1, len(scaled) - np.count_nonzero(counts))
+        scaled *= np.sqrt(weights)[:, None]
+        shared = scaled.T @ scaled / max(1.0, totals.sum() - np.count_nonzero(totals))
         if np.trace(shared) < _SMALLEST_VARIANCE * len(shared):
             raise DatasetError(
                 f"feature set {feature_set}: the {len(scaled)} training clips differ between machine IDs "
@@ -133,7 +141,7 @@ class Moments:
         by_id = {}
         for i in own_ids:
             deviations = scaled[ids == i]
-            covariance = deviations.T @ deviations / (len(deviations) - 1)
+            covariance = deviations.T @ deviations / max(1.0, totals[i] - 1)
             if np.trace(covariance) >= _SMALLEST_VARIANCE * len(covariance):
                 by_id[i] = covariance
         return cls(scale, features.shape[1] // len(FEATURE_SETS[feature_set]), means, shared, by_id)

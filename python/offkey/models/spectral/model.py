@@ -25,6 +25,7 @@ from offkey.models.spectral.check import (
 from offkey.models.spectral.feature_sets import Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio
+from offkey.models.spectral.weights import ODD, clip_weights
 from offkey.recipe import Recipe
 from offkey.scoring.calibration import Calibration
 from offkey.signal.statistics import ClipStatistics
@@ -33,6 +34,7 @@ __all__ = ["SpectralModel"]
 
 _SCORE = "a_spectral"
 _MIN_CLIPS_FOR_OWN_COVARIANCE = 20
+_MOST_NAMED = 5  # clips that a note names
 
 
 class SpectralModel(InlierModel):
@@ -127,7 +129,14 @@ class SpectralModel(InlierModel):
         names, ids = _positions(machine_ids, groups, len(table))
         folds = make_folds(ids, groups, names=names, count=settings.folds, seed=seed)
         clips = NormalClips(
-            table, ids, len(names), folds.fold, _own_ids(ids, folds.fold), settings.tau, num_threads
+            table=table,
+            ids=ids,
+            n_ids=len(names),
+            fold=folds.fold,
+            own_ids=_own_ids(ids, folds.fold),
+            weights=clip_weights(table, ids),
+            tau=settings.tau,
+            num_threads=num_threads,
         )
         scored = clips.scored()
         pools = IdPools(ids, scored, n_ids=len(names))
@@ -151,7 +160,11 @@ class SpectralModel(InlierModel):
             machine_ids=tuple(names[i] for i in ids[scored]),
             scores={_SCORE: summed},
         )
-        notes = (*folds.notes, *_notes(choice, ratios, names=names, pools=pools, clips=clips))
+        notes = (
+            *folds.notes,
+            *_notes(choice, ratios, names=names, pools=pools, clips=clips),
+            *_odd_note(clips.weights, groups),
+        )
         return cls(
             machine_ids=names,
             ratios=ratios,
@@ -361,3 +374,16 @@ def _notes(
         listed = ", ".join(names[i] for i in lone)
         notes.append(f"spectral: ID {listed}: one clip only, which gives no out-of-fold score")
     return notes
+
+
+def _odd_note(weights: np.ndarray, groups: Sequence[str]) -> list[str]:
+    """Say which clips sound unlike the rest."""
+    odd = np.flatnonzero(weights < ODD).tolist()
+    if not odd:
+        return []
+    kind, verb = ("clips sound", "they count") if len(odd) > 1 else ("clip sounds", "it counts")
+    listed = ", ".join(groups[i] for i in odd[:_MOST_NAMED]) + ", ..." * (len(odd) > _MOST_NAMED)
+    return [
+        f"spectral: {len(odd)} training {kind} unlike the rest ({listed}): {verb} less in the fit, or not at all, as "
+        "faults could hide behind such a sound; in thresholds in full"
+    ]

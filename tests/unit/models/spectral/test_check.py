@@ -11,7 +11,15 @@ def normal_clips(counts, *, seed=0, own_ids=(), n_mels=16):
     statistics, names, groups = machine_clips(seed, counts, n_mels=n_mels)
     ids = np.array([int(i) for i in names])
     folds = make_folds(ids, groups, names=sorted(set(names)), count=5, seed=seed)
-    return NormalClips(StatisticsTable.checked(statistics), ids, len(counts), folds.fold, own_ids, 0.01)
+    return NormalClips(
+        table=StatisticsTable.checked(statistics),
+        ids=ids,
+        n_ids=len(counts),
+        fold=folds.fold,
+        own_ids=own_ids,
+        weights=np.ones(len(ids)),
+        tau=0.01,
+    )
 
 
 def test_bumps_follow_their_law():

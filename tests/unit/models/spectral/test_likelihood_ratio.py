@@ -71,7 +71,7 @@ def two_ids():
 
 def moments_of(features, ids, **changes):
     options = {"feature_set": "A", "n_ids": 2, "own_ids": (0,)} | changes
-    return Moments.fit(features, ids, **options)
+    return Moments.fit(features, ids, np.ones(len(ids)), **options)
 
 
 def test_moments_are_those_of_the_formulas(two_ids):

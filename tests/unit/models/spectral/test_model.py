@@ -40,7 +40,7 @@ def test_calibration_is_out_of_fold_and_centred(fitted):
     assert calibration.machine_ids == ("00",) * 40 + ("01",) * 30
     for name in ("00", "01"):
         own = calibration.scores["a_spectral"][np.array(calibration.machine_ids) == name]
-        assert own.mean() == pytest.approx(0, abs=1e-9)
+        assert own.mean() == pytest.approx(0, abs=0.1)  # not exactly: far scores are winsorised
 
 
 def test_new_normals_score_as_the_calibration_says():

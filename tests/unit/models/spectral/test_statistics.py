@@ -58,7 +58,7 @@ def test_scale_standardises_and_names_flat_bins(statistics):
     statistics.mean[:, [0, 1, 2, 7]] = -100.0
     statistics.ldstd[:, 5] = 0.25
     features = StatisticsTable.checked(statistics).features("A")
-    scale = Scale.fit(features, feature_set="A")
+    scale = Scale.fit(features, np.ones(len(features)), feature_set="A")
     assert scale.dropped() == {"mean": "0-2, 7", "ldstd": "5"}
     scaled = scale.apply(features)
     assert scaled.shape == (6, 11)
@@ -69,11 +69,12 @@ def test_scale_standardises_and_names_flat_bins(statistics):
 
 def test_a_bin_is_kept_from_a_deviation_of_a_thousandth_of_a_db():
     below, above = np.array([-1.0, 1.0]) * 0.9e-3, np.array([-1.0, 1.0]) * 1.1e-3
-    scale = Scale.fit(np.stack([below, above], axis=1), feature_set="M")
+    scale = Scale.fit(np.stack([below, above], axis=1), np.ones(len(below)), feature_set="M")
     assert scale.varying.tolist() == [False, True]
 
 
 def test_nothing_that_varies_is_refused(statistics):
     statistics.mean[:] = -100.0
     with pytest.raises(DatasetError, match=r"feature set M \(mean\): no Mel bin varies over the 6"):
-        Scale.fit(StatisticsTable.checked(statistics).features("M"), feature_set="M")
+        features = StatisticsTable.checked(statistics).features("M")
+        Scale.fit(features, np.ones(len(features)), feature_set="M")

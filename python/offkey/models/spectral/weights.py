@@ -1,0 +1,104 @@
+"""What each normal clip counts in a fit: those that sound unlike the rest count less, or not at all.
+
+A mean and a covariance of some dozens of clips are at the mercy of a few that something else was recorded with: talk, a
+hand on the microphone, a compressed copy. Such clips lie far off in directions in which the others hardly vary, and
+that is where faults show. The rule is in the manner of PCOut (Filzmoser, Maronna and Werner 2008): principal components
+of spatial signs, which a few clips cannot turn, and in each component medians in place of means.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from offkey.models.spectral.feature_sets import StatisticsTable
+
+__all__ = ["ODD", "clip_weights"]
+
+ODD = 0.5
+"""A clip with a smaller weight is unlike the rest."""
+
+_FEWEST_CLIPS = 20  # in all; of fewer nobody can say what the rest are
+_FEWEST_OF_AN_ID = 8  # an ID with fewer borrows the deviations of all clips, and keeps every clip
+_SMALLEST_DEVIATIONS = {
+    "mean": 0.05,
+    "ldstd": 0.01,
+    "p5": 0.05,
+}  # dB, or logarithms: below them all are alike
+_FARTHEST = 10.0  # deviations; farther ones count as this far
+_CLIPS_FOR_A_COMPONENT = 4  # with fewer each clip would have a component of its own
+_POWER = 4  # of the mean over components: one in which a clip stands out tells more than many in which it hardly does
+_FULL_WEIGHT, _NO_WEIGHT = 3.5, 5.5  # deviations of a clip's distance from the median of distances
+_LEAST_WEIGHT = 1e-6  # so that an ID of which nothing else is in a fold still has a mean
+_MOST_OF_AN_ID = 0.1  # of its clips; more are one of the ways in which the machine sounds when it is healthy
+_NORMAL_MAD = 1.4826  # deviations in one median absolute deviation of a normal distribution
+
+
+def clip_weights(table: StatisticsTable, ids: np.ndarray) -> np.ndarray:
+    """Return what each clip counts in a fit.
+
+    Parameters
+    ----------
+    table
+        Statistics of normal clips.
+    ids
+        ``(clips,)`` positions of their machine IDs.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(clips,)`` float64: 1 for a clip like the rest, falling to 0 for one that is nothing like them. All are 1
+        where there are fewer than 20 clips in all or 8 of an ID, and those of an ID of which more than a tenth would
+        count less than half.
+    """
+    if len(table) < _FEWEST_CLIPS:
+        return np.ones(len(table))
+    farthest = np.max([_distances(table.columns[name], name, ids) for name in _SMALLEST_DEVIATIONS], axis=0)
+    falling = (_NO_WEIGHT - farthest) / (_NO_WEIGHT - _FULL_WEIGHT)
+    weights: np.ndarray = np.clip(falling, _LEAST_WEIGHT, 1.0)
+    for i in np.unique(ids):
+        rows = ids == i
+        count, odd = np.count_nonzero(rows), np.count_nonzero(weights[rows] < ODD)
+        if count < _FEWEST_OF_AN_ID or odd > max(1.0, _MOST_OF_AN_ID * count):
+            weights[rows] = 1.0
+    return weights
+
+
+def _distances(statistic: np.ndarray, name: str, ids: np.ndarray) -> np.ndarray:
+    """Return how far each clip is from the rest in one statistic, in deviations of all clips' distances."""
+    components = _components(_scaled(statistic, ids, smallest=_SMALLEST_DEVIATIONS[name]))
+    standing = np.abs(_standardised(components))
+    logarithms = np.log(np.mean(np.minimum(standing, _FARTHEST) ** _POWER, axis=1) + 1e-12) / _POWER
+    return _standardised(logarithms)
+
+
+def _scaled(statistic: np.ndarray, ids: np.ndarray, *, smallest: float) -> np.ndarray:
+    """Return ``(clips, n_mels)`` as deviations from the median of the ID, none of them larger than ten."""
+    centred = statistic.copy()
+    for i in np.unique(ids):
+        centred[ids == i] -= np.median(centred[ids == i], axis=0)
+    deviations = np.tile(_NORMAL_MAD * np.median(np.abs(centred), axis=0), (len(centred), 1))
+    for i in np.unique(ids):
+        rows = ids == i
+        if np.count_nonzero(rows) >= _FEWEST_OF_AN_ID:
+            deviations[rows] = _NORMAL_MAD * np.median(np.abs(centred[rows]), axis=0)
+    scaled: np.ndarray = np.clip(centred / np.maximum(deviations, smallest), -_FARTHEST, _FARTHEST)
+    return scaled
+
+
+def _components(scaled: np.ndarray) -> np.ndarray:
+    """Return the clips' principal components; each clip has the same say in what these are, however far it lies."""
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
+    signs = scaled / np.where(lengths > 0, lengths, 1.0)
+    variances, vectors = np.linalg.eigh(signs.T @ signs)  # rising
+    count = int(np.count_nonzero(variances > 1e-9 * max(1.0, variances[-1])))
+    count = max(1, min(count, len(scaled) // _CLIPS_FOR_A_COMPONENT))
+    components: np.ndarray = scaled @ vectors[:, -count:]
+    return components
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Return deviations from the median over clips."""
+    centred = values - np.median(values, axis=0)
+    deviation = _NORMAL_MAD * np.median(np.abs(centred), axis=0)
+    standardised: np.ndarray = centred / np.where(deviation > 1e-9, deviation, np.inf)
+    return standardised
