@@ -32,8 +32,10 @@ _BESIDE = "beside a folder of healthy ones"
 def rows_by_name(base: Path, files: Iterable[Path]) -> list[Row]:
     """Return a row for each file below `base`: split, label, marked ID, and the folders that say none of these."""
     rows = [_read(path, path.relative_to(base)) for path in files]
-    parents = {parent for row in rows for parent in _healthy_parents(row)}
-    return [_as_fault(row, parents) if _may_be_fault(row) else row for row in rows]
+    parents = {parent for row in rows for parent in _parents_of_healthy_folders(row)}
+    rows = [_as_fault(row, parents) if _may_be_fault(row) else row for row in rows]
+    parents |= {tuple(_parts(row)) for row in rows if read_phrase(Path(row.name).stem).label == 0}
+    return [_as_doubtful(row) if _is_silent(row) and tuple(_parts(row)) in parents else row for row in rows]
 
 
 def _read(path: Path, relative: Path) -> Row:
@@ -107,7 +109,7 @@ def _parts(row: Row) -> list[str]:
     return row.name.split("/")[:-1]
 
 
-def _healthy_parents(row: Row) -> list[tuple[str, ...]]:
+def _parents_of_healthy_folders(row: Row) -> list[tuple[str, ...]]:
     parts = _parts(row)
     return [tuple(parts[:level]) for level, part in enumerate(parts) if read_phrase(part).label == 0]
 
@@ -137,6 +139,16 @@ def _as_fault(row: Row, healthy_parents: set[tuple[str, ...]]) -> Row:
                 folders=folders,
             )
     return row
+
+
+def _is_silent(row: Row) -> bool:
+    return row.label_from == NOTHING and row.label == 0
+
+
+def _as_doubtful(row: Row) -> Row:
+    """Return a row that says nothing in a folder where others say healthy: it may be what the others are not."""
+    doubt = "says nothing, in a folder where other names say healthy"
+    return dataclasses.replace(row, label=None, label_known=True, label_from="", doubt=doubt)
 
 
 def tell(rows: Iterable[Row], labels: Labels | None, *, where: object) -> list[Row]:
@@ -247,7 +259,7 @@ def label_notes(rows: Sequence[Row]) -> list[str]:
             f"{count} recordings are taken for faulty: their folders ({names}) lie {_BESIDE}; tell it with labels if "
             "that is wrong"
         )
-    silent = [row for row in rows if row.label_from == NOTHING and row.label == 0]
+    silent = [row for row in rows if _is_silent(row)]
     healthy = [row for row in rows if row.label_from != NOTHING and row.label == 0]
     if silent and healthy:
         notes.append(

@@ -54,11 +54,11 @@ FAULTY = """
     défauts, défectueux, défectueuse, défaillant, défaillance, panne, pannes, cassé, cassée, endommagé, endommagée,
     mauvais, mauvaise, abîmé, rebut, rebuts, anormales, anomalía, anomalías, anómalo, anómala, anómalos, fallo,
     fallos, falla, fallas, defecto, defectos, defectuoso, defectuosa, defectuosos, avería, averías, averiado,
-    averiada, roto, rotos, dañado, dañada, daño, daños, malo, mala, malos, malas, mal estado, rechazado,
-    anomalo, anomala, anomali, anomalia, anomalias, difetto, difetti, difettoso, difettosa, difettosi, guasto,
-    guasta, guasti, rotto, rotta, danneggiato, danneggiata, cattivo, scarto, scarti, avaria, avarias, avariado,
-    anormais, anômalo, defeito, defeitos, defeituoso, falha, falhas, quebrado, quebrada, danificado, danificada,
-    ruim, abnormaal, afwijkend, defecte, fout, fouten, storing, kapot, slecht, slechte, beschadigd, gebrek, onormal,
+    averiada, roto, rotos, dañado, dañada, daño, daños, malo, mala, malos, malas, mal estado, rechazado, anomalo,
+    anomala, anomali, anomalia, anomalias, difetto, difetti, difettoso, difettosa, difettosi, guasto, guasta,
+    guasti, rotto, rotta, danneggiato, danneggiata, cattivo, scarto, scarti, avaria, avarias, avariado, anormais,
+    anômalo, defeito, defeitos, defeituoso, falha, falhas, quebrado, quebrada, danificado, danificada, ruim,
+    abnormaal, afwijkend, defecte, fout, fouten, storing, kapot, slecht, slechte, beschadigd, gebrek, onormal,
     unormal, fel, felaktig, trasig, avvikande, avvik, fejl, feil, skadet, skadad, vika, viallinen, rikki,
     nienormalny, anormalny, uszkodzony, uszkodzona, uszkodzenie, wada, wadliwy, wadliwa, usterka, usterki, usterek,
     wady, awaria, awarii, zepsuty, niesprawny, niesprawna, vada, vadný, porucha, poruchy, vady, závady, chyby,
@@ -72,15 +72,15 @@ FAULTY = """
 """
 
 HINT = """
-    repair, repairs, repaired, maintenance, maintained, serviced, overhaul, overhauled, warning, warnings, alarm,
-    alarms, alert, critical, suspicious, suspect, suspected, unusual, irregular, atypical, strange, weird, unknown,
-    unlabeled, unlabelled, unclear, doubtful, questionable, positive, negative, wear, aged, aging, ageing, before,
-    after, pre, post, reparatur, repariert, wartung, warnung, kritisch, verdacht, verdächtig, unbekannt, vor, nach,
-    vorher, nachher, gealtert, réparé, réparation, avant, après, inconnu, reparado, reparación, antes, después,
-    desconocido, riparato, sconosciuto, ремонт, неизвестно, до, после, 修理, 修理前, 修理後, 要確認, 不明, 未知,
-    维修, 警報, 警报, 수리
+    label 0, class 0, klasse 0, classe 0, clase 0, repair, repairs, repaired, maintenance, maintained, serviced,
+    overhaul, overhauled, warning, warnings, alarm, alarms, alert, critical, suspicious, suspect, suspected,
+    unusual, irregular, atypical, strange, weird, unknown, unlabeled, unlabelled, unclear, doubtful, questionable,
+    positive, negative, wear, aged, aging, ageing, before, after, pre, post, reparatur, repariert, wartung, warnung,
+    kritisch, verdacht, verdächtig, unbekannt, vor, nach, vorher, nachher, gealtert, réparé, réparation, avant,
+    après, inconnu, reparado, reparación, antes, después, desconocido, riparato, sconosciuto, ремонт, неизвестно,
+    до, после, 修理, 修理前, 修理後, 要確認, 不明, 未知, 维修, 警報, 警报, 수리
 """
-"""Words of a state that say neither: whoever wrote them has to say what they mean."""
+"""Words of a state that say neither: whoever wrote them has to say what they mean. 0 stands for any number."""
 
 NOT = """
     not, no, non, never, without, w o, free of, free from, nicht, kein, keine, keinen, keiner, ohne, pas, pas de,
@@ -127,18 +127,18 @@ TRAIN = "train, training"
 TEST = "test, testing"
 
 NEUTRAL = """
-    sound, sounds, audio, recording, recordings, record, records, recorded, rec, clip, clips, data, dataset, wav,
-    wave, file, files, sample, samples, machine, machines, unit, units, condition, conditions, state, status, class,
-    label, mic, microphone, channel, ch, part, parts, product, products, piece, pieces, item, items, signal,
-    signals, operation, operating, operational, run, runs, set, idx, index, num, number, nr, id, the, of, with, fan,
-    fans, pump, pumps, slider, sliders, slide rail, valve, valves, motor, motors, engine, engines, bearing,
-    bearings, gearbox, gearboxes, gear, gears, compressor, compressors, conveyor, drone, drones, turbine, bldc,
-    toy car, toy train, toy conveyor, rpm, hz, khz, db, sec, min, kw, kg, teil, teile, geräusch, geräusche,
-    geraeusch, aufnahme, aufnahmen, zustand, betrieb, maschine, maschinen, pumpe, pumpen, lüfter, luefter, ventil,
-    ventile, lager, getriebe, ton, töne, mit, der, die, das, son, sons, enregistrement, enregistrements, état,
-    pompe, moteur, ventilateur, avec, de, du, des, le, la, les, une, sonido, sonidos, grabación, grabaciones,
-    estado, máquina, bomba, con, del, el, los, las, suono, suoni, stato, macchina, звук, звуки, запись, 音, 音声,
-    音データ, データ, 品, 時, 状態, 機, 機械, 運転, 動作, の, 号, 号機, 声音, 音频, 数据, 状态, 机器, 机, 运行,
-    样本, 소리, 음, 데이터, 상태, 기계
+    sound, sounds, audio, copy, kopie, copie, copia, recording, recordings, record, records, recorded, rec, clip,
+    clips, data, dataset, wav, wave, file, files, sample, samples, machine, machines, unit, units, condition,
+    conditions, state, status, class, label, mic, microphone, channel, ch, part, parts, product, products, piece,
+    pieces, item, items, signal, signals, operation, operating, operational, run, runs, set, idx, index, num,
+    number, nr, id, the, of, with, fan, fans, pump, pumps, slider, sliders, slide rail, valve, valves, motor,
+    motors, engine, engines, bearing, bearings, gearbox, gearboxes, gear, gears, press, lathe, blower, spindle,
+    robot, mixer, compressor, compressors, conveyor, drone, drones, turbine, bldc, toy car, toy train, toy conveyor,
+    rpm, hz, khz, db, sec, min, kw, kg, teil, teile, geräusch, geräusche, geraeusch, aufnahme, aufnahmen, zustand,
+    betrieb, maschine, maschinen, pumpe, pumpen, lüfter, luefter, ventil, ventile, lager, getriebe, ton, töne, mit,
+    der, die, das, son, sons, enregistrement, enregistrements, état, pompe, moteur, ventilateur, avec, de, du, des,
+    le, la, les, une, sonido, sonidos, grabación, grabaciones, estado, máquina, bomba, con, del, el, los, las,
+    suono, suoni, stato, macchina, звук, звуки, запись, 音, 音声, 音データ, データ, 品, 時, 状態, 機, 機械, 運転,
+    動作, の, 号, 号機, 声音, 音频, 数据, 状态, 机器, 机, 运行, 样本, 소리, 음, 데이터, 상태, 기계
 """
 """Words beside which a word for healthy or faulty means what it says."""

@@ -9,29 +9,30 @@ from offkey.datasets.labels import fold, read_phrase
 HEALTHY = """
     normal | Normal | NORMAL | normals | norm | healthy | Healthy_01 | good | GOOD | ok | OK | Ok | o.k.
     O.K | okay | fine | intact | undamaged | unbroken | flawless | nominal | passed | PASS | accepted
-    inlier | inliers | in_spec | In Spec | normal2 | normal-003 | OK17 | ok_0001 | good (3) | normal_a
-    machine_a_normal | a_normal | normal_no_5 | OK no. 12 | normal_sound | healthy recordings
-    Normal Condition | normal-state | normal_operation | healthyMachine | goodParts | fan_normal_444
-    pump_normal_id_00_00000000 | normal_fan | normalPump3 | valve-ok-12 | healthy_m1_1400rpm
-    train_normal | normal_train | test_good | testing ok | training-healthy | normal_id_00_00000001
-    normal_id_B2_x | section_00_source_train_normal_0001_strength_1_ambient
-    section_05_target_test_normal_0003 | no_fault | noFault | NoFault | no-faults | fault-free
-    faultFree | fault_free | FaultFree3 | FAULTFREE | faultless | defect-free | no defects | no_damage
-    undamaged_2 | not_faulty | notFaulty | not-broken | not bad | non-defective | nondefective
-    without_fault | without defects | w/o fault | free_of_defects | free from faults | no_anomaly
-    no anomalies | no_errors | error-free | errorfree | never_failed | non_abnormal | not abnormal
-    notAbnormal | gesund | gut | Gutteile | i.O | i.O. | iO | IO | io | i_o | in_Ordnung | inOrdnung
-    einwandfrei | intakt | heil | fehlerfrei | Fehlerfrei | defektfrei | störungsfrei | stoerungsfrei
-    STÖRUNGSFREI | unauffällig | unbeschädigt | kein_Fehler | keinFehler | keine Fehler | ohne_Befund
-    ohne Defekt | nicht_defekt | nicht kaputt | kein_Schaden | normale | normaux | sain | bon | bonne
-    conforme | sans défaut | sans_defaut | sansDefaut | pas de défaut | aucun défaut | sano | bueno
-    buen_estado | correcto | sin fallo | sin_fallos | ningún fallo | no_averiado | sin avería | buono
-    integro | senza difetti | nessun_guasto | normais | bom | sem_defeito | sem falhas | saudável
-    normaal | goed | geen_defect | zonder fout | felfri | utan_fel | uden fejl | normalny | sprawny
-    bez_usterki | dobry | normální | v_pořádku | sağlam | arızasız | kusursuz | iyi | норма | нормальный
-    Исправен | исправно | годные | без_дефекта | не_сломан | хороший | 正常 | 正常音 | 正常_01 | 正常品
-    良品 | 良好 | 合格 | 異常なし | 異常_なし | 無異常 | 无故障 | 没有故障 | 無欠陥 | 正常機3号 | 健全
-    정상 | 정상_소리 | 양호 | 이상없음 | 이상_없음 | 고장 없음 | 합격
+    inlier | inliers | in_spec | In Spec | normal2 | label_normal | normal - Copy | OK (2) | normal-003
+    OK17 | ok_0001 | good (3) | normal_a | machine_a_normal | a_normal | normal_no_5 | OK no. 12
+    normal_sound | healthy recordings | Normal Condition | normal-state | normal_operation
+    healthyMachine | goodParts | fan_normal_444 | pump_normal_id_00_00000000 | normal_fan | normalPump3
+    valve-ok-12 | healthy_m1_1400rpm | train_normal | normal_train | test_good | testing ok
+    training-healthy | normal_id_00_00000001 | normal_id_B2_x
+    section_00_source_train_normal_0001_strength_1_ambient | section_05_target_test_normal_0003
+    no_fault | noFault | NoFault | no-faults | fault-free | faultFree | fault_free | FaultFree3
+    FAULTFREE | faultless | defect-free | no defects | no_damage | undamaged_2 | not_faulty | notFaulty
+    not-broken | not bad | non-defective | nondefective | without_fault | without defects | w/o fault
+    free_of_defects | free from faults | no_anomaly | no anomalies | no_errors | error-free | errorfree
+    never_failed | non_abnormal | not abnormal | notAbnormal | gesund | gut | Gutteile | i.O | i.O. | iO
+    IO | io | i_o | in_Ordnung | inOrdnung | einwandfrei | intakt | heil | fehlerfrei | Fehlerfrei
+    defektfrei | störungsfrei | stoerungsfrei | STÖRUNGSFREI | unauffällig | unbeschädigt | kein_Fehler
+    keinFehler | keine Fehler | ohne_Befund | ohne Defekt | nicht_defekt | nicht kaputt | kein_Schaden
+    normale | normaux | sain | bon | bonne | conforme | sans défaut | sans_defaut | sansDefaut
+    pas de défaut | aucun défaut | sano | bueno | buen_estado | correcto | sin fallo | sin_fallos
+    ningún fallo | no_averiado | sin avería | buono | integro | senza difetti | nessun_guasto | normais
+    bom | sem_defeito | sem falhas | saudável | normaal | goed | geen_defect | zonder fout | felfri
+    utan_fel | uden fejl | normalny | sprawny | bez_usterki | dobry | normální | v_pořádku | sağlam
+    arızasız | kusursuz | iyi | норма | нормальный | Исправен | исправно | годные | без_дефекта
+    не_сломан | хороший | 正常 | 正常音 | 正常_01 | 正常品 | 良品 | 良好 | 合格 | 異常なし | 異常_なし
+    無異常 | 无故障 | 没有故障 | 無欠陥 | 正常機3号 | 健全 | 정상 | 정상_소리 | 양호 | 이상없음
+    이상_없음 | 고장 없음 | 합격
 """
 
 FAULTY = """
@@ -68,12 +69,13 @@ FAULTY = """
 UNDECIDED = """
     normal_speed | run 1 normal speed | normal load | normal_load_fault | normal_to_abnormal
     ok_to_ng_transition | OK-NG | OK_KO | good_bad | before_fault | before fault | after_fault
-    pre-fault | post_fault | beforeFault | 1h_before_failure | after_repair | before_repair | repaired
-    repair_3 | maintenance | abnormally_quiet | abnormally | almost_normal | nearly_ok | barely good
-    very_bad | slightly_faulty | broken_large | fault_severity_2 | fault_not_found | no_fault_found
-    not_no_fault | not never ok | defect_free_fault | good_or_bad | maybe_faulty | fault? maybe
-    warning | alarm_12 | critical | suspicious | suspect | unknown | unlabeled | unlabelled | positive
-    negative | normal_id_00_0001_broken | normal_id_00_1_before_fault | io_module_3 | OK_Industries_pump
+    pre-fault | post_fault | beforeFault | 1h_before_failure | after_repair | label_1 | class 0
+    Klasse-2 | before_repair | repaired | repair_3 | maintenance | abnormally_quiet | abnormally
+    almost_normal | nearly_ok | barely good | very_bad | slightly_faulty | broken_large
+    fault_severity_2 | fault_not_found | no_fault_found | not_no_fault | not never ok
+    defect_free_fault | good_or_bad | maybe_faulty | fault? maybe | warning | alarm_12 | critical
+    suspicious | suspect | unknown | unlabeled | unlabelled | positive | negative
+    normal_id_00_0001_broken | normal_id_00_1_before_fault | io_module_3 | OK_Industries_pump
     bad_homburg | fine_grinder | un_normal | lack_of_faults | end of fault | normal with fault
     Lagerschadens | defektanalyse | abnormalish | nicht_ganz_ok | fast in Ordnung | vor_Schaden
     nach_Reparatur | Verdacht | avant_panne | après défaut | antes_del_fallo | 正常以外 | 修理後 | 不明

@@ -194,6 +194,28 @@ def test_own_trees_of_training_and_test(tmp_path, parts):
     assert (data.machine, set(data.clips.machine_ids)) == ("press", {"00"})
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["normal_1.wav", "normal_2.wav", "IR007_3.wav"],
+        ["d/press_ok_1.wav", "d/press_scratch_2.wav"],
+        ["normal/1.wav", "2.wav"],
+        ["train/good/1.wav", "train/2.wav"],
+    ],
+)
+def test_what_says_nothing_in_a_folder_where_others_say_healthy_is_asked_for(tmp_path, names):
+    root = touch(tmp_path / "d", names)
+    with pytest.raises(DatasetError, match=r"1 of .*says nothing, in a folder where other names say healthy"):
+        folder(root)
+    assert trained(folder(root, labels={names[-1]: "faulty"}), root) == names[:-1]
+    assert trained(folder(root, labels={names[-1]: "healthy"}), root) == sorted(names)
+
+
+def test_what_says_nothing_beside_faults_is_healthy(tmp_path):
+    root = touch(tmp_path / "d", ["1.wav", "2.wav", "abnormal_3.wav", "NG/4.wav"])
+    assert trained(folder(root), root) == ["1.wav", "2.wav"]
+
+
 def test_recordings_that_say_nothing_beside_some_that_do_are_said_aloud(tmp_path):
     data = folder(touch(tmp_path / "d", ["press-a/normal/1.wav", "press-a/normal/2.wav", "press-b/1.wav"]))
     assert len(data.train) == 3
