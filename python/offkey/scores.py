@@ -182,10 +182,12 @@ class ScoreTable:
             name for name in self.columns if name == "path" or any(row[name] is not None for row in rows)
         ]
 
-        def shown(value: Cell) -> str:
-            return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+        def shown(name: str, value: Cell) -> str:
+            if isinstance(value, float):
+                return f"{value:.1f}" if name == START else f"{value:.4g}"
+            return "" if value is None else str(value)
 
-        return text_table([names], [[shown(row[name]) for name in names] for row in rows])
+        return text_table([names], [[shown(name, row[name]) for name in names] for row in rows])
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the table as CSV, JSON or Parquet by the file's ending, whole or not at all.

@@ -3,6 +3,7 @@
 import pytest
 from trees import dcase_names, mimii_names, touch
 
+import offkey
 from offkey.datasets import dcase2020, find_audio, folder, list_machines, mimii
 from offkey.datasets.dcase import read_eval_list
 from offkey.errors import DatasetError, ParameterError
@@ -44,9 +45,11 @@ def test_a_file_for_a_folder(tmp_path, load):
         (["abnormal/1.wav", "test/abnormal/2.wav"], lambda root: folder(root, machine="fan")),
     ],
 )
-def test_no_normals_at_all(tmp_path, names, load):
+def test_without_normals_nothing_is_learned(tmp_path, names, load):
+    data = load(touch(tmp_path, names))
+    assert "no normal training clips: nothing to train on" in data.notes
     with pytest.raises(DatasetError, match=r"'fan' has \d+ clips, but no normal training clip"):
-        load(touch(tmp_path, names))
+        offkey.Detector().fit(data)
 
 
 def test_stray_names_in_a_dcase_folder(tmp_path):
@@ -188,7 +191,7 @@ def test_pattern_with_a_bad_label_names_the_file(tmp_path):
 def test_contradicting_parameters(tmp_path):
     with pytest.raises(ParameterError, match="given both"):
         folder(tmp_path, pattern="*", manifest="m.csv")
-    for fraction in (-0.1, 1.0, float("nan")):
+    for fraction in (-0.1, 1.1, float("nan")):
         with pytest.raises(ParameterError, match="test_fraction"):
             folder(tmp_path, test_fraction=fraction)
 

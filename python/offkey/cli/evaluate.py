@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +14,9 @@ import offkey
 from offkey import datasets
 from offkey.cli import console
 from offkey.cli.options import DataOptions
+from offkey.errors import ParameterError
 from offkey.evaluation import submission
+from offkey.evaluation.matching import matched
 from offkey.evaluation.result import check_target
 from offkey.scores import ScoreTable
 
@@ -38,7 +42,10 @@ def evaluate(
     scores
         What `offkey score` wrote.
     data
-        The dataset that was scored, for its labels. Not needed if the scores already have labels.
+        The dataset that was scored, or its test part alone, for its labels. Not needed if the scores already have
+        labels. If the recordings were scored under another folder, they are matched by their paths below it, and a
+        note says so. Normal recordings whose names do not say that they are for training or for testing are all taken
+        for test recordings, unless `--test-fraction` says otherwise.
     seed
         The seed given to `offkey train`; it may decide which recordings are for testing.
     protocol
@@ -56,8 +63,8 @@ def evaluate(
     table = ScoreTable.read(scores)
     test = None
     if data is not None:
-        dataset = reading.load(data, seed=seed)
-        table, test = _without_training_clips(table, dataset), dataset.test
+        dataset = _tested(reading, data, seed)
+        table, test = _without_training_clips(_found(table, dataset, data), dataset), dataset.test
     result = offkey.evaluate(table, test, protocol=protocol)
     if submit is not None:
         for path in submission.write(table, submit, test=test):
@@ -66,6 +73,32 @@ def evaluate(
         result.write(out)
         console.note(f"results written to {out}")
     console.result(result.to_json() if json else result.to_text())
+
+
+def _tested(reading: DataOptions, data: Path, seed: int) -> datasets.Dataset:
+    """Read the data; where no normal recording would be for testing, those are whose names do not say their split."""
+    dataset = reading.load(data, seed=seed)
+    if reading.test_fraction or len(dataset.test.where(label=0)):
+        return dataset
+    with contextlib.suppress(ParameterError):  # other layouts than own folders say what is for testing
+        every = dataclasses.replace(reading, test_fraction=1.0).load(data, seed=seed)
+        normals = len(every.test.where(label=0))
+        if normals:
+            console.note(
+                f"nothing says which normal recordings are for testing: all {normals} are taken to be; if the "
+                "detector was trained on some of them, the results are too good (see --test-fraction)"
+            )
+        return every
+    return dataset
+
+
+def _found(table: ScoreTable, dataset: datasets.Dataset, data: Path) -> ScoreTable:
+    """Return the table with the paths of clips where they were scored under another folder."""
+    files, note = matched(table.path, dataset.clips.paths, root=data)
+    if note is None:
+        return table
+    console.note(note)
+    return ScoreTable.from_rows([row | {"path": file} for row, file in zip(table.rows(), files, strict=True)])
 
 
 def _without_training_clips(table: ScoreTable, dataset: datasets.Dataset) -> ScoreTable:

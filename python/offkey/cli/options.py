@@ -88,6 +88,8 @@ class DataOptions:
         Layout of the folder; detected by default.
     also
         DCASE 2020: more folders, such as the additional training data; several may follow.
+    eval_list
+        DCASE 2020: `eval_data_list.csv`, the labels of the evaluation data; by default it is looked for beside them.
     snr_db
         MIMII: the signal-to-noise ratio in dB, -6, 0 or 6.
     split
@@ -107,12 +109,13 @@ class DataOptions:
         recordings of a type are of one machine.
     test_fraction
         Own folders without a split: this fraction of each machine's normal recordings is for testing; give
-        `offkey train` and `offkey evaluate` the same fraction and seed.
+        `offkey train` and `offkey evaluate` the same fraction and seed. 1: all of them.
     """
 
     machine: str | None = None
     layout: Literal["auto", "dcase2020", "mimii", "folder"] = "auto"
     also: PathList | None = None
+    eval_list: Path | None = None
     snr_db: float | None = None
     split: Literal["hitachi", "random75"] = "hitachi"
     pattern: str | None = None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from offkey.datasets.clips import NO_OTHERS, Clip, Clips, Dataset, PassedOver
 from offkey.errors import DatasetError
 
-__all__ = ["checked", "shortlist", "unique_type"]
+__all__ = ["check_trainable", "checked", "shortlist", "unique_type"]
 
 
 def checked(
@@ -22,19 +22,35 @@ def checked(
 ) -> Dataset:
     """Return the dataset, with a note on each gap that can be lived with.
 
+    Without normal training clips there is nothing to learn from; test clips can be scored and evaluated all the same.
+
     Raises
     ------
     DatasetError
-        If no clip is of the type `machine`, if it has no normal training clip, or if a file comes twice.
+        If no clip is of the type `machine`, if it has neither a normal training clip nor a test clip, or if a file
+        comes twice.
     """
     _refuse_duplicates(clips, where)
     dataset = Dataset(machine=machine, clips=Clips(clips))
-    if not len(dataset.train):
-        raise DatasetError(
-            f"{where}: machine type {machine!r} has {len(dataset.clips.where(machine_type=machine))} clips, "
-            "but no normal training clip among them; a detector learns from normal clips"
-        )
+    if not len(dataset.test):
+        check_trainable(dataset, where=where)
     return dataclasses.replace(dataset, notes=(*notes, *_gaps(dataset)), passed_over=tuple(passed_over))
+
+
+def check_trainable(dataset: Dataset, *, where: object = "data") -> None:
+    """Refuse a dataset that nothing can be learned from.
+
+    Raises
+    ------
+    DatasetError
+        If its type has no normal training clip.
+    """
+    if not len(dataset.train):
+        clips = dataset.clips.where(machine_type=dataset.machine)
+        raise DatasetError(
+            f"{where}: machine type {dataset.machine!r} has {len(clips)} clips, but no normal training clip among "
+            "them; a detector learns from normal clips"
+        )
 
 
 def unique_type(types: Iterable[str], machine: str | None, *, where: object) -> str:
@@ -76,6 +92,8 @@ def _refuse_duplicates(clips: Sequence[Clip], where: object) -> None:
 def _gaps(dataset: Dataset) -> list[str]:
     notes = []
     train, test = dataset.train, dataset.test
+    if not len(train):
+        return ["no normal training clips: nothing to train on", *_test_gaps(test)]
     faulty = len(dataset.clips.where(machine_type=dataset.machine, split="train", label=1))
     if faulty:
         notes.append(f"{faulty} anomalous training clips are left out: training uses normal clips only")

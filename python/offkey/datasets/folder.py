@@ -60,9 +60,9 @@ def folder(
         The number of the folder below `root` that names the machine, 1 for the first; ``"none"``: all recordings of
         a type are of one machine.
     test_fraction
-        In [0, 1). If the files do not say their split, anomalies are for testing and normals for training,
+        In [0, 1]. If the files do not say their split, anomalies are for testing and normals for training,
         except this fraction of the normals of each ID, drawn at random by `seed`; recordings are never split.
-        With the default no normal clip is tested, so there is no AUC.
+        With the default no normal clip is tested, so there is no AUC; with 1 all are, and none is left to learn from.
     seed
         See `test_fraction`.
 
@@ -136,8 +136,8 @@ def _check(
     """Refuse parameters that are out of range or say the same thing twice."""
     if pattern is not None and manifest is not None:
         raise ParameterError("pattern and manifest: expected one of the two, given both")
-    if not 0.0 <= test_fraction < 1.0:
-        raise ParameterError(f"test_fraction = {test_fraction}: expected at least 0 and less than 1")
+    if not 0.0 <= test_fraction <= 1.0:
+        raise ParameterError(f"test_fraction = {test_fraction}: expected at least 0 and at most 1")
     check_id_from(id_from)
     for name, value, field in (("labels", labels, "{label}"), ("id_from", id_from, "{machine_id}")):
         if value and manifest is not None:
@@ -267,7 +267,7 @@ def _default_label(row: Row) -> Row:
 
 
 def _draw(rows: list[Row], fraction: float, seed: int) -> set[tuple[str, ...]]:
-    """Return the recordings to test on: of each ID the nearest to `fraction` of its clips, never all."""
+    """Return the recordings to test on: of each ID the nearest to `fraction` of its clips, all only for 1."""
     by_id: dict[tuple[str, str], dict[tuple[str, ...], int]] = {}
     for row in rows:
         groups = by_id.setdefault((str(row.machine_type), str(row.machine_id)), {})
@@ -275,7 +275,7 @@ def _draw(rows: list[Row], fraction: float, seed: int) -> set[tuple[str, ...]]:
     drawn: set[tuple[str, ...]] = set()
     for groups in by_id.values():
         wanted, taken = fraction * sum(groups.values()), 0
-        for key in sorted(groups, key=lambda key: rank(str(seed), *key))[:-1]:
+        for key in sorted(groups, key=lambda key: rank(str(seed), *key))[: None if fraction == 1.0 else -1]:
             if taken + groups[key] / 2 > wanted:
                 break
             taken += groups[key]

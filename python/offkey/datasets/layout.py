@@ -83,6 +83,7 @@ def load(
     machine: str | None = None,
     layout: Layout | Literal["auto"] = "auto",
     also: Sequence[PathLike] = (),
+    eval_list: PathLike | None = None,
     snr_db: float | None = None,
     split: Split = "hitachi",
     pattern: str | None = None,
@@ -120,7 +121,7 @@ def load(
     _refuse(layout, "folder", pattern=pattern, manifest=manifest, labels=labels or None, id_from=id_from)
     _refuse(layout, "folder", test_fraction=test_fraction or None)
     _refuse(layout, "mimii", snr_db=snr_db)
-    _refuse(layout, "dcase2020", also=tuple(also) or None)
+    _refuse(layout, "dcase2020", also=tuple(also) or None, eval_list=eval_list)
     if layout == "folder":
         return folder(
             root,
@@ -135,7 +136,7 @@ def load(
     try:
         machine = machine or _only_machine(root, layout)
         if layout == "dcase2020":
-            return dcase2020(root, machine=machine, also=list(also) or None)
+            return dcase2020(root, machine=machine, also=list(also) or None, eval_list=eval_list)
         if snr_db is None:
             raise ParameterError(f"{root}: laid out as MIMII: expected snr_db, one of -6, 0 and 6")
         return mimii(root, machine=machine, snr_db=snr_db, split=split, seed=seed)

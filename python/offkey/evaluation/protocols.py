@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.errors import DatasetError
+from offkey.evaluation.matching import matched
 from offkey.scores import ScoreTable
 
 if TYPE_CHECKING:
@@ -35,22 +36,31 @@ class Labelled:
     machine_ids: Sequence[str | None]
     labels: NDArray[np.int8]
     """``(rows,)``: 1 anomaly, 0 normal, -1 not known."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how rows and clips were matched."""
 
 
 def labelled(scores: ScoreTable, test: Clips | None) -> Labelled:
-    """Take labels, types and IDs from the test clips, matched by path, or from the table itself.
+    """Take labels, types and IDs from the test clips, matched by path (see `matching`), or from the table itself.
 
     Raises
     ------
     DatasetError
         If a recording occurs twice, has no counterpart on the other side, or another label there.
     """
-    where = _by_path(scores.path, "scores")
+    if len(set(scores.path)) < len(scores) and not np.isnan(scores.start_s).all():
+        raise DatasetError(
+            "scores: have a row for each window of a recording; expected one for each recording, that of its worst "
+            "window, as `offkey score` gives without `--windows each`"
+        )
     if test is None:
+        _by_file([os.path.realpath(path) for path in scores.path], scores.path, "scores")
         return Labelled(machine_types=scores.machine_type, machine_ids=scores.machine_id, labels=scores.label)
-    clips = _by_path(test.paths, "test clips")
+    files, note = matched(scores.path, test.paths)
+    where = _by_file(files, scores.path, "scores")
+    clips = _by_file([os.path.realpath(path) for path in test.paths], test.paths, "test clips")
     _match(where, clips)
-    rows = [test[clips[path]] for path in where]
+    rows = [test[clips[file]] for file in where]
     labels = np.array([-1 if clip.label is None else clip.label for clip in rows], dtype=np.int8)
     differs = np.flatnonzero((labels >= 0) & (scores.label >= 0) & (labels != scores.label))
     if differs.size:
@@ -60,6 +70,7 @@ def labelled(scores: ScoreTable, test: Clips | None) -> Labelled:
         machine_types=[clip.machine_type for clip in rows],
         machine_ids=[clip.machine_id for clip in rows],
         labels=labels,
+        notes=() if note is None else (note,),
     )
 
 
@@ -70,11 +81,11 @@ def some(names: Iterable[object], *, limit: int = 5) -> str:
     return ", ".join(listed[:limit]) + more
 
 
-def _by_path(paths: Sequence[Path], what: str) -> dict[str, int]:
-    """Return the row of each resolved path, in the order of the rows."""
+def _by_file(files: Sequence[str], paths: Sequence[Path], what: str) -> dict[str, int]:
+    """Return the row of each file, in the order of the rows; errors name its path."""
     rows: dict[str, int] = {}
-    for row, path in enumerate(paths):
-        if rows.setdefault(os.path.realpath(path), row) != row:
+    for row, (file, path) in enumerate(zip(files, paths, strict=True)):
+        if rows.setdefault(file, row) != row:
             raise DatasetError(f"{what}: {path} occurs twice; expected each recording once")
     return rows
 
@@ -144,8 +155,8 @@ def evaluate(
     scores
         Every score column that has a number is evaluated.
     test
-        The test clips, which know labels, types and IDs; matched by resolved path, one row for each clip. None:
-        the table's own columns are taken.
+        The test clips, which know labels, types and IDs; one row for each clip, matched by resolved path, or below a
+        folder that was another one when they were scored (a note says so). None: the table's own columns are taken.
     protocol
         `dcase2020`: AUC and partial AUC of each machine ID; arithmetic means over IDs, then over types.
         `mimii`: the same, and tables show the AUC alone.
@@ -332,7 +343,8 @@ def _name(machine_type: str | None, machine_id: str | None) -> str:
 
 
 def _notes(scores: ScoreTable, truth: Labelled, rows: Sequence[IdResult]) -> Iterator[str]:
-    """Say what was left out."""
+    """Say how rows and clips were matched, and what was left out."""
+    yield from truth.notes
     unlabelled = [path for path, label in zip(scores.path, truth.labels, strict=True) if label < 0]
     if unlabelled:
         yield f"{len(unlabelled)} recordings without a label left out: {some(unlabelled, limit=3)}"

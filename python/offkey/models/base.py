@@ -18,6 +18,7 @@ from typing import Any, Literal, Self, TypeAlias, cast, get_args
 import numpy as np
 
 from offkey.datasets import Dataset, LogMelArrays, TrainingClips
+from offkey.datasets.checks import check_trainable
 from offkey.errors import MissingExtraError, ParameterError
 from offkey.recipe import Precision, Recipe, Section, model_kind, register_kind, registered_kinds
 from offkey.scoring.calibration import Calibration, PseudoAnomalies
@@ -245,13 +246,15 @@ def check_fit(recipe: Recipe, data: object, options: FitOptions) -> None:
 
     Raises
     ------
-    ParameterError, DeviceError, MissingExtraError, RecipeError, TrainingError, OSError
+    ParameterError, DatasetError, DeviceError, MissingExtraError, RecipeError, TrainingError, OSError
         As `offkey.Detector.fit`.
     """
     if not isinstance(data, Dataset | LogMelArrays):
         raise ParameterError(
             f"data: given {type(data).__name__}; expected what offkey.datasets.load gives, or LogMelArrays"
         )
+    if isinstance(data, Dataset):
+        check_trainable(data)
     check_seed(options.seed)
     check_device(options.device)
     if options.precision is not None:

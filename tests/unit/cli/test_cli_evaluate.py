@@ -1,6 +1,7 @@
 """`offkey evaluate`."""
 
 import json
+import shutil
 
 import pytest
 
@@ -62,6 +63,84 @@ def test_labels_come_from_more_folders_too(offkey, tree, tmp_path):
     assert shown.code == 0
     assert json.loads(shown.out) == json.loads((tmp_path / "f.json").read_text())
     assert {row["machine_id"] for row in json.loads(shown.out)["ids"]} == {"00", "02"}
+
+
+@pytest.fixture
+def test_part(tree, tmp_path):
+    """The fans' test part in a folder that says healthy and faulty, and nothing of training and test."""
+    for path in (tree / "fan" / "test").iterdir():
+        folder = tmp_path / "check" / ("abnormal" if path.name.startswith("anomaly") else "normal")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path.name.split("_", 1)[1])
+    return tmp_path / "check"
+
+
+def figures(shown):
+    assert shown.code == 0, shown.err
+    return {(row["machine_id"], row["score"]): row["auc"] for row in json.loads(shown.out)["ids"]}
+
+
+def test_a_labelled_test_part_alone_is_evaluated(offkey, detector, scores, tree, test_part):
+    expected = figures(offkey("evaluate", scores, "--data", tree, "--machine", "fan", "--json"))
+    assert offkey("score", detector, test_part, "--out", "t.csv").code == 0
+    arguments = ("evaluate", "t.csv", "--data", test_part, "--layout", "folder", "--json")
+    shown = offkey(*arguments)
+    assert figures(shown) == expected
+    assert "all 8 are taken to be" in shown.err
+    shown = offkey(*arguments, "--test-fraction", "1")
+    assert (figures(shown), shown.err) == (expected, "")
+
+
+def test_a_manifest_of_tests_alone_is_evaluated(offkey, detector, scores, tree, test_part):
+    expected = figures(offkey("evaluate", scores, "--data", tree, "--machine", "fan", "--json"))
+    assert offkey("score", detector, test_part, "--out", "t.csv").code == 0
+    lines = [
+        f"{path.relative_to(test_part)},{path.parent.name},{path.name.split('_')[1]},test"
+        for path in sorted(test_part.rglob("*.wav"))
+    ]
+    (test_part / "m.csv").write_text("\n".join(["file,label,machine_id,split", *lines]) + "\n")
+    shown = offkey("evaluate", "t.csv", "--data", test_part, "--manifest", test_part / "m.csv", "--json")
+    assert (figures(shown), shown.err) == (expected, "")
+    shown = offkey("train", test_part, "--manifest", test_part / "m.csv", "--out", "x.offkey")
+    assert shown.code == 2
+    assert "no normal training clip" in shown.err
+
+
+def test_evaluation_data_alone_are_evaluated_by_a_list_that_is_named(
+    offkey, detector, scores, tree, tmp_path
+):
+    expected = figures(offkey("evaluate", scores, "--data", tree, "--machine", "fan", "--json"))
+    folder = tmp_path / "eval_data" / "fan" / "test"
+    folder.mkdir(parents=True)
+    lines = ["fan"]
+    for n, path in enumerate(sorted((tree / "fan" / "test").iterdir())):
+        name = f"id_{path.name.split('_')[2]}_{n:08d}.wav"
+        shutil.copy(path, folder / name)
+        lines.append(f"{name},{path.name},{int(path.name.startswith('anomaly'))}")
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    assert offkey("score", detector, folder, "--out", "e.csv").code == 0
+    arguments = ("evaluate", "e.csv", "--data", tmp_path / "eval_data", "--json")
+    assert offkey(*arguments).code == 2  # no labels
+    assert figures(offkey(*arguments, "--eval-list", tmp_path / "list.csv")) == expected
+    shown = offkey(*arguments, "--layout", "folder", "--eval-list", tmp_path / "list.csv")
+    assert (shown.code, "dcase2020" in shown.err) == (2, True)
+
+
+def test_scores_from_another_working_folder_are_matched(
+    offkey, detector, scores, tree, tmp_path, monkeypatch
+):
+    expected = figures(offkey("evaluate", scores, "--data", tree, "--machine", "fan", "--json"))
+    for start, place in (
+        (tree.parent, "dev_data/fan"),
+        (tree / "fan", "."),
+        (tree / "fan" / "train", "../test"),
+    ):
+        monkeypatch.chdir(start)
+        assert offkey("score", detector, place, "-o", tmp_path / "m.csv").code == 0
+        monkeypatch.chdir(tmp_path)
+        shown = offkey("evaluate", "m.csv", "--data", tree, "--machine", "fan", "--json")
+        assert figures(shown) == expected
+        assert "files matched by reading" in shown.err
 
 
 @pytest.mark.parametrize(
