@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 
 import cyclopts
 
 import offkey
 from offkey.cli import console
+from offkey.cli.words import in_options
 from offkey.errors import OffkeyError, OffkeyWarning
 
 __all__ = ["app", "main", "run"]
@@ -91,39 +93,39 @@ for place, (command, text) in enumerate(_COMMANDS.items()):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a file name that is not UTF-8 keeps its bytes
+    console.prepare_stdout()
     sys.exit(run(arguments))
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors that a user can fix are one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
         with warnings.catch_warnings():
             # Warnings of other libraries address programmers, not users of the command line.
             warnings.simplefilter("ignore")
             warnings.simplefilter("default", OffkeyWarning)
-            warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
-            # The answer of a command is its exit code; None is 0.
-            code = int(app(arguments, exit_on_error=False, result_action="return_value") or 0)
-            sys.stdout.flush()
-    except cyclopts.CycloptsError:
-        _advise_on_dashes(sys.argv[1:] if arguments is None else arguments)
-        return 2  # cyclopts has printed what is wrong
+            warnings.showwarning = lambda message, *_, **__: console.warn(
+                _in_options(str(message), arguments)
+            )
+            answer = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+            return int(answer or 0)  # None is 0
     except KeyboardInterrupt:
         console.error("stopped")
         return 130
-    except BrokenPipeError:
-        # `head` and its like stop reading early. Python would complain when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `head` and its like stop reading early
+        console.drop_stdout()
         return 141
     except OSError as error:
-        console.error(_worded(error))
-        return 2
-    except OffkeyError as error:
+        if error.filename == console.STDOUT:
+            console.drop_stdout()
+        console.error(_in_options(_worded(error), arguments))
+    except cyclopts.CycloptsError as error:
         console.error(str(error))
-        return 2
-    return code
+        _advise_on_dashes(arguments)
+    except OffkeyError as error:
+        console.error(_in_options(str(error), arguments))
+    return 2
 
 
 def _advise_on_dashes(arguments: list[str]) -> None:
@@ -139,9 +141,10 @@ def _advise_on_dashes(arguments: list[str]) -> None:
 def _worded(error: OSError) -> str:
     if error.filename is None or not error.strerror:
         return str(error)
-    name = (
-        error.filename.decode(errors="surrogateescape")
-        if isinstance(error.filename, bytes)
-        else error.filename
-    )
-    return f"{name}: {error.strerror}"
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"
+
+
+def _in_options(text: str, arguments: Sequence[str]) -> str:
+    """Return a message of Python's functions in the words of the command that was called."""
+    name = next((name for name in arguments if name in _COMMANDS), None)
+    return text if name is None else in_options(text, app[name])

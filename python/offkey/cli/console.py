@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,44 +17,113 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from offkey._util import ranks
+from offkey._util.text_table import printable
 from offkey.cli import console
 
-__all__ = ["Bars", "TrainingDisplay", "bars", "error", "note", "print_json", "result", "stderr", "warn"]
+__all__ = [
+    "STDOUT",
+    "Bars",
+    "TrainingDisplay",
+    "bars",
+    "data",
+    "drop_stdout",
+    "error",
+    "note",
+    "prepare_stdout",
+    "print_json",
+    "result",
+    "stderr",
+    "warn",
+]
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+STDOUT = "standard output"
+"""How errors name it."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command end as it does when stdout is closed; rich would exit as if this were a bug."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
+stderr = _Console(stderr=True, highlight=False, soft_wrap=True)
+_lacks: set[str] = set()
+"""Encodings that lacked a letter of what was printed."""
+
+
+def prepare_stdout() -> None:
+    """Make stdout take any text: a file name that is not UTF-8 keeps its bytes, letters that it lacks are escaped."""
+    codecs.register_error("offkey", _escaped)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="offkey")
+
+
+def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    if error.encoding == "utf-8":
+        with contextlib.suppress(UnicodeEncodeError):  # half a character of UTF-16
+            return error.object[error.start : error.end].encode("utf-8", "surrogateescape"), error.end
+    else:
+        _lacks.add(error.encoding)
+    return codecs.backslashreplace_errors(error)
+
+
+def drop_stdout() -> None:
+    """Print no more: Python would complain when it flushes what cannot be written at its end."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def result(text: str) -> None:
-    """Print a result to stdout, plain."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """Print a result for a person to stdout, plain."""
+    data("\n".join(map(printable, text.split("\n"))))
+
+
+def data(text: str) -> None:
+    """Print a result for a program to stdout, letter by letter.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; it names `STDOUT`.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "closed, but there is something to print", STDOUT)
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, STDOUT) from None
+    if _lacks:
+        warn(
+            f"{_lacks.pop()} lacks letters of what was printed: they are escaped; a file is written in UTF-8"
+        )
 
 
 def print_json(value: Any) -> None:
     """Print a result to stdout as JSON."""
-    result(json.dumps(value, indent=2, allow_nan=False, default=str))
+    data(json.dumps(value, indent=2, allow_nan=False, default=str))
 
 
 def note(text: str) -> None:
     """Print a message to stderr."""
     if not ranks.rank():  # of torchrun's processes only the first prints; errors are printed by each
-        stderr.print(Text(_printable(text)))
+        stderr.print(Text(printable(text)))
 
 
 def error(text: str) -> None:
     """Print an error to stderr."""
-    stderr.print(Text.assemble(("error: ", "bold red"), _printable(text)))
+    stderr.print(Text.assemble(("error: ", "bold red"), printable(text)))
 
 
 def warn(text: str) -> None:
     """Print a warning to stderr."""
     if not ranks.rank():
-        stderr.print(Text.assemble(("note: ", "bold yellow"), _printable(text)))
-
-
-def _printable(text: str) -> str:
-    """Return text that is safe to print: file names may contain line ends and escape sequences."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return shown.encode(errors="backslashreplace").decode()
+        stderr.print(Text.assemble(("note: ", "bold yellow"), printable(text)))
 
 
 class Bars:

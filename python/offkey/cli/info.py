@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from offkey import datasets, detector_file
+from offkey._util.text_table import printable
 from offkey.cli import console
 from offkey.detector import load
 from offkey.signal import audio
@@ -51,8 +52,8 @@ def _folder(path: Path) -> dict[str, Any]:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return "".join(f"\n  {name + ':':<14} {_plain(item)}" for name, item in value.items())
+        return "".join(f"\n  {printable(name) + ':':<14} {_plain(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
         texts = [_plain(item) for item in value]
         return ", ".join(texts) if all(len(text) < _LONG for text in texts) else "\n  - ".join(["", *texts])
-    return str(value)
+    return printable(str(value))

@@ -78,9 +78,11 @@ def score(
         table.write(out)
         console.note(f"{len(table)} scores written to {out}")
     if json:
-        console.result(table.to_json())
+        console.data(table.to_json())
+    elif out is None and sys.stdout is not None and sys.stdout.isatty():
+        console.result(table.to_text())
     elif out is None:
-        console.result(table.to_text() if sys.stdout.isatty() else table.to_csv())
+        console.data(table.to_csv())
     return _report(table)
 
 

@@ -55,7 +55,7 @@ def test_a_test_recording_longer_than_max_seconds_fails_its_run(offkey, tree):
         (["mimii", "TREE"], "no folder of an SNR"),
         (["dcase2020", "nowhere"], "nowhere"),
         (["dcase2020", "TREE", "--recipes", "papper"], "recipe 'papper'"),
-        (["dcase2020", "TREE", "--max-seconds", "0"], "max_seconds = 0.0: expected seconds above 0"),
+        (["dcase2020", "TREE", "--max-seconds", "0"], "--max-seconds 0.0: expected seconds above 0"),
         (["dcase2021", "TREE"], "dcase2021"),
     ],
 )

@@ -64,7 +64,7 @@ def test_synth_takes_lists_with_commas_or_one_by_one(offkey, tmp_path, snrs):
     [
         (("full", *SYNTH), "full: the folder is not empty"),
         (("new", *SYNTH, "--seconds", "-1"), "seconds"),
-        (("new", *SYNTH, "--threads", "0"), "num_workers"),
+        (("new", *SYNTH, "--threads", "0"), "--threads 0"),
         (("new", *SYNTH, "--ids", "0 0"), "ids"),
     ],
 )

@@ -158,8 +158,8 @@ offkey.detector.Detector.score = told
 def test_a_pipe_that_closes_early_is_no_error(detector, tree):
     code = f"""
 from offkey.cli import console
-result = console.result
-console.result = lambda text: [result(text) for _ in range(5000)]  # more than a pipe holds
+data = console.data
+console.data = lambda text: [data(text) for _ in range(5000)]  # more than a pipe holds
 {MAIN}
 """
     process = subprocess.Popen(

@@ -63,7 +63,7 @@ def test_recordings_longer_than_max_seconds_get_no_score(offkey, detector, tree,
     assert f"error: {long}: longer than 2.5 s" in shown.err
     assert offkey("score", detector, long, short).code == 0
     shown = offkey("score", detector, short, "--max-seconds", "0")
-    assert (shown.code, shown.err) == (2, "error: max_seconds = 0.0: expected seconds above 0\n")
+    assert (shown.code, shown.err) == (2, "error: --max-seconds 0.0: expected seconds above 0\n")
 
 
 def test_nothing_readable_is_exit_code_2_and_the_table_still_says_why(offkey, detector, tmp_path):
@@ -97,7 +97,7 @@ def test_another_rate_and_an_unknown_id_are_notes(offkey, detector, tmp_path):
         (["{detector}", "{wav}", "nowhere"], "nowhere: no such file or folder"),
         (["{detector}", "{wav}", "--out", "s.txt"], "s.txt: ending '.txt'; expected .csv, .json or .parquet"),
         (["{detector}", "{wav}", "--out", "no/s.csv"], "no: no such folder"),
-        (["{detector}", "{wav}", "--threads", "0"], "num_threads = 0"),
+        (["{detector}", "{wav}", "--threads", "0"], "--threads 0: "),
     ],
 )
 def test_bad_input_to_score_is_one_line_and_writes_no_scores(
