@@ -22,6 +22,7 @@ __all__ = [
     "audio_info",
     "augment_logmels",
     "bfloat16_in_hardware",
+    "clip_quality",
     "clip_statistics",
     "counts_from",
     "fade",
@@ -41,6 +42,9 @@ DEBUG_BUILD: bool
 SIMD_LEVEL: str
 
 def bfloat16_in_hardware() -> bool: ...
+def clip_quality(
+    clips: Sequence[NDArray[float32]], sample_rate: int, num_threads: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.uint64]]: ...
 def counts_from(
     values: NDArray[np.float64], thresholds: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...

@@ -52,7 +52,7 @@ class Detector:
             raise ParameterError(f"recipe = {recipe!r}: expected a Recipe, or the name of a built-in one")
         self.recipe = Recipe.named(recipe) if isinstance(recipe, str) else recipe
         self.unread: tuple[str, ...] = ()
-        """Which training recordings could not be read, and why; not saved."""
+        """Which training recordings could not be read or are broken, and why; not saved."""
         self._state: Fitted | None = None
 
     def __repr__(self) -> str:
@@ -92,6 +92,7 @@ class Detector:
         cache: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         keep_statistics: KeepStatistics = 200,
+        keep_broken: bool = False,
         on_progress: Progress | None = None,
         on_event: Callable[[Any], None] | None = None,
     ) -> Self:
@@ -123,6 +124,9 @@ class Detector:
         keep_statistics
             Of how many training clips of each ID the clip statistics are kept in the detector, a seeded choice; 0 for
             none, or `"all"`. With 128 Mel bins each takes 2 kB of its file.
+        keep_broken
+            Whether to learn from clips that are silent, constant or clipped throughout too. By default they are left
+            out: a model to which silence is healthy misses faults.
         on_progress
             Called with (done, total) recordings of the target type while they are read.
         on_event
@@ -136,7 +140,7 @@ class Detector:
         Raises
         ------
         DatasetError
-            If there are too few normal clips to learn from, or more than half of a type cannot be read.
+            If there are too few normal clips to learn from, or more than half of a type cannot be read or are broken.
         DeviceError
             If the device is not there.
         MissingExtraError
@@ -149,7 +153,8 @@ class Detector:
         Warns
         -----
         OffkeyWarning
-            If recordings cannot be read and are left out, once for each kind of error.
+            If recordings cannot be read or are broken, and are left out, or are odd (clipped, far quieter or louder
+            than the rest, with gaps, the same as another, coded otherwise): once for each kind.
         """
         options = FitOptions(
             seed=seed,
@@ -170,13 +175,14 @@ class Detector:
             statistics=keep_statistics != 0 or any(kind.inputs == "statistics" for kind in kinds),
             moments=any(kind.inputs == "logmels" for kind in kinds),
             others=any(kind.others for kind in kinds),
+            keep_broken=keep_broken,
             max_seconds=max_seconds,
             num_threads=num_threads,
             cache=None if cache is None else Path(cache),
             on_progress=on_progress,
         )
         self._state = Fitted.of(self.recipe, data, clips, options, keep_statistics=keep_statistics)
-        self.unread = clips.unread
+        self.unread = clips.left_out
         clips.warn(stacklevel=2)
         return self
 

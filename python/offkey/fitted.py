@@ -13,6 +13,7 @@ import numpy as np
 from offkey import detector_file
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets import Dataset, LogMelArrays, TrainingClips
+from offkey.datasets.quality import Conditions
 from offkey.datasets.source import Chunk, Source
 from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, OffkeyError
 from offkey.models.base import FitOptions, InlierModel, kinds_of, model_class
@@ -87,6 +88,11 @@ class Fitted:
         return (*self.data_notes, *of_models, *self.fusion.notes)
 
     @property
+    def conditions(self) -> Conditions | None:
+        """How the training clips were recorded, where that is known."""
+        return self.record.conditions if self.record else None
+
+    @property
     def thresholds(self) -> dict[str | None, float]:
         """The threshold of each ID, and under None that of recordings whose ID is unknown."""
         thresholds = self.fusion.thresholds
@@ -128,6 +134,7 @@ class Fitted:
             "clip_seconds": self.clip_seconds,
             "training_clips": len(self.record.machine_ids) if self.record else None,
             "clips_with_statistics": len(self.record.indices) if self.record else None,
+            "recorded": self.conditions.state() if self.conditions else None,
             "provenance": dict(self.record.provenance) if self.record else None,
             "notes": list(self.notes),
         }

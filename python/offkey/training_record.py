@@ -17,6 +17,7 @@ import numpy as np
 from offkey import __version__
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets import Clips, Dataset, LogMelArrays, TrainingClips
+from offkey.datasets.quality import Conditions
 from offkey.errors import DetectorFileError, ParameterError
 from offkey.signal.statistics import ClipStatistics
 
@@ -44,6 +45,8 @@ class TrainingRecord:
     """``(kept,)`` int64: the clips whose statistics are kept."""
     statistics: ClipStatistics
     """``(kept, n_mels)`` each."""
+    conditions: Conditions | None = None
+    """How the clips were recorded; None for log-Mels made elsewhere, and in files that do not have it."""
 
     @classmethod
     def of(
@@ -60,6 +63,7 @@ class TrainingRecord:
             paths=tuple(clips.paths),
             indices=indices,
             statistics=ClipStatistics(*(column[indices] for column in columns)),
+            conditions=clips.conditions,
         )
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -70,6 +74,7 @@ class TrainingRecord:
             "provenance": dict(self.provenance),
             "machine_ids": list(self.machine_ids),
             "paths": list(self.paths),
+            "conditions": self.conditions and self.conditions.state(),
         }
         return arrays, metadata
 
@@ -85,6 +90,7 @@ class TrainingRecord:
             If one is missing.
         """
         machine_ids, paths = tuple(metadata["machine_ids"]), tuple(metadata["paths"])
+        conditions = metadata.get("conditions")
         groups, indices = arrays["groups"], arrays["indices"]
         statistics = ClipStatistics(**under("statistics", arrays))
         if not all(isinstance(text, str) for text in (*machine_ids, *paths)):
@@ -105,6 +111,7 @@ class TrainingRecord:
             paths=paths,
             indices=indices,
             statistics=statistics,
+            conditions=None if conditions is None else Conditions.from_state(conditions),
         )
 
 

@@ -41,6 +41,7 @@ def train(
     cache: Path | None = None,
     checkpoint: Path | None = None,
     keep_statistics: int | Literal["all", "none"] = 200,
+    keep_broken: bool = False,
     metrics: Path | None = None,
     tensorboard: Path | None = None,
     json: bool = False,
@@ -81,6 +82,8 @@ def train(
     keep_statistics
         Number of training recordings of each machine ID whose statistics (2 kB each) the detector's file keeps:
         a number, `all` or `none`.
+    keep_broken
+        Learn from recordings that are silent, constant or clipped throughout too. By default they are left out.
     metrics
         A file that gets a line of JSON for each epoch of the network: losses, steps per second, time left.
     tensorboard
@@ -110,6 +113,7 @@ def train(
             cache=cache,
             checkpoint=checkpoint,
             keep_statistics=0 if keep_statistics == "none" else keep_statistics,
+            keep_broken=keep_broken,
             on_progress=bars.counter("reading"),
             on_event=observer(bars, metrics, tensorboard) if trains else None,
         )

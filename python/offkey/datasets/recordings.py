@@ -61,6 +61,8 @@ class Item:
     label: Literal[0, 1] | None = None
     unread_id: str | None = None
     """A folder ``id_XX`` that counts for nothing, since it is not below what was named."""
+    lossy: bool | None = None
+    """Whether its coding loses something; None where that is not known, as before its header is read."""
 
 
 def items_of(

@@ -21,9 +21,10 @@ from offkey.errors import ArrayError, DatasetError, OffkeyError
 from offkey.recipe import Features
 from offkey.signal.audio import MAX_SECONDS, file_content, info, on_disk, read_batch, resample
 from offkey.signal.logmel import LogMel
+from offkey.signal.quality import ClipQuality, clip_quality
 from offkey.signal.statistics import ClipStatistics, clip_statistics
 
-__all__ = ["Chunk", "Levels", "Progress", "Source", "SourceRates", "check_mels"]
+__all__ = ["Chunk", "Progress", "Source", "SourceRates", "check_mels"]
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with how many recordings are done, and of how many; None where nobody knows before the last."""
@@ -33,16 +34,8 @@ T = TypeVar("T")
 _CHUNK_ITEMS = 64  # 40 MB of 10 s clips at 16 kHz
 _CHUNK_BYTES = 100_000_000  # of decoded samples, whatever their number: long recordings come one by one
 _SAMPLE_BYTES = 4  # float32
+_LOSSY = ("VORBIS", "MPEG_LAYER_III")  # subtypes
 _LEAST_BYTES_PER_SECOND = 1000  # of a coded file whose header has no length: MP3 of 8 kbit/s
-
-
-class Levels(NamedTuple):
-    """How loud clips are, in dB of full scale (a sample of 1.0): -inf for silence, NaN for a log-Mel."""
-
-    peak_dbfs: np.ndarray
-    """``(clips,)`` float64: the largest magnitude of a sample."""
-    rms_dbfs: np.ndarray
-    """``(clips,)`` float64: the root of the mean square of the samples."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +56,8 @@ class Chunk:
     """``(clips,)`` int64: the rate that each was recorded at in Hz; 0 for log-Mels."""
     clips: Sequence[np.ndarray] | np.ndarray
     """``(samples,)`` float32 each, or log-Mels ``(clips, n_mels, frames)``."""
+    sample_rate: int
+    """Rate of the clips in Hz."""
     logmel: Callable[[], LogMel]
     num_threads: int | None = None
     continues: bool = False
@@ -99,14 +94,11 @@ class Chunk:
         return self.logmel().statistics(self.clips, num_threads=self.num_threads)
 
     @functools.cached_property
-    def levels(self) -> Levels:
-        """Peak and RMS of each clip."""
+    def quality(self) -> ClipQuality | None:
+        """Level, clipping, silence and content of each clip; None for log-Mels."""
         if isinstance(self.clips, np.ndarray):
-            return Levels(np.full(len(self), np.nan), np.full(len(self), np.nan))
-        peaks = np.array([max(clip.max(), -clip.min()) for clip in self.clips], dtype=np.float64)
-        powers = np.array([np.dot(clip, clip) / len(clip) for clip in self.clips], dtype=np.float64)
-        with np.errstate(divide="ignore"):
-            return Levels(20 * np.log10(peaks), 10 * np.log10(powers))
+            return None
+        return clip_quality(self.clips, sample_rate=self.sample_rate, num_threads=self.num_threads)
 
     def each(self) -> Iterator[Chunk]:
         """Yield each clip that could be read as a chunk of its own, to find the one that cannot be scored."""
@@ -356,6 +348,7 @@ class Source:
             errors=errors,
             source_rates=np.array([clip.source_rate for _, _, clip in rows], dtype=np.int64),
             clips=np.stack(arrays) if arrays and isinstance(items[0].content, LogMelOf) else arrays,
+            sample_rate=self._features.sample_rate,
             logmel=self._logmel,
             num_threads=num_threads,
             continues=continues,
@@ -404,7 +397,9 @@ def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[tuple[list[It
     for item in items:
         if hasattr(item.content, "read"):  # an open file can be read once
             item = dataclasses.replace(item, content=bytes(file_content(item.content)))
-        item_bytes = _decoded_bytes(item.content, sample_rate)
+        item_bytes, lossy = _from_header(item.content, sample_rate)
+        if lossy is not None:
+            item = dataclasses.replace(item, lossy=lossy)
         if portion and (len(portion) == _CHUNK_ITEMS or portion_bytes + item_bytes > _CHUNK_BYTES):
             yield portion, portion_bytes
             portion, portion_bytes = [], 0
@@ -414,25 +409,28 @@ def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[tuple[list[It
         yield portion, portion_bytes
 
 
-def _decoded_bytes(content: Any, sample_rate: int) -> int:
-    """Return how many bytes one decoded channel has at most; 0 if it cannot be read, as whoever reads it will say.
+def _from_header(content: Any, sample_rate: int) -> tuple[int, bool | None]:
+    """Return how many bytes one decoded channel has at most, and whether its coding is lossy.
 
-    How long a file is, its header says; one that has no length there is at most as long as its size allows.
+    0 bytes if it cannot be read, as whoever reads it will say. How long a file is, its header says; one that has no
+    length there is at most as long as its size allows.
     """
     if isinstance(content, Exception):
-        return 0
+        return 0, None
     if isinstance(content, LogMelOf):
-        return int(content.logmel.nbytes)
+        return int(content.logmel.nbytes), None
+    lossy = None
     if isinstance(content, Samples):
         duration_s: float = content.samples.shape[-1] / content.sample_rate
     else:
         try:
-            in_header = info(content).duration_s
+            header = info(content)
             size = content.stat().st_size if isinstance(content, Path) else len(content)
         except (OffkeyError, OSError):
-            return 0
-        duration_s = size / _LEAST_BYTES_PER_SECOND if in_header is None else in_header
-    return math.ceil(_SAMPLE_BYTES * duration_s * sample_rate)
+            return 0, None
+        lossy = header.subtype in _LOSSY
+        duration_s = size / _LEAST_BYTES_PER_SECOND if header.duration_s is None else header.duration_s
+    return math.ceil(_SAMPLE_BYTES * duration_s * sample_rate), lossy
 
 
 def check_mels(features: Features, data: LogMelArrays) -> None:

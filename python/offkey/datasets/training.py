@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,9 @@ from offkey._util import parameters
 from offkey.datasets.cache import DecodedClips, decoded
 from offkey.datasets.clips import Clips, Dataset, LogMelArrays
 from offkey.datasets.file_clips import Decoding, FileClips
-from offkey.datasets.source import Chunk, Progress, Source, SourceRates, check_mels
+from offkey.datasets.quality import Conditions
+from offkey.datasets.reading import Reading, check_share, groups_of, relative_names
+from offkey.datasets.source import Progress, Source, SourceRates, check_mels
 from offkey.datasets.windows import window_samples
 from offkey.errors import ArrayError, AudioError, DatasetError, OffkeyWarning
 from offkey.recipe import Features
@@ -26,7 +27,6 @@ from offkey.signal.statistics import ClipStatistics, FrameMoments, clip_statisti
 __all__ = ["TrainingClips", "read_training_clips"]
 
 _MOST_NAMED = 20  # unreadable files that notes name one by one
-_MOST_UNREAD = 0.5  # of the clips of a machine type
 _RATE_ADVICE = (
     ", so their upper Mel bins are empty; where all recordings are like that, give the recipe their rate as "
     "features.sample_rate"
@@ -68,6 +68,12 @@ class TrainingClips:
     """Recordings of the target type that were resampled."""
     cut: tuple[str, ...] = ()
     """What a user should know of long recordings that were cut into clips."""
+    broken: tuple[str, ...] = ()
+    """A sentence for each kind of broken clips that were left out: silent, constant, clipped throughout."""
+    odd: tuple[str, ...] = ()
+    """A sentence for each kind of odd clips among those that were not."""
+    conditions: Conditions | None = None
+    """How the clips were recorded."""
     _set_aside: set[int] = dataclasses.field(default_factory=set, init=False, repr=False)
     _warned: set[str] = dataclasses.field(default_factory=set, init=False, repr=False)
 
@@ -90,12 +96,17 @@ class TrainingClips:
         return tuple(map(str, self.errors))
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is not learned from: `unread` and `broken`."""
+        return (*self.unread, *self.broken)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the clips: what was left out or resampled."""
         named = tuple(f"left out of training: {text}" for text in self.unread[:_MOST_NAMED])
         rest = len(self.errors) - len(named)
         more = (f"left out of training: {rest} more files that cannot be read",) if rest else ()
-        return (*named, *more, *self.cut, *self.rate_notes)
+        return (*named, *more, *self.broken, *self.odd, *self.cut, *self.rate_notes)
 
     @property
     def rate_notes(self) -> tuple[str, ...]:
@@ -111,13 +122,17 @@ class TrainingClips:
         return (*notes, *others.notes("clip", kind=" of other types", advice=_RATE_ADVICE))
 
     def warn(self, *, stacklevel: int) -> None:
-        """Warn of recordings that were left out, once for each kind of error.
+        """Warn of recordings that were left out or are odd, once for each kind.
 
         Warns
         -----
         OffkeyWarning
             With how many there are, and the first of them.
         """
+        for note in (*self.broken, *self.odd):
+            if note not in self._warned:
+                warnings.warn(note, OffkeyWarning, stacklevel=stacklevel + 1)
+        self._warned.update(self.broken, self.odd)
         kinds: dict[str, list[Exception]] = {}
         for error in self.errors:
             kinds.setdefault(type(error).__name__, []).append(error)
@@ -233,22 +248,6 @@ def _attempt(clips: Sequence[np.ndarray], positions: Sequence[int]) -> Sequence[
     return [clips[i] for i in positions]
 
 
-def check_share(unread: int, clips: int, machine_type: str, errors: Sequence[Exception]) -> None:
-    """Refuse clips of which too many cannot be read.
-
-    Raises
-    ------
-    DatasetError
-        If that is more than half of them.
-    """
-    if unread > _MOST_UNREAD * clips:
-        share = "none of" if unread == clips else f"only {clips - unread} of"
-        reasons = "; ".join([*map(str, errors[:3]), *["..."] * (len(errors) > 3)])
-        raise DatasetError(
-            f"machine type {machine_type!r}: {share} its {clips} normal training clips can be read: {reasons}"
-        )
-
-
 # ----------------------------------------------------------------------------------------------- reading
 
 
@@ -259,6 +258,7 @@ def read_training_clips(
     statistics: bool = True,
     moments: bool = False,
     others: bool = True,
+    keep_broken: bool = False,
     clip_seconds: float | None = None,
     max_seconds: float = MAX_SECONDS,
     num_threads: int | None = None,
@@ -279,6 +279,8 @@ def read_training_clips(
         What to compute meanwhile; statistics that were not are computed when they are asked for.
     others
         Whether to offer the clips of other types.
+    keep_broken
+        Whether clips of the target type that are silent, constant or clipped throughout stay in.
     clip_seconds
         Recordings longer than twice this are cut into clips of it (`offkey.datasets.windows`), those of other types
         by what their headers say. None: all stay whole.
@@ -294,7 +296,7 @@ def read_training_clips(
     Raises
     ------
     DatasetError
-        If there is no normal training clip of the target type, or more than half of them cannot be read.
+        If there is no normal training clip of the target type, or more than half of them cannot be read or are broken.
     """
     parameters.seconds("max_seconds", max_seconds)
     if isinstance(data, LogMelArrays):
@@ -304,10 +306,11 @@ def read_training_clips(
     )
     targets, other_clips = data.train, data.others if others else Clips()
     window = None if clip_seconds is None else window_samples(clip_seconds, features)
-    reading = _Reading(features, statistics=statistics or not moments, moments=moments)
+    reading = Reading(features, statistics=statistics or not moments, moments=moments)
     if cache is None:
         decoding = Decoding(features, window=window, max_seconds=max_seconds, num_threads=num_threads)
         reading.add_all(source_of(targets), num_threads, on_progress)
+        judged = reading.judge(targets, machine=data.machine, keep_broken=keep_broken)
         recordings = reading.positions
         samples: FileClips | DecodedClips = FileClips(
             [targets[i].path for i in recordings], decoding, starts=reading.starts
@@ -331,84 +334,35 @@ def read_training_clips(
         other_samples, other_recordings = _cached(other_clips, features.sample_rate, decode)
         source = Source(samples.items([targets[i].path for i in recordings]), features=features)
         reading.add_all(source, num_threads, None)  # the clips are decoded
+        judged = reading.judge(targets.take(recordings), machine=data.machine, keep_broken=keep_broken)
         samples, recordings = samples.take(reading.positions), [recordings[i] for i in reading.positions]
         other_errors = [AudioError(text) for text in other_samples.errors.values()]
         readable = [i for i in range(len(other_samples)) if i not in other_samples.errors]
         other_samples = other_samples.take(readable)
         other_recordings = [other_recordings[i] for i in readable]
-    errors = [error for _, error in sorted(reading.errors.items())]
-    check_share(len(errors), len(targets), data.machine, errors)
-    readable_targets = targets.take(sorted(set(recordings)))
+    used_targets = targets.take(sorted(set(recordings)))
     targets, other_clips = targets.take(recordings), other_clips.take(other_recordings)
-    names = _relative(targets.paths)
+    names = relative_names(targets.paths)
     return TrainingClips(
         inputs="audio",
         clips=samples,
         machine_ids=tuple(clip.machine_id or "?" for clip in targets),
-        groups=_groups(targets, names),
+        groups=tuple(group for group, usable in zip(judged.groups, judged.usable, strict=True) if usable),
         paths=names,
         others=other_samples,
         other_types=tuple(clip.machine_type for clip in other_clips),
-        other_groups=_groups(other_clips, _relative(other_clips.paths)),
+        other_groups=groups_of(other_clips, relative_names(other_clips.paths)),
         measure=reading.joined_statistics
         if reading.statistics
-        else functools.partial(_statistics_of, source_of(readable_targets), num_threads),
+        else functools.partial(reading.statistics_again, source_of(used_targets), num_threads),
         moments=reading.joined_moments() if reading.moments else None,
-        errors=[*errors, *other_errors],
+        errors=[*reading.sorted_errors, *other_errors],
         rates=reading.rates,
         cut=_cut_note(recordings, clip_seconds),
+        broken=judged.left_out,
+        odd=judged.notes,
+        conditions=judged.conditions,
     )
-
-
-class _Reading:
-    """What one pass over the target's clips tells: which can be used, their rates, and what was computed of them."""
-
-    def __init__(self, features: Features, *, statistics: bool, moments: bool) -> None:
-        self.errors: dict[int, Exception] = {}
-        """Position in the source -> why the recording is left out."""
-        self.rates = SourceRates(features.sample_rate)
-        self.statistics: list[ClipStatistics] = []
-        self.moments: list[FrameMoments] = []
-        self._places: list[tuple[int, int]] = []
-        self._wants_statistics, self._wants_moments = statistics, moments
-
-    def add_all(self, source: Source, num_threads: int | None, on_progress: Progress | None) -> None:
-        """Read all of a source."""
-        for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
-            for part, (statistics, moments) in chunk.attempt(self._measure):
-                self._places += zip(part.positions.tolist(), part.starts.tolist(), strict=True)
-                self.rates.add(part)
-                self.statistics += [statistics] if statistics else []
-                self.moments += [moments] if moments else []
-            self.errors = chunk.errors | self.errors
-
-    @property
-    def positions(self) -> list[int]:
-        """Where in the source the recording of each clip stands."""
-        return [position for position, _ in self._places if position not in self.errors]
-
-    @property
-    def starts(self) -> list[int]:
-        """Where each clip starts in its recording, in samples."""
-        return [start for position, start in self._places if position not in self.errors]
-
-    def joined_statistics(self) -> ClipStatistics:
-        """Return the statistics of all clips."""
-        return ClipStatistics(*(column[self._usable()] for column in _joined(self.statistics)))
-
-    def joined_moments(self) -> FrameMoments:
-        """Return the moments of all clips."""
-        return FrameMoments.joined(self.moments).take(self._usable())
-
-    def _usable(self) -> np.ndarray:
-        """Return the rows of recordings that could be read to their end."""
-        return np.flatnonzero([position not in self.errors for position, _ in self._places])
-
-    def _measure(self, chunk: Chunk) -> tuple[ClipStatistics | None, FrameMoments | None]:
-        return (
-            chunk.statistics if self._wants_statistics else None,
-            FrameMoments.of(chunk.logmels) if self._wants_moments else None,
-        )
 
 
 def _cut_note(recordings: Sequence[int], clip_seconds: float | None) -> tuple[str, ...]:
@@ -421,19 +375,6 @@ def _cut_note(recordings: Sequence[int], clip_seconds: float | None) -> tuple[st
         f"{len(cut)} recording{'s' * (len(cut) > 1)} longer than {2 * clip_seconds:g} s cut into {cut.sum()} clips of "
         f"{clip_seconds:g} s (the recipe's training.clip_seconds); those of one recording are held out together",
     )
-
-
-def _statistics_of(source: Source, num_threads: int | None) -> ClipStatistics:
-    parts = []
-    for chunk in source.chunks(num_threads=num_threads):
-        for error in chunk.errors.values():
-            raise error
-        parts.append(chunk.statistics)
-    return _joined(parts)
-
-
-def _joined(parts: Sequence[ClipStatistics]) -> ClipStatistics:
-    return ClipStatistics(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _of_arrays(data: LogMelArrays, features: Features) -> TrainingClips:
@@ -468,17 +409,3 @@ def _cached(
         recordings += [members[i] for i in part.recordings]
     order = np.argsort(recordings, kind="stable").tolist()
     return parts.take(order), [recordings[i] for i in order]
-
-
-def _relative(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Return the names of files below their common folder, with ``/`` between folders."""
-    full = [path.absolute() for path in paths]
-    common = os.path.commonpath([path.parent for path in full]) if full else ""
-    return tuple(path.relative_to(common).as_posix() for path in full)
-
-
-def _groups(clips: Clips, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the recordings that clips were cut from, by names that stay the same where the folder is moved."""
-    return tuple(
-        name if clip.group == str(clip.path) else clip.group for clip, name in zip(clips, names, strict=True)
-    )

@@ -19,6 +19,7 @@ pub mod mel;
 mod memory;
 pub mod par;
 pub mod processor;
+pub mod quality;
 pub mod ranking;
 pub mod resample;
 pub mod rng;

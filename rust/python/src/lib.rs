@@ -8,6 +8,7 @@ mod augment;
 mod call;
 mod features;
 mod gaussian;
+mod quality;
 mod ranking;
 
 use numpy::{PyArray1, PyArrayMethods};
@@ -40,6 +41,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let level = offkey_core::simd::SimdLevel::limited().map_err(|e| PyImportError::new_err(e.to_string()))?;
     module.add("SIMD_LEVEL", level.name())?; // benchmarks say what they measured
     gaussian::register(module)?;
+    quality::register(module)?;
     ranking::register(module)?;
     features::register(module)?;
     augment::register(module)?;

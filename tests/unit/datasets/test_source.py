@@ -52,7 +52,7 @@ def read(recordings, **options):
 
 def numbers(recordings, **options):
     """Which tones are heard, by their peak levels."""
-    peaks = np.concatenate([chunk.levels.peak_dbfs for chunk in read(recordings, **options)])
+    peaks = np.concatenate([chunk.quality.peak_dbfs for chunk in read(recordings, **options)])
     return (np.round(10 ** (peaks / 20) / 0.05) - 1).astype(int).tolist()
 
 
@@ -368,18 +368,18 @@ def test_logmels_are_chunks_without_samples():
         Source.of(data, features=Features(n_mels=64))
 
 
-def test_levels(tmp_path):
+def test_quality(tmp_path):
     square = np.tile(np.array([0.5, -0.5], np.float32), 800)
     (chunk,) = read([square, np.zeros(1600, np.float32), tone(1, seconds=1.0)], sample_rate=RATE)
-    np.testing.assert_allclose(chunk.levels.peak_dbfs, [-6.0206, -np.inf, -20.0], atol=1e-3)
-    np.testing.assert_allclose(chunk.levels.rms_dbfs, [-6.0206, -np.inf, -23.0103], atol=1e-3)
+    np.testing.assert_allclose(chunk.quality.peak_dbfs, [-6.0206, -np.inf, -20.0], atol=1e-3)
+    np.testing.assert_allclose(chunk.quality.rms_dbfs, [-6.0206, -np.inf, -23.0103], atol=1e-3)
 
 
 def test_features_are_computed_once(files, monkeypatch):
     (chunk,) = read(files)
     assert chunk.logmels is chunk.logmels
     assert chunk.statistics is chunk.statistics
-    assert chunk.levels is chunk.levels
+    assert chunk.quality is chunk.quality
 
 
 def test_an_attempt_finds_the_clip_that_is_refused():

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import soundfile as sf
-from machines import write_tree
+from machines import recording, write_tree
 
 import offkey
 from offkey.datasets import Clips, Dataset, dcase2020, file_clips
@@ -230,7 +230,7 @@ def test_clips_in_memory_need_no_features():
 def test_recordings_that_are_too_long_are_left_out_of_the_target_and_of_other_types(tree, tmp_path, cached):
     fan, pump = files(tree, "fan")[3], files(tree, "pump")[4]
     for path in (fan, pump):
-        sf.write(path, np.full(32_000, 0.1), 16_000)
+        sf.write(path, recording(np.random.default_rng(0), hum_hz=90, seconds=2.0), 16_000)
     options = {"features": FEATURES, "cache": tmp_path / "cache" if cached else None}
     whole = read_training_clips(fans(tree), **options)
     clips = read_training_clips(fans(tree), max_seconds=1.5, **options)
