@@ -181,13 +181,16 @@ def test_a_channel_that_the_recordings_lack(root):
 
 
 @pytest.mark.parametrize("recipe", [SPECTRAL, BOTH], ids=["spectral", "both"])
-def test_silent_clipped_and_constant_clips_among_others_do_no_harm(root, recipe):
+@pytest.mark.parametrize("keep_broken", [False, True])
+@pytest.mark.filterwarnings("ignore::offkey.errors.OffkeyWarning")
+def test_silent_clipped_and_constant_clips_among_others_do_no_harm(root, recipe, keep_broken):
     a, b, c = train_files(root)[:3]
     write(a, np.zeros(8000))
     write(b, np.sign(np.sin(np.arange(8000))))
     write(c, np.full(8000, 0.5))
-    detector = offkey.Detector(recipe).fit(fans(root), device="cpu")
-    table = detector.score([a, b, c, *fans(root).test.paths])
+    detector = offkey.Detector(recipe).fit(fans(root), device="cpu", keep_broken=keep_broken)
+    assert detector.describe()["training_clips"] == len(fans(root).train) - (0 if keep_broken else 3)
+    table = detector.score([b, *fans(root).test.paths])
     assert not np.isnan(table.anomaly_score).any()
 
 
