@@ -83,17 +83,22 @@ def score(
         console.result(table.to_text())
     elif out is None:
         console.data(table.to_csv())
-    return _report(table)
+    return _report(table, each=windows == "each")
 
 
-def _report(table: ScoreTable) -> int:
+def _report(table: ScoreTable, *, each: bool) -> int:
     """Say how it went; return the exit code."""
     failed = [text for text in table.error if text]
     for text in failed:
         console.error(text)
     scored = len(table) - len(failed)
+    first = np.isnan(table.start_s) | (table.start_s == 0)
+    recordings = int(np.count_nonzero(first)) - len(failed) if each else scored
+    text = f"{recordings} recording{'s' * (recordings != 1)} scored"
+    if each and recordings < scored:
+        text += f" in {scored} windows"
+    elif not each and not np.isnan(table.start_s).all():
+        text += f" ({np.count_nonzero(~np.isnan(table.start_s))} by their worst window, at start_s)"
     missed = f"; {len(failed)} could not be scored" if failed else ""
-    console.note(
-        f"{scored} recording{'s' * (scored != 1)} scored, {np.count_nonzero(table.decision == 1)} sound wrong{missed}"
-    )
+    console.note(f"{text}, {np.count_nonzero(table.decision == 1)} sound wrong{missed}")
     return 0 if not failed else 3 if scored else 2

@@ -166,3 +166,27 @@ def test_only_our_own_warnings_reach_the_user(offkey, detector, tree, monkeypatc
     assert shown.code == 0
     assert "programmers" not in shown.err
     assert shown.err.count("note: for users\n") == 1
+
+
+def test_long_recordings_have_a_row_or_many(offkey, detector, tree, tmp_path):
+    samples = np.concatenate(
+        [sf.read(path)[0] for path in sorted((tree / "fan" / "train").glob("normal_id_00*")) * 3][:25]
+    )
+    sf.write(tmp_path / "long_id_00.wav", samples, 16_000)
+    short = tree / "fan" / "test" / "normal_id_00_00000000.wav"
+    shown = offkey("score", detector, "long_id_00.wav", short, "--out", "s.csv")
+    assert shown.code == 0
+    assert "2 recordings scored (1 by their worst window, at start_s)" in shown.err
+    header, *rows = (tmp_path / "s.csv").read_text().splitlines()
+    assert header.endswith(",start_s")
+    assert len(rows) == 2
+    shown = offkey("score", detector, "long_id_00.wav", short, "--windows", "each")
+    assert "2 recordings scored in 4 windows" in shown.err
+    assert [line.rpartition(",")[2] for line in shown.out.splitlines()] == [
+        "start_s",
+        "0.0",
+        "10.0",
+        "15.0",
+        "",
+    ]
+    assert offkey("score", detector, short, "--windows", "all").code == 2
