@@ -14,8 +14,6 @@ from typing import Any, TypeAlias
 from offkey._util import csv_text
 from offkey._util.csv_text import CsvText
 from offkey._util.files import atomic_path, check_writable, encoded, is_stream
-from offkey.datasets.checks import shortlist
-from offkey.datasets.rows import read_label
 from offkey.errors import DatasetError, MissingExtraError, OffkeyWarning, ParameterError
 
 __all__ = [
@@ -212,7 +210,7 @@ def _known(header: Iterable[str], where: object) -> dict[str, int]:
     others = [name for name in names if not _is_column(name) and not _INDEX.fullmatch(name)]
     if others:
         warnings.warn(
-            f"{where}: columns passed over, as they are none of a score table: {shortlist(map(repr, others))}",
+            f"{where}: columns passed over, as they are none of a score table: {', '.join(map(repr, others[:5]))}",
             OffkeyWarning,
             stacklevel=2,
         )
@@ -245,6 +243,8 @@ def _mark(text: str, name: str, where: str) -> int | None:
     numbers = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
     if text.lower() in numbers:
         return numbers[text.lower()]
+    from offkey.datasets.rows import read_label  # words are rare, and scores are to be read with numpy alone
+
     return read_label(text, f"{where}, column {name!r}")
 
 

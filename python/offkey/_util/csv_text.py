@@ -150,7 +150,7 @@ def to_csv(rows: Iterable[Iterable[str | float | int | None]]) -> str:
 def _cell(value: str | float | int | None) -> str:
     """Return one cell; `csv.writer` would leave a lone carriage return without quotes."""
     if not isinstance(value, str):
-        return "" if value is None else repr(value)  # the fewest digits that give a float back
+        return "" if value is None else str(value)  # the fewest digits that give a float back
     text = f"'{value}" if _FORMULA.match(value) else value
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.intersection(text) else text
 

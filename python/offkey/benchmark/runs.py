@@ -18,6 +18,7 @@ import msgspec
 import offkey
 from offkey._util import parameters
 from offkey._util.files import write_text
+from offkey._util.json_text import from_json, to_json
 from offkey.benchmark.figures import Figure, figures
 from offkey.datasets import Clips, Dataset
 from offkey.datasets.source import Progress
@@ -338,7 +339,7 @@ def _fitted(run: Run, folder: Path, how: Execution, on_event: Callable[[Any], No
 def _finished_record(folder: Path) -> Record | None:
     """Return what a finished run has left; one that cannot be read is done again."""
     try:
-        return msgspec.json.decode((folder / _RECORD).read_bytes(), type=Record)
+        return from_json((folder / _RECORD).read_bytes(), Record)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
 
@@ -352,7 +353,7 @@ def _with_new_figures(run: Run, folder: Path, record: Record) -> Record:
 
 
 def _keep(folder: Path, record: Record) -> None:
-    write_text(folder / _RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
+    write_text(folder / _RECORD, to_json(record, indent=1) + "\n")
 
 
 def _without_labels(test: Clips) -> Clips:

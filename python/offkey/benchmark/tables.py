@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +11,9 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from offkey._util.csv_text import to_csv
 from offkey._util.files import write_text
+from offkey._util.json_text import to_json
 from offkey._util.text_table import text_table
 from offkey.benchmark.figures import ANOMALY_SCORE, ORACLE, Figure
 from offkey.benchmark.published import DEVELOPMENT, EVALUATION, MACHINES, MIMII, SNRS_DB, PublishedRow
@@ -302,28 +302,26 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, as `to_json` writes it."""
-        return dict(msgspec.json.decode(msgspec.json.encode(self)))
+        return dict(json.loads(self.to_json()))
 
     def to_json(self) -> str:
         """Return everything as JSON text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+        return to_json(self, indent=1) + "\n"
 
     def to_csv(self) -> str:
         """Return a line for each score on each machine ID: mean and deviation over seeds, with a header."""
-        text = io.StringIO()
         names = ("machine", "snr_db", "machine_id", "recipe", "score", "seeds", "normals", "anomalies")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*names, "auc_mean", "auc_deviation", "pauc_mean", "pauc_deviation"])
+        lines: list[list[str | int]] = [[*names, "auc_mean", "auc_deviation", "pauc_mean", "pauc_deviation"]]
         for setting, recipe, score, figures in _by_id(self.records):
             snr = "" if setting.snr_db is None else f"{setting.snr_db:g}"
             first = figures[0]
-            row = [setting.machine, snr, first.machine_id, recipe, score, len(figures)]
+            row: list[str | int] = [setting.machine, snr, first.machine_id, recipe, score, len(figures)]
             row += [first.normals, first.anomalies]
             for values in ([f.auc for f in figures], [f.pauc for f in figures]):
                 deviation = f"{np.std(values, ddof=1):.6f}" if len(values) > 1 else ""
                 row += [f"{np.mean(values):.6f}", deviation]
-            writer.writerow(row)
-        return text.getvalue()
+            lines.append(row)
+        return to_csv(lines)
 
     def write(self, folder: Path) -> None:
         """Write `tables.md`, `figures.csv` and `results.json`, each whole or not at all.

@@ -30,6 +30,7 @@ import numpy as np
 from filelock import FileLock
 
 from offkey import _native
+from offkey._util.json_text import from_json, to_json
 from offkey.datasets.recordings import Item, Samples
 from offkey.datasets.source import Chunk, Progress, Source
 from offkey.errors import AudioError
@@ -200,7 +201,7 @@ def _store(target: Path, chunks: Iterable[Chunk]) -> None:
             index = _write(file, chunks)
             file.flush()
             os.fsync(file.fileno())
-        (scratch / _INDEX).write_bytes(msgspec.json.encode(index))
+        (scratch / _INDEX).write_text(to_json(index), encoding="ascii")
         shutil.rmtree(target, ignore_errors=True)  # a damaged one
         scratch.rename(target)
     finally:
@@ -267,7 +268,7 @@ def _compact(samples: np.ndarray) -> np.ndarray:
 def _opened(folder: Path, count: int, sample_rate: int) -> DecodedClips | None:
     """Return a cache of so many recordings; None where there is none, or what is there is damaged."""
     try:
-        index = msgspec.json.decode((folder / _INDEX).read_bytes(), type=_Index)
+        index = from_json((folder / _INDEX).read_bytes(), _Index)
         size = (folder / _SAMPLES).stat().st_size
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from offkey._util.files import check_writable, write_text
+from offkey._util.csv_text import to_csv
+from offkey._util.files import check_writable, is_stream, write_text
 from offkey._util.text_table import text_table
 from offkey.errors import ParameterError
 
@@ -156,6 +155,8 @@ def check_target(path: Path) -> None:
 
 def _kind(path: Path) -> str:
     kind = path.suffix.lower()
+    if not kind and is_stream(path):
+        return ".txt"
     if kind not in _ENDINGS:
         raise ParameterError(f"{path}: ending {path.suffix!r}; expected one of {', '.join(_ENDINGS)}")
     return kind
@@ -195,11 +196,8 @@ def _to_csv(evaluation: Evaluation) -> str:
         for row in rows
     ]
     names = list(dict.fromkeys(name for record in records for name in record))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
+    lines: list[list[Any]] = [[record.get(name) for name in names] for record in records]
+    return to_csv([names, *lines])
 
 
 def _flat(record: dict[str, object]) -> dict[str, object]:

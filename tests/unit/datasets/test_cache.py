@@ -224,3 +224,13 @@ def test_a_clip_without_statistics_is_left_out_by_name_with_a_cache_too(tmp_path
         assert len(found.unread) == 1
         assert short.name in found.unread[0]
         assert len(found.machine_ids) == 9
+
+
+def test_a_broken_recording_whose_name_is_no_utf8_is_cached_too(tmp_path):
+    names = [b"L\xfcfter.wav", b"broken \xfc.wav"]
+    paths = [tmp_path / os.fsdecode(name) for name in names]
+    write(tmp_path / "a.wav").rename(paths[0])
+    paths[1].write_bytes(b"no sound")
+    for _ in range(2):
+        clips = made(paths, tmp_path / "cache")
+        assert list(clips.errors) == [1]

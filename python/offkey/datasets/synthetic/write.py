@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from offkey._util.csv_text import to_csv
 from offkey._util.files import write_text
 from offkey._util.threads import cores
 from offkey.datasets.clips import Dataset
@@ -208,25 +208,13 @@ def _read_plan(base: Path) -> Plan:
 
 
 def _write_lists(base: Path, plan: Plan, work: list[Job]) -> None:
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(_COLUMNS)
+    rows: list[tuple[str, ...]] = [_COLUMNS]
     for job in sorted(work, key=lambda job: job.files):
         label = "normal" if job.fault is None else "anomaly"
         for file, snr in zip(job.files, plan.snrs_db, strict=True):
-            rows.writerow(
-                (
-                    file,
-                    job.machine_type,
-                    job.machine_id,
-                    job.split,
-                    label,
-                    f"{snr:g}",
-                    job.fault or "",
-                    f"{job.severity:.4f}",
-                )
-            )
-    write_text(base / MANIFEST, table.getvalue())
+            fault = (f"{snr:g}", job.fault or "", f"{job.severity:.4f}")
+            rows.append((str(file), job.machine_type, job.machine_id, job.split, label, *fault))
+    write_text(base / MANIFEST, to_csv(rows))
     if plan.eval_ids:
         write_text(base / EVAL_LIST, eval_list(plan, work))
 
