@@ -1,8 +1,10 @@
 """Saved detectors with something wrong in them, most of them with a checksum that fits again."""
 
 import copy
+import io
 import json
 import random
+import zipfile
 from hashlib import sha256
 from typing import Any
 
@@ -154,3 +156,45 @@ def _change_bytes(content: bytes, rng: random.Random) -> bytes:
             case _:
                 changed[:8] = rng.choice([header, 2**63, 2**64 - 1, 100_000_000, 0]).to_bytes(8, "little")
     return bytes(changed)
+
+
+def _bare(header: dict[str, Any] | bytes, body: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+def _tensor(**change: Any) -> bytes:
+    tensor = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} | change
+    return _bare({"a": tensor, "__metadata__": {"offkey": "{}"}}, bytes(4))
+
+
+def _zip_bomb() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.offkey", bytes(20_000_000))
+        archive.writestr(zipfile.ZipInfo("../link"), "/etc/passwd")
+    return content.getvalue()
+
+
+NO_DETECTORS = {
+    "empty": b"",
+    "a length alone": bytes(8),
+    "the longest header": b"\xff" * 8,
+    "a header longer than the file": (10**8).to_bytes(8, "little") + b"{",
+    "a shape beyond memory": _tensor(shape=[2**62]),
+    "a product beyond 64 bits": _tensor(shape=[2**32, 2**32]),
+    "nothing, times very much": _tensor(shape=[0, 2**62], data_offsets=[0, 0]),
+    "a hundred dimensions": _tensor(shape=[1] * 100),
+    "a negative shape": _tensor(shape=[-1]),
+    "negative offsets": _tensor(data_offsets=[-4, 0]),
+    "offsets behind the end": _tensor(data_offsets=[4, 8]),
+    "a dtype that numpy lacks": _tensor(dtype="F8_E4M3", shape=[4]),
+    "a dtype that nobody has": _tensor(dtype=">f4"),
+    "a name twice": _bare(
+        b'{"a":%b,"a":%b}' % ((b'{"dtype":"F32","shape":[1],"data_offsets":[0,4]}',) * 2), bytes(4)
+    ),
+    "a ZIP file that grows": _zip_bomb(),
+    "a gzip file": b"\x1f\x8b" + bytes(100),
+    "a pickle": b"\x80\x04K\x01.",
+}
+"""Files that are no detectors, by what is wrong with them."""

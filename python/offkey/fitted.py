@@ -203,9 +203,11 @@ class Fitted:
     @classmethod
     def _restored(cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
         recipe = Recipe.from_json(metadata["recipe"])
-        machine, notes, training = metadata["machine"], tuple(metadata["notes"]), metadata["training"]
-        if not all(isinstance(text, str) for text in (machine or "", *notes)):
-            raise DetectorFileError("machine or notes: expected texts")
+        machine, notes, training = metadata["machine"], metadata["notes"], metadata["training"]
+        if not (isinstance(machine, str | None) and isinstance(training, dict | None)):
+            raise DetectorFileError("machine or training: expected a text, and a record of the training")
+        if not isinstance(notes, list) or not all(isinstance(text, str) for text in notes):
+            raise DetectorFileError("notes: expected a list of texts")
         if set(metadata["models"]) != set(recipe.models):
             raise DetectorFileError(
                 f"models: has {', '.join(metadata['models'])}; its recipe asks for {', '.join(recipe.models)}"
@@ -221,8 +223,8 @@ class Fitted:
             machine=machine,
             models=models,
             fusion=Fusion.from_state(metadata["fusion"]),
-            data_notes=notes,
-            record=training and TrainingRecord.from_state(under("training", arrays), training),
+            data_notes=tuple(notes),
+            record=TrainingRecord.from_state(under("training", arrays), training) if training else None,
             clip_seconds=_checked_seconds(metadata.get("clip_seconds")),
         )
 

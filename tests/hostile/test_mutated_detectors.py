@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from mutated_detectors import RAW_LABELS, mutated
+from mutated_detectors import NO_DETECTORS, RAW_LABELS, mutated
 from safetensors.numpy import save
 
 import offkey
@@ -37,6 +37,36 @@ def test_a_label_that_is_no_label(label, tmp_path):
     path.write_bytes(save({}, metadata={"offkey": label}))
     with pytest.raises(DetectorFileError, match=r"x\.offkey: damaged"):
         offkey.load(path)
+
+
+@pytest.mark.parametrize("kind", NO_DETECTORS)
+def test_a_file_that_is_no_detector(kind, tmp_path):
+    path = tmp_path / "x.offkey"
+    path.write_bytes(NO_DETECTORS[kind])
+    with pytest.raises(DetectorFileError, match=r"x\.offkey: "):
+        offkey.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"machine": []},
+        {"training": []},
+        {"notes": "x"},
+        {"notes": {"x": 1}},
+        {"recipe": "{}"},
+        {"recipe": None},
+        {"models": {"wavelet": {}}},
+        {"models": None},
+        {"fusion": []},
+    ],
+    ids=str,
+)
+def test_metadata_of_another_kind(change, tmp_path):
+    arrays, metadata = detector_file.read(GOLDEN / "spectral.offkey")
+    detector_file.write(tmp_path / "x.offkey", arrays, metadata | change)
+    with pytest.raises(DetectorFileError, match=r"x\.offkey: "):
+        offkey.load(tmp_path / "x.offkey")
 
 
 @pytest.mark.parametrize("name", ["spectral", "paper", "both"])
