@@ -43,7 +43,7 @@ ANOMALY_SCORE = "anomaly_score"
 ALWAYS = ("a_out", "a_arc", "a_maha", "a_spectral", ANOMALY_SCORE)
 MARKS = ("decision", "label")
 START = "start_s"
-COLUMNS = ("path", "machine_type", "machine_id", "scored_as", *ALWAYS, *MARKS, "error")
+COLUMNS = ("path", "machine_type", "machine_id", "scored_as", *ALWAYS, *MARKS, "error", "warning")
 """The columns that every file has, in their order; those of other scores follow, and `start_s` where there is one."""
 
 _OTHER_SCORE = re.compile(r"a_[a-z0-9_]+")

@@ -9,11 +9,13 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from offkey.datasets.ids import IdCounts
+from offkey.datasets.quality import broken
 from offkey.datasets.recordings import Item
 from offkey.datasets.source import Chunk, SourceRates
 from offkey.datasets.windows import WHOLE
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
+from offkey.signal.quality import ClipQuality
 
 __all__ = ["ScoreRows", "Windows", "check_windows"]
 
@@ -61,6 +63,27 @@ class _Scored(NamedTuple):
         )
 
 
+class _Heard(NamedTuple):
+    """What was seen of some clips' samples, in the order of their recordings."""
+
+    positions: np.ndarray
+    """``(clips,)`` int64: where each clip's recording stands in the source."""
+    starts: np.ndarray
+    """``(clips,)`` int64: where it starts in its recording, in samples."""
+    rates_hz: np.ndarray
+    """``(clips,)`` int64: the recordings' own rates."""
+    quality: ClipQuality
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Heard]) -> _Heard:
+        return cls(
+            np.concatenate([part.positions for part in parts]),
+            np.concatenate([part.starts for part in parts]),
+            np.concatenate([part.rates_hz for part in parts]),
+            ClipQuality.joined([part.quality for part in parts]),
+        )
+
+
 class ScoreRows:
     """Scores the chunks of a source one after the other, and keeps the rows.
 
@@ -84,6 +107,7 @@ class ScoreRows:
         self._of_maximum = functools.cache(fitted.thresholds_of_maximum)
         self._most_windows = 1
         self._scored: list[_Scored] = []  # of a recording whose chunks go on
+        self._heard: list[_Heard] = []  # likewise
         self._errors: dict[int, Exception] = {}
         self.rows: list[dict[str, Any]] = []
         """The rows, as `ScoreTable.from_rows` takes them."""
@@ -92,17 +116,66 @@ class ScoreRows:
         """Score a chunk; the rows of a recording that goes on in the next one come with its last."""
         self._rates.add(chunk, recordings=True)
         for part, raw in chunk.attempt(lambda clips: self._fitted.scores(clips, self._num_threads)):
-            self._scored.append(_Scored(part.positions, part.starts, raw))
+            scored = _Scored(part.positions, part.starts, raw)
+            if part.quality is not None:
+                self._heard.append(_Heard(part.positions, part.starts, part.source_rates, part.quality))
+                scored = scored.take(~(part.quality.silent | part.quality.constant))
+            self._scored.append(scored)
         self._errors = chunk.errors | self._errors
         if chunk.continues:
             return
         scores = self._scores(chunk)
+        heard = _Heard.joined(self._heard) if self._heard else None
         for position, item in enumerate(chunk.items, chunk.first):
             self._ids.count(item.machine_id, item.unread_id)
             error = self._errors.get(position)
-            cells = scores[position] if error is None else [{"error": str(error)}]
+            cells = scores.get(position, []) if error is None else [{"error": str(error)}]
+            if heard is not None and error is None:
+                cells = self._with_warnings(cells, item, heard, np.flatnonzero(heard.positions == position))
             self.rows += [self._known_of(item) | cell for cell in cells]
-        self._scored, self._errors = [], {}
+        self._scored, self._heard, self._errors = [], [], {}
+
+    def _with_warnings(
+        self, cells: list[dict[str, Any]], item: Item, heard: _Heard, rows: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """Return a recording's cells with what is to be said of its samples, and those that silence has in their place.
+
+        Parameters
+        ----------
+        cells
+            Of each row that has scores.
+        item
+            The recording.
+        heard, rows
+            What was seen of its clips, and where that stands.
+        """
+        if not self._each:
+            cells = cells or [_without_sound(item, heard.quality.take(rows))]
+            return [cell | self._warning(cell, item, heard, rows) for cell in cells]
+        by_start = {cell.get("start_s"): cell for cell in cells}
+        result = []
+        for row in rows:
+            start, own = int(heard.starts[row]), np.array([row])
+            place = {} if start == WHOLE else {"start_s": start / self._sample_rate}
+            cell = by_start.get(place.get("start_s")) or place | _without_sound(item, heard.quality.take(own))
+            result.append(cell | self._warning(cell, item, heard, own))
+        return result
+
+    def _warning(
+        self, cell: Mapping[str, Any], item: Item, heard: _Heard, rows: np.ndarray
+    ) -> dict[str, str]:
+        quality = heard.quality.take(rows)
+        texts = [_of_some(kind, flags) for kind, flags in broken(quality).items() if flags.any()]
+        if quality.clipped_in_part.any():
+            texts.append(f"clipped ({100 * quality.clipped_share.max():.1f}% of the samples)")
+        if self._fitted.conditions is not None and "error" not in cell:
+            texts += self._fitted.conditions.unlike(
+                level_dbfs=float(10 * np.log10(quality.mean_square.mean())),
+                machine_id=cell.get("scored_as"),
+                rate_hz=int(heard.rates_hz[rows[0]]),
+                lossy=item.lossy,
+            )
+        return {"warning": "; ".join(texts)} if texts else {}
 
     def _known_of(self, item: Item) -> dict[str, Any]:
         return {
@@ -118,6 +191,8 @@ class ScoreRows:
             return {}
         scored = _Scored.joined(self._scored)
         scored = scored.take(~np.isin(scored.positions, list(self._errors)))
+        if not len(scored.positions):
+            return {}
         positions, counts = scored.positions, np.ones(len(scored.positions), dtype=np.int64)
         if not self._each:
             positions, counts = np.unique(positions, return_counts=True)
@@ -151,3 +226,14 @@ class ScoreRows:
             *self._ids.notes(),
             *of_windows,
         )
+
+
+def _of_some(kind: str, flags: np.ndarray) -> str:
+    """Return what is true of a recording, or of some of its windows."""
+    count = np.count_nonzero(flags)
+    return kind if count == len(flags) else f"{kind} in {count} of {len(flags)} windows"
+
+
+def _without_sound(item: Item, quality: ClipQuality) -> dict[str, Any]:
+    kind = "silent" if quality.silent.all() else "constant"
+    return {"error": f"{item.name}: {kind}: there is no sound to score; is the microphone connected?"}

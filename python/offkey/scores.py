@@ -37,6 +37,9 @@ class ScoreTable:
         1 = anomaly, 0 = normal, None or -1 = not known.
     error
         Why a recording has no score; None where all is well.
+    warning
+        What is wrong with a recording itself, or unlike the training: silent, constant, clipped, its level, rate or
+        coding; None where all is well.
     start_s
         Where in a long recording the window begins that the scores are of, in seconds; None or NaN: they are of the
         whole recording.
@@ -69,6 +72,7 @@ class ScoreTable:
         decision: ArrayLike | Sequence[int | None] | None = None,
         label: ArrayLike | Sequence[int | None] | None = None,
         error: Texts | None = None,
+        warning: Texts | None = None,
         start_s: ArrayLike | Sequence[float | None] | None = None,
         **scores: ArrayLike | Sequence[float | None] | None,
     ) -> None:
@@ -87,6 +91,7 @@ class ScoreTable:
         self.decision = _marks("decision", decision, n)
         self.label = _marks("label", label, n)
         self.error = _texts("error", error, n)
+        self.warning = _texts("warning", warning, n)
         self.start_s = _scores(START, start_s, n)
         """``(recordings,)`` float64."""
         if (self.start_s < 0).any():

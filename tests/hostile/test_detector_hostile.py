@@ -275,12 +275,13 @@ def test_a_clip_too_short_for_the_recipe_is_named_and_alone_in_having_no_score(t
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_one_sample_and_silence_have_scores(files, tmp_path, name):
-    write(tmp_path / "one_id_00.wav", np.array([0.5]))
+def test_two_samples_have_a_score_and_silence_has_none(files, tmp_path, name):
     write(tmp_path / "silent_id_00.wav", np.zeros(8000))
+    write(tmp_path / "two_id_00.wav", np.array([0.5, -0.5]))
     table = offkey.load(files / f"{name}.offkey").score(tmp_path)
-    assert table.error == [None, None]
-    assert np.isfinite(table.anomaly_score).all()
+    assert "silent_id_00.wav: silent: there is no sound to score" in table.error[0]
+    assert table.error[1] is None
+    assert np.isfinite(table.anomaly_score).tolist() == [False, True]
 
 
 def test_embeddings_name_the_file_that_cannot_be_read(files, tree, tmp_path):

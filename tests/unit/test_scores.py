@@ -44,9 +44,10 @@ def test_the_text_of_a_file():
         path=["a.wav", "b.wav"], machine_id=["00", None], a_out=[0.5, None], decision=[1, None]
     )
     assert table.to_csv() == (
-        "path,machine_type,machine_id,scored_as,a_out,a_arc,a_maha,a_spectral,anomaly_score,decision,label,error\n"
-        "a.wav,,00,,0.5,,,,,1,,\n"
-        "b.wav,,,,,,,,,,,\n"
+        "path,machine_type,machine_id,scored_as,a_out,a_arc,a_maha,a_spectral,anomaly_score,decision,label,error,"
+        "warning\n"
+        "a.wav,,00,,0.5,,,,,1,,,\n"
+        "b.wav,,,,,,,,,,,,\n"
     )
     rows = json.loads(table.to_json())["rows"]
     assert list(rows[0]) == list(COLUMNS)
