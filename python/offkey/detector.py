@@ -307,7 +307,7 @@ class Detector:
         return ScoreTable.from_rows(rows.rows)
 
     def _source(self, recordings: Recordings, **options: Any) -> Source:
-        return Source.of(recordings, features=self.recipe.features, known_ids=self.machine_ids, **options)
+        return Source.of(recordings, features=self._fitted().features, known_ids=self.machine_ids, **options)
 
     def score_oracle(
         self,

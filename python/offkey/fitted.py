@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 
 from offkey import detector_file
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets import Dataset, LogMelArrays, TrainingClips
+from offkey.datasets.channels import ChannelChoice, decoded_channel
 from offkey.datasets.quality import Conditions
 from offkey.datasets.source import Chunk, Source
 from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, OffkeyError
 from offkey.models.base import FitOptions, InlierModel, kinds_of, model_class
-from offkey.recipe import Recipe, Scoring
+from offkey.recipe import Features, Recipe, Scoring
 from offkey.scoring.fusion import Fusion
 from offkey.scoring.threshold import Thresholds
 from offkey.training_record import KeepStatistics, TrainingRecord, provenance
@@ -38,6 +40,8 @@ class Fitted:
     """What a user should know of the clips."""
     record: TrainingRecord | None
     """None for detectors of offkey 0.1.0."""
+    channels: ChannelChoice | None
+    """The channel that was learned; None where no recordings were, and in offkey 0.1.0."""
     clip_seconds: float | None
     """Recordings longer than twice this are cut into windows of it; None: they are not, as in offkey 0.1.0."""
 
@@ -63,6 +67,7 @@ class Fitted:
             fusion=Fusion.fit(list(models.values()), recipe.scoring),
             data_notes=(*(data.notes if isinstance(data, Dataset) else ()), *clips.notes),
             record=TrainingRecord.of(clips, provenance=facts, keep=keep_statistics, seed=options.seed),
+            channels=clips.channels,
             clip_seconds=recipe.training.clip_seconds,
         )
 
@@ -80,6 +85,13 @@ class Fitted:
         models = {key: model.rescored(recipe) for key, model in self.models.items()}
         fusion = Fusion.fit(list(models.values()), scoring)
         return dataclasses.replace(self, recipe=recipe, models=models, fusion=fusion)
+
+    @property
+    def features(self) -> Features:
+        """The recipe's features, with the channel that was learned."""
+        if self.channels is None:
+            return self.recipe.features
+        return msgspec.structs.replace(self.recipe.features, channel=self.channels.channel)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -131,6 +143,8 @@ class Fitted:
             "parameters": self.parameters,
             "quantile": self.recipe.scoring.quantile,
             "sample_rate": self.recipe.features.sample_rate,
+            "channel": decoded_channel(self.features),
+            "channels_in_training": self.channels.describe() if self.channels else None,
             "clip_seconds": self.clip_seconds,
             "training_clips": len(self.record.machine_ids) if self.record else None,
             "clips_with_statistics": len(self.record.indices) if self.record else None,
@@ -159,6 +173,7 @@ class Fitted:
             "models": states,
             "fusion": self.fusion.state(),
             "training": training,
+            "channels": self.channels and self.channels.state(),
             "clip_seconds": self.clip_seconds,
         }
         detector_file.write(path, arrays, metadata)
@@ -225,12 +240,13 @@ class Fitted:
             fusion=Fusion.from_state(metadata["fusion"]),
             data_notes=tuple(notes),
             record=TrainingRecord.from_state(under("training", arrays), training) if training else None,
+            channels=(state := metadata.get("channels")) and ChannelChoice.from_state(state),
             clip_seconds=_checked_seconds(metadata.get("clip_seconds")),
         )
 
     def _check_on_silence(self) -> None:
         """Score a made-up clip: parts of a file that do not fit each other show here, not at the first recording."""
-        features = self.recipe.features
+        features = self.features
         silence = np.zeros(features.n_fft + 8 * features.hop_length, np.float32)
         chunk = next(Source.of(silence, features=features, sample_rate=features.sample_rate).chunks())
         with np.errstate(all="ignore"):

@@ -90,8 +90,9 @@ class Features(Section, frozen=True):
     """What keeps the logarithm finite: ``10 log10(max(x, floor_value))`` or ``10 log10(x + floor_value)``; 20 for
     magnitudes."""
     floor_value: PositiveFloat = 1e-10
-    channel: Annotated[int, msgspec.Meta(ge=0)] | Literal["mean"] = 0
-    """Which channel of a recording is used, or the mean of all."""
+    channel: Annotated[int, msgspec.Meta(ge=0)] | Literal["mean", "loudest"] | None = None
+    """Which channel of a recording is used, from 0; the mean of all; the loudest one of the training recordings. None:
+    the near one where the dataset says which that is (`Clip.channels`), otherwise the first."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

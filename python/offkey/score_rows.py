@@ -8,9 +8,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from offkey.datasets.channels import decoded_channel
 from offkey.datasets.ids import IdCounts
 from offkey.datasets.quality import broken
 from offkey.datasets.recordings import Item
+from offkey.datasets.scored_channels import ScoredChannels
 from offkey.datasets.source import Chunk, SourceRates
 from offkey.datasets.windows import WHOLE
 from offkey.errors import ParameterError
@@ -104,6 +106,7 @@ class ScoreRows:
         self._sample_rate = fitted.recipe.features.sample_rate
         self._rates = SourceRates(self._sample_rate)
         self._ids = IdCounts(fitted.fusion.machine_ids)
+        self._channels = ScoredChannels(fitted.channels, decoded_channel(fitted.features))
         self._of_maximum = functools.cache(fitted.thresholds_of_maximum)
         self._most_windows = 1
         self._scored: list[_Scored] = []  # of a recording whose chunks go on
@@ -115,6 +118,7 @@ class ScoreRows:
     def add(self, chunk: Chunk) -> None:
         """Score a chunk; the rows of a recording that goes on in the next one come with its last."""
         self._rates.add(chunk, recordings=True)
+        self._channels.add(chunk)
         for part, raw in chunk.attempt(lambda clips: self._fitted.scores(clips, self._num_threads)):
             scored = _Scored(part.positions, part.starts, raw)
             if part.quality is not None:
@@ -129,7 +133,7 @@ class ScoreRows:
         for position, item in enumerate(chunk.items, chunk.first):
             self._ids.count(item.machine_id, item.unread_id)
             error = self._errors.get(position)
-            cells = scores.get(position, []) if error is None else [{"error": str(error)}]
+            cells = scores.get(position, []) if error is None else [{"error": self._channels.explained(error, item)}]
             if heard is not None and error is None:
                 cells = self._with_warnings(cells, item, heard, np.flatnonzero(heard.positions == position))
             self.rows += [self._known_of(item) | cell for cell in cells]
@@ -223,6 +227,7 @@ class ScoreRows:
         of_windows = self._of_maximum(self._most_windows)[1] if self._most_windows > 1 else ()
         return (
             *self._rates.notes("recording", advice=_RATE_ADVICE),
+            *self._channels.notes(),
             *self._ids.notes(),
             *of_windows,
         )

@@ -13,7 +13,7 @@ from offkey import datasets
 from offkey.errors import ParameterError
 from offkey.models.base import check_device_name
 
-__all__ = ["COMMAS", "DataOptions", "Device", "PathList"]
+__all__ = ["COMMAS", "ChannelOption", "DataOptions", "Device", "PathList"]
 
 
 def _check(_kind: Any, device: str) -> None:
@@ -25,6 +25,22 @@ def _check(_kind: Any, device: str) -> None:
 
 Device: TypeAlias = Annotated[str, Parameter(validator=_check)]
 """`auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`."""
+
+
+def _channel(_kind: Any, tokens: Sequence[Token]) -> Any:
+    text = tokens[0].value.replace(" ", "")
+    return int(text) if text.isdecimal() else text
+
+
+def _check_channel(_kind: Any, channel: int | str | None) -> None:
+    if isinstance(channel, str) and channel not in ("mean", "loudest", "near,far", "far,near"):
+        raise ValueError("expected the number of a channel, from 0, or mean, loudest, near,far or far,near")
+
+
+ChannelOption: TypeAlias = Annotated[
+    int | str | None, Parameter(converter=_channel, validator=_check_channel, allow_leading_hyphen=True)
+]
+"""A number from 0, `mean`, `loudest`, or the roles of two channels."""
 
 
 def _split(kind: Any, tokens: Sequence[Token]) -> Any:

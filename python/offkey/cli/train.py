@@ -15,7 +15,8 @@ from offkey._util import ranks
 from offkey._util.files import check_writable
 from offkey.cli import console
 from offkey.cli.console import TrainingDisplay
-from offkey.cli.options import DataOptions, Device
+from offkey.cli.options import ChannelOption, DataOptions, Device
+from offkey.datasets.clips import check_roles
 from offkey.detector import Detector
 from offkey.errors import OffkeyWarning, ParameterError, RecipeError
 from offkey.models.base import ignore, kinds_of
@@ -32,6 +33,7 @@ def train(
     out: Annotated[Path, Parameter(alias="-o")],
     recipe: str = "spectral",
     reading: DataOptions = DataOptions(),  # noqa: B008  # immutable
+    channel: ChannelOption = None,
     seed: int = 0,
     device: Device = "auto",
     precision: Precision | None = None,
@@ -59,6 +61,11 @@ def train(
         `spectral` (seconds, no GPU, best with up to a few hundred clips of a machine), `small` (a network for a
         CPU), `paper` (the paper's network), the name of a model that an installed package brings, or a JSON file with a
         recipe of your own.
+    channel
+        Which channel of recordings with several is learned, and later scored: its number, counted from 0 (the default);
+        `mean`, the mean of all; `loudest`, the one with the highest level in the training recordings; `near,far` where
+        the first channel is a microphone at the machine and the second one hears its surroundings (`far,near` the other
+        way round): the near one is learned.
     seed
         Seed of all random choices.
     device
@@ -94,11 +101,13 @@ def train(
     check_writable(out)
     if metrics is not None:
         check_writable(metrics)
-    detector = Detector(read_recipe(recipe))
+    detector = Detector(_with_channel(read_recipe(recipe), channel))
     trains = any(kind.trained for kind in kinds_of(detector.recipe))
     if not trains and (metrics or tensorboard):
         raise ParameterError(f"recipe {recipe!r} trains no network whose losses could be written")
     dataset = reading.load(data, seed=seed)
+    if isinstance(channel, str) and "," in channel:
+        dataset = dataset.with_channels(*check_roles(channel.split(",")))
     console.note(f"machine IDs to learn: {datasets.describe_ids(dataset.train)}")
     with console.bars() as bars, _advice_when_stopped(checkpoint), warnings.catch_warnings():
         warnings.simplefilter("ignore", OffkeyWarning)  # the notes say it, file by file
@@ -150,6 +159,13 @@ def _advice_when_stopped(checkpoint: Path | None) -> Iterator[None]:
         if checkpoint is not None and checkpoint.exists():
             console.note(f"rerun the same command to resume from {checkpoint}")
         raise
+
+
+def _with_channel(recipe: Recipe, channel: int | str | None) -> Recipe:
+    """Return the recipe with the channel that an option names; roles of channels are the dataset's."""
+    if channel is None:
+        return recipe
+    return recipe.replace(features__channel=None if isinstance(channel, str) and "," in channel else channel)
 
 
 def read_recipe(name: str) -> Recipe:

@@ -31,6 +31,7 @@ from filelock import FileLock
 
 from offkey import _native
 from offkey._util.json_text import from_json, to_json
+from offkey.datasets.channels import decoded_channel
 from offkey.datasets.recordings import Item, Samples
 from offkey.datasets.source import Chunk, Progress, Source
 from offkey.errors import AudioError
@@ -211,7 +212,7 @@ def _store(target: Path, chunks: Iterable[Chunk]) -> None:
 def _key(paths: Sequence[Path], features: Features, clip_seconds: float | None, max_seconds: float) -> str:
     files = [[str(path.resolve()), *_state(path)] for path in paths]
     settings = [
-        *(_FORMAT, _native.__version__, features.sample_rate, features.channel),
+        *(_FORMAT, _native.__version__, features.sample_rate, decoded_channel(features)),
         *(clip_seconds, float(max_seconds)),
     ]
     content = json.dumps([*settings, files]).encode(errors="surrogateescape")

@@ -8,15 +8,18 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, TypeAlias, overload
 
 import numpy as np
 
 from offkey._util.files import atomic_path
 from offkey.datasets.paths import PathLike
-from offkey.errors import ArrayError, DatasetError
+from offkey.errors import ArrayError, DatasetError, ParameterError
 
-__all__ = ["NO_OTHERS", "Clip", "Clips", "Dataset", "LogMelArrays", "PassedOver"]
+__all__ = ["NO_OTHERS", "Clip", "Clips", "Dataset", "LogMelArrays", "PassedOver", "Role", "check_roles"]
+
+Role: TypeAlias = Literal["near", "far"]
+"""Which microphone a channel is of: the one at the machine, or the one that hears its surroundings."""
 
 NO_OTHERS = "no clips of other machine types: nothing to serve as pseudo-anomalies"
 
@@ -35,6 +38,8 @@ class Clip:
     domain: str | None = None
     group: str
     """The recording that the clip was cut from: clips of one group are never split between folds."""
+    channels: tuple[Role, ...] = ()
+    """Which microphone each channel is of: ``("near", "far")`` or the reverse; empty where that is not known."""
     label_from: str = dataclasses.field(default="", compare=False)
     """What said the label: a folder, the file name, a manifest, a pattern, the user, or ``nothing``."""
     id_from: str = dataclasses.field(default="", compare=False)
@@ -155,6 +160,44 @@ class Dataset:
             self.notes if len(clips) == len(self.clips) else tuple(n for n in self.notes if n != NO_OTHERS)
         )
         return dataclasses.replace(self, clips=clips, notes=notes)
+
+    def with_channels(self, *roles: Role) -> Dataset:
+        """Return this dataset with the roles of the two channels of every recording.
+
+        Parameters
+        ----------
+        roles
+            ``"near"``, the microphone at the machine, and ``"far"``, the one that hears its surroundings, in the order
+            of the channels.
+
+        Raises
+        ------
+        ParameterError
+            If they are others.
+
+        Examples
+        --------
+        >>> data = offkey.datasets.load("recordings").with_channels("near", "far")  # doctest: +SKIP
+        """
+        channels = check_roles(roles)
+        return dataclasses.replace(
+            self, clips=Clips([dataclasses.replace(clip, channels=channels) for clip in self.clips])
+        )
+
+
+def check_roles(roles: Sequence[str]) -> tuple[Role, ...]:
+    """Return the roles of two channels.
+
+    Raises
+    ------
+    ParameterError
+        If they are not `near` and `far`.
+    """
+    if tuple(roles) == ("near", "far"):
+        return ("near", "far")
+    if tuple(roles) == ("far", "near"):
+        return ("far", "near")
+    raise ParameterError(f"channels = {','.join(map(str, roles))!r}: expected 'near,far' or 'far,near'")
 
 
 # what numpy and zipfile raise on bytes that lie about checksum, method, header or shape

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from offkey.datasets.channels import decoded_channel
 from offkey.datasets.windows import WHOLE, file_windows, starts
 from offkey.errors import AudioError, OffkeyError
 from offkey.recipe import Features
@@ -34,7 +35,7 @@ class Decoding:
         return read_batch(
             paths,
             sample_rate=self.features.sample_rate,
-            channel=self.features.channel,
+            channel=decoded_channel(self.features),
             max_seconds=self.max_seconds,
             on_error="collect",
             num_threads=self.num_threads,

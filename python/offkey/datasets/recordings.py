@@ -14,8 +14,8 @@ import numpy as np
 from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays
 from offkey.datasets.ids import identify, marked_folder, nfc
 from offkey.datasets.paths import check_exists, expand, root_of
-from offkey.errors import ArrayError, DatasetError, ParameterError
-from offkey.signal.audio import Audio, AudioBatch, check_rate
+from offkey.errors import ArrayError, DatasetError, OffkeyError, ParameterError
+from offkey.signal.audio import Audio, AudioBatch, AudioInfo, check_rate, info
 
 __all__ = ["Item", "LogMelOf", "Recording", "Recordings", "Samples", "describe", "items_of"]
 
@@ -30,6 +30,8 @@ _EXPECTED = (
     "a folder, a file, a pattern, a list of them, a Dataset, Clips, an AudioBatch, Audio, arrays of samples with "
     "sample_rate, the bytes of a sound file, an open binary file, or LogMelArrays"
 )
+
+_LOSSY = ("VORBIS", "MPEG_LAYER_III")  # subtypes
 
 
 class Samples(NamedTuple):
@@ -61,8 +63,29 @@ class Item:
     label: Literal[0, 1] | None = None
     unread_id: str | None = None
     """A folder ``id_XX`` that counts for nothing, since it is not below what was named."""
-    lossy: bool | None = None
-    """Whether its coding loses something; None where that is not known, as before its header is read."""
+    header: AudioInfo | None = None
+    """What the header of its file says; None before that is read, and where there is none."""
+
+    @property
+    def channels(self) -> int | None:
+        """Number of channels; None where that is not known."""
+        if isinstance(self.content, Samples):
+            return 1 if self.content.samples.ndim == 1 else len(self.content.samples)
+        return None if self.header is None else self.header.channels
+
+    @property
+    def lossy(self) -> bool | None:
+        """Whether its coding loses something; None where that is not known."""
+        return None if self.header is None else self.header.subtype in _LOSSY
+
+    def with_header(self) -> Item:
+        """Return the item with its header, where it has one that can be read."""
+        if not isinstance(self.content, Path | bytes):
+            return self
+        try:
+            return dataclasses.replace(self, header=info(self.content))
+        except (OffkeyError, OSError):
+            return self  # whoever reads it will say what is wrong with it
 
 
 def items_of(

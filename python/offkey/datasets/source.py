@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 import numpy as np
 
 from offkey._util import parameters
+from offkey.datasets.channels import decoded_channel
 from offkey.datasets.clips import LogMelArrays
 from offkey.datasets.paths import NO_SOUND_FILE
 from offkey.datasets.recordings import Item, LogMelOf, Recordings, Samples, describe, items_of
 from offkey.datasets.windows import WHOLE, cut, file_windows, window_samples
 from offkey.errors import ArrayError, DatasetError, OffkeyError
 from offkey.recipe import Features
-from offkey.signal.audio import MAX_SECONDS, file_content, info, on_disk, read_batch, resample
+from offkey.signal.audio import MAX_SECONDS, file_content, on_disk, read_batch, resample
 from offkey.signal.logmel import LogMel
 from offkey.signal.quality import ClipQuality, clip_quality
 from offkey.signal.statistics import ClipStatistics, clip_statistics
@@ -34,7 +35,6 @@ T = TypeVar("T")
 _CHUNK_ITEMS = 64  # 40 MB of 10 s clips at 16 kHz
 _CHUNK_BYTES = 100_000_000  # of decoded samples, whatever their number: long recordings come one by one
 _SAMPLE_BYTES = 4  # float32
-_LOSSY = ("VORBIS", "MPEG_LAYER_III")  # subtypes
 _LEAST_BYTES_PER_SECOND = 1000  # of a coded file whose header has no length: MP3 of 8 kbit/s
 
 
@@ -297,7 +297,7 @@ class Source:
             yield self._chunk([item], first, rows, {}, num_threads, continues=ahead is not None)
 
     def _read(self, portion: Sequence[Item], first: int, num_threads: int | None) -> Chunk:
-        rate, channel = self._features.sample_rate, self._features.channel
+        rate, channel = self._features.sample_rate, decoded_channel(self._features)
         batch = read_batch(
             [item.content for item in portion if isinstance(item.content, Path | bytes)],
             sample_rate=rate,
@@ -397,9 +397,8 @@ def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[tuple[list[It
     for item in items:
         if hasattr(item.content, "read"):  # an open file can be read once
             item = dataclasses.replace(item, content=bytes(file_content(item.content)))
-        item_bytes, lossy = _from_header(item.content, sample_rate)
-        if lossy is not None:
-            item = dataclasses.replace(item, lossy=lossy)
+        item = item.with_header()
+        item_bytes = _decoded_bytes(item, sample_rate)
         if portion and (len(portion) == _CHUNK_ITEMS or portion_bytes + item_bytes > _CHUNK_BYTES):
             yield portion, portion_bytes
             portion, portion_bytes = [], 0
@@ -409,28 +408,25 @@ def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[tuple[list[It
         yield portion, portion_bytes
 
 
-def _from_header(content: Any, sample_rate: int) -> tuple[int, bool | None]:
-    """Return how many bytes one decoded channel has at most, and whether its coding is lossy.
+def _decoded_bytes(item: Item, sample_rate: int) -> int:
+    """Return how many bytes one decoded channel has at most; 0 if it cannot be read.
 
     0 bytes if it cannot be read, as whoever reads it will say. How long a file is, its header says; one that has no
     length there is at most as long as its size allows.
     """
-    if isinstance(content, Exception):
-        return 0, None
+    content: Any = item.content
     if isinstance(content, LogMelOf):
-        return int(content.logmel.nbytes), None
-    lossy = None
+        return int(content.logmel.nbytes)
     if isinstance(content, Samples):
         duration_s: float = content.samples.shape[-1] / content.sample_rate
+    elif item.header is None:
+        return 0
+    elif item.header.duration_s is not None:
+        duration_s = item.header.duration_s
     else:
-        try:
-            header = info(content)
-            size = content.stat().st_size if isinstance(content, Path) else len(content)
-        except (OffkeyError, OSError):
-            return 0, None
-        lossy = header.subtype in _LOSSY
-        duration_s = size / _LEAST_BYTES_PER_SECOND if header.duration_s is None else header.duration_s
-    return math.ceil(_SAMPLE_BYTES * duration_s * sample_rate), lossy
+        size = content.stat().st_size if isinstance(content, Path) else len(content)
+        duration_s = size / _LEAST_BYTES_PER_SECOND
+    return math.ceil(_SAMPLE_BYTES * duration_s * sample_rate)
 
 
 def check_mels(features: Features, data: LogMelArrays) -> None:

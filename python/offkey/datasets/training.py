@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from offkey._util import parameters
 from offkey.datasets.cache import DecodedClips, decoded
+from offkey.datasets.channels import ChannelChoice, decoded_channel
 from offkey.datasets.clips import Clips, Dataset, LogMelArrays
 from offkey.datasets.file_clips import Decoding, FileClips
 from offkey.datasets.quality import Conditions
@@ -66,6 +68,8 @@ class TrainingClips:
     """What is wrong with recordings that were left out; those of other types join when they are drawn."""
     rates: SourceRates | None = None
     """Recordings of the target type that were resampled."""
+    channels: ChannelChoice | None = None
+    """The channel that was read; None for arrays made elsewhere."""
     cut: tuple[str, ...] = ()
     """What a user should know of long recordings that were cut into clips."""
     broken: tuple[str, ...] = ()
@@ -106,7 +110,8 @@ class TrainingClips:
         named = tuple(f"left out of training: {text}" for text in self.unread[:_MOST_NAMED])
         rest = len(self.errors) - len(named)
         more = (f"left out of training: {rest} more files that cannot be read",) if rest else ()
-        return (*named, *more, *self.broken, *self.odd, *self.cut, *self.rate_notes)
+        channels = self.channels.notes if self.channels else ()
+        return (*named, *more, *channels, *self.broken, *self.odd, *self.cut, *self.rate_notes)
 
     @property
     def rate_notes(self) -> tuple[str, ...]:
@@ -122,17 +127,18 @@ class TrainingClips:
         return (*notes, *others.notes("clip", kind=" of other types", advice=_RATE_ADVICE))
 
     def warn(self, *, stacklevel: int) -> None:
-        """Warn of recordings that were left out or are odd, once for each kind.
+        """Warn of recordings that were left out or are odd, once for each kind, and of a channel that is hardly heard.
 
         Warns
         -----
         OffkeyWarning
             With how many there are, and the first of them.
         """
-        for note in (*self.broken, *self.odd):
+        notes = (*(self.channels.warnings if self.channels else ()), *self.broken, *self.odd)
+        for note in notes:
             if note not in self._warned:
                 warnings.warn(note, OffkeyWarning, stacklevel=stacklevel + 1)
-        self._warned.update(self.broken, self.odd)
+        self._warned.update(notes)
         kinds: dict[str, list[Exception]] = {}
         for error in self.errors:
             kinds.setdefault(type(error).__name__, []).append(error)
@@ -301,6 +307,8 @@ def read_training_clips(
     parameters.seconds("max_seconds", max_seconds)
     if isinstance(data, LogMelArrays):
         return _of_arrays(data, features)
+    channels = ChannelChoice.of(data, features, max_seconds=max_seconds)
+    features = msgspec.structs.replace(features, channel=channels.channel)
     source_of = functools.partial(
         Source.of, features=features, clip_seconds=clip_seconds, max_seconds=max_seconds
     )
@@ -358,6 +366,7 @@ def read_training_clips(
         moments=reading.joined_moments() if reading.moments else None,
         errors=[*reading.sorted_errors, *other_errors],
         rates=reading.rates,
+        channels=channels,
         cut=_cut_note(recordings, clip_seconds),
         broken=judged.left_out,
         odd=judged.notes,
@@ -380,6 +389,7 @@ def _cut_note(recordings: Sequence[int], clip_seconds: float | None) -> tuple[st
 def _of_arrays(data: LogMelArrays, features: Features) -> TrainingClips:
     """Return log-Mels made elsewhere."""
     check_mels(features, data)
+    decoded_channel(features)
     others = data.others
     return TrainingClips(
         inputs="logmel",

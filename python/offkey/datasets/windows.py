@@ -12,6 +12,7 @@ from os import PathLike
 
 import numpy as np
 
+from offkey.datasets.channels import decoded_channel
 from offkey.errors import AudioError
 from offkey.recipe import Features
 from offkey.signal.audio import info, read_blocks
@@ -89,7 +90,7 @@ def file_windows(
         path,
         seconds=window / features.sample_rate,
         sample_rate=features.sample_rate,
-        channel=features.channel,
+        channel=decoded_channel(features),
     )
 
     def checked() -> Iterator[np.ndarray]:
