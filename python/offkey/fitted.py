@@ -240,7 +240,9 @@ class Fitted:
             fusion=Fusion.from_state(metadata["fusion"]),
             data_notes=tuple(notes),
             record=TrainingRecord.from_state(under("training", arrays), training) if training else None,
-            channels=(state := metadata.get("channels")) and ChannelChoice.from_state(state),
+            channels=None
+            if (channels := metadata.get("channels")) is None
+            else ChannelChoice.from_state(channels),
             clip_seconds=_checked_seconds(metadata.get("clip_seconds")),
         )
 

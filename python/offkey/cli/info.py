@@ -9,7 +9,9 @@ from typing import Any
 from offkey import datasets, detector_file
 from offkey._util.text_table import printable
 from offkey.cli import console
+from offkey.datasets.channels import channel_levels, rounded
 from offkey.detector import load
+from offkey.errors import OffkeyError
 from offkey.signal import audio
 
 __all__ = ["info"]
@@ -39,7 +41,17 @@ def _facts(path: Path) -> dict[str, Any]:
         return _folder(path)
     if detector_file.is_one(path):
         return {"kind": "detector", "path": str(path), **load(path).describe()}
-    return {"kind": "sound file", "path": str(path), **dataclasses.asdict(audio.info(path))}
+    header = audio.info(path)
+    facts = {"kind": "sound file", "path": str(path), **dataclasses.asdict(header)}
+    return facts | (_levels(path, header) if header.channels > 1 else {})
+
+
+def _levels(path: Path, header: audio.AudioInfo) -> dict[str, Any]:
+    """Return how loud each channel is, where the file can be read."""
+    try:
+        return {"channel_rms_dbfs": rounded(channel_levels(path, header)[:-1])}
+    except (OffkeyError, OSError):
+        return {}
 
 
 def _folder(path: Path) -> dict[str, Any]:

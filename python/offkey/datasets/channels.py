@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +26,7 @@ __all__ = [
     "decoded_channel",
     "is_silent",
     "levels_of",
+    "rounded",
 ]
 
 SILENT_DBFS = -100.0
@@ -214,7 +215,7 @@ class ChannelChoice:
         level = self.levels_dbfs[_row_of(self.channel)]
         others = [i for i in range(len(channels)) if i != self.channel]
         other = max(others, key=lambda i: channels[i])
-        gap = "silent, unlike" if level < SILENT_DBFS <= channels[other] else _gap(level - channels[other])
+        gap = _gap(level, channels[other])
         how = f"by the median RMS level of {self.measured} recording{'s' * (self.measured != 1)}"
         return f" ({gap} {self.name_of(other)}, {how})"
 
@@ -229,7 +230,7 @@ class ChannelChoice:
         return {
             "recordings": {str(channels): count for channels, count in self.counts.items()},
             "roles": list(self.roles),
-            "rms_dbfs": [_rounded(level) for level in self.levels_dbfs[:-1]],
+            "rms_dbfs": rounded(self.levels_dbfs[:-1]),
             "measured": self.measured,
         }
 
@@ -292,15 +293,21 @@ def is_silent(levels: np.ndarray, channel: Channel) -> bool:
     return bool(exists and levels[_row_of(channel)] < SILENT_DBFS <= levels[:-1].max())
 
 
-def _gap(difference_db: float) -> str:
-    """Return the difference of two levels in words that a name follows."""
-    if not np.isfinite(difference_db) or abs(difference_db) < 0.5:
+def _gap(level_dbfs: float, other_dbfs: float) -> str:
+    """Return how a level differs from another, in words that the name of the other follows."""
+    if level_dbfs < SILENT_DBFS <= other_dbfs:
+        return "silent, unlike"
+    if other_dbfs < SILENT_DBFS:
+        return "heard, unlike" if level_dbfs >= SILENT_DBFS else "as silent as"
+    difference_db = level_dbfs - other_dbfs
+    if abs(difference_db) < 0.5:
         return "as loud as"
     return f"{abs(difference_db):.0f} dB {'above' if difference_db > 0 else 'below'}"
 
 
-def _rounded(level: float) -> float | None:
-    return None if level == -np.inf else round(level, 1)
+def rounded(levels_dbfs: Iterable[float]) -> list[float | None]:
+    """Return levels to be shown; None for silence."""
+    return [None if level == -np.inf else round(float(level), 1) for level in levels_dbfs]
 
 
 def _headers(clips: Clips, max_seconds: float) -> dict[int, AudioInfo]:

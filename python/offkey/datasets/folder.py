@@ -49,7 +49,8 @@ def folder(
     manifest
         A CSV file with a header and the columns ``file`` (or ``path``; relative to `root`), ``label`` and, where known,
         ``machine_type`` (``type``), ``machine_id`` (``id``), ``split``, ``domain``, ``group`` (``recording``,
-        ``source``). Other columns are ignored. If there is no such file, it is looked for in `root`.
+        ``source``), ``channel_roles`` (``microphones``; ``near,far`` or ``far,near``). Other columns are ignored. If
+        there is no such file, it is looked for in `root`.
     machine
         The target type; optional if there is only one. If the files do not say their type, this is its name
         (default: the name of the folder, or ``machine`` if that speaks of a label or split).
@@ -252,6 +253,7 @@ def _assign_splits(rows: list[Row], test_fraction: float, seed: int) -> list[Cli
             label=row.label,
             domain=row.domain,
             group=row.group or str(row.path),
+            channels=row.channels,
             label_from=row.label_from,
             id_from=row.id_from,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from offkey._util.csv_text import CsvText, Line, read_csv
 from offkey.datasets.checks import shortlist
 from offkey.datasets.ids import nfc
-from offkey.datasets.rows import Row, read_label, read_split
+from offkey.datasets.rows import Row, read_channels, read_label, read_split
 from offkey.errors import DatasetError
 
 __all__ = ["COLUMNS", "find_manifest", "read_rows"]
@@ -24,6 +24,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "split": ("split",),
     "domain": ("domain",),
     "group": ("group", "recording", "source"),
+    "channels": ("channel_roles", "microphones"),
 }
 """What a manifest may say, and the column names for it; the first that is there counts."""
 
@@ -125,6 +126,7 @@ def _row(root: Path, manifest: Path, line: Line, columns: dict[str, int], conten
         label=read_label(text["label"], where),
         domain=text.get("domain") or None,
         group=text.get("group") or None,
+        channels=read_channels(text.get("channels", ""), where),
         name=name,
         label_from="the manifest",
         id_from="the manifest" if text.get("machine_id") else "",

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays
+from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays, Role
 from offkey.datasets.ids import identify, marked_folder, nfc
 from offkey.datasets.paths import check_exists, expand, root_of
 from offkey.errors import ArrayError, DatasetError, OffkeyError, ParameterError
@@ -63,6 +63,8 @@ class Item:
     label: Literal[0, 1] | None = None
     unread_id: str | None = None
     """A folder ``id_XX`` that counts for nothing, since it is not below what was named."""
+    roles: tuple[Role, ...] = ()
+    """Which microphone each channel is of, where that is known."""
     header: AudioInfo | None = None
     """What the header of its file says; None before that is read, and where there is none."""
 
@@ -185,7 +187,13 @@ def _items(part: Any, sample_rate: int | None, known_ids: Sequence[str]) -> Iter
     if isinstance(part, Item):
         yield part
     elif isinstance(part, Clip):
-        yield Item(content=part.path, name=str(part.path), machine_id=part.machine_id, label=part.label)
+        yield Item(
+            content=part.path,
+            name=str(part.path),
+            machine_id=part.machine_id,
+            label=part.label,
+            roles=part.channels,
+        )
     elif isinstance(part, str | PathLike):
         yield from _files(part, known_ids)
     elif isinstance(part, AudioBatch):

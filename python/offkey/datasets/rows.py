@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Literal
 
+from offkey.datasets.clips import Role, check_roles
 from offkey.datasets.labels import Label, read_phrase
-from offkey.errors import DatasetError
+from offkey.errors import DatasetError, ParameterError
 
-__all__ = ["LABEL_NAMES", "Row", "read_label", "read_split"]
+__all__ = ["LABEL_NAMES", "Row", "read_channels", "read_label", "read_split"]
 
 LABEL_NAMES: tuple[str, str] = ("healthy", "faulty")
 """What the labels 0 and 1 are called."""
@@ -30,6 +32,8 @@ class Row:
     """Whether the layout says labels at all: if so, a label left empty is an unknown one."""
     domain: str | None = None
     group: str | None = None
+    channels: tuple[Role, ...] = ()
+    """Which microphone each channel is of."""
     label_from: str = ""
     """What said the label: a folder, the file name, the manifest, the pattern, the user, or nothing."""
     id_from: str = ""
@@ -86,3 +90,18 @@ def read_split(text: str, where: object) -> Literal["train", "test"] | None:
     if word:
         raise DatasetError(f"{where}: split {text!r}; expected train or test, or nothing")
     return None
+
+
+def read_channels(text: str, where: object) -> tuple[Role, ...]:
+    """Return the roles of two channels, ``near,far`` or the reverse, with any separator; none for an empty text.
+
+    Raises
+    ------
+    DatasetError
+        If they are others.
+    """
+    roles = re.findall(r"\w+", text.lower())
+    try:
+        return check_roles(roles) if text.strip() else ()
+    except ParameterError as error:
+        raise DatasetError(f"{where}: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from offkey.errors import OffkeyError
 __all__ = ["ScoredChannels"]
 
 _MOST_MEASURED = 20  # recordings of a call, all their channels
+_A_FEW = 4096  # samples
 
 
 class ScoredChannels:
@@ -43,23 +45,38 @@ class ScoredChannels:
         self._others: Counter[int] = Counter()
         self._measured = 0
         self._quiet: list[str] = []
+        self._of_another_role: list[str] = []
         self._first: dict[int, str] = {}
 
     def add(self, chunk: Chunk) -> None:
         """Look at the recordings of a chunk."""
         for position, item in enumerate(chunk.items, chunk.first):
-            if item.channels is None or item.channels == 1 or chunk.continues:
+            if item.channels is None or chunk.continues:
                 continue
-            if item.channels not in self._choice.counts:
+            if item.channels not in (self._choice.counts or {1}):
                 self._others[item.channels] += 1
                 self._first.setdefault(item.channels, item.name)
-            rows = np.flatnonzero(chunk.positions == position)
-            if self._measured < _MOST_MEASURED and len(rows) and self._is_quiet(chunk, rows):
+            if item.channels == 1:
+                continue
+            if self._is_of_another_role(item):
+                self._of_another_role.append(item.name)
+            rows = np.flatnonzero(chunk.positions == position).tolist()
+            if rows and self._measured < _MOST_MEASURED and self._is_quiet([chunk.samples[i] for i in rows]):
                 self._measure(item)
 
-    def _is_quiet(self, chunk: Chunk, rows: np.ndarray) -> bool:
-        levels = levels_of(np.stack([chunk.samples[row] for row in rows.tolist()]))
-        return bool(levels[:-1].max() < self._quiet_dbfs)
+    def _is_of_another_role(self, item: Item) -> bool:
+        channel, roles = self._choice.channel, self._choice.roles
+        if channel == "mean" or channel >= len(item.roles):
+            return False
+        return item.roles[channel] != (roles[channel] if roles else "near")
+
+    def _is_quiet(self, clips: Sequence[np.ndarray]) -> bool:
+        power = 10 ** (self._quiet_dbfs / 10)
+        # A few samples are enough where there is sound, as nearly always.
+        return all(
+            clip[:: 1 + len(clip) // _A_FEW].var() < power and clip.var(dtype=np.float64) < power
+            for clip in clips
+        )
 
     def _measure(self, item: Item) -> None:
         self._measured += 1
@@ -88,10 +105,16 @@ class ScoredChannels:
         name, trained = self._choice.name, sorted(self._choice.counts)
         on = f", but the detector was trained on recordings with {_or(trained)}" if trained else ""
         notes = [
-            f"{count} recording{'s have' if count > 1 else ' has'} {channels} channels{on}; {name} is what is scored; "
+            f"{count} recording{'s have' if count > 1 else ' has'} {_or([channels])}{on}; {name} is what is scored; "
             f"the first of them {self._first[channels]}"
             for channels, count in sorted(self._others.items())
         ]
+        if self._of_another_role:
+            count = len(self._of_another_role)
+            notes.append(
+                f"{name} is what is scored, but is of the other microphone in {count} recording{'s' * (count > 1)}; "
+                f"the first of them {self._of_another_role[0]}"
+            )
         if self._quiet:
             count = len(self._quiet)
             notes.append(
