@@ -411,8 +411,7 @@ def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[tuple[list[It
 def _decoded_bytes(item: Item, sample_rate: int) -> int:
     """Return how many bytes one decoded channel has at most; 0 if it cannot be read.
 
-    0 bytes if it cannot be read, as whoever reads it will say. How long a file is, its header says; one that has no
-    length there is at most as long as its size allows.
+    How long a file is, its header says; one that has no length there is at most as long as its size allows.
     """
     content: Any = item.content
     if isinstance(content, LogMelOf):
@@ -424,7 +423,10 @@ def _decoded_bytes(item: Item, sample_rate: int) -> int:
     elif item.header.duration_s is not None:
         duration_s = item.header.duration_s
     else:
-        size = content.stat().st_size if isinstance(content, Path) else len(content)
+        try:
+            size = content.stat().st_size if isinstance(content, Path) else len(content)
+        except OSError:
+            return 0
         duration_s = size / _LEAST_BYTES_PER_SECOND
     return math.ceil(_SAMPLE_BYTES * duration_s * sample_rate)
 
