@@ -133,7 +133,11 @@ class ScoreRows:
         for position, item in enumerate(chunk.items, chunk.first):
             self._ids.count(item.machine_id, item.unread_id)
             error = self._errors.get(position)
-            cells = scores.get(position, []) if error is None else [{"error": self._channels.explained(error, item)}]
+            cells = (
+                scores.get(position, [])
+                if error is None
+                else [{"error": self._channels.explained(error, item)}]
+            )
             if heard is not None and error is None:
                 cells = self._with_warnings(cells, item, heard, np.flatnonzero(heard.positions == position))
             self.rows += [self._known_of(item) | cell for cell in cells]
@@ -154,14 +158,14 @@ class ScoreRows:
             What was seen of its clips, and where that stands.
         """
         if not self._each:
-            cells = cells or [_without_sound(item, heard.quality.take(rows))]
+            cells = cells or [self._without_sound(item, heard, rows)]
             return [cell | self._warning(cell, item, heard, rows) for cell in cells]
         by_start = {cell.get("start_s"): cell for cell in cells}
         result = []
         for row in rows:
             start, own = int(heard.starts[row]), np.array([row])
             place = {} if start == WHOLE else {"start_s": start / self._sample_rate}
-            cell = by_start.get(place.get("start_s")) or place | _without_sound(item, heard.quality.take(own))
+            cell = by_start.get(place.get("start_s")) or place | self._without_sound(item, heard, own)
             result.append(cell | self._warning(cell, item, heard, own))
         return result
 
@@ -179,7 +183,17 @@ class ScoreRows:
                 rate_hz=int(heard.rates_hz[rows[0]]),
                 lossy=item.lossy,
             )
+        if of_channel := self._channels.warning(int(heard.positions[rows[0]])):
+            texts.append(of_channel)
         return {"warning": "; ".join(texts)} if texts else {}
+
+    def _without_sound(self, item: Item, heard: _Heard, rows: np.ndarray) -> dict[str, str]:
+        kind = "silent" if heard.quality.take(rows).silent.all() else "constant"
+        of_channel = self._channels.warning(int(heard.positions[rows[0]]))
+        why = f" ({of_channel})" if of_channel else ""
+        return {
+            "error": f"{item.name}: {kind}{why}: there is no sound to score; is the microphone connected?"
+        }
 
     def _known_of(self, item: Item) -> dict[str, Any]:
         return {
@@ -237,8 +251,3 @@ def _of_some(kind: str, flags: np.ndarray) -> str:
     """Return what is true of a recording, or of some of its windows."""
     count = np.count_nonzero(flags)
     return kind if count == len(flags) else f"{kind} in {count} of {len(flags)} windows"
-
-
-def _without_sound(item: Item, quality: ClipQuality) -> dict[str, Any]:
-    kind = "silent" if quality.silent.all() else "constant"
-    return {"error": f"{item.name}: {kind}: there is no sound to score; is the microphone connected?"}

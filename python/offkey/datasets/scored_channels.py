@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,6 @@ from offkey.errors import OffkeyError
 
 __all__ = ["ScoredChannels"]
 
-_MOST_MEASURED = 20  # recordings of a call, all their channels
-_A_FEW = 4096  # samples
-
 
 class ScoredChannels:
     """Looks at the recordings of several channels that are scored.
@@ -41,10 +37,11 @@ class ScoredChannels:
     def __init__(self, choice: ChannelChoice | None, channel: Channel) -> None:
         self._choice = choice or ChannelChoice(channel=channel, counts={})
         level = self._choice.level_dbfs
-        self._quiet_dbfs = SILENT_DBFS if level is None else max(SILENT_DBFS, level - FAR_BELOW_DB)
+        quiet_dbfs = SILENT_DBFS if level is None else max(SILENT_DBFS, level - FAR_BELOW_DB)
+        self._quiet_power = 10 ** (quiet_dbfs / 10)
         self._others: Counter[int] = Counter()
-        self._measured = 0
-        self._quiet: list[str] = []
+        self._quiet: dict[int, str] = {}
+        self._first_quiet = ""
         self._of_another_role: list[str] = []
         self._first: dict[int, str] = {}
 
@@ -60,9 +57,11 @@ class ScoredChannels:
                 continue
             if self._is_of_another_role(item):
                 self._of_another_role.append(item.name)
-            rows = np.flatnonzero(chunk.positions == position).tolist()
-            if rows and self._measured < _MOST_MEASURED and self._is_quiet([chunk.samples[i] for i in rows]):
-                self._measure(item)
+            if self._is_quiet(chunk, np.flatnonzero(chunk.positions == position)) and (
+                text := self._louder(item)
+            ):
+                self._quiet[position] = text
+                self._first_quiet = self._first_quiet or item.name
 
     def _is_of_another_role(self, item: Item) -> bool:
         channel, roles = self._choice.channel, self._choice.roles
@@ -70,25 +69,27 @@ class ScoredChannels:
             return False
         return item.roles[channel] != (roles[channel] if roles else "near")
 
-    def _is_quiet(self, clips: Sequence[np.ndarray]) -> bool:
-        power = 10 ** (self._quiet_dbfs / 10)
-        # A few samples are enough where there is sound, as nearly always.
-        return all(
-            clip[:: 1 + len(clip) // _A_FEW].var() < power and clip.var(dtype=np.float64) < power
-            for clip in clips
-        )
+    def _is_quiet(self, chunk: Chunk, rows: np.ndarray) -> bool:
+        if chunk.quality is None or not len(rows):
+            return False
+        quality = chunk.quality.take(rows)
+        return bool((quality.silent | quality.constant | (quality.mean_square < self._quiet_power)).all())
 
-    def _measure(self, item: Item) -> None:
-        self._measured += 1
+    def _louder(self, item: Item) -> str:
+        """Return what is to be said where another channel is louder, unlike in training; nothing otherwise."""
         try:
             levels = _levels(item)
         except (OffkeyError, OSError):
-            return  # it was read a moment ago
-        if levels is None:
-            return
-        further_below_db = below_loudest(levels, self._choice.channel) - self._choice.below_db
-        if further_below_db >= FAR_BELOW_DB:
-            self._quiet.append(item.name)
+            return ""  # it was read a moment ago
+        below_db = below_loudest(levels, self._choice.channel)
+        if not below_db - self._choice.below_db >= FAR_BELOW_DB:
+            return ""
+        far = "silent" if below_db == np.inf else f"{below_db:.0f} dB quieter"
+        return f"{self._choice.name} is {far}, unlike {self._choice.name_of(int(np.argmax(levels[:-1])))}"
+
+    def warning(self, position: int) -> str:
+        """Return what is to be said of a recording of a chunk that was looked at; empty where there is nothing."""
+        return self._quiet.get(position, "")
 
     def explained(self, error: Exception, item: Item) -> str:
         """Return an error as text, with what to do where the recording lacks the channel."""
@@ -120,17 +121,18 @@ class ScoredChannels:
             notes.append(
                 f"{name}, which is scored, is silent or far quieter than another channel in {count} "
                 f"recording{'s' * (count > 1)}, unlike in training; is its microphone dead? The first of them "
-                f"{self._quiet[0]}"
+                f"{self._first_quiet}"
             )
         return tuple(notes)
 
 
-def _levels(item: Item) -> np.ndarray | None:
+def _levels(item: Item) -> np.ndarray:
+    """Return the levels of the channels of a recording that has several."""
     if isinstance(item.content, Samples):
         return levels_of(item.content.samples)
-    if isinstance(item.content, Path | bytes) and item.header is not None:
-        return channel_levels(item.content, item.header)
-    return None
+    assert isinstance(item.content, Path | bytes)  # what else there is has no channels
+    assert item.header is not None
+    return channel_levels(item.content, item.header)
 
 
 def _or(counts: list[int]) -> str:

@@ -42,21 +42,33 @@ def test_recordings_as_in_training_need_no_word(detector, tmp_path):
     assert noted(detector, write(tmp_path / "b.wav", machine(50) / 20, machine(51) / 60)) == []  # both quiet
 
 
-@pytest.mark.parametrize("dead", [silence, lambda: silence() + 0.3, lambda: hiss(3, dbfs=-70)])
 @pytest.mark.parametrize("kind", ["file", "bytes", "samples"])
-def test_a_dead_channel_is_noticed(detector, tmp_path, dead, kind):
+@pytest.mark.parametrize(
+    ("dead", "said"),
+    [
+        (silence, "channel 0 is silent, unlike channel 1"),
+        (lambda: silence() + 0.3, "channel 0 is silent, unlike channel 1"),
+        (lambda: hiss(3, dbfs=-70), "channel 0 is 53 dB quieter, unlike channel 1"),
+    ],
+    ids=["silent", "constant", "quiet"],
+)
+def test_a_dead_channel_is_noticed(detector, tmp_path, dead, said, kind):
     path = write(tmp_path / "a.wav", dead(), machine(51))
     recordings = {"file": path, "bytes": path.read_bytes(), "samples": offkey.audio.read(path)}[kind]
-    (note,) = noted(detector, recordings)
+    with pytest.warns(OffkeyWarning) as caught:
+        table = detector.score(recordings)
+    (note,) = [str(warning.message) for warning in caught if "channel 0" in str(warning.message)]
     assert note.startswith(
         "channel 0, which is scored, is silent or far quieter than another channel in 1 recording,"
     )
     assert ("clip 0" if kind == "bytes" else "a.wav") in note
+    assert said in table.warning[0]
+    assert (f"({said}): there is no sound to score" in str(table.error[0])) == ("is silent" in said)
 
 
 def test_dead_channels_are_counted(detector, tmp_path):
-    root = write_many(tmp_path / "d", lambda _: silence(), machine, count=3)
-    (note,) = noted(detector, root)
+    notes = noted(detector, write_many(tmp_path / "d", lambda _: silence(), machine, count=3))
+    (note,) = [note for note in notes if "channel 0" in note]
     assert "in 3 recordings, unlike in training; is its microphone dead? The first of them" in note
     assert note.endswith("000.wav")
 
