@@ -173,7 +173,7 @@ def test_floats_beyond_full_scale_stay(written):
         (b"fLaC" + bytes(60), "damaged"),
         (b"OggS", "first packet is of no known kind"),
         (b"ID3\4\0\0\0\0\x7f\x7f" + bytes(20), "ends inside its ID3 tag"),
-        (b"ID3\4\0\0\0\0\0\5" + bytes(200), "an ID3 tag without sound behind it"),
+        (b"ID3\4\0\0\0\0\0\5" + bytes(200), "a tag without sound behind it"),
         (b"\xff\xfb\x90\x00" + bytes(1000), "truncated|damaged|no samples"),
         (b"FORM\0\0\0\4AIFF", "no COMM chunk"),
         (b"FORM\0\0\0\4AIFFCOMM\0\0\0\2\0\1", "the COMM chunk has 2 bytes"),

@@ -157,7 +157,17 @@ def tag(size, content=b""):
     return b"ID3\4\0\0" + sizes + content.ljust(size, b"\0")
 
 
-@pytest.mark.parametrize("before", [tag(10), tag(0) + tag(300), tag(5) + bytes(100_000)])
+def ape(item=b"\2\0\0\0\0\0\0\0Title\0ab"):
+    """An APE tag with its header and footer."""
+    ends = [struct.pack("<8s4I8x", b"APETAGEX", 2000, len(item) + 32, 1, flag << 28) for flag in (10, 8)]
+    return ends[0] + item + ends[1]
+
+
+BEFORE = [tag(10), tag(0) + tag(300), tag(5) + bytes(100_000), ape(), ape() + tag(10), tag(10) + ape()]
+BEHIND = [b"TAG" + bytes(125), ape(), tag(30), ape() + b"TAG" + bytes(125), b"LYRICSBEGIN" + bytes(20)]
+
+
+@pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("kind", ["WAV", "RF64", "AIFF", "FLAC", "OGG", "MP3"])
 def test_a_tag_before_any_kind(tmp_path, written, kind, before):
     plain = coded(tmp_path, kind)
@@ -165,6 +175,41 @@ def test_a_tag_before_any_kind(tmp_path, written, kind, before):
     path = written(before + plain)
     np.testing.assert_array_equal(offkey.read(path).samples, expected)
     assert offkey.info(path).frames == RATE
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "AIFF", "FLAC", "OGG", "MP3"])
+def test_a_tag_behind_any_kind(tmp_path, written, kind, behind):
+    plain = coded(tmp_path, kind)
+    expected = offkey.read(written(plain)).samples
+    np.testing.assert_array_equal(offkey.read(written(plain + behind)).samples, expected)
+
+
+@pytest.mark.parametrize("behind", [b"", *BEHIND])
+def test_flac_of_open_length_ends_where_a_tag_begins(tmp_path, written, behind):
+    plain = coded(tmp_path, "FLAC")
+    expected = offkey.read(written(plain)).samples
+    # Neither a number of samples nor a checksum of them, as an encoder that writes to a pipe leaves it.
+    length = bytes([plain[21] & 0xF0]) + bytes(20)
+    piped = plain[:21] + length + plain[42:]
+    np.testing.assert_array_equal(offkey.read(written(piped + behind)).samples, expected)
+    with pytest.raises(AudioError, match=r"truncated|damaged"):
+        offkey.read(written(piped[:-200] + behind))
+    with pytest.raises(AudioError, match="no frame begins where one should"):
+        offkey.read(written(piped + b"junk" * 10))
+
+
+def test_a_tag_that_is_cut_off_is_called_so(written):
+    with pytest.raises(AudioError, match="truncated: the file ends inside its APE tag"):
+        offkey.read(written(ape()[:40]))
+
+
+@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
+@pytest.mark.parametrize("size", [0, (1 << 63) - 1, (1 << 64) - 1])
+def test_rf64_of_a_size_that_was_never_known(written, magic, size):
+    sizes = chunk(b"ds64", struct.pack("<QQQI", size, size, 0, 0))
+    body = b"WAVE" + sizes + fmt(block=2) + b"data" + b"\xff" * 4 + PCM.tobytes()
+    assert offkey.read(written(magic + b"\xff" * 4 + body)).samples.shape == (1, RATE)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 //! begins with the first page, which a stream that was joined on the way lacks. What stands behind the last page is
 //! passed over if it is a tag, or if the stream has ended.
 
+use super::probe;
 use super::source::Source;
 use crate::Result;
 use crate::par::Cancel;
@@ -16,9 +17,6 @@ const FIRST_PAGE: u8 = 2;
 const LAST_PAGE: u8 = 4;
 
 const MARK: &[u8] = b"OggS\0";
-
-/// Beginnings of tags that stand behind the sound.
-const TAGS: [&[u8]; 4] = [b"TAG", b"APETAGEX", b"ID3", b"LYRICS"];
 
 /// Where the pages end.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +34,7 @@ pub(super) fn check(source: &mut Source, cancel: &Cancel) -> Result<Pages> {
         cancel.check()?;
         let header = source.peek(HEADER_BYTES)?;
         if !header.starts_with(&MARK[..header.len().min(MARK.len())]) {
-            if finished || TAGS.iter().any(|tag| header.starts_with(tag)) {
+            if finished || probe::is_tag(header) {
                 break;
             }
             return Err(damaged(source, next, "does not begin where it should"));

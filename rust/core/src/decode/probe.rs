@@ -24,7 +24,10 @@ const SEARCHED_BYTES: usize = 256 * 1024;
 /// Bytes that hold three frames of MPEG audio.
 const CHAIN_BYTES: usize = 3 * 2881;
 
-/// More ID3 tags than this before the sound are none of a sound file.
+const APE: &[u8] = b"APETAGEX";
+const APE_HEADER: usize = 32;
+
+/// More tags than this before the sound are none of a sound file.
 const MAX_TAGS: usize = 64;
 
 /// Beginnings of files that are not read, and what they are.
@@ -84,9 +87,22 @@ pub(super) fn kind(source: &mut Source) -> Result<Kind> {
     }
 }
 
-/// Go behind the ID3v2 tags at the beginning of the file; whether there are any.
+/// Whether the bytes begin with a tag, which may stand behind the sound too.
+pub(super) fn is_tag(bytes: &[u8]) -> bool {
+    let tags: [&[u8]; 4] = [b"TAG", APE, b"ID3", b"LYRICS"];
+    tags.iter().any(|tag| bytes.starts_with(tag))
+}
+
+/// Go behind the ID3v2 and APE tags at the beginning of the file; whether there are any.
 fn skip_tags(source: &mut Source) -> Result<bool> {
     for _ in 0..=MAX_TAGS {
+        if let Some(size) = ape_bytes(source.peek(APE_HEADER)?) {
+            if size >= source.left() {
+                return Err(source.error("truncated: the file ends inside its APE tag"));
+            }
+            source.skip(size)?;
+            continue;
+        }
         let &[b'I', b'D', b'3', major, minor, flags, a, b, c, d, ..] = source.peek(10)? else {
             return Ok(source.position > 0);
         };
@@ -102,7 +118,15 @@ fn skip_tags(source: &mut Source) -> Result<bool> {
         }
         source.skip(size)?;
     }
-    Err(source.error(format!("no sound behind the first {MAX_TAGS} ID3 tags")))
+    Err(source.error(format!("no sound behind the first {MAX_TAGS} tags")))
+}
+
+/// Size of the APE tag whose header the bytes begin with.
+fn ape_bytes(bytes: &[u8]) -> Option<u64> {
+    let header = bytes.first_chunk::<APE_HEADER>().filter(|header| header.starts_with(APE))?;
+    let is_header = header[23] & 0x20 != 0; // and not a footer, which has the same form
+    let size = u32::from_le_bytes([header[12], header[13], header[14], header[15]]);
+    is_header.then(|| APE_HEADER as u64 + u64::from(size))
 }
 
 /// Go behind zeros, which tags are padded with.
@@ -172,7 +196,7 @@ fn first_frame(source: &mut Source) -> Result<Option<usize>> {
     Ok((0..bytes.len().min(SEARCHED_BYTES)).find(|&at| mpeg::begins(&bytes[at..], file_ends)))
 }
 
-const NO_SOUND: &str = "an ID3 tag without sound behind it";
+const NO_SOUND: &str = "a tag without sound behind it";
 
 fn unknown(head: &[u8]) -> String {
     let shown = head[..head.len().min(8)].escape_ascii();

@@ -198,7 +198,7 @@ impl<'a> Header<'a> {
         let end = self.begin + u64::from(self.riff_size) + 8;
         match stated {
             0 => end != self.source.len,
-            0x7fff_f000..=0x8000_0000 | 0xffff_ffff | u64::MAX => stated > left,
+            0x7fff_f000..=0x8000_0000 | 0xffff_ffff | 0x7fff_ffff_ffff_ffff | u64::MAX => stated > left,
             _ if stated <= left || self.format == Format::Rf64 => false,
             _ if matches!(self.riff_size, 0 | u32::MAX) => stated >= 1 << 30,
             _ => end > self.source.len && is_placeholder(stated),

@@ -16,6 +16,7 @@ mod tests;
 
 use super::output::Output;
 use super::pcm::check_header;
+use super::probe;
 use super::source::Source;
 use super::{ChannelChoice, Format, Info};
 use crate::simd::SimdLevel;
@@ -158,6 +159,10 @@ impl Flac {
             Ok(header) => header,
             // No more frames, but a tag; or damage, which the count or the checksum of the samples will tell.
             Err(_) if self.total.map_or(self.md5.is_some(), |total| total == self.done) => return Ok(None),
+            // With neither, a tag must look like one.
+            Err(_) if self.done > 0 && self.total.is_none() && probe::is_tag(self.source.peek(16)?) => {
+                return Ok(None);
+            }
             Err(fault) => return Err(self.error(fault)),
         };
         let same = header.sample_rate.is_none_or(|rate| rate == self.sample_rate)

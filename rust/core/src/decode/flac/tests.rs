@@ -193,5 +193,5 @@ fn it_may_stand_behind_some_tags_but_not_any_number() {
         read(&[b"ID3\x04\0\0\0\0\0\0".repeat(count), example.bytes.clone()].concat(), ChannelChoice::All)
     };
     assert_eq!(tagged(64).unwrap(), example.all());
-    assert!(tagged(65).unwrap_err().to_string().contains("no sound behind the first 64 ID3 tags"));
+    assert!(tagged(65).unwrap_err().to_string().contains("no sound behind the first 64 tags"));
 }
