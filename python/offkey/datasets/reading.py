@@ -67,7 +67,10 @@ class Reading:
         DatasetError
             If more than half of the recordings cannot be read, or of the clips are broken.
         """
-        check_share(len(self.errors), len(recordings), machine, self.sorted_errors)
+        files = len(
+            set(recordings.paths)
+        )  # of a cut one, each clip stands in a source of its own where it is cached
+        check_share(len(self.errors), files, machine, self.sorted_errors)
         names = relative_names(recordings.paths)
         groups = groups_of(recordings, names)
         rows = self._usable().tolist()

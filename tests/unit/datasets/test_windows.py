@@ -10,7 +10,7 @@ from offkey.datasets import Clip, Clips, Dataset, LogMelArrays, source
 from offkey.datasets.source import Source
 from offkey.datasets.training import read_training_clips
 from offkey.datasets.windows import WHOLE, cut, cut_blocks, starts
-from offkey.errors import AudioError
+from offkey.errors import AudioError, DatasetError
 from offkey.recipe import Features
 
 FEATURES = Features()
@@ -171,6 +171,20 @@ def test_a_recording_that_breaks_off_leaves_nothing_behind(paths, tmp_path, cach
     assert len(clips.clips) == len(clips.statistics().mean) == 10
     (text,) = clips.unread
     assert "long.wav" in text
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_more_than_half_of_the_recordings_must_be_readable_however_many_clips_they_give(tmp_path, cached):
+    paths = [write(tmp_path / f"{n}.wav", 6.0, seed=n) for n in range(3)]
+    for path in paths[1:]:
+        truncated(path)
+    with pytest.raises(DatasetError, match="only 1 of its 3 normal training clips can be read"):
+        read_training_clips(
+            dataset(paths),
+            features=FEATURES,
+            clip_seconds=CLIP_S,
+            cache=tmp_path / "cache" if cached else None,
+        )
 
 
 @pytest.mark.parametrize("cached", [False, True])
