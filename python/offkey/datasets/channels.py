@@ -181,8 +181,9 @@ class ChannelChoice:
     @property
     def _sentence(self) -> str:
         first, *others = [
-            f"{count} {'training recordings ' * (row == 0)}{'have' if count > 1 else 'has'} {channels}"
+            f"{count} {f'training recording{plural} ' if row == 0 else ''}{'have' if plural else 'has'} {channels}"
             for row, (channels, count) in enumerate(self.counts.items())
+            for plural in ["s" * (count > 1)]
         ]
         differ = ", not recorded alike" * bool(others)
         text = f"{', '.join([first, *others])} channels{differ}; {self.name} is what is learned{self._beside}"

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,3 +137,10 @@ def test_clips_of_the_other_microphone_are_noticed(detector, tmp_path):
     mean = offkey.Detector(offkey.Recipe.named("spectral").replace(features__channel="mean"))
     mean.fit(folder(write_many(tmp_path / "d", machine, machine)))
     assert noted(mean, clips(**far)) == []
+
+
+def test_stereo_for_a_detector_of_an_older_version(tmp_path):
+    detector = offkey.load(Path(__file__).parents[2] / "golden" / "0.1.0" / "spectral.offkey")
+    assert detector.describe()["channels_in_training"] is None
+    notes = noted(detector, write(tmp_path / "a.wav", machine(50), hiss(50)))
+    assert any(note.startswith("1 recording has 2 channels; channel 0 is what is scored;") for note in notes)

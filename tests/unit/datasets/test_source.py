@@ -357,7 +357,7 @@ def test_logmels_are_chunks_without_samples():
     assert [len(chunk) for chunk in chunks] == [64, 64, 2]
     np.testing.assert_array_equal(np.concatenate([chunk.logmels for chunk in chunks]), logmels)
     assert chunks[2].statistics.mean.shape == (2, 128)
-    assert np.isnan(chunks[0].levels.rms_dbfs).all()
+    assert chunks[0].quality is None
     assert [item.name for item in chunks[1].items[:2]] == ["clip 64", "clip 65"]
     assert chunks[1].items[1].machine_id == "01"
     with pytest.raises(ArrayError, match="no samples"):
