@@ -43,7 +43,7 @@ SIMD_LEVEL: str
 
 def bfloat16_in_hardware() -> bool: ...
 def clip_quality(
-    clips: Sequence[NDArray[float32]], sample_rate: int, num_threads: int | None = None
+    clips: Sequence[NDArray[float32]], sample_rate: int, num_threads: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.uint64]]: ...
 def counts_from(
     values: NDArray[np.float64], thresholds: NDArray[np.float64]
