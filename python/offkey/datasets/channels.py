@@ -84,10 +84,16 @@ def levels_of(samples: np.ndarray) -> np.ndarray:
     """
     if not samples.size:
         return np.full(len(samples) + 1, -np.inf)
-    powers = [*samples.var(axis=1, dtype=np.float64), samples.mean(axis=0).var(dtype=np.float64)]
+    powers = [_power(channel) for channel in (*samples, samples.mean(axis=0))]
     with np.errstate(divide="ignore"):
         levels: np.ndarray = 10 * np.log10(np.array(powers))
     return levels
+
+
+def _power(samples: np.ndarray) -> float:
+    """Return the variance of ``(samples,)``: by a product, several times as fast as `numpy.var`."""
+    moved = samples - samples[0]  # what is constant is 0 then, exactly
+    return max(0.0, float(np.dot(moved, moved)) / len(moved) - float(moved.mean()) ** 2)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
