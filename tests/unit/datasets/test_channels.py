@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from channel_recordings import hiss, machine, silence, write, write_many
+from tiny_recipe import TINY
 
 import offkey
 from offkey.datasets import Clip, Clips, Dataset, LogMelArrays, folder
@@ -250,3 +251,18 @@ def test_roles_are_a_column_of_clips():
     clip = Clip(path="a.wav", machine_type="fan", machine_id="00", split="train", label=0, group="a.wav")
     data = Dataset(machine="fan", clips=Clips([clip])).with_channels("far", "near")
     assert data.train.where(channels=("far", "near")).take([0])[0].channels == ("far", "near")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_network_learns_the_channel_that_is_chosen(tmp_path, cached):
+    data = folder(write_many(tmp_path / "d", lambda i: machine(i) / 2, lambda i: machine(i + 100), count=8))
+    path = write(tmp_path / "a.wav", machine(50) / 2, machine(51))
+    cache = tmp_path / "cache" if cached else None
+    scores = [
+        offkey.Detector(TINY.replace(features__channel=channel))
+        .fit(data, cache=cache)
+        .score(path)
+        .anomaly_score[0]
+        for channel in (0, 1, "loudest")
+    ]
+    assert scores[0] != scores[1] == scores[2]

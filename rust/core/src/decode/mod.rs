@@ -79,7 +79,8 @@ impl ChannelChoice {
         match self {
             Self::One(channel) if channel >= channels => {
                 let has = if channels == 1 { "1 channel" } else { &format!("{channels} channels") };
-                let reason = format!("channel {channel} was asked for, but the file has {has} (from 0)");
+                let reason =
+                    format!("channel {channel} was asked for, but the file has {has}; channels count from 0");
                 Err(Error::decode(path, reason))
             }
             _ => Ok(()),
