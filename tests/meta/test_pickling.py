@@ -111,7 +111,7 @@ INSTANCES = {
     "Augmenter": lambda: used(offkey.Augmenter.paper(num_threads=2), seed=0),
     "Benchmark": lambda: benchmark.Benchmark(suite="mimii", records=(), missing=(), failures=(), runs=0),
     "Clip": lambda: clip(1),
-    "PassedOver": lambda: datasets.PassedOver(path=Path("a.wav"), why="does not match"),
+    "PassedOver": lambda: datasets.PassedOver(path=Path("a.wav"), why="does not match", kind="layout"),
     "ClipStatistics": lambda: offkey.LogMel().statistics(CLIPS),
     "Clips": lambda: datasets.Clips([clip(0), clip(1)]),
     "Dataset": lambda: datasets.Dataset(machine="fan", clips=datasets.Clips([clip(0)])),

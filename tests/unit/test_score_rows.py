@@ -7,7 +7,7 @@ from machines import RATE, recording
 from tiny_recipe import TINY as SMALLEST
 
 import offkey
-from offkey.datasets import Clip, Clips, Dataset, source
+from offkey.datasets import Clip, Clips, Dataset
 from offkey.errors import ArrayError, OffkeyWarning, ParameterError
 
 CLIP_S = 1.0
@@ -99,7 +99,7 @@ def test_the_fault_is_found_where_it_is(data, incoming):
 
 def test_a_recording_that_does_not_fit_in_memory_has_the_same_scores(detector, incoming, monkeypatch):
     tables = [detector.score(incoming, windows=windows) for windows in ("worst", "each")]
-    monkeypatch.setattr(source, "_CHUNK_BYTES", 3 * 4 * RATE)
+    monkeypatch.setattr("offkey.datasets.portions.PORTION_BYTES", 3 * 4 * RATE)
     for table, windows in zip(tables, ("worst", "each"), strict=True):
         again = detector.score(incoming, windows=windows)
         assert again.path == table.path
@@ -142,7 +142,7 @@ def test_a_threshold_beyond_the_held_out_clips_is_said(detector, incoming):
 @pytest.mark.parametrize("in_parts", [False, True])
 def test_a_recording_that_breaks_off_has_no_score(detector, incoming, tmp_path, in_parts, monkeypatch):
     if in_parts:
-        monkeypatch.setattr(source, "_CHUNK_BYTES", 3 * 4 * RATE)
+        monkeypatch.setattr("offkey.datasets.portions.PORTION_BYTES", 3 * 4 * RATE)
     content = (incoming / "b_id_00.wav").read_bytes()
     (tmp_path / "broken_id_00.wav").write_bytes(content[: len(content) // 2])
     for windows in ("worst", "each"):

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from offkey.datasets import synthetic
-from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays, PassedOver
+from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays
 from offkey.datasets.dcase import dcase2020
 from offkey.datasets.folder import folder
 from offkey.datasets.ids import describe_ids, parse_machine_id
-from offkey.datasets.layout import detect_layout, list_machines, load
+from offkey.datasets.layout import detect_layout, list_machines, load, survey
 from offkey.datasets.mimii import mimii
+from offkey.datasets.passed_over import PassedOver
 from offkey.datasets.paths import find_audio
+from offkey.datasets.survey import Survey, SurveyKey, SurveyRow
 from offkey.datasets.training import TrainingClips
 
 __all__ = [
@@ -21,6 +23,9 @@ __all__ = [
     "Dataset",
     "LogMelArrays",
     "PassedOver",
+    "Survey",
+    "SurveyKey",
+    "SurveyRow",
     "TrainingClips",
     "dcase2020",
     "describe_ids",
@@ -31,5 +36,6 @@ __all__ = [
     "load",
     "mimii",
     "parse_machine_id",
+    "survey",
     "synthetic",
 ]

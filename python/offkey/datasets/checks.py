@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from offkey.datasets.clips import NO_OTHERS, Clip, Clips, Dataset, PassedOver
+from offkey._util.words import shortlist
+from offkey.datasets.clips import NO_OTHERS, Clip, Clips, Dataset
+from offkey.datasets.passed_over import PassedOver, notes_on
 from offkey.errors import DatasetError
 
-__all__ = ["check_trainable", "checked", "shortlist", "unique_type"]
+__all__ = ["check_trainable", "checked", "unique_type"]
 
 
 def checked(
@@ -34,7 +37,9 @@ def checked(
     dataset = Dataset(machine=machine, clips=Clips(clips))
     if not len(dataset.test):
         check_trainable(dataset, where=where)
-    return dataclasses.replace(dataset, notes=(*notes, *_gaps(dataset)), passed_over=tuple(passed_over))
+    passed_over = tuple(passed_over)
+    said = (*notes, *notes_on(passed_over, root=Path(str(where))), *_gaps(dataset))
+    return dataclasses.replace(dataset, notes=said, passed_over=passed_over)
 
 
 def check_trainable(dataset: Dataset, *, where: object = "data") -> None:
@@ -71,13 +76,6 @@ def unique_type(types: Iterable[str], machine: str | None, *, where: object) -> 
             f"{where}: no machine type {machine!r}; found: {shortlist(known, most=20) or 'none'}"
         )
     return machine
-
-
-def shortlist(items: Iterable[object], *, most: int = 5) -> str:
-    """Return the first few items in words: ``a, b, c and 7 more``."""
-    every = [str(item) for item in items]
-    rest = len(every) - most
-    return ", ".join(every[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _refuse_duplicates(clips: Sequence[Clip], where: object) -> None:

@@ -13,10 +13,12 @@ from typing import Literal, TypeAlias, overload
 import numpy as np
 
 from offkey._util.files import atomic_path
+from offkey.datasets.passed_over import PassedOver
 from offkey.datasets.paths import PathLike
+from offkey.datasets.survey import Progress, Survey, survey_of
 from offkey.errors import ArrayError, DatasetError, ParameterError
 
-__all__ = ["NO_OTHERS", "Clip", "Clips", "Dataset", "LogMelArrays", "PassedOver", "Role", "check_roles"]
+__all__ = ["NO_OTHERS", "Clip", "Clips", "Dataset", "LogMelArrays", "Role", "check_roles"]
 
 Role: TypeAlias = Literal["near", "far"]
 """Which microphone a channel is of: the one at the machine, or the one that hears its surroundings."""
@@ -44,14 +46,6 @@ class Clip:
     """What said the label: a folder, the file name, a manifest, a pattern, the user, or ``nothing``."""
     id_from: str = dataclasses.field(default="", compare=False)
     """What said the machine ID, in words that follow `from`; empty where nothing did."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PassedOver:
-    """A file or folder that a loader left out."""
-
-    path: Path
-    why: str
 
 
 class Clips(Sequence[Clip]):
@@ -140,6 +134,24 @@ class Dataset:
     def test(self) -> Clips:
         """Test clips of the target type."""
         return self.clips.where(machine_type=self.machine, split="test")
+
+    def survey(self, *, num_threads: int | None = None, on_progress: Progress | None = None) -> Survey:
+        """Return how many recordings of the target type there are, and how they were recorded, by their headers.
+
+        Parameters
+        ----------
+        num_threads
+            Headers read side by side; as many as there are cores if None.
+        on_progress
+            Called with (done, total) headers.
+        """
+        return survey_of(
+            self.clips.where(machine_type=self.machine),
+            passed_over=self.passed_over,
+            num_threads=num_threads,
+            on_progress=on_progress,
+            notes=self.notes,
+        )
 
     def with_others(self, *datasets: Dataset) -> Dataset:
         """Return this dataset with the normal training clips of other machine types as pseudo-anomalies.

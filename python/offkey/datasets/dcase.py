@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from offkey._util.csv_text import read_csv
-from offkey.datasets.checks import checked, shortlist, unique_type
+from offkey._util.words import shortlist
+from offkey.datasets.checks import checked, unique_type
 from offkey.datasets.clips import Clip, Dataset
 from offkey.datasets.ids import IN_NAME
 from offkey.datasets.names import refuse_doubts, rows_by_name
-from offkey.datasets.paths import PathLike, existing_folder, folder_name, sound_files, subfolders, walk
+from offkey.datasets.passed_over import PassedOver
+from offkey.datasets.paths import Listing, PathLike, existing_folder, folder_name, outside, subfolders, walk
 from offkey.errors import DatasetError
 
-__all__ = ["EVAL_LIST", "dcase2020", "follows_names", "parts_of", "read_eval_list", "type_folders"]
+__all__ = [
+    "EVAL_LIST",
+    "dcase2020",
+    "every_type",
+    "follows_names",
+    "parts_of",
+    "read_eval_list",
+    "type_folders",
+]
 
 EVAL_LIST = "eval_data_list.csv"
 """The label list that was published for the evaluation data."""
@@ -64,28 +75,67 @@ def dcase2020(
         does not follow the pattern, there is no normal training clip, or the label list does not match the
         files.
     """
-    further = [] if also is None else [also] if isinstance(also, (str, os.PathLike)) else list(also)
-    parts = [part for root_or_part in (root, *further) for part in parts_of(existing_folder(root_or_part))]
-    _refuse_same(parts)
-    types = [(part, kind) for part in parts for kind in type_folders(part)]
-    machine = unique_type((folder_name(kind) for _, kind in types), machine, where=root)
+    parts = _Parts.of(root, also)
+    machine = unique_type((folder_name(kind) for _, kind in parts.types), machine, where=root)
     labels = _Labels(None if eval_list is None else Path(eval_list))
+    passed_over = parts.outside()
     clips: list[Clip] = []
-    notes: list[str] = []
     toys = set()
-    for part, kind in types:
+    for part, kind in parts.types:
         if folder_name(kind) == machine:
             for split in _SPLITS:
-                clips += _read(kind, split, labels.near(part))
+                clips += _read(kind, split, labels.near(part), passed_over)
         elif folder_name(kind).startswith("Toy") == machine.startswith("Toy"):
-            clips += _read(kind, "train", {})
+            clips += _read(kind, "train", {}, passed_over)
         else:
             toys.add(folder_name(kind))
-    notes += [f"{part}: {machine!r} is not in this part" for part in parts if not _has(part, machine)]
+    notes = [f"{part}: {machine!r} is not in this part" for part in parts.parts if not _has(part, machine)]
     notes += labels.notes()
     if toys:
         notes.append(f"{', '.join(sorted(toys))} left out: recorded by another chain than {machine}")
-    return checked(machine, clips, where=root, notes=notes)
+    return checked(machine, clips, where=root, notes=notes, passed_over=passed_over)
+
+
+def every_type(
+    root: PathLike, *, also: Sequence[PathLike] = (), eval_list: PathLike | None = None
+) -> tuple[list[Clip], list[PassedOver], list[str]]:
+    """Return all clips of all machine types, what was passed over, and notes; see `dcase2020`."""
+    parts = _Parts.of(root, also)
+    labels = _Labels(None if eval_list is None else Path(eval_list))
+    passed_over = parts.outside()
+    clips = [
+        clip
+        for part, kind in parts.types
+        for split in _SPLITS
+        for clip in _read(kind, split, labels.near(part), passed_over)
+    ]
+    return clips, passed_over, labels.notes()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Parts:
+    """The parts of the data set, and the machine types in each."""
+
+    roots: list[Path]
+    parts: list[Path]
+
+    @classmethod
+    def of(cls, root: PathLike, also: PathLike | Sequence[PathLike] | None) -> Self:
+        further = [] if also is None else [also] if isinstance(also, (str, os.PathLike)) else list(also)
+        roots = [existing_folder(root_or_part) for root_or_part in (root, *further)]
+        parts = [part for folder in roots for part in parts_of(folder)]
+        _refuse_same(parts)
+        return cls(roots, parts)
+
+    @property
+    def types(self) -> list[tuple[Path, Path]]:
+        """The part and the folder of each machine type."""
+        return [(part, kind) for part in self.parts for kind in type_folders(part)]
+
+    def outside(self) -> list[PassedOver]:
+        """Return what lies beside the recordings."""
+        places = {kind / split for _, kind in self.types for split in _SPLITS}
+        return [passed for folder in self.roots for passed in outside(folder, places, layout="dcase2020")]
 
 
 def read_eval_list(path: PathLike) -> dict[str, dict[str, Literal[0, 1]]]:
@@ -175,7 +225,7 @@ def follows_names(kind: Path) -> bool:
 
 
 def _is_type(folder: Path) -> bool:
-    return any((folder / split).is_dir() for split in _SPLITS)
+    return any(os.path.isdir(folder / split) for split in _SPLITS)  # noqa: PTH112 - False if it may not be seen
 
 
 def _has(part: Path, machine: str) -> bool:
@@ -191,10 +241,15 @@ def _refuse_same(parts: Iterable[Path]) -> None:
 
 
 def _read(
-    kind: Path, split: Literal["train", "test"], tables: dict[str, dict[str, Literal[0, 1]]]
+    kind: Path,
+    split: Literal["train", "test"],
+    tables: dict[str, dict[str, Literal[0, 1]]],
+    passed_over: list[PassedOver],
 ) -> list[Clip]:
     folder = kind / split
-    files = sound_files(folder) if folder.is_dir() else []
+    listing = Listing.of(folder) if folder.is_dir() else Listing([], [])
+    passed_over += listing.passed_over
+    files = listing.files
     parsed = [(path, _NAME.match(path.name)) for path in files]
     bad = [path for path, match in parsed if not match or (split == "train" and not match["label"])]
     if bad:

@@ -6,17 +6,19 @@ import dataclasses
 import re
 from pathlib import Path
 
+from offkey._util.words import shortlist
 from offkey.datasets import manifest as manifests
-from offkey.datasets.checks import checked, shortlist, unique_type
-from offkey.datasets.clips import Clip, Dataset, PassedOver
+from offkey.datasets.checks import checked, unique_type
+from offkey.datasets.clips import Clip, Dataset
 from offkey.datasets.ids import IdFrom, check_id_from, nfc, refuse_accidents, with_ids
 from offkey.datasets.labels import read_phrase
 from offkey.datasets.names import NOTHING, Labels, label_notes, refuse_doubts, rows_by_name, tell
-from offkey.datasets.paths import PathLike, existing_folder, folder_name, rank, sound_files
+from offkey.datasets.passed_over import PassedOver
+from offkey.datasets.paths import Listing, PathLike, existing_folder, folder_name, rank
 from offkey.datasets.rows import Row, read_label, read_split
 from offkey.errors import DatasetError, ParameterError
 
-__all__ = ["folder", "survey"]
+__all__ = ["Tree", "check_options", "folder", "read_tree", "tree_by_names", "type_of_root"]
 
 _FIELDS = ("machine_type", "machine_id", "split", "label", "domain", "group")
 _TOKEN = re.compile(r"\{(\w+)\}|(\*\*/?)|(\*)|(\?)|([^{*?]+)|(\{)")
@@ -88,46 +90,61 @@ def folder(
         If `pattern` is malformed, both `pattern` and `manifest` are given, `labels` match nothing, are told beside
         a manifest or a pattern that says them (and so for `id_from`), or `test_fraction` is out of range.
     """
-    _check(pattern, manifest, labels, id_from, test_fraction)
+    check_options(pattern, manifest, labels, id_from, test_fraction)
     base = existing_folder(root)
-    passed_over: list[PassedOver] = []
+    tree = read_tree(base, pattern=pattern, manifest=manifest, labels=labels, id_from=id_from)
+    clips = tree.clips(machine or type_of_root(base), test_fraction=test_fraction, seed=seed)
+    target = unique_type((clip.machine_type for clip in clips), machine, where=base)
+    return checked(target, clips, where=base, notes=tree.notes, passed_over=tree.passed_over)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tree:
+    """All recordings below a folder."""
+
+    rows: list[Row]
+    passed_over: list[PassedOver]
+    notes: list[str]
+
+    def clips(self, unnamed_type: str, *, test_fraction: float, seed: int) -> list[Clip]:
+        """Return the recordings with their types, labels and splits."""
+        return _assign_splits(_with_types(self.rows, unnamed_type), test_fraction, seed)
+
+
+def read_tree(
+    base: Path,
+    *,
+    pattern: str | None = None,
+    manifest: PathLike | None = None,
+    labels: Labels | None = None,
+    id_from: IdFrom | None = None,
+) -> Tree:
+    """Return what names, a pattern or a manifest say of the recordings below a folder; see `folder`."""
     if manifest is not None:
         rows = manifests.read_rows(base, manifests.find_manifest(base, manifest))
-    else:
-        files = _all_sounds(base)
-        rows = rows_by_name(base, files) if pattern is None else _match(base, files, pattern, passed_over)
-        rows = tell(rows, labels, where=base)
-        if pattern is None or id_from is not None:
-            rows = with_ids(rows, id_from, where=base)
-        _refuse_root(rows, base)
-        refuse_doubts(rows, where=base)
-        refuse_accidents(rows, where=base)
-    notes = label_notes(rows)
-    if passed_over:
-        names = shortlist((passed.path.relative_to(base).as_posix() for passed in passed_over), most=3)
-        notes.append(f"{len(passed_over)} sound files do not match the pattern: {names}")
-    rows = _with_types(rows, machine or type_of_root(base))
-    target = unique_type([str(row.machine_type) for row in rows], machine, where=base)
-    clips = _assign_splits(rows, test_fraction, seed)
-    return checked(target, clips, where=base, notes=notes, passed_over=passed_over)
+        return Tree(rows, [], label_notes(rows))
+    listing = Listing.of(base)
+    listing.refuse_empty(base)
+    passed_over = listing.passed_over
+    files = listing.files
+    rows = rows_by_name(base, files) if pattern is None else _match(base, files, pattern, passed_over)
+    rows = tell(rows, labels, where=base)
+    if pattern is None or id_from is not None:
+        rows = with_ids(rows, id_from, where=base)
+    _refuse_root(rows, base)
+    refuse_doubts(rows, where=base)
+    refuse_accidents(rows, where=base)
+    return Tree(rows, passed_over, label_notes(rows))
 
 
-def survey(root: PathLike) -> list[Row]:
-    """Return a row for each sound file below a folder, from names alone; those that settle nothing have doubts.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    DatasetError
-        If it is a file, or holds no sound file.
-    """
-    base = existing_folder(root)
-    rows = with_ids(rows_by_name(base, _all_sounds(base)), None, where=base)
-    return _with_types(rows, type_of_root(base))
+def tree_by_names(base: Path) -> Tree:
+    """Return what names alone say of the recordings below a folder, whether that is enough to learn from or not."""
+    listing = Listing.of(base)
+    listing.refuse_empty(base)
+    return Tree(with_ids(rows_by_name(base, listing.files), None, where=base), listing.passed_over, [])
 
 
-def _check(
+def check_options(
     pattern: str | None,
     manifest: PathLike | None,
     labels: Labels | None,
@@ -175,13 +192,6 @@ def _with_types(rows: list[Row], unnamed: str) -> list[Row]:
     return [dataclasses.replace(row, machine_type=row.machine_type or unnamed) for row in rows]
 
 
-def _all_sounds(base: Path) -> list[Path]:
-    files = sound_files(base)
-    if not files:
-        raise DatasetError(f"{base}: no sound file in it; expected WAV, FLAC, AIFF, Ogg or MP3 files")
-    return files
-
-
 def _match(base: Path, files: list[Path], pattern: str, passed_over: list[PassedOver]) -> list[Row]:
     expression = _compile(nfc(pattern))
     matches = {path: expression.fullmatch(nfc(path.relative_to(base).as_posix())) for path in files}
@@ -192,7 +202,8 @@ def _match(base: Path, files: list[Path], pattern: str, passed_over: list[Passed
             f"{base}: none of the {len(files)} sound files matches pattern {pattern!r}; files there: "
             f"{shortlist(names, most=3)}"
         )
-    passed_over += [PassedOver(path=path, why=f"does not match pattern {pattern!r}") for path in strangers]
+    why = f"does not match pattern {pattern!r}"
+    passed_over += [PassedOver(path=path, why=why, kind="layout") for path in strangers]
     by_name = rows_by_name(base, [path for path, match in matches.items() if match is not None])
     return [
         _with_fields(row, match.groupdict(), f"{row.path} by pattern {pattern!r}")

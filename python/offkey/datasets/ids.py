@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Literal
 
-from offkey.datasets.checks import shortlist
+from offkey._util.words import shortlist
 from offkey.datasets.clips import Clip
 from offkey.datasets.labels import fold, read_phrase
 from offkey.datasets.rows import Row

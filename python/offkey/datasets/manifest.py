@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from offkey._util.csv_text import CsvText, Line, read_csv
-from offkey.datasets.checks import shortlist
+from offkey._util.words import shortlist
 from offkey.datasets.ids import nfc
 from offkey.datasets.rows import Row, read_channels, read_label, read_split
 from offkey.errors import DatasetError

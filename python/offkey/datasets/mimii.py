@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from offkey.datasets.checks import checked, shortlist, unique_type
+from offkey._util.words import shortlist
+from offkey.datasets.checks import checked, unique_type
 from offkey.datasets.clips import Clip, Dataset
 from offkey.datasets.ids import IN_FOLDER
 from offkey.datasets.names import refuse_doubts, rows_by_name
-from offkey.datasets.paths import PathLike, existing_folder, folder_name, rank, sound_files, subfolders
+from offkey.datasets.passed_over import PassedOver
+from offkey.datasets.paths import Listing, PathLike, existing_folder, folder_name, outside, rank, subfolders
 from offkey.errors import DatasetError, ParameterError
 
-__all__ = ["Split", "holds_ids", "id_folders", "mimii", "snr_folders", "types_at"]
+__all__ = ["Split", "every_type", "holds_ids", "id_folders", "mimii", "places_of", "snr_folders", "types_at"]
 
 Split = Literal["hitachi", "random75"]
 
 _SNR = re.compile(
     r"(?P<sign>min(?:us)?_?|[mp+-])?(?P<db>\d+(?:\.\d+)?)_?dB(?:_(?P<type>\w+))?", re.IGNORECASE
 )
+_KINDS = ("normal", "abnormal")
 _ID = re.compile(r"id_([0-9A-Za-z]+)")
 
 
@@ -66,36 +71,73 @@ def mimii(root: PathLike, *, machine: str, snr_db: float, split: Split = "hitach
     machine = unique_type((name for name, _ in types), machine, where=f"{base} at {snr_db:g} dB")
     clips: list[Clip] = []
     notes: list[str] = []
+    passed_over = outside(base, places_of(base), layout="mimii")
     for name, folder in types:
-        for id_folder, machine_id in id_folders(folder):
-            normal, abnormal = (_sounds(id_folder / kind) for kind in ("normal", "abnormal"))
-            refuse_doubts(rows_by_name(id_folder, [*normal, *abnormal]), where=id_folder)
-            train, test = _split(normal, len(abnormal), split, f"{seed}/{name}/{machine_id}")
-            if normal and not train:
-                raise DatasetError(
-                    f"{id_folder}: {len(normal)} normal and {len(abnormal)} abnormal clips: split {split!r} "
-                    "leaves no normal clip to train on; use split='random75'"
-                )
-            rows: list[tuple[Sequence[Path], Literal["train", "test"], Literal[0, 1]]] = [(train, "train", 0)]
-            if name == machine:
-                rows += [(test, "test", 0), (abnormal, "test", 1)]
-                if not normal:
-                    notes.append(f"{id_folder}: no normal clips")
-            clips += [
-                Clip(
-                    path=path,
-                    machine_type=name,
-                    machine_id=machine_id,
-                    split=part,
-                    label=label,
-                    group=str(path),
-                    label_from=f"folder {'abnormal' if label else 'normal'!r}",
-                    id_from=IN_FOLDER,
-                )
-                for paths, part, label in rows
-                for path in paths
-            ]
-    return checked(machine, clips, where=base, notes=notes)
+        tests = notes if name == machine else None
+        clips += _read_type(name, folder, split, seed, passed_over, tests)
+    return checked(machine, clips, where=base, notes=notes, passed_over=passed_over)
+
+
+def every_type(
+    root: PathLike, *, snr_db: float | None = None, split: Split = "hitachi", seed: int = 0
+) -> tuple[list[Clip], list[PassedOver], list[str]]:
+    """Return all clips of all machine types, what was passed over, and notes; see `mimii`.
+
+    Without `snr_db` they are those at every ratio, which is their `domain`.
+    """
+    base = existing_folder(root)
+    clips: list[Clip] = []
+    notes: list[str] = []
+    passed_over = outside(base, places_of(base), layout="mimii")
+    for db in sorted({db for _, db, _ in snr_folders(base)}) if snr_db is None else [snr_db]:
+        for name, folder in types_at(base, db):
+            at_ratio = _read_type(name, folder, split, seed, passed_over, notes)
+            clips += [dataclasses.replace(clip, domain=f"{db:g} dB") for clip in at_ratio]
+    return clips, passed_over, notes
+
+
+def _read_type(
+    name: str, folder: Path, split: Split, seed: int, passed_over: list[PassedOver], tests: list[str] | None
+) -> list[Clip]:
+    """Return the clips of one machine type, and those for testing if `tests` takes notes on them."""
+    clips: list[Clip] = []
+    for id_folder, machine_id in id_folders(folder):
+        listings = [_sounds(id_folder / kind) for kind in _KINDS]
+        passed_over += [passed for listing in listings for passed in listing.passed_over]
+        normal, abnormal = (listing.files for listing in listings)
+        refuse_doubts(rows_by_name(id_folder, [*normal, *abnormal]), where=id_folder)
+        train, test = _split(normal, len(abnormal), split, f"{seed}/{name}/{machine_id}")
+        if normal and not train:
+            raise DatasetError(
+                f"{id_folder}: {len(normal)} normal and {len(abnormal)} abnormal clips: split {split!r} "
+                "leaves no normal clip to train on; use split='random75'"
+            )
+        rows: list[tuple[Sequence[Path], Literal["train", "test"], Literal[0, 1]]] = [(train, "train", 0)]
+        if tests is not None:
+            rows += [(test, "test", 0), (abnormal, "test", 1)]
+            if not normal:
+                tests.append(f"{id_folder}: no normal clips")
+        clips += [
+            Clip(
+                path=path,
+                machine_type=name,
+                machine_id=machine_id,
+                split=part,
+                label=label,
+                group=str(path),
+                label_from=f"folder {'abnormal' if label else 'normal'!r}",
+                id_from=IN_FOLDER,
+            )
+            for paths, part, label in rows
+            for path in paths
+        ]
+    return clips
+
+
+def places_of(root: Path) -> set[Path]:
+    """Return the folders in which the layout has recordings, at every SNR."""
+    types = {kind for folder, _, _ in snr_folders(root) for kind in (folder, *subfolders(folder))}
+    return {id_folder / kind for folder in types for id_folder, _ in id_folders(folder) for kind in _KINDS}
 
 
 def snr_folders(root: Path) -> list[tuple[Path, float, str | None]]:
@@ -152,8 +194,8 @@ def id_folders(folder: Path) -> list[tuple[Path, str]]:
     return [(p, match[1]) for p in subfolders(folder) if (match := _ID.fullmatch(p.name))]
 
 
-def _sounds(folder: Path) -> list[Path]:
-    return sound_files(folder) if folder.is_dir() else []
+def _sounds(folder: Path) -> Listing:
+    return Listing.of(folder) if os.path.isdir(folder) else Listing([], [])  # noqa: PTH112 - False if it may not be seen
 
 
 def _split(normal: list[Path], abnormal: int, split: Split, key: str) -> tuple[list[Path], list[Path]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from offkey.datasets.checks import shortlist
+from offkey._util.words import shortlist
 from offkey.datasets.ids import ID, IN_FOLDER, IN_NAME, nfc
 from offkey.datasets.labels import Label, Phrase, read_phrase
 from offkey.datasets.rows import LABEL_NAMES, Row, read_label

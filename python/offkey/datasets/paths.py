@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Self
 
+from offkey.datasets.passed_over import (
+    AUDIO_SUFFIXES,
+    Kind,
+    PassedOver,
+    kind_of_name,
+    notes_on,
+    unreadable_folder,
+)
 from offkey.errors import DatasetError
 
 __all__ = [
-    "AUDIO_SUFFIXES",
     "NO_SOUND_FILE",
+    "Listing",
     "check_exists",
     "existing_folder",
     "expand",
     "find_audio",
     "folder_name",
+    "outside",
     "rank",
     "root_of",
-    "sound_files",
     "subfolders",
     "walk",
 ]
 
 PathLike = str | os.PathLike[str]
-
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".wave", ".rf64", ".bw64", ".flac", ".aif", ".aiff", ".aifc", ".ogg", ".oga", ".mp3"}
-)
-"""Endings, in lower case, of the files that count as sound files."""
 
 NO_SOUND_FILE = f"no sound file found; expected files that end in {', '.join(sorted(AUDIO_SUFFIXES))}"
 
@@ -61,15 +66,23 @@ def find_audio(source: PathLike | Iterable[PathLike]) -> list[Path]:
         If there is no sound file at all.
     """
     sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
-    files = [path for item in sources for path in _without_errors(expand(item))]
+    files = [path for item in sources for path in _files(item)]
     if not files:
         names = ", ".join(str(source) for source in sources[:3]) or "an empty list"
         raise DatasetError(f"{names}: {NO_SOUND_FILE}")
     return files
 
 
-def expand(source: PathLike) -> Iterator[Path | OSError]:
-    """Yield the sound files that one path stands for, and the error of each folder that cannot be read.
+def _files(source: PathLike) -> Iterator[Path]:
+    for path in expand(source):
+        if isinstance(path, OSError):
+            raise path
+        if isinstance(path, Path):
+            yield path
+
+
+def expand(source: PathLike) -> Iterator[Path | OSError | PassedOver]:
+    """Yield the sound files that one path stands for, and what `walk` passes over.
 
     A folder is walked, a file is taken whatever its name, and a pattern of which there is no file of that very name
     stands for all that match it, in the order of their bytes.
@@ -124,20 +137,17 @@ def _matches(pattern: Path) -> list[Path]:
     return [Path(match) for match in sorted(matches, key=os.fsencode)]
 
 
-def walk(folder: Path) -> Iterator[Path | OSError]:
-    """Yield the sound files below a folder, and the error of each folder that cannot be read.
+def walk(folder: Path, *, without: Collection[Path] = ()) -> Iterator[Path | OSError | PassedOver]:
+    """Yield the sound files below a folder, the error of each folder that cannot be read, and all that is passed over.
 
     Depth first, names in the order of their bytes; of all names only those of the folders on the way are in memory.
-    Links are followed, a folder is never entered twice.
+    Links are followed, a folder is never entered twice, and those of `without` are not entered at all.
     """
-    yield from _walk(folder, set())
+    yield from _walk(folder, set(), set(without))
 
 
-def _walk(folder: Path, entered: set[str]) -> Iterator[Path | OSError]:
-    real = os.path.realpath(folder)
-    if real in entered:
-        return
-    entered.add(real)
+def _walk(folder: Path, entered: set[str], without: set[Path]) -> Iterator[Path | OSError | PassedOver]:
+    entered.add(os.path.realpath(folder))
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
@@ -145,42 +155,92 @@ def _walk(folder: Path, entered: set[str]) -> Iterator[Path | OSError]:
         yield error
         return
     for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if _is_folder(entry):
-            yield from _walk(Path(entry.path), entered)
-        elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES:  # noqa: PTH122
-            yield Path(entry.path)
+        path = Path(entry.path)
+        is_folder = _is(entry.is_dir)
+        kind = kind_of_name(entry.name, folder=is_folder)
+        if is_folder and kind is None:
+            if path in without:
+                continue
+            if os.path.realpath(path) in entered:
+                yield PassedOver(path=path, why="it is read by another path", kind="again")
+            else:
+                yield from _walk(path, entered, without)
+        elif kind is None and (_is(entry.is_file) or _leads_nowhere(entry)):
+            yield path  # whoever reads it says what is wrong with it
+        elif kind is None:
+            yield PassedOver(path=path, why="a pipe, socket or device", kind="special")
+        elif kind == "other" and _leads_nowhere(entry) and not entry.name.startswith("."):
+            yield PassedOver(path=path, why="the link leads nowhere", kind="link")
+        else:
+            yield PassedOver(path=path, why=_WHY[kind], kind=kind)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+_WHY: dict[Kind, str] = {
+    "format": "a sound format that is not read",
+    "unfinished": "a download or copy that has not ended",
+    "archive": "an archive",
+    "hidden": "hidden",
+    "other": "not named as a recording",
+}
+
+
+def _is(test: Callable[[], bool]) -> bool:
     try:
-        return entry.is_dir()
-    except OSError:  # a link that leads nowhere
+        return test()
+    except OSError:  # a link that leads round in a circle, or into a folder that cannot be read
         return False
 
 
-def sound_files(folder: Path) -> list[Path]:
-    """Return the sound files below a folder in the order of `walk`.
-
-    Raises
-    ------
-    OSError
-        If a folder cannot be read.
-    """
-    return list(_without_errors(walk(folder)))
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
 
 
-def _without_errors(files: Iterable[Path | OSError]) -> Iterator[Path]:
-    for path in files:
-        if isinstance(path, OSError):
-            raise path
-        yield path
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listing:
+    """The sound files below a folder in the order of `walk`, and what was passed over."""
+
+    files: list[Path]
+    passed_over: list[PassedOver]
+
+    @classmethod
+    def of(cls, folder: Path, *, without: Collection[Path] = ()) -> Self:
+        """List a folder, but for the folders `without`; one inside that cannot be read is passed over."""
+        listing = cls([], [])
+        for path in walk(folder, without=without):
+            if isinstance(path, Path):
+                listing.files.append(path)
+            else:
+                listing.passed_over.append(unreadable_folder(path) if isinstance(path, OSError) else path)
+        return listing
+
+    def refuse_empty(self, folder: Path) -> None:
+        """Refuse a folder without a sound file.
+
+        Raises
+        ------
+        DatasetError
+            If there is none; it says what there is instead.
+        """
+        if not self.files:
+            instead = "; ".join(notes_on(self.passed_over, root=folder))
+            raise DatasetError(f"{folder}: {NO_SOUND_FILE}{f'; {instead}' * bool(instead)}")
+
+
+def outside(folder: Path, places: Collection[Path], *, layout: str) -> list[PassedOver]:
+    """Return what lies below a folder, but not in the places where its layout has recordings."""
+    listing = Listing.of(folder, without=places)
+    why = f"the layout {layout} has no place for it"
+    return [*(PassedOver(path=path, why=why, kind="layout") for path in listing.files), *listing.passed_over]
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the folders directly inside a folder, sorted, without hidden ones."""
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    """Return the folders directly inside a folder, sorted, without hidden ones; none of one that cannot be read."""
+    try:
+        with os.scandir(folder) as listing:
+            names = [entry.name for entry in listing if _is(entry.is_dir)]
+    except OSError:
+        return []
+    return sorted(folder / name for name in names if kind_of_name(name, folder=True) is None)
 
 
 def folder_name(folder: Path) -> str:
@@ -197,12 +257,15 @@ def existing_folder(root: PathLike) -> Path:
         If there is nothing at that path.
     DatasetError
         If it is a file.
+    OSError
+        If it cannot be read.
     """
     folder = Path(root)
     if not folder.exists():
         raise FileNotFoundError(f"{folder}: no such folder")
     if not folder.is_dir():
         raise DatasetError(f"{folder}: expected a folder, given a file")
+    os.scandir(folder).close()
     return folder
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays, Role
 from offkey.datasets.ids import identify, marked_folder, nfc
+from offkey.datasets.passed_over import PassedOver
 from offkey.datasets.paths import check_exists, expand, root_of
 from offkey.errors import ArrayError, DatasetError, OffkeyError, ParameterError
 from offkey.signal.audio import Audio, AudioBatch, AudioInfo, check_rate, info
@@ -96,10 +97,12 @@ def items_of(
     sample_rate: int | None = None,
     machine_id: str | None = None,
     known_ids: Sequence[str] = (),
+    on_passed_over: Callable[[PassedOver], None] = lambda _: None,
 ) -> Iterable[Item]:
     """Return what is handed over item by item, in its order; an iterator if it can be gone through once only.
 
-    No file is opened, and a folder is listed only when its turn comes. See `offkey.datasets.source.Source.of`.
+    No file is opened, and a folder is listed only when its turn comes; what is passed over in it is told then,
+    each time that the items are gone through. See `offkey.datasets.source.Source.of`.
     """
     parts = _parts(recordings, check_rate("sample_rate", sample_rate))
     if isinstance(parts, list | tuple):  # what else there is may be long, or costly to go through
@@ -111,7 +114,9 @@ def items_of(
         machine_id = next((known for known in known_ids if nfc(known) == nfc(machine_id)), machine_id)
 
     def items() -> Iterator[Item]:
-        stream = itertools.chain.from_iterable(_items(part, sample_rate, known_ids) for part in parts)
+        stream = itertools.chain.from_iterable(
+            _items(part, sample_rate, known_ids, on_passed_over) for part in parts
+        )
         for position, item in enumerate(stream):
             named = dataclasses.replace(item, name=item.name or f"clip {position}")
             yield dataclasses.replace(named, machine_id=machine_id, unread_id=None) if machine_id else named
@@ -182,7 +187,12 @@ def _rows(array: np.ndarray, sample_rate: int | None) -> Sequence[np.ndarray]:
     return rows
 
 
-def _items(part: Any, sample_rate: int | None, known_ids: Sequence[str]) -> Iterator[Item]:
+def _items(
+    part: Any,
+    sample_rate: int | None,
+    known_ids: Sequence[str],
+    on_passed_over: Callable[[PassedOver], None],
+) -> Iterator[Item]:
     """Yield the items that one part stands for: a folder or a batch has several."""
     if isinstance(part, Item):
         yield part
@@ -195,7 +205,7 @@ def _items(part: Any, sample_rate: int | None, known_ids: Sequence[str]) -> Iter
             roles=part.channels,
         )
     elif isinstance(part, str | PathLike):
-        yield from _files(part, known_ids)
+        yield from _files(part, known_ids, on_passed_over)
     elif isinstance(part, AudioBatch):
         yield from _batch(part)
     elif isinstance(part, Audio):
@@ -212,13 +222,18 @@ def _items(part: Any, sample_rate: int | None, known_ids: Sequence[str]) -> Iter
         raise ParameterError(f"recordings: one of them is {type(part).__name__}; expected {_EXPECTED}")
 
 
-def _files(source: str | PathLike[str], known_ids: Sequence[str]) -> Iterator[Item]:
+def _files(
+    source: str | PathLike[str], known_ids: Sequence[str], on_passed_over: Callable[[PassedOver], None]
+) -> Iterator[Item]:
     root = root_of(source)
     unread = marked_folder(root)
     try:
         for file in expand(source):
             if isinstance(file, OSError):
                 yield Item(content=file, name=str(file.filename))
+                continue
+            if isinstance(file, PassedOver):
+                on_passed_over(file)
                 continue
             machine_id = identify(file.relative_to(root), known_ids)
             yield Item(

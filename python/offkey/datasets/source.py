@@ -5,37 +5,33 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from offkey._util import parameters
+from offkey.datasets import portions
 from offkey.datasets.channels import decoded_channel
 from offkey.datasets.clips import LogMelArrays
+from offkey.datasets.passed_over import PassedOver, notes_on
 from offkey.datasets.paths import NO_SOUND_FILE
-from offkey.datasets.recordings import Item, LogMelOf, Recordings, Samples, describe, items_of
+from offkey.datasets.recordings import Item, LogMelOf, Recordings, describe, items_of
+from offkey.datasets.survey import Progress, Survey, Surveyor
 from offkey.datasets.windows import WHOLE, cut, file_windows, window_samples
 from offkey.errors import ArrayError, DatasetError, OffkeyError
 from offkey.recipe import Features
-from offkey.signal.audio import MAX_SECONDS, file_content, on_disk, read_batch, resample
+from offkey.signal.audio import MAX_SECONDS, on_disk, read_batch, resample
 from offkey.signal.logmel import LogMel
 from offkey.signal.quality import ClipQuality, clip_quality
 from offkey.signal.statistics import ClipStatistics, clip_statistics
 
 __all__ = ["Chunk", "Progress", "Source", "SourceRates", "check_mels"]
 
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called with how many recordings are done, and of how many; None where nobody knows before the last."""
-
 T = TypeVar("T")
 
-_CHUNK_ITEMS = 64  # 40 MB of 10 s clips at 16 kHz
-_CHUNK_BYTES = 100_000_000  # of decoded samples, whatever their number: long recordings come one by one
-_SAMPLE_BYTES = 4  # float32
-_LEAST_BYTES_PER_SECOND = 1000  # of a coded file whose header has no length: MP3 of 8 kbit/s
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,6 +142,8 @@ class Source:
         Rate and channel to decode to, and the log-Mels to compute.
     what
         What the recordings are called where there are none.
+    passed_over
+        What is passed over in folders, by path; it fills while they are listed.
     clip_seconds
         Recordings longer than twice this are cut into windows of it (`offkey.datasets.windows`), each a clip; those
         of log-Mels are not. None: all recordings stay whole.
@@ -164,11 +162,14 @@ class Source:
         *,
         features: Features,
         what: str = "none given",
+        passed_over: Mapping[Path, PassedOver] = MappingProxyType({}),
         clip_seconds: float | None = None,
         max_seconds: float = MAX_SECONDS,
     ) -> None:
         self._items = items
         self._what = what
+        self._passed_over = passed_over
+        self._surveyor = Surveyor()
         self._features = features
         self._window = None if clip_seconds is None else window_samples(clip_seconds, features)
         self._max_seconds = parameters.seconds("max_seconds", max_seconds)
@@ -223,11 +224,19 @@ class Source:
         """
         if isinstance(recordings, LogMelArrays):
             check_mels(features, recordings)
-        items = items_of(recordings, sample_rate=sample_rate, machine_id=machine_id, known_ids=known_ids)
+        passed_over: dict[Path, PassedOver] = {}  # a folder may be listed twice, to count and to read
+        items = items_of(
+            recordings,
+            sample_rate=sample_rate,
+            machine_id=machine_id,
+            known_ids=known_ids,
+            on_passed_over=lambda passed: passed_over.update({passed.path: passed}),
+        )
         return cls(
             items,
             features=features,
             what=describe(recordings),
+            passed_over=passed_over,
             clip_seconds=clip_seconds,
             max_seconds=max_seconds,
         )
@@ -259,20 +268,26 @@ class Source:
         if on_progress is not None and not isinstance(self._items, Iterator):
             total = sum(1 for _ in self)
         done = 0
-        for portion, size in _portions(self, self._features.sample_rate):
+        for portion, size in portions.in_portions(self, self._features.sample_rate, self._surveyor):
             for chunk in self._chunks(portion, size, done, num_threads):
                 yield chunk
                 done += 0 if chunk.continues else len(portion)
                 if on_progress is not None:
                     on_progress(done, total)
         if not done:
-            raise DatasetError(f"{self._what}: {NO_SOUND_FILE}")
+            raise DatasetError(
+                "; ".join([f"{self._what}: {NO_SOUND_FILE}", *notes_on(self._passed_over.values())])
+            )
+
+    def survey(self) -> Survey:
+        """Return what was read so far, by its headers, and what was passed over in folders."""
+        return self._surveyor.survey(passed_over=self._passed_over.values())
 
     def _chunks(
         self, portion: Sequence[Item], size: int, first: int, num_threads: int | None
     ) -> Iterator[Chunk]:
         window, content = self._window, portion[0].content
-        cuts = window is not None and size > max(_CHUNK_BYTES, _SAMPLE_BYTES * 2 * window)
+        cuts = window is not None and size > max(portions.PORTION_BYTES, portions.SAMPLE_BYTES * 2 * window)
         if window is None or not cuts or not isinstance(content, Path | bytes):
             yield self._read(portion, first, num_threads)
             return
@@ -288,7 +303,7 @@ class Source:
     ) -> Iterator[Chunk]:
         """Yield the windows of one file, a chunk of them in memory at a time."""
         rate, windows = file_windows(file, window, features=self._features, max_seconds=self._max_seconds)
-        most = max(1, min(_CHUNK_ITEMS, _CHUNK_BYTES // (_SAMPLE_BYTES * window)))
+        most = max(1, min(portions.PORTION_ITEMS, portions.PORTION_BYTES // (portions.SAMPLE_BYTES * window)))
         ahead = next(windows, None)
         while ahead is not None:
             batch = [ahead, *itertools.islice(windows, most - 1)]
@@ -389,46 +404,6 @@ def _named(error: Exception, item: Item) -> Exception:
         return error
     return type(error)(f"{item.name}: {str(error).removeprefix('<bytes>: ')}")
 
-
-def _portions(items: Iterable[Item], sample_rate: int) -> Iterator[tuple[list[Item], int]]:
-    """Yield the items in portions whose decoded channel fits in memory, at least one each, and its bytes."""
-    portion: list[Item] = []
-    portion_bytes = 0
-    for item in items:
-        if hasattr(item.content, "read"):  # an open file can be read once
-            item = dataclasses.replace(item, content=bytes(file_content(item.content)))
-        item = item.with_header()
-        item_bytes = _decoded_bytes(item, sample_rate)
-        if portion and (len(portion) == _CHUNK_ITEMS or portion_bytes + item_bytes > _CHUNK_BYTES):
-            yield portion, portion_bytes
-            portion, portion_bytes = [], 0
-        portion.append(item)
-        portion_bytes += item_bytes
-    if portion:
-        yield portion, portion_bytes
-
-
-def _decoded_bytes(item: Item, sample_rate: int) -> int:
-    """Return how many bytes one decoded channel has at most; 0 if it cannot be read.
-
-    How long a file is, its header says; one that has no length there is at most as long as its size allows.
-    """
-    content: Any = item.content
-    if isinstance(content, LogMelOf):
-        return int(content.logmel.nbytes)
-    if isinstance(content, Samples):
-        duration_s: float = content.samples.shape[-1] / content.sample_rate
-    elif item.header is None:
-        return 0
-    elif item.header.duration_s is not None:
-        duration_s = item.header.duration_s
-    else:
-        try:
-            size = content.stat().st_size if isinstance(content, Path) else len(content)
-        except OSError:
-            return 0
-        duration_s = size / _LEAST_BYTES_PER_SECOND
-    return math.ceil(_SAMPLE_BYTES * duration_s * sample_rate)
 
 
 def check_mels(features: Features, data: LogMelArrays) -> None:

@@ -72,7 +72,7 @@ def test_pattern_wildcards_domain_and_group(tmp_path):
     names = ["x/y/source/rec1-0.wav", "x/source/rec1-1.wav", "source/rec2-0.wav", "other.wav"]
     data = folder(touch(tmp_path, names), pattern="**/{domain}/{group}-?.wav", machine="m")
     assert {(c.domain, c.group) for c in data.clips} == {("source", "rec1"), ("source", "rec2")}
-    assert any("1 sound files do not match the pattern: other.wav" in note for note in data.notes)
+    assert any("1 sound file: other.wav (does not match pattern" in note for note in data.notes)
 
 
 def test_pattern_characters_are_literal(tmp_path):

@@ -7,15 +7,16 @@ import pytest
 from trees import refuse_to_list, touch
 
 from offkey.datasets import find_audio
-from offkey.datasets.paths import expand, rank, sound_files, walk
+from offkey.datasets.paths import Listing, expand, rank, walk
 
 
 def test_a_walk_is_depth_first_with_names_in_the_order_of_their_bytes(tmp_path):
     names = ["b.wav", "B.wav", "a/z.wav", "a/y/x.flac", "ab.wav", "é.wav", "z.txt", ".hidden.wav", ".h/a.wav"]
     touch(tmp_path, names)
-    relative = [path.relative_to(tmp_path).as_posix() for path in walk(tmp_path)]
+    listing = Listing.of(tmp_path)
+    relative = [path.relative_to(tmp_path).as_posix() for path in listing.files]
     assert relative == ["B.wav", "a/y/x.flac", "a/z.wav", "ab.wav", "b.wav", "é.wav"]
-    assert sound_files(tmp_path) == list(walk(tmp_path))
+    assert [path for path in walk(tmp_path) if path in listing.files] == listing.files
 
 
 def test_a_walk_yields_before_it_has_seen_the_next_folder(tmp_path):
@@ -49,9 +50,13 @@ def test_a_folder_that_cannot_be_listed_is_an_error_in_its_place(tmp_path, monke
     assert (first, last) == (tmp_path / "a" / "1.wav", tmp_path / "c" / "1.wav")
     assert isinstance(error, PermissionError)
     assert error.filename == str(tmp_path / "b")
-    for function in (sound_files, find_audio):
-        with pytest.raises(PermissionError, match="/b"):
-            function(tmp_path)
+    with pytest.raises(PermissionError, match="/b"):
+        find_audio(tmp_path)
+    listing = Listing.of(tmp_path)
+    assert listing.files == [first, last]
+    assert [(p.path, p.why, p.kind) for p in listing.passed_over] == [
+        (tmp_path / "b", "Permission denied", "folder")
+    ]
 
 
 def test_links_are_followed_and_no_folder_is_entered_twice(tmp_path):
@@ -59,7 +64,12 @@ def test_links_are_followed_and_no_folder_is_entered_twice(tmp_path):
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "b").symlink_to(tmp_path / "a")
     (tmp_path / "c.wav").symlink_to(tmp_path / "gone.wav")
-    assert sound_files(tmp_path) == [tmp_path / "a" / "1.wav", tmp_path / "c.wav"]
+    listing = Listing.of(tmp_path)
+    assert listing.files == [tmp_path / "a" / "1.wav", tmp_path / "c.wav"]
+    assert [(p.path, p.kind) for p in listing.passed_over] == [
+        (tmp_path / "a" / "up", "again"),
+        (tmp_path / "b", "again"),
+    ]
 
 
 @pytest.mark.parametrize(

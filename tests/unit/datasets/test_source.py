@@ -12,7 +12,6 @@ from trees import refuse_to_list, touch
 
 import offkey
 from offkey.datasets import Clip, Clips, Dataset, LogMelArrays
-from offkey.datasets import source as source_module
 from offkey.datasets.recordings import Item
 from offkey.datasets.source import Source, SourceRates
 from offkey.errors import ArrayError, AudioError, DatasetError, ParameterError
@@ -120,7 +119,7 @@ def test_every_kind_is_tried(files):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("most", [64, 1, 3])
 def test_row_i_is_item_i_of_whatever_is_handed_over(files, kind, most, monkeypatch):
-    monkeypatch.setattr(source_module, "_CHUNK_ITEMS", most)
+    monkeypatch.setattr("offkey.datasets.portions.PORTION_ITEMS", most)
     recordings, options = handed_over(files)[kind]
     assert numbers(recordings, **options) == [0, 1, 2, 3]
 
@@ -155,7 +154,7 @@ def test_slices_of_clips_are_clips(files):
 
 
 def test_a_folder_is_listed_when_its_turn_comes(tmp_path, monkeypatch):
-    monkeypatch.setattr(source_module, "_CHUNK_ITEMS", 1)
+    monkeypatch.setattr("offkey.datasets.portions.PORTION_ITEMS", 1)
     write(tmp_path / "a" / "1.wav", 0)
     chunks = Source.of(tmp_path, features=FEATURES).chunks()
     write(tmp_path / "b" / "1.wav", 1)
@@ -175,7 +174,7 @@ def test_an_endless_generator_can_be_read_for_a_while(files):
 
 
 def test_progress_has_a_total_where_it_can_be_known(files, monkeypatch):
-    monkeypatch.setattr(source_module, "_CHUNK_ITEMS", 3)
+    monkeypatch.setattr("offkey.datasets.portions.PORTION_ITEMS", 3)
     for recordings, total in ((files, 4), (files[0].parent, 4), (iter(files), None)):
         seen = []
         list(
@@ -398,7 +397,7 @@ def test_an_attempt_finds_the_clip_that_is_refused():
 @pytest.fixture
 def _small(monkeypatch):
     """Let a chunk hold a thousandth of what it usually does."""
-    monkeypatch.setattr(source_module, "_CHUNK_BYTES", 100_000)
+    monkeypatch.setattr("offkey.datasets.portions.PORTION_BYTES", 100_000)
 
 
 def sizes(paths):

@@ -6,7 +6,7 @@ import soundfile as sf
 from machines import RATE, recording
 
 import offkey
-from offkey.datasets import Clip, Clips, Dataset, LogMelArrays, source
+from offkey.datasets import Clip, Clips, Dataset, LogMelArrays
 from offkey.datasets.source import Source
 from offkey.datasets.training import read_training_clips
 from offkey.datasets.windows import WHOLE, cut, cut_blocks, starts
@@ -52,7 +52,7 @@ def paths(tmp_path):
 @pytest.fixture
 def one_by_one(monkeypatch):
     """No recording fits in memory: those that are cut come in chunks of two windows."""
-    monkeypatch.setattr(source, "_CHUNK_BYTES", 2 * 4 * WINDOW)
+    monkeypatch.setattr("offkey.datasets.portions.PORTION_BYTES", 2 * 4 * WINDOW)
 
 
 def test_up_to_twice_the_length_a_recording_stays_whole():
@@ -94,7 +94,7 @@ def test_a_source_gives_the_same_windows_where_a_recording_does_not_fit_in_memor
         (2, WHOLE),
         *((3, start) for start in range(0, 64_000, 8000)),
     ]
-    monkeypatch.setattr(source, "_CHUNK_BYTES", 2 * 4 * WINDOW)
+    monkeypatch.setattr("offkey.datasets.portions.PORTION_BYTES", 2 * 4 * WINDOW)
     for recordings in (paths, [path.read_bytes() for path in paths]):
         chunks, streamed = clips_of(recordings)
         assert max(len(chunk) for chunk in chunks) == 2
@@ -117,7 +117,7 @@ def test_progress_counts_recordings_while_one_is_read_in_parts(paths, one_by_one
 @pytest.mark.parametrize("in_parts", [False, True])
 def test_what_cannot_be_read_to_its_end_is_an_error_once(paths, in_parts, monkeypatch):
     if in_parts:
-        monkeypatch.setattr(source, "_CHUNK_BYTES", 2 * 4 * WINDOW)
+        monkeypatch.setattr("offkey.datasets.portions.PORTION_BYTES", 2 * 4 * WINDOW)
     truncated(paths[3])
     chunks, _ = clips_of(paths)
     errors = [error for chunk in chunks for error in chunk.errors.items()]
@@ -138,7 +138,7 @@ def test_a_recording_longer_than_max_seconds_is_refused_in_parts_too(paths, one_
 @pytest.mark.parametrize("in_parts", [False, True])
 def test_training_takes_windows_as_clips_of_one_group(paths, tmp_path, cached, in_parts, monkeypatch):
     if in_parts:
-        monkeypatch.setattr(source, "_CHUNK_BYTES", 2 * 4 * WINDOW)
+        monkeypatch.setattr("offkey.datasets.portions.PORTION_BYTES", 2 * 4 * WINDOW)
     _, expected = clips_of(paths)
     clips = read_training_clips(
         dataset(paths),

@@ -1,0 +1,184 @@
+"""What is passed over where recordings are looked for, why, and how that is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+from offkey._util.words import shortlist
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "Kind",
+    "PassedOver",
+    "any_unread",
+    "endings",
+    "kind_of_name",
+    "notes_on",
+    "unreadable_folder",
+]
+
+Kind: TypeAlias = Literal[
+    "file",
+    "folder",
+    "format",
+    "unfinished",
+    "special",
+    "link",
+    "again",
+    "layout",
+    "archive",
+    "hidden",
+    "other",
+]
+"""`file`, `folder`: cannot be read. `format`: a sound format that offkey does not read. `unfinished`: a download or
+copy that has not ended. `special`: a pipe, socket or device that is named as a sound file. `link`: leads nowhere.
+`again`: a folder that was entered by another path. `layout`: a recording that the layout, or the pattern, has no place
+for. `archive`, `hidden`: not looked into. `other`: nothing that is named as a recording."""
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".wave", ".rf64", ".bw64", ".flac", ".aif", ".aiff", ".aifc", ".ogg", ".oga", ".mp3"}
+)
+"""Endings, in lower case, of the files that count as sound files."""
+
+_MOST_NAMED = 3
+_MOST_ENDINGS = 6
+_UNREAD: tuple[Kind, ...] = ("file", "folder", "format", "unfinished", "special", "link")
+
+
+def _suffixes(names: str) -> frozenset[str]:
+    return frozenset(f".{name}" for name in names.split())
+
+
+_OTHER_SOUNDS = _suffixes(
+    "3gp 8svx aac ac3 adts alac amr ape au avi awb caf dff dsf dts dss eac3 gsm iff m4a m4b m4r m4v mka mkv mov mp1 "
+    "mp2 mp4 mpc nist opus pcm ra ram sd2 snd sph spx tta voc vox w64 weba webm wma wmv wv"
+)
+_ARCHIVES = _suffixes("7z bz2 gz lz4 rar tar tbz tbz2 tgz txz xz zip zst")
+_UNFINISHED = _suffixes("!ut aria2 crdownload download filepart opdownload part partial tmp")
+_SYSTEM_FOLDERS = frozenset(
+    {"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "#recycle"}
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """A file or folder that was passed over where recordings were looked for."""
+
+    path: Path
+    why: str
+    kind: Kind
+
+    @property
+    def unread(self) -> bool:
+        """Whether it is, holds or may be a recording that could not be read; such ones make the exit code 3."""
+        return self.kind in _UNREAD
+
+
+def any_unread(passed_over: Iterable[PassedOver]) -> bool:
+    """Return whether something that may be a recording could not be read."""
+    return any(passed.unread for passed in passed_over)
+
+
+def unreadable_folder(error: OSError) -> PassedOver:
+    """Return the folder that could not be listed."""
+    return PassedOver(path=Path(os.fsdecode(error.filename)), why=error.strerror or str(error), kind="folder")
+
+
+def kind_of_name(name: str, *, folder: bool) -> Kind | None:
+    """Return why a file or folder is passed over by its name alone; None for a sound file, or a folder to look into."""
+    if folder:
+        return "hidden" if name.startswith(".") or name in _SYSTEM_FOLDERS else None
+    inner, ending = _endings(name)
+    if name.startswith("."):
+        return "hidden" if ending in AUDIO_SUFFIXES else "other"
+    if ending in AUDIO_SUFFIXES:
+        return None
+    if inner in AUDIO_SUFFIXES | _OTHER_SOUNDS:
+        return "unfinished" if ending in _UNFINISHED else "format" if ending in _ARCHIVES else "other"
+    return "format" if ending in _OTHER_SOUNDS else "archive" if ending in _ARCHIVES else "other"
+
+
+def _endings(name: str) -> tuple[str, str]:
+    """Return the last but one and the last ending of a name."""
+    stem, ending = os.path.splitext(name.lower().rstrip())  # noqa: PTH122
+    return os.path.splitext(stem)[1], ending  # noqa: PTH122
+
+
+class _Words(NamedTuple):
+    one: str
+    many: str
+    after: str = ""
+    """What follows the names; `{whys}` are the reasons, `{endings}` the endings of the files."""
+
+
+_WORDS: dict[Kind, _Words] = {
+    "folder": _Words("folder that cannot be read", "folders that cannot be read", " ({whys})"),
+    "file": _Words("file that cannot be read", "files that cannot be read", " ({whys})"),
+    "format": _Words(
+        "file of a sound format that offkey does not read",
+        "files of sound formats that offkey does not read",
+        " ({endings}); convert them to WAV or FLAC",
+    ),
+    "unfinished": _Words("download or copy that has not ended", "downloads or copies that have not ended"),
+    "special": _Words(
+        "pipe, socket or device named as a sound file", "pipes, sockets or devices named as sound files"
+    ),
+    "link": _Words("link that leads nowhere", "links that lead nowhere"),
+    "again": _Words(
+        "link to a folder that is read by another path", "links to folders that are read by other paths"
+    ),
+    "layout": _Words("sound file", "sound files", " ({whys})"),
+    "archive": _Words("archive", "archives", "; unpack recordings that are inside"),
+    "hidden": _Words("hidden file or folder", "hidden files and folders"),
+    "other": _Words(
+        "file that is not named as a recording", "files that are not named as recordings", " ({endings})"
+    ),
+}
+"""In the order in which they are said: those first that may be recordings."""
+
+
+def notes_on(passed_over: Iterable[PassedOver], *, root: Path | None = None) -> list[str]:
+    """Return a sentence for each kind of what was passed over, those first that may be recordings.
+
+    Parameters
+    ----------
+    passed_over
+        Files and folders; those of kind `other` are no recordings and need no word.
+    root
+        Paths are named below it.
+    """
+    by_kind: dict[Kind, list[PassedOver]] = {}
+    for passed in passed_over:
+        by_kind.setdefault(passed.kind, []).append(passed)
+    return [
+        f"passed over: {_sentence(_WORDS[kind], by_kind[kind], root)}"
+        for kind in _WORDS
+        if kind in by_kind and kind != "other"
+    ]
+
+
+def _sentence(words: _Words, members: Sequence[PassedOver], root: Path | None) -> str:
+    names = shortlist((_below(passed.path, root) for passed in members), most=_MOST_NAMED)
+    whys = "; ".join(dict.fromkeys(passed.why for passed in members[:_MOST_NAMED]))
+    noun = words.one if len(members) == 1 else words.many
+    return f"{len(members)} {noun}: {names}" + words.after.format(whys=whys, endings=endings(members))
+
+
+def _below(path: Path, root: Path | None) -> str:
+    return str(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
+
+
+def endings(passed_over: Iterable[PassedOver]) -> str:
+    """Return in words which endings files have, and how many have each."""
+    counts = Counter(_shown_ending(passed.path.name) for passed in passed_over)
+    return shortlist((f"{ending} {count}" for ending, count in counts.most_common()), most=_MOST_ENDINGS)
+
+
+def _shown_ending(name: str) -> str:
+    inner, ending = _endings(name)
+    return inner + ending if inner in AUDIO_SUFFIXES | _OTHER_SOUNDS else ending or "none"
