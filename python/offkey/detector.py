@@ -11,6 +11,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from offkey.datasets import Clips, Dataset, LogMelArrays
+from offkey.datasets.passed_over import notes_on
 from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Progress, Source
 from offkey.datasets.training import read_training_clips
@@ -287,8 +288,8 @@ class Detector:
         Warns
         -----
         OffkeyWarning
-            If recordings were resampled, an ID is not known, a folder ``id_XX`` lies above what was named, or a long
-            recording has more windows than the held-out clips have a threshold for.
+            If files or folders were passed over, recordings were resampled, an ID is not known, a folder ``id_XX`` lies
+            above what was named, or a long recording has more windows than the held-out clips have a threshold for.
         """
         check_windows(windows)
         rows = ScoreRows(self._fitted(), windows=windows, num_threads=num_threads)
@@ -302,9 +303,11 @@ class Detector:
         )
         for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
             rows.add(chunk)
-        for note in rows.notes():
+        table = ScoreTable.from_rows(rows.rows)
+        table.survey = source.survey()
+        for note in (*rows.notes(), *notes_on(table.survey.passed_over)):
             warnings.warn(note, OffkeyWarning, stacklevel=2)
-        return ScoreTable.from_rows(rows.rows)
+        return table
 
     def _source(self, recordings: Recordings, **options: Any) -> Source:
         return Source.of(recordings, features=self._fitted().features, known_ids=self.machine_ids, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,9 @@ from offkey import score_file
 from offkey._util.text_table import text_table
 from offkey.errors import ArrayError, ParameterError
 from offkey.score_file import ALWAYS, ANOMALY_SCORE, COLUMNS, MARKS, START, Cell, is_number, is_score
+
+if TYPE_CHECKING:
+    from offkey.datasets import Survey
 
 __all__ = ["COLUMNS", "ScoreTable", "from_csv", "from_json", "is_score"]
 
@@ -94,6 +97,8 @@ class ScoreTable:
         self.warning = _texts("warning", warning, n)
         self.start_s = _scores(START, start_s, n)
         """``(recordings,)`` float64."""
+        self.survey: Survey | None = None
+        """What `offkey.Detector.score` saw: rates, channels and lengths, and what was passed over; not in files."""
         if (self.start_s < 0).any():
             raise ArrayError(f"start_s: {np.nanmin(self.start_s)}; expected seconds from 0, or None")
 

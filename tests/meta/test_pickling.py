@@ -14,6 +14,7 @@ import pytest
 
 import offkey
 from offkey import benchmark, datasets, errors, metrics, models, recipe, report
+from offkey.datasets.survey import SurveyKey, Surveyor
 from offkey.evaluation.protocols import Labelled
 from offkey.models.network import Network
 from offkey.models.spectral import Spectral
@@ -49,6 +50,13 @@ PUBLIC = sorted(
 def clip(label):
     path = Path("fan") / f"{label}.wav"
     return datasets.Clip(path=path, machine_type="fan", machine_id="00", split="test", label=label, group="g")
+
+
+def survey():
+    counted = Surveyor()
+    header = offkey.AudioInfo(sample_rate=16_000, channels=1, frames=16_000, format="WAV", subtype="PCM_16")
+    counted.add(SurveyKey("fan", "00", "train", 0), header)
+    return counted.survey(layout="folder", root=Path("fan"))
 
 
 def run(cls, **more):
@@ -142,6 +150,9 @@ INSTANCES = {
     "Selection": lambda: Selection("select", ("a_arc",), 0.9, {("a_arc",): 0.9}),
     "Spectral": Spectral,
     "Standardizer": lambda: Standardizer(("00", "02"), VALUES, VALUES),
+    "Survey": survey,
+    "SurveyKey": lambda: survey().rows[0].key,
+    "SurveyRow": lambda: survey().rows[0],
     "Thresholds": lambda: Thresholds(("00", "02"), VALUES, 3.0),
     "Training": recipe.Training,
     "TrainingClips": training_clips,

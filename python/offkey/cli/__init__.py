@@ -1,7 +1,6 @@
 """The command line: each command is a thin call of a public function.
 
-Exit codes: 0 done; 1 a bug in offkey; 2 wrong usage or bad input; 3 done in part (some files could not be read; the
-output names them); 130 stopped by Ctrl-C; 141 the reader of a pipe has closed it.
+Its exit code is one of `offkey.cli.exit_codes`; 1 is a bug in offkey.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from collections.abc import Sequence
 import cyclopts
 
 import offkey
-from offkey.cli import console
+from offkey._util.words import reason
+from offkey.cli import console, exit_codes
 from offkey.cli.words import in_options
 from offkey.errors import OffkeyError, OffkeyWarning
 
@@ -67,14 +67,11 @@ def _shown(default: object) -> str | None:
     )
 
 
-_EXIT_CODES = (
-    "Exit codes: 0 done, 2 wrong usage or bad input, 3 some recordings could not be read, 130 stopped."
-)
-
 app = cyclopts.App(
     name="offkey",
     help="Listen to machines and say when one sounds wrong. Learns from normal recordings alone.",
-    help_epilogue=f"Start with `offkey demo`: it needs no data. `offkey COMMAND --help` says more. {_EXIT_CODES}",
+    help_epilogue="Start with `offkey demo`: it needs no data. `offkey COMMAND --help` says more. "
+    + exit_codes.SUMMARY,
     version=offkey.__version__,
     help_format="markdown",
     # a name that begins with a bracket is a name, not JSON
@@ -112,20 +109,20 @@ def run(arguments: list[str] | None = None) -> int:
             return int(answer or 0)  # None is 0
     except KeyboardInterrupt:
         console.error("stopped")
-        return 130
+        return exit_codes.STOPPED
     except BrokenPipeError:  # `head` and its like stop reading early
         console.drop_stdout()
-        return 141
+        return exit_codes.CLOSED
     except OSError as error:
         if error.filename == console.STDOUT:
             console.drop_stdout()
-        console.error(_in_options(_worded(error), arguments))
+        console.error(_in_options(reason(error), arguments))
     except cyclopts.CycloptsError as error:
         console.error(str(error))
         _advise_on_dashes(arguments)
     except OffkeyError as error:
         console.error(_in_options(str(error), arguments))
-    return 2
+    return exit_codes.REFUSED
 
 
 def _advise_on_dashes(arguments: list[str]) -> None:
@@ -136,12 +133,6 @@ def _advise_on_dashes(arguments: list[str]) -> None:
                 f"{argument} is a file or folder here, but looks like an option: write ./{argument}, or put -- before "
                 "it and after all options"
             )
-
-
-def _worded(error: OSError) -> str:
-    if error.filename is None or not error.strerror:
-        return str(error)
-    return f"{os.fsdecode(error.filename)}: {error.strerror}"
 
 
 def _in_options(text: str, arguments: Sequence[str]) -> str:

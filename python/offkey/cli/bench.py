@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from offkey._util import ranks
-from offkey.cli import console
+from offkey.cli import console, exit_codes
 from offkey.cli.console import TrainingDisplay
 from offkey.cli.options import COMMAS, Device, PathList
 from offkey.cli.train import read_recipe
@@ -128,7 +128,7 @@ def bench(
             )
     console.result(tables.to_json() if json else tables.to_text())
     console.note(f"tables written to {out / 'tables.md'}, figures to figures.csv and results.json beside it")
-    return 3 if tables.failures else 0
+    return exit_codes.partly(tables.failures)
 
 
 def _refuse(suite: str, **options: object) -> None:

@@ -33,6 +33,7 @@ __all__ = [
     "print_json",
     "result",
     "stderr",
+    "table",
     "warn",
 ]
 
@@ -113,6 +114,12 @@ def note(text: str) -> None:
     """Print a message to stderr."""
     if not ranks.rank():  # of torchrun's processes only the first prints; errors are printed by each
         stderr.print(Text(printable(text)))
+
+
+def table(text: str) -> None:
+    """Print a table to stderr, whose cells are printable."""
+    for line in text.splitlines():
+        note(line)
 
 
 def error(text: str) -> None:

@@ -12,8 +12,10 @@ from cyclopts import Parameter
 
 import offkey
 from offkey import datasets
-from offkey.cli import console
+from offkey.cli import console, exit_codes
 from offkey.cli.options import DataOptions
+from offkey.datasets.passed_over import PassedOver, any_unread, notes_on
+from offkey.datasets.survey import survey_of
 from offkey.errors import ParameterError
 from offkey.evaluation import submission
 from offkey.evaluation.matching import matched
@@ -34,7 +36,7 @@ def evaluate(
     submit: Path | None = None,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     json: bool = False,
-) -> None:
+) -> int:
     """Evaluate scores against known labels: AUC and pAUC of each machine ID, their means, the worst ID.
 
     Parameters
@@ -61,9 +63,14 @@ def evaluate(
     if out is not None:
         check_target(out)
     table = ScoreTable.read(scores)
-    test = None
+    test, seen = None, ""
+    passed_over: tuple[PassedOver, ...] = ()
     if data is not None:
         dataset = _tested(reading, data, seed)
+        passed_over = dataset.passed_over
+        for note in notes_on(passed_over, root=data):
+            console.warn(note)
+        seen = survey_of(dataset.test).summary()
         table, test = _without_training_clips(_found(table, dataset, data), dataset), dataset.test
     result = offkey.evaluate(table, test, protocol=protocol)
     if submit is not None:
@@ -72,7 +79,10 @@ def evaluate(
     if out is not None:
         result.write(out)
         console.note(f"results written to {out}")
+    if seen:
+        console.note(f"seen: {seen}")
     console.result(result.to_json() if json else result.to_text())
+    return exit_codes.partly(any(table.error), any_unread(passed_over))
 
 
 def _tested(reading: DataOptions, data: Path, seed: int) -> datasets.Dataset:

@@ -6,12 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from offkey import datasets, detector_file
+from offkey import detector_file
 from offkey._util.text_table import printable
-from offkey.cli import console
+from offkey.cli import console, exit_codes
+from offkey.cli.options import DataOptions
 from offkey.datasets.channels import channel_levels, rounded
 from offkey.detector import load
-from offkey.errors import OffkeyError
+from offkey.errors import OffkeyError, ParameterError
 from offkey.signal import audio
 
 __all__ = ["info"]
@@ -19,26 +20,52 @@ __all__ = ["info"]
 _LONG = 30  # longer texts get a line of their own
 
 
-def info(path: Path, /, *, json: bool = False) -> None:
+def info(
+    data: Path,
+    /,
+    *,
+    reading: DataOptions = DataOptions(),  # noqa: B008  # immutable
+    seed: int = 0,
+    threads: int | None = None,
+    json: bool = False,
+) -> int:
     """Describe a file or folder: a trained detector, a sound file, or a folder of recordings.
+
+    Of a folder it says what `offkey train` with the same options would see: how many recordings of each machine, ID,
+    split and label, at which rates, channels and lengths, and what is passed over and why.
 
     Parameters
     ----------
-    path
+    data
         A detector, a sound file or a folder.
+    seed
+        As for `offkey train`; it may decide which recordings are for testing.
+    threads
+        Number of files whose headers are read side by side; as many as there are cores by default.
     json
         Print it as JSON.
     """
-    facts = _facts(path)
+    if data.is_dir():
+        with console.bars() as bars:
+            seen = reading.survey(data, seed=seed, num_threads=threads, on_progress=bars.counter("looking"))
+        if json:
+            console.print_json({"kind": "folder", "path": str(data), **seen.to_dict()})
+        else:
+            console.result(
+                f"{printable(str(data))}, read as layout {seen.layout}: {seen.summary()}\n\n{seen.to_text()}"
+            )
+        return exit_codes.partly(seen.unread)
+    if reading != DataOptions():
+        raise ParameterError(f"{data}: a file; options of how recordings are read are for folders")
+    facts = _facts(data)
     if json:
         console.print_json(facts)
     else:
         console.result("\n".join(f"{name + ':':<16} {_plain(value)}" for name, value in facts.items()))
+    return exit_codes.DONE
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    if path.is_dir():
-        return _folder(path)
     if detector_file.is_one(path):
         return {"kind": "detector", "path": str(path), **load(path).describe()}
     header = audio.info(path)
@@ -52,14 +79,6 @@ def _levels(path: Path, header: audio.AudioInfo) -> dict[str, Any]:
         return {"channel_rms_dbfs": rounded(channel_levels(path, header)[:-1])}
     except (OffkeyError, OSError):
         return {}
-
-
-def _folder(path: Path) -> dict[str, Any]:
-    files = datasets.find_audio([path])
-    layout = datasets.detect_layout(path)
-    facts: dict[str, Any] = {"kind": "folder", "path": str(path), "layout": layout, "sound files": len(files)}
-    machines = datasets.list_machines(path, layout=layout)
-    return facts | {"machines": machines}
 
 
 def _plain(value: Any) -> str:

@@ -142,6 +142,12 @@ class DataOptions:
 
     def load(self, data: Path, *, seed: int) -> datasets.Dataset:
         """Read the folder."""
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        options |= {"also": self.also or (), "labels": _told_labels(options.pop("label"))}
-        return datasets.load(data, seed=seed, **options)
+        return datasets.load(data, seed=seed, **self._parameters())
+
+    def survey(self, data: Path, **options: Any) -> datasets.Survey:
+        """Look at the folder."""
+        return datasets.survey(data, **self._parameters(), **options)
+
+    def _parameters(self) -> dict[str, Any]:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return values | {"also": self.also or (), "labels": _told_labels(values.pop("label"))}

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from offkey.cli import console
+from offkey.cli import console, exit_codes
 from offkey.cli.options import Device
 from offkey.detector import load
 from offkey.score_file import check_target
@@ -101,4 +101,7 @@ def _report(table: ScoreTable, *, each: bool) -> int:
         text += f" ({np.count_nonzero(~np.isnan(table.start_s))} by their worst window, at start_s)"
     missed = f"; {len(failed)} could not be scored" if failed else ""
     console.note(f"{text}, {np.count_nonzero(table.decision == 1)} sound wrong{missed}")
-    return 0 if not failed else 3 if scored else 2
+    seen = table.survey
+    if seen is not None:
+        console.note(f"seen: {seen.summary()}")
+    return exit_codes.partly(failed, seen and seen.unread) if scored else exit_codes.REFUSED

@@ -13,10 +13,11 @@ from cyclopts import Parameter
 from offkey import datasets
 from offkey._util import ranks
 from offkey._util.files import check_writable
-from offkey.cli import console
+from offkey.cli import console, exit_codes
 from offkey.cli.console import TrainingDisplay
 from offkey.cli.options import ChannelOption, DataOptions, Device
 from offkey.datasets.clips import check_roles
+from offkey.datasets.passed_over import any_unread
 from offkey.detector import Detector
 from offkey.errors import OffkeyWarning, ParameterError, RecipeError
 from offkey.models.base import ignore, kinds_of
@@ -109,6 +110,9 @@ def train(
     if isinstance(channel, str) and "," in channel:
         dataset = dataset.with_channels(*check_roles(channel.split(",")))
     console.note(f"machine IDs to learn: {datasets.describe_ids(dataset.train)}")
+    if not ranks.rank():
+        with console.bars() as bars:
+            console.table(dataset.survey(num_threads=threads, on_progress=bars.counter("looking")).table())
     with console.bars() as bars, _advice_when_stopped(checkpoint), warnings.catch_warnings():
         warnings.simplefilter("ignore", OffkeyWarning)  # the notes say it, file by file
         detector.fit(
@@ -134,7 +138,7 @@ def train(
     console.note(f"detector of {detector.machine} written to {out}; next: offkey score {out} RECORDINGS")
     if json:
         console.print_json(detector.describe())
-    return 3 if detector.unread else 0
+    return exit_codes.partly(detector.unread, any_unread(dataset.passed_over))
 
 
 def observer(bars: console.Bars, metrics: Path | None, tensorboard: Path | None) -> Callable[[Any], None]:

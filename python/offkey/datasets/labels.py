@@ -19,9 +19,12 @@ from typing import Literal
 
 from offkey.datasets import vocabulary
 
-__all__ = ["Label", "Phrase", "fold", "read_phrase"]
+__all__ = ["LABEL_NAMES", "Label", "Phrase", "fold", "read_phrase"]
 
 Label = Literal[0, 1]
+
+LABEL_NAMES: tuple[str, str] = ("healthy", "faulty")
+"""What the labels 0 and 1 are called."""
 
 
 class _Kind(enum.Enum):

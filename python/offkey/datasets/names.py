@@ -14,8 +14,8 @@ from typing import Literal
 
 from offkey._util.words import shortlist
 from offkey.datasets.ids import ID, IN_FOLDER, IN_NAME, nfc
-from offkey.datasets.labels import Label, Phrase, read_phrase
-from offkey.datasets.rows import LABEL_NAMES, Row, read_label
+from offkey.datasets.labels import LABEL_NAMES, Label, Phrase, read_phrase
+from offkey.datasets.rows import Row, read_label
 from offkey.errors import DatasetError, ParameterError
 
 __all__ = ["NOTHING", "Labels", "label_notes", "refuse_doubts", "rows_by_name", "tell"]

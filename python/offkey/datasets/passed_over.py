@@ -118,7 +118,7 @@ class _Words(NamedTuple):
 
 _WORDS: dict[Kind, _Words] = {
     "folder": _Words("folder that cannot be read", "folders that cannot be read", " ({whys})"),
-    "file": _Words("file that cannot be read", "files that cannot be read", " ({whys})"),
+    "file": _Words("file that cannot be read", "files that cannot be read"),
     "format": _Words(
         "file of a sound format that offkey does not read",
         "files of sound formats that offkey does not read",
@@ -163,10 +163,13 @@ def notes_on(passed_over: Iterable[PassedOver], *, root: Path | None = None) -> 
 
 
 def _sentence(words: _Words, members: Sequence[PassedOver], root: Path | None) -> str:
-    names = shortlist((_below(passed.path, root) for passed in members), most=_MOST_NAMED)
+    # why a file cannot be read begins with its name
+    names = (passed.why if passed.kind == "file" else _below(passed.path, root) for passed in members)
     whys = "; ".join(dict.fromkeys(passed.why for passed in members[:_MOST_NAMED]))
     noun = words.one if len(members) == 1 else words.many
-    return f"{len(members)} {noun}: {names}" + words.after.format(whys=whys, endings=endings(members))
+    return f"{len(members)} {noun}: {shortlist(names, most=_MOST_NAMED)}" + words.after.format(
+        whys=whys, endings=endings(members)
+    )
 
 
 def _below(path: Path, root: Path | None) -> str:
@@ -181,4 +184,4 @@ def endings(passed_over: Iterable[PassedOver]) -> str:
 
 def _shown_ending(name: str) -> str:
     inner, ending = _endings(name)
-    return inner + ending if inner in AUDIO_SUFFIXES | _OTHER_SOUNDS else ending or "none"
+    return inner + ending if inner in AUDIO_SUFFIXES | _OTHER_SOUNDS else ending or "no ending"

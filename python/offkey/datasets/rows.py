@@ -11,10 +11,7 @@ from offkey.datasets.clips import Role, check_roles
 from offkey.datasets.labels import Label, read_phrase
 from offkey.errors import DatasetError, ParameterError
 
-__all__ = ["LABEL_NAMES", "Row", "read_channels", "read_label", "read_split"]
-
-LABEL_NAMES: tuple[str, str] = ("healthy", "faulty")
-"""What the labels 0 and 1 are called."""
+__all__ = ["Row", "read_channels", "read_label", "read_split"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from offkey._util.parameters import Channel
+from offkey._util.words import reason
 from offkey.datasets.channels import (
     FAR_BELOW_DB,
     SILENT_DBFS,
@@ -95,7 +96,7 @@ class ScoredChannels:
         """Return an error as text, with what to do where the recording lacks the channel."""
         channel = self._choice.channel
         if channel == "mean" or item.channels is None or item.channels > channel:
-            return str(error)
+            return reason(error)
         return (
             f"{error}; the detector was trained on {self._choice.name}: record as for training, or train another "
             "detector with --channel mean, or a channel that all recordings have"

@@ -33,7 +33,6 @@ __all__ = ["Chunk", "Progress", "Source", "SourceRates", "check_mels"]
 T = TypeVar("T")
 
 
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Chunk:
     """Some items of a source, read. Each feature is computed once, when it is first asked for."""
@@ -403,7 +402,6 @@ def _named(error: Exception, item: Item) -> Exception:
     if isinstance(item.content, Path | Exception):
         return error
     return type(error)(f"{item.name}: {str(error).removeprefix('<bytes>: ')}")
-
 
 
 def check_mels(features: Features, data: LogMelArrays) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from offkey._util.text_table import text_table
 from offkey._util.threads import cores, threads
+from offkey._util.words import reason, shortlist
+from offkey.datasets.labels import LABEL_NAMES
 from offkey.datasets.passed_over import PassedOver, any_unread, endings, notes_on
-from offkey.datasets.rows import LABEL_NAMES
 from offkey.errors import OffkeyError
 from offkey.signal.audio import AudioInfo, info
 
@@ -24,6 +25,7 @@ __all__ = ["Progress", "Survey", "SurveyKey", "SurveyRow", "Surveyor", "read_hea
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with how many recordings are done, and of how many; None where nobody knows before the last."""
 
+_MOST_VALUES = 6
 _MOST_ROWS = 40  # of a table for a person
 _HEADERS_AT_ONCE = 1024
 _HEADERS_A_TASK = 64
@@ -116,11 +118,26 @@ class Survey:
             "refusal": self.refusal,
         }
 
+    def summary(self) -> str:
+        """Return in one line how many recordings there are, and how they were recorded."""
+        rates, channels = Counter[int](), Counter[int]()
+        for row in self.rows:
+            rates.update(row.sample_rates)
+            channels.update(row.channels)
+        total_s = sum(row.total_s for row in self.rows)
+        parts = [
+            f"{self.recordings} recording{'s' * (self.recordings != 1)}",
+            *([_duration(total_s)] if total_s else []),
+            *([f"{_counts(rates)} Hz"] if rates else []),
+            *([f"channels: {_counts(channels)}"] if channels else []),
+        ]
+        return ", ".join(parts)
+
     def table(self) -> str:
         """Return the recordings as a table for a person to read, without columns that say nothing."""
         rows = [_cells(row) for row in self.rows]
         names = [name for name in rows[0] if any(cells[name] for cells in rows)] if rows else []
-        shown = text_table([names], [[cells[name] or "?" for name in names] for cells in rows[:_MOST_ROWS]])
+        shown = text_table([names], [[cells[name] for name in names] for cells in rows[:_MOST_ROWS]])
         rest = len(rows) - _MOST_ROWS
         return shown + (f"and {rest} rows more\n" if rest > 0 else "")
 
@@ -150,7 +167,7 @@ class Surveyor:
         if isinstance(header, Exception):
             tally.unreadable += 1
             if path is not None:
-                self._unreadable.append(PassedOver(path=path, why=_reason(header), kind="file"))
+                self._unreadable.append(PassedOver(path=path, why=reason(header), kind="file"))
         elif header is not None:
             tally.add(header)
 
@@ -261,20 +278,14 @@ def _header(path: Path) -> AudioInfo | Exception:
         return error
 
 
-def _reason(error: Exception) -> str:
-    return (
-        f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
-    )
-
-
 def _cells(row: SurveyRow) -> dict[str, str]:
     key = row.key
     return {
         "machine": key.machine_type or "",
-        "ID": key.machine_id or "",
+        "ID": key.machine_id or "?",
         "domain": key.domain or "",
         "split": key.split or "",
-        "label": "" if key.label is None else LABEL_NAMES[key.label],
+        "label": "?" if key.label is None else LABEL_NAMES[key.label],
         "recordings": str(row.recordings),
         "unreadable": str(row.unreadable or ""),
         "length": _span(row),
@@ -283,10 +294,11 @@ def _cells(row: SurveyRow) -> dict[str, str]:
     }
 
 
-def _counts(counts: dict[int, int]) -> str:
+def _counts(counts: Mapping[int, int]) -> str:
+    """Return the values in words, with how many there are of each where they differ."""
     if len(counts) == 1:
         return str(next(iter(counts)))
-    return ", ".join(f"{value} ({count})" for value, count in counts.items())
+    return shortlist((f"{value} ({counts[value]})" for value in sorted(counts)), most=_MOST_VALUES)
 
 
 def _span(row: SurveyRow) -> str:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from offkey._util import parameters
+from offkey._util.words import reason
 from offkey.datasets.cache import DecodedClips, decoded
 from offkey.datasets.channels import ChannelChoice, decoded_channel
 from offkey.datasets.clips import Clips, Dataset, LogMelArrays
@@ -97,7 +98,7 @@ class TrainingClips:
     @property
     def unread(self) -> tuple[str, ...]:
         """Which recordings could not be read, and why; those of other types once they were drawn."""
-        return tuple(map(str, self.errors))
+        return tuple(map(reason, self.errors))
 
     @property
     def left_out(self) -> tuple[str, ...]:

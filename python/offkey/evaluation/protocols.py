@@ -59,16 +59,19 @@ def labelled(scores: ScoreTable, test: Clips | None) -> Labelled:
     files, note = matched(scores.path, test.paths)
     where = _by_file(files, scores.path, "scores")
     clips = _by_file([os.path.realpath(path) for path in test.paths], test.paths, "test clips")
-    _match(where, clips)
-    rows = [test[clips[file]] for file in where]
-    labels = np.array([-1 if clip.label is None else clip.label for clip in rows], dtype=np.int8)
+    # a folder that could not be read has a row that says so, and is no clip
+    _match({file: row for file, row in where.items() if file in clips or not scores.error[row]}, clips)
+    rows = [test[clips[file]] if file in clips else None for file in where]
+    labels = np.array(
+        [-1 if clip is None or clip.label is None else clip.label for clip in rows], dtype=np.int8
+    )
     differs = np.flatnonzero((labels >= 0) & (scores.label >= 0) & (labels != scores.label))
     if differs.size:
         names = some(scores.path[row] for row in differs)
         raise DatasetError(f"labels that do not match files: scores and test clips disagree on {names}")
     return Labelled(
-        machine_types=[clip.machine_type for clip in rows],
-        machine_ids=[clip.machine_id for clip in rows],
+        machine_types=[clip.machine_type if clip else None for clip in rows],
+        machine_ids=[clip.machine_id if clip else None for clip in rows],
         labels=labels,
         notes=() if note is None else (note,),
     )

@@ -21,7 +21,7 @@ def test_info_of_a_sound_file_and_of_a_folder(offkey, tree):
     facts = json.loads(offkey("info", tree / "fan" / "test" / "normal_id_00_00000000.wav", "--json").out)
     assert (facts["kind"], facts["sample_rate"], facts["subtype"]) == ("sound file", 16_000, "PCM_16")
     facts = json.loads(offkey("info", tree, "--json").out)
-    assert (facts["layout"], facts["sound files"]) == ("dcase2020", 80)
+    assert (facts["layout"], facts["recordings"]) == ("dcase2020", 80)
     assert facts["machines"] == {"fan": ["00", "02"], "pump": ["00", "02"]}
 
 
