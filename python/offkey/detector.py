@@ -154,8 +154,9 @@ class Detector:
         Warns
         -----
         OffkeyWarning
-            If recordings cannot be read or are broken, and are left out, or are odd (clipped, far quieter or louder
-            than the rest, with gaps, the same as another, coded otherwise): once for each kind.
+            If recordings cannot be read or are broken, and are left out; if something that may be a recording was
+            passed over (`Dataset.passed_over`); or if recordings are odd (clipped, far quieter or louder than the rest,
+            with gaps, the same as another, coded otherwise): once for each kind.
         """
         options = FitOptions(
             seed=seed,
@@ -185,6 +186,9 @@ class Detector:
         self._state = Fitted.of(self.recipe, data, clips, options, keep_statistics=keep_statistics)
         self.unread = clips.left_out
         clips.warn(stacklevel=2)
+        unread = [passed for passed in data.passed_over if passed.unread] if isinstance(data, Dataset) else []
+        for note in notes_on(unread):
+            warnings.warn(note, OffkeyWarning, stacklevel=2)
         return self
 
     def rescored(self, scoring: Scoring, *, name: str | None = None) -> Detector:

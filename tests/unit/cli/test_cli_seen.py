@@ -129,12 +129,16 @@ def test_info_takes_the_options_of_training(offkey, recordings):
     assert "for folders" in refused.err
 
 
-def test_scores_of_what_is_passed_over_are_evaluated_in_python_too(offkey, recordings, monkeypatch):
+def test_what_is_passed_over_in_python(offkey, recordings, monkeypatch):
     import offkey as package
 
     shutil.copytree(recordings / "OK", recordings / "locked")
     refuse_to_list("locked", monkeypatch)
     assert offkey("train", "rec", "--out", "d.offkey").code == exit_codes.PARTLY
+    with pytest.warns(
+        package.errors.OffkeyWarning, match="passed over: 1 folder that cannot be read: .*locked"
+    ):
+        package.Detector().fit(package.datasets.folder("rec"))
     data = package.datasets.folder("rec", test_fraction=1.0)
     (recordings / "x.m4a").touch()
     with pytest.warns(package.errors.OffkeyWarning, match=r"passed over: 1 file of a sound format.*x\.m4a"):
