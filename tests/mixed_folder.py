@@ -1,6 +1,7 @@
 """A folder of some forty files that misleads on purpose: what a user's disk looks like after a year."""
 
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ __all__ = ["mixed_folder"]
 
 def _sound(path: Path, *, seconds: float = 2.0, rate: int = 16_000, channels: int = 1, **how: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(len(path.name))
+    generator = np.random.default_rng(zlib.crc32(path.name.encode()))
     soundfile.write(path, 0.1 * generator.standard_normal((round(seconds * rate), channels)), rate, **how)
 
 

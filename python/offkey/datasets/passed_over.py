@@ -163,13 +163,13 @@ def notes_on(passed_over: Iterable[PassedOver], *, root: Path | None = None) -> 
 
 
 def _sentence(words: _Words, members: Sequence[PassedOver], root: Path | None) -> str:
-    # why a file cannot be read begins with its name
-    names = (passed.why if passed.kind == "file" else _below(passed.path, root) for passed in members)
+    counted = f"{len(members)} {words.one if len(members) == 1 else words.many}"
     whys = "; ".join(dict.fromkeys(passed.why for passed in members[:_MOST_NAMED]))
-    noun = words.one if len(members) == 1 else words.many
-    return f"{len(members)} {noun}: {shortlist(names, most=_MOST_NAMED)}" + words.after.format(
-        whys=whys, endings=endings(members)
-    )
+    if members[0].kind == "file":  # why it cannot be read begins with its name
+        rest = len(members) - _MOST_NAMED
+        return f"{counted}: {whys}" + (f"; and {rest} more" if rest > 0 else "")
+    names = shortlist((_below(passed.path, root) for passed in members), most=_MOST_NAMED)
+    return f"{counted}: {names}" + words.after.format(whys=whys, endings=endings(members))
 
 
 def _below(path: Path, root: Path | None) -> str:
