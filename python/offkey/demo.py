@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from offkey import datasets
+from offkey._util.files import check_folder
 from offkey.detector import Detector
 from offkey.errors import MissingExtraError
 from offkey.evaluation.protocols import Evaluation, evaluate
@@ -66,9 +67,12 @@ def demo(
         If the folder holds recordings of another seed, or something else.
     MissingExtraError
         If torch or matplotlib is not installed.
+    OSError
+        If nothing can be written into the folder.
     """
     out = Path(out)
     _check_extras()
+    check_folder(out)
     say = on_step or (lambda _text: None)
     clock = _Clock()
     say("1/4  Synthesising fans, pumps, sliders and valves in a noisy factory")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["atomic_path", "check_writable", "encoded", "is_stream", "write_text"]
+__all__ = ["atomic_path", "check_folder", "check_writable", "encoded", "is_stream", "named", "write_text"]
 
 _DESCRIPTORS = {"/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
@@ -41,22 +41,20 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         If the file cannot be written, the disk is full, or nobody reads the pipe; it names `path`.
     """
     path = Path(path)
-    scratch = None
-    try:
-        target = path if is_stream(path) else _target(path)
+    target = path if is_stream(path) else _target(path)
+    with named(path):
         scratch = _scratch(target)
-        yield scratch
-        if is_stream(path):
-            _pour(scratch, path)
-        else:
-            with scratch.open("rb+") as file:
-                os.fsync(file.fileno())
-            _put(scratch, target)
-    except OSError as error:
-        raise _naming(error, path, scratch) from None
+    try:
+        with named(path, scratch):
+            yield scratch
+            if is_stream(path):
+                _pour(scratch, path)
+            else:
+                with scratch.open("rb+") as file:
+                    os.fsync(file.fileno())
+                _put(scratch, target)
     finally:
-        if scratch is not None:
-            scratch.unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
 
 
 def check_writable(path: Path | str) -> None:
@@ -77,11 +75,38 @@ def check_writable(path: Path | str) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return
     target = _target(path)
+    _try(target, path)
+
+
+def check_folder(path: Path | str) -> None:
+    """Find out before long work whether its results can be written into a folder, which is not made yet.
+
+    Raises
+    ------
+    NotADirectoryError
+        If `path`, or what it would be in, is no folder.
+    OSError
+        If it cannot be made, or nothing can be written into it.
+    """
+    path = Path(path)
+    nearest = path.absolute()
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"{nearest}: is no folder; expected one to write to, or a name that is free")
+    _try(nearest / "new", path)
+
+
+@contextlib.contextmanager
+def named(path: Path | str, *scratches: Path) -> Iterator[None]:
+    """Name the file that the user knows in an error that names none, or one that exists only while it is written."""
     try:
-        _scratch(target).unlink()
+        yield
     except OSError as error:
-        folder = target.parent.name or target.parent
-        raise type(error)(error.errno, f"cannot write {folder}: {error.strerror}", str(path)) from None
+        known = error.filename is not None and not str(error.filename).startswith(tuple(map(str, scratches)))
+        if known or error.errno is None:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
 def is_stream(path: Path | str) -> bool:
@@ -107,6 +132,15 @@ def write_text(path: Path | str, text: str) -> None:
     """Write text as UTF-8 with LF line ends, whole or not at all."""
     with atomic_path(path) as scratch:
         scratch.write_bytes(encoded(text))
+
+
+def _try(target: Path, path: Path) -> None:
+    """Write an empty file beside the target; an error names `path`."""
+    try:
+        _scratch(target).unlink()
+    except OSError as error:
+        folder = target.parent.name or target.parent
+        raise type(error)(error.errno, f"cannot write {folder}: {error.strerror}", str(path)) from None
 
 
 def _descriptor(path: Path | str) -> int | None:
@@ -202,10 +236,3 @@ def _opened(stream: Path) -> int:
         else:
             os.set_blocking(descriptor, True)
             return descriptor
-
-
-def _naming(error: OSError, path: Path, scratch: Path | None) -> OSError:
-    """Return the error with the name that the user gave, where it has none or that of the new file."""
-    if error.errno is None or (error.filename is not None and error.filename != str(scratch)):
-        return error
-    return type(error)(error.errno, error.strerror, str(path))

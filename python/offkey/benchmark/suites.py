@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from offkey import datasets
+from offkey._util.files import check_folder
 from offkey.benchmark.published import MACHINES, SNRS_DB
 from offkey.benchmark.runs import Execution, Record, Run, Setting
 from offkey.benchmark.schedule import outcomes
@@ -210,6 +211,7 @@ def _benchmark(
     how: Execution,
     missing: tuple[str, ...],
 ) -> Benchmark:
+    check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     records: list[Record] = []
     failures: list[str] = []

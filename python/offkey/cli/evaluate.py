@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 import offkey
 from offkey import datasets
+from offkey._util.files import check_folder
 from offkey.cli import console, exit_codes
 from offkey.cli.options import DataOptions
 from offkey.datasets.passed_over import PassedOver, any_unread, notes_on
@@ -62,6 +63,8 @@ def evaluate(
     """
     if out is not None:
         check_target(out)
+    if submit is not None:
+        check_folder(submit)
     table = ScoreTable.read(scores)
     test, seen = None, ""
     passed_over: tuple[PassedOver, ...] = ()

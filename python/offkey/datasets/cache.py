@@ -30,6 +30,7 @@ import numpy as np
 from filelock import FileLock
 
 from offkey import _native
+from offkey._util.files import named
 from offkey._util.json_text import from_json, to_json
 from offkey.datasets.channels import decoded_channel
 from offkey.datasets.recordings import Item, Samples
@@ -196,15 +197,16 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _store(target: Path, chunks: Iterable[Chunk]) -> None:
     scratch = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    scratch.mkdir()
     try:
-        with (scratch / _SAMPLES).open("wb") as file:
-            index = _write(file, chunks)
-            file.flush()
-            os.fsync(file.fileno())
-        (scratch / _INDEX).write_text(to_json(index), encoding="ascii")
-        shutil.rmtree(target, ignore_errors=True)  # a damaged one
-        scratch.rename(target)
+        with named(target, scratch):
+            scratch.mkdir()
+            with (scratch / _SAMPLES).open("wb") as file:
+                index = _write(file, chunks)
+                file.flush()
+                os.fsync(file.fileno())
+            (scratch / _INDEX).write_text(to_json(index), encoding="ascii")
+            shutil.rmtree(target, ignore_errors=True)  # a damaged one
+            scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

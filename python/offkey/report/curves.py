@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from offkey._util.files import atomic_path
+from offkey._util.files import atomic_path, check_writable
 from offkey.models.network.events import read_metrics
 from offkey.report.plots import COLOURS, matplotlib_classes, plain
 
@@ -30,7 +30,10 @@ def training_curves(metrics: str | Path, path: str | Path) -> None:
         If the file is no metrics file.
     MissingExtraError
         If matplotlib is not installed.
+    OSError
+        If the picture cannot be written.
     """
+    check_writable(path)
     epochs = read_metrics(Path(metrics))
     figure_class, canvas_class = matplotlib_classes()
     figure = figure_class(figsize=(8, 4.2), layout="constrained")

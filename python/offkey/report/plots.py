@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from offkey._util.files import atomic_path
+from offkey._util.files import atomic_path, check_writable
 from offkey.errors import MissingExtraError
 from offkey.metrics import auc, roc_curve
 
@@ -53,7 +53,10 @@ def overview(panels: list[Panel], path: str | Path) -> None:
     ------
     MissingExtraError
         If matplotlib or scikit-learn is not installed.
+    OSError
+        If the picture cannot be written; that is found out before it is drawn.
     """
+    check_writable(path)
     figure_class, canvas_class = matplotlib_classes()
     figure = figure_class(figsize=(13.5, 4.2 * len(panels)), layout="constrained")
     canvas_class(figure)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from offkey._util import files
-from offkey._util.files import atomic_path, check_writable, write_text
+from offkey._util.files import atomic_path, check_folder, check_writable, named, write_text
 
 
 def test_the_old_file_stays_when_writing_fails(tmp_path):
@@ -86,6 +86,44 @@ def test_whether_a_file_can_be_written_is_found_out_without_touching_it(tmp_path
     monkeypatch.setattr(os, "open", refused)
     with pytest.raises(PermissionError, match=r"cannot write .*Permission denied.*'.*/scores\.csv'"):
         check_writable(path)
+
+
+def test_whether_a_folder_can_be_written_to_is_found_out_without_making_it(tmp_path, monkeypatch):
+    check_folder(tmp_path)
+    check_folder(tmp_path / "new" / "newer")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "file/new", "dangling", "dangling/new"):
+        with pytest.raises(NotADirectoryError, match=f"{name.partition('/')[0]}: is no folder"):
+            check_folder(tmp_path / name)
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", ".new.1234")
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(
+        PermissionError, match=rf"cannot write {tmp_path.name}: Permission denied.*'.*/out/new'"
+    ):
+        check_folder(tmp_path / "out" / "new")
+
+
+def test_an_error_has_the_name_that_the_user_knows(tmp_path):
+    scratch = tmp_path / ".scratch.1234"
+    cases = [
+        (OSError(28, "full"), str(tmp_path)),
+        (OSError(28, "full", str(scratch)), str(tmp_path)),
+        (OSError(28, "full", str(scratch / "samples")), str(tmp_path)),
+        (FileNotFoundError(2, "gone", "a.wav"), "a.wav"),
+        (OSError("nothing known"), None),
+    ]
+    for error, name in cases:
+        with pytest.raises(type(error)) as caught, named(tmp_path, scratch):
+            raise error
+        assert (caught.value.filename, caught.value.errno) == (name, error.errno)
+    with pytest.raises(OSError, match="full") as caught, named(tmp_path):
+        raise OSError(28, "full", "b.wav")
+    assert caught.value.filename == "b.wav"
 
 
 def test_what_is_overwritten_keeps_its_mode_and_its_other_names(tmp_path):

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 
@@ -168,9 +169,37 @@ def test_a_failed_write_leaves_nothing(recordings, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache, "_write", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*/cache/[0-9a-f]{16}'"):
         made(recordings, tmp_path / "cache")
     assert caches(tmp_path / "cache") == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit of file sizes")
+def test_a_full_disk_names_the_cache_and_leaves_the_others(recordings, tmp_path):
+    made(recordings[:1], tmp_path / "cache")
+    before = caches(tmp_path / "cache")
+    code = f"""
+import resource
+from pathlib import Path
+from offkey.datasets import cache
+from offkey.recipe import Features
+resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))
+paths = [Path(text) for text in {list(map(str, recordings))!r}]
+cache.decoded(paths, folder=Path({str(tmp_path / "cache")!r}), features=Features())
+"""
+    run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert re.search(rf"File too large: '{tmp_path}/cache/[0-9a-f]{{16}}'", run.stderr), run.stderr
+    assert caches(tmp_path / "cache") == before
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_anything_is_read(tmp_path, monkeypatch):
+    root = write_tree(tmp_path / "data", train=3, test=1)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(source_module, "read_batch", None)
+    data = dcase2020(root, machine="fan")
+    for folder in (tmp_path / "file", tmp_path / "file" / "cache"):
+        with pytest.raises(NotADirectoryError, match="file: is no folder"):
+            read_training_clips(data, features=Features(), cache=folder)
 
 
 def test_an_empty_list(tmp_path):

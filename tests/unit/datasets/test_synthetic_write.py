@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,3 +231,17 @@ def test_load_says_what_is_wrong(tmp_path, mimii_root):
     (tmp_path / "synthetic.json").write_text('{"layout": 3}')
     with pytest.raises(DatasetError, match=r"synthetic\.json: damaged"):
         synthetic.load(tmp_path, machine="fan")
+
+
+def test_a_full_disk_names_the_recording_and_leaves_no_part_of_it(tmp_path, monkeypatch):
+    write_bytes = Path.write_bytes
+
+    def full(path, content):
+        if ".wav" in path.name:
+            raise OSError(28, "No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/\w+\.wav'"):
+        synthetic.write(tmp_path / "out", machines=("fan",), ids=("00",), **SMALL)
+    assert [path.name for path in (tmp_path / "out").rglob("*wav*")] == []

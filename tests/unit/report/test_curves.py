@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from offkey.models.network.events import EpochEnded, MetricsFile
-from offkey.report import training_curves
+from offkey.report import overview, training_curves
 
 
 def test_losses_are_drawn_while_they_are_written(tmp_path):
@@ -26,3 +28,26 @@ def test_an_empty_file_is_an_empty_picture(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         training_curves(tmp_path / "metrics.jsonl", tmp_path / "none.png")
+
+
+def test_a_picture_that_cannot_be_written_is_told_before_it_is_drawn(tmp_path, monkeypatch):
+    def too_late(*_):
+        raise AssertionError("drawing began")
+
+    monkeypatch.setattr("offkey.report.plots.matplotlib_classes", too_late)
+    with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
+        overview([], tmp_path / "nowhere" / "a.png")
+    with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
+        training_curves(tmp_path / "metrics.jsonl", tmp_path / "nowhere" / "a.png")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
+def test_a_full_disk_names_the_metrics(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    observe = MetricsFile(path)
+    event = EpochEnded(stage=1, epoch=1, epochs=8, losses={"total": 1.0}, steps_per_s=2.0, eta_s=1.0)
+    observe(event)
+    path.unlink()
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*metrics\.jsonl'"):
+        observe(event)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from offkey._util.csv_text import to_csv
-from offkey._util.files import write_text
+from offkey._util.files import named, write_text
 from offkey._util.threads import cores
 from offkey.datasets.clips import Dataset
 from offkey.datasets.dcase import EVAL_LIST, dcase2020
@@ -273,8 +273,9 @@ def _write_wav(path: Path, sound: np.ndarray, sample_rate: int) -> None:
     # not `atomic_path`: what can be made again needs no fsync, and thousands of those take minutes
     scratch = path.with_name(f".{path.name}.part")
     try:
-        scratch.write_bytes(buffer.getbuffer())
-        scratch.replace(path)
+        with named(path, scratch):
+            scratch.write_bytes(buffer.getbuffer())
+            scratch.replace(path)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise

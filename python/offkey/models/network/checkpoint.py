@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from offkey._util.files import atomic_path
@@ -72,7 +72,13 @@ class Checkpoint:
         self._levels = levels
 
     def save(self, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
-        """Write the state, replacing the file only when all is written."""
+        """Write the state, replacing the file only when all is written.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; what stood there before is then still there.
+        """
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in progress.best.items()}
         tensors["levels"] = self._levels
@@ -88,8 +94,9 @@ class Checkpoint:
         )
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        content = save(plain, {_KEY: msgspec.json.encode(header).decode()})
         with atomic_path(self.path) as scratch:
-            save_file(plain, scratch, {_KEY: msgspec.json.encode(header).decode()})
+            scratch.write_bytes(content)  # by Python, so that a full disk is an OSError
 
     def check_readable(self) -> None:
         """Refuse a file that is no checkpoint at all.

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from offkey._util.files import write_text
+from offkey._util.files import named, write_text
 from offkey.errors import MissingExtraError, TrainingError
 
 __all__ = [
@@ -158,7 +158,7 @@ class MetricsFile:
             if not self._begun:
                 self._begin([], 0)
             self._epochs += 1
-            with self._path.open("a", encoding="utf-8") as file:
+            with named(self._path), self._path.open("a", encoding="utf-8") as file:
                 file.write(msgspec.json.encode(_metrics(event, self._epochs)).decode() + "\n")
 
     def _begin(self, lines: list[str], epochs_done: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from offkey._util import ranks
-from offkey._util.files import check_writable
+from offkey._util.files import check_folder, check_writable
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
 from offkey.errors import DetectorFileError, OffkeyError, ParameterError, RecipeError
@@ -93,6 +93,7 @@ class NetworkModel(InlierModel):
                 augmentation_classes=2,
             )
         if options.checkpoint is not None:
+            check_folder(options.checkpoint.parent)
             options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
             check_writable(options.checkpoint)
             Checkpoint(options.checkpoint, {}, levels=torch.empty(0)).check_readable()

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -269,18 +270,19 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, content):
         trainer(checkpoint=Checkpoint(path, FINGERPRINT, levels=LEVELS))[1].run()
 
 
-def test_a_failed_write_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+def test_a_full_disk_names_the_checkpoint_and_leaves_the_one_before(tmp_path, monkeypatch):
     path = finished(tmp_path)
     before = path.read_bytes()
-    monkeypatch.setattr(
-        "offkey.models.network.checkpoint.save_file",
-        lambda tensors, scratch, metadata: (_ for _ in ()).throw(OSError("disk full")),
-    )
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
     checkpoint = Checkpoint(tmp_path / "copy.safetensors", FINGERPRINT, levels=LEVELS)
     shutil.copy(path, checkpoint.path)
     model, run = trainer(checkpoint=checkpoint)
     progress = checkpoint.restore(model, run._optimiser)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*copy\.safetensors'"):
         checkpoint.save(model, run._optimiser, progress)
     assert checkpoint.path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["copy.safetensors", "run.safetensors"]
