@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from offkey.errors import DatasetError, OffkeyWarning
 
-__all__ = ["CsvText", "Line", "parsed_csv", "read_csv", "to_csv"]
+__all__ = ["CsvText", "Line", "begins_formula", "parsed_csv", "read_csv", "to_csv"]
 
 _SEPARATORS = (",", ";", "\t")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -147,16 +147,21 @@ def to_csv(rows: Iterable[Iterable[str | float | int | None]]) -> str:
     return "".join(",".join(map(_cell, row)) + "\n" for row in rows)
 
 
+def begins_formula(text: str) -> bool:
+    """Say whether a spreadsheet would compute a cell with this text, or with it behind apostrophes."""
+    return _FORMULA.match(text) is not None
+
+
 def _cell(value: str | float | int | None) -> str:
     """Return one cell; `csv.writer` would leave a lone carriage return without quotes."""
     if not isinstance(value, str):
         return "" if value is None else str(value)  # the fewest digits that give a float back
-    text = f"'{value}" if _FORMULA.match(value) else value
+    text = f"'{value}" if begins_formula(value) else value
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.intersection(text) else text
 
 
 def _without_mark(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    return cell[1:] if cell.startswith("'") and begins_formula(cell) else cell
 
 
 def _separator(text: str, *, header: bool) -> str:

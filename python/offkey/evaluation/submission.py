@@ -1,6 +1,7 @@
 """Submission files of DCASE 2020 Task 2: ``anomaly_score_<type>_id_<xx>.csv`` with lines ``basename,score``.
 
-No header, UTF-8, LF, one line for each test clip: https://dcase.community/challenge2020.
+No header, UTF-8, LF, one line for each test clip: https://dcase.community/challenge2020. Names stand in them letter for
+letter, with neither quotes nor apostrophes: one that would need them is refused.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offkey._util.csv_text import begins_formula
 from offkey._util.files import write_text
 from offkey.errors import DatasetError
 from offkey.evaluation.protocols import labelled, some
@@ -80,6 +82,11 @@ def write(
         if set(path.name) & set(',"\r\n') or not path.name.isprintable():
             raise DatasetError(
                 f"{path}: its name has a comma, a quote or a control character; rename the file"
+            )
+        if begins_formula(path.name):
+            raise DatasetError(
+                f"{path}: its name begins like a formula, which spreadsheets would compute, and a submission has names "
+                "letter for letter; rename the file"
             )
         lines[path.name] = value
     folder = Path(folder)

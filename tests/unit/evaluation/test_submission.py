@@ -86,6 +86,10 @@ def test_what_cannot_be_submitted_is_named_and_nothing_is_written(tmp_path):
         (changed(0, path="/elsewhere/normal_id_00_00000001.wav"), "a second clip of that name"),
         (changed(0, path="a,b.wav"), "comma"),
         (changed(0, path="a\nb.wav"), "control character"),
+        *(
+            (changed(0, path=f"{sign}1.wav"), "begins like a formula")
+            for sign in ("=", "+", "-", "@", "'=", "\uff1d")
+        ),
         (ScoreTable(path=[]), "0 of 0 clips"),
     ]
     for scores, message in cases:
