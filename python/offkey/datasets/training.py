@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 import numpy as np
 
 from offkey._util import parameters
+from offkey._util.files import check_folder
 from offkey._util.words import reason
 from offkey.datasets.cache import DecodedClips, decoded
 from offkey.datasets.channels import ChannelChoice, decoded_channel
@@ -30,6 +32,8 @@ from offkey.signal.statistics import ClipStatistics, FrameMoments, clip_statisti
 __all__ = ["TrainingClips", "read_training_clips"]
 
 _MOST_NAMED = 20  # unreadable files that notes name one by one
+_NAME = re.compile(r"(?s:.*)\.\w+: |[^:]*: ")
+_PARTICULAR = re.compile(r"'[^']*'|\d[\d.,]*")
 _RATE_ADVICE = (
     ", so their upper Mel bins are empty; where all recordings are like that, give the recipe their rate as "
     "features.sample_rate"
@@ -142,12 +146,12 @@ class TrainingClips:
         self._warned.update(notes)
         kinds: dict[str, list[Exception]] = {}
         for error in self.errors:
-            kinds.setdefault(type(error).__name__, []).append(error)
+            kinds.setdefault(_kind(error), []).append(error)
         for kind in sorted(kinds.keys() - self._warned):
-            count = len(kinds[kind])
+            errors = kinds[kind]
             warnings.warn(
-                f"left out of training: {count} recording{'s' * (count > 1)} that cannot be read ({kind}), "
-                f"the first: {kinds[kind][0]}",
+                f"left out of training: {len(errors)} recording{'s' * (len(errors) > 1)} that cannot be read "
+                f"({type(errors[0]).__name__}), the first: {reason(errors[0])}",
                 OffkeyWarning,
                 stacklevel=stacklevel + 1,
             )
@@ -249,6 +253,11 @@ class TrainingClips:
         return np.ascontiguousarray(array, dtype=np.float32)
 
 
+def _kind(error: Exception) -> str:
+    """Return what a recording's error has in common with those of others: all but its name, numbers and quotations."""
+    return f"{type(error).__name__}: {_PARTICULAR.sub('...', _NAME.sub('', reason(error), 1))}"
+
+
 def _attempt(clips: Sequence[np.ndarray], positions: Sequence[int]) -> Sequence[np.ndarray | Exception]:
     if isinstance(clips, FileClips):
         return clips.attempt(positions) if positions else []
@@ -304,8 +313,12 @@ def read_training_clips(
     ------
     DatasetError
         If there is no normal training clip of the target type, or more than half of them cannot be read or are broken.
+    OSError
+        If nothing can be written into the folder of the cache.
     """
     parameters.seconds("max_seconds", max_seconds)
+    if cache is not None:
+        check_folder(cache)
     if isinstance(data, LogMelArrays):
         return _of_arrays(data, features)
     channels = ChannelChoice.of(data, features, max_seconds=max_seconds)

@@ -1,6 +1,8 @@
 """What models are fitted to: the target's clips read once, those of other types when they are drawn."""
 
 import shutil
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import offkey
 from offkey.datasets import Clips, Dataset, dcase2020, file_clips
 from offkey.datasets import source as source_module
 from offkey.datasets.training import TrainingClips, read_training_clips
-from offkey.errors import AudioError, DatasetError, OffkeyWarning, ParameterError
+from offkey.errors import AudioError, DatasetError, OffkeyWarning, ParameterError, UnsupportedAudioError
 from offkey.recipe import Features, Recipe
 from offkey.signal.statistics import FrameMoments
 
@@ -143,13 +145,54 @@ def test_half_of_the_target_unread_is_a_warning_for_each_kind_of_error(tree):
     clips = read_training_clips(dcase_with_missing(data, paths[4]), features=FEATURES)
     with pytest.warns(OffkeyWarning) as caught:
         clips.warn(stacklevel=1)
-    texts = sorted(str(warning.message) for warning in caught)
-    assert len(texts) == len({type(error) for error in clips.errors})
-    assert any("(FileNotFoundError)" in text for text in texts)
-    assert any("3 recordings that cannot be read (AudioError)" in text for text in texts) or any(
-        "4 recordings that cannot be read (AudioError)" in text for text in texts
-    )
+    texts = [str(warning.message).partition(", the first")[0] for warning in caught]
+    assert sorted(texts) == [
+        "left out of training: 1 recording that cannot be read (AudioError)",
+        "left out of training: 1 recording that cannot be read (FileNotFoundError)",
+        "left out of training: 3 recordings that cannot be read (AudioError)",
+    ]
     clips.warn(stacklevel=1)  # not again: warnings are errors here
+
+
+def test_a_kind_of_error_is_its_reason_without_names_and_numbers():
+    errors = [
+        AudioError("/a/b: c/1.wav: the data chunk says 800 bytes, but 12 follow"),
+        AudioError("2.flac: the data chunk says 90 bytes, but 3 follow"),
+        AudioError("3.wav: a RIFF file of kind 'soun', not WAVE"),
+        AudioError("no ending: a RIFF file of kind 'none', not WAVE"),
+        UnsupportedAudioError("4.wav: a RIFF file of kind 'soun', not WAVE"),
+        PermissionError(13, "Permission denied", "5.wav"),
+        PermissionError(13, "Permission denied", "6.wav"),
+    ]
+    clips = TrainingClips(
+        inputs="audio", clips=[np.ones(9, np.float32)], machine_ids=["00"], groups=["a"], errors=errors
+    )
+    with pytest.warns(OffkeyWarning) as caught:
+        clips.warn(stacklevel=1)
+    texts = [str(warning.message) for warning in caught]
+    assert [text.split()[4] for text in texts] == ["2", "2", "2", "1"]
+    assert "the first: /a/b: c/1.wav" in texts[1]
+
+
+def test_each_kind_of_clip_that_is_left_out_is_warned_of_once(tmp_path):
+    tree = write_tree(tmp_path / "data", train=12, test=1)
+    paths = files(tree, "fan")
+    for path in paths[:3]:
+        path.write_bytes(b"RIFF, but no sound")
+    for path in paths[3:5]:
+        path.write_bytes(b"fLaC" + bytes(40))
+    rate = sf.info(paths[5]).samplerate
+    sf.write(paths[5], np.zeros(rate), rate)
+    sf.write(paths[6], np.full(rate, 0.25), rate)
+    detector = offkey.Detector("spectral")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        detector.fit(fans(tree))
+    texts = [str(warning.message) for warning in caught if "left out of training" in str(warning.message)]
+    assert len(texts) == 4
+    for start in ("silent: 1 ", "constant: 1 ", "3 recordings", "2 recordings"):
+        assert sum(start in text for text in texts) == 1, texts
+    assert {Path(warning.filename).name for warning in caught} == {"test_training.py"}
 
 
 def dcase_with_missing(data, path):
