@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from offkey._util import ranks
-from offkey.cli import console, exit_codes
+from offkey.cli import app, console, exit_codes
 from offkey.cli.console import TrainingDisplay
 from offkey.cli.options import COMMAS, Device, PathList
 from offkey.cli.train import read_recipe
+from offkey.cli.words import in_options
 from offkey.errors import ParameterError
 from offkey.recipe import Precision
 from offkey.signal.audio import MAX_SECONDS
@@ -151,7 +152,7 @@ class _Display:
             case RunStarted():
                 console.note(f"run {event.number} of {event.runs}: {event.run}")
             case RunEnded(record=None):
-                console.error(f"{event.run}: {event.error}")
+                console.error(in_options(f"{event.run}: {event.error}", app["bench"]))
             case RunEnded(record=record) if record is not None:
                 figures = record.figures[ANOMALY_SCORE]
                 mean = (

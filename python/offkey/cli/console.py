@@ -159,13 +159,13 @@ class Bars:
 
     def add(self, what: str, total: int | None) -> TaskID:
         """Draw a new bar."""
-        return self._progress.add_task(what, total=total, state="")
+        return self._progress.add_task(printable(what), total=total, state="")
 
     def update(self, task: TaskID, completed: int, *, state: str | None = None) -> None:
         """Move a bar, and change the text beside it."""
         self._progress.update(task, completed=completed)
         if state is not None:
-            self._progress.update(task, state=state)
+            self._progress.update(task, state=printable(state))
 
     def remove(self, task: TaskID) -> None:
         """Take a bar away."""
@@ -176,9 +176,9 @@ class Bars:
 def bars() -> Iterator[Bars]:
     """Yield progress bars, drawn only on a terminal and removed at the end."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),  # the rest of 80 columns is for the losses
-        TextColumn("{task.fields[state]}"),
+        TextColumn("{task.fields[state]}", markup=False),
         TimeRemainingColumn(),
         TextColumn("left"),
     )

@@ -9,8 +9,9 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from offkey.cli import console, exit_codes
+from offkey.cli import app, console, exit_codes
 from offkey.cli.options import Device
+from offkey.cli.words import table_in_options
 from offkey.detector import load
 from offkey.score_file import check_target
 from offkey.score_rows import Windows
@@ -74,6 +75,7 @@ def score(
             num_threads=threads,
             on_progress=bars.counter("scoring"),
         )
+    table = table_in_options(table, app["score"])
     if out is not None:
         table.write(out)
         console.note(f"{len(table)} scores written to {out}")

@@ -12,10 +12,11 @@ from cyclopts import Parameter
 
 from offkey import datasets
 from offkey._util import ranks
-from offkey._util.files import check_writable
-from offkey.cli import console, exit_codes
+from offkey._util.files import check_folder, check_writable
+from offkey.cli import app, console, exit_codes
 from offkey.cli.console import TrainingDisplay
 from offkey.cli.options import ChannelOption, DataOptions, Device
+from offkey.cli.words import in_options
 from offkey.datasets.clips import check_roles
 from offkey.datasets.passed_over import any_unread
 from offkey.detector import Detector
@@ -102,6 +103,9 @@ def train(
     check_writable(out)
     if metrics is not None:
         check_writable(metrics)
+    for folder in (cache, tensorboard):
+        if folder is not None:
+            check_folder(folder)
     detector = Detector(_with_channel(read_recipe(recipe), channel))
     trains = any(kind.trained for kind in kinds_of(detector.recipe))
     if not trains and (metrics or tensorboard):
@@ -134,7 +138,7 @@ def train(
         return 0  # the first of torchrun's processes writes and speaks
     detector.save(out)
     for text in detector.notes:
-        console.warn(text)
+        console.warn(in_options(text, app["train"]))
     console.note(f"detector of {detector.machine} written to {out}; next: offkey score {out} RECORDINGS")
     if json:
         console.print_json(detector.describe())

@@ -180,7 +180,7 @@ def _clips(rows: Sequence[int] | np.ndarray, clips: Sequence[Recorded]) -> str:
 def _broken_note(kind: str, rows: np.ndarray, clips: Sequence[Recorded], keep_broken: bool) -> str:
     if keep_broken:
         return f"{kind}, kept as asked: {_clips(rows, clips)}: such sounds count as healthy, and faults may be missed"
-    return f"left out of training, {kind}: {_clips(rows, clips)}: nothing to learn from (keep_broken keeps such clips)"
+    return f"left out of training, {kind}: {_clips(rows, clips)}: nothing to learn from (`keep_broken` keeps them)"
 
 
 def _clipping_note(quality: ClipQuality, clips: Sequence[Recorded]) -> list[str]:

@@ -3,11 +3,14 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 from offkey import cli
 from offkey.cli import console
@@ -123,10 +126,88 @@ def test_a_table_for_a_person_shows_codes_and_does_not_do_them(strange):
         ("give machine_id=None or test_fraction=0.1", "give machine_id=None or --test-fraction 0.1"),
         ("Training.seed = 5: expected none", "Training.seed = 5: expected none"),
         ("given twice, in `root` and `also`", "given twice, in DATA and --also"),
+        ("give max_seconds to read longer recordings", "give --max-seconds to read longer recordings"),
+        ("runs/seed=3/machine=fan.wav: no sound", "runs/seed=3/machine=fan.wav: no sound"),
+        ("machine=fan/seed.wav: no sound", "machine=fan/seed.wav: no sound"),
+        ("out = /data/fan.offkey: no folder", "--out /data/fan.offkey: no folder"),
     ],
 )
 def test_messages_speak_of_options(text, expected):
     assert in_options(text, cli.app["train"]) == expected
+
+
+@pytest.mark.parametrize("form", [".csv", ".json", "--json", None])
+def test_errors_in_a_table_speak_of_options_and_names_stay(offkey, detector, tree, tmp_path, form):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    content = next((tree / "fan" / "test").glob("*.wav")).read_bytes()
+    for name in ("seed = 1 give threads.wav", "`json`.wav"):
+        (folder / name).write_bytes(content)
+    more = ("--out", f"scores{form}") if form in (".csv", ".json") else [form] if form else []
+    shown = offkey("score", detector, "in", "--max-seconds", "0.1", *more)
+    text = Path(f"scores{form}").read_text() if form in (".csv", ".json") else shown.out
+    for printed in (text, shown.err):
+        assert printed.count("give --max-seconds to read") == 2
+        assert "in/seed = 1 give threads.wav: longer than" in printed
+        assert "in/`json`.wav: longer than" in printed
+
+
+def test_warnings_of_a_training_speak_of_options(offkey, own_tree):
+    path = next((own_tree / "fan" / "train").glob("*.wav"))
+    rate = sf.info(path).samplerate
+    sf.write(path, np.zeros(rate), rate)
+    shown = offkey("train", own_tree, "--machine", "fan", "--out", "fan.offkey")
+    assert shown.err.count("--keep-broken keeps them") == 1
+    assert "keep_broken" not in shown.err
+
+
+def test_labels_of_bars_do_nothing_on_a_terminal(monkeypatch):
+    terminal = io.StringIO()
+    shown = console.Console(file=terminal, force_terminal=True, color_system=None, width=200)
+    monkeypatch.setattr(console, "stderr", shown)
+    with console.bars() as bars:
+        task = bars.add("\x1b]0;title\x07\u202ereading [bold]one[/bold]", 10)
+        bars.update(task, 1, state="\x07[red]1\x1b[2J\n")
+        shown.print("")  # draws
+    drawn = terminal.getvalue()
+    assert not set(drawn) & set("\x07\u202e")
+    assert "\x1b]0" not in drawn
+    assert "\x1b[2J" not in drawn
+    assert r"\x1b]0;title\x07\u202ereading [bold]one[/bold]" in drawn
+    assert r"\x07[red]1\x1b[2J\n" in drawn
+
+
+def test_what_cannot_be_written_is_told_before_the_work_starts(
+    offkey, own_tree, detector, tiny, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("stays")
+    assert offkey("score", detector, own_tree / "fan" / "test", "--out", "scores.csv").code == 0
+
+    def too_late(*_, **__):
+        raise AssertionError("work began")
+
+    monkeypatch.setattr("offkey.datasets.source.Source.chunks", too_late)
+    monkeypatch.setattr("offkey.evaluation.protocols.evaluate", too_late)
+    monkeypatch.setattr("offkey.benchmark.runs.execute", too_late)
+    monkeypatch.setattr("offkey.datasets.synthetic.write", too_late)
+    train = ("train", own_tree, "--machine", "fan", "--recipe", tiny, "--out")
+    commands = [
+        (*train, "file/fan.offkey"),
+        (*train, "fan.offkey", "--checkpoint", "file/run"),
+        (*train, "fan.offkey", "--cache", "file/cache"),
+        (*train, "fan.offkey", "--tensorboard", "file"),
+        (*train, "fan.offkey", "--metrics", "file/lines"),
+        ("bench", "dcase2020", own_tree, "--recipes", "spectral", "--out", "file/bench"),
+        ("bench", "dcase2020", own_tree, "--recipes", "spectral", "--out", "file"),
+        ("evaluate", "scores.csv", "--data", own_tree, "--machine", "fan", "--submit", "file"),
+        ("score", detector, own_tree / "fan" / "test", "--out", "file/scores.csv"),
+        ("demo", "--out", "file"),
+    ]
+    for arguments in commands:
+        shown = offkey(*arguments)
+        assert shown.code == 2, arguments
+        assert re.search(r"error: .*\bfile\b", shown.err), (arguments, shown.err)
+    assert (tmp_path / "file").read_text() == "stays"
 
 
 @pytest.mark.parametrize("ending", ["", ".csv", ".json"])
