@@ -187,6 +187,7 @@ class TensorBoard:
             raise MissingExtraError(
                 f"TensorBoard needs the package tensorboard: pip install tensorboard ({error})"
             ) from None
+        self._folder = folder
         self._writer: Any = SummaryWriter(str(folder))
         self._epochs = 0
 
@@ -196,10 +197,11 @@ class TensorBoard:
             self._epochs = event.epochs_done
         elif isinstance(event, EpochEnded):
             self._epochs += 1
-            for name, loss in event.losses.items():
-                self._writer.add_scalar(f"loss/{name}", loss, self._epochs)
-            self._writer.add_scalar("steps_per_s", event.steps_per_s, self._epochs)
-            self._writer.flush()
+            with named(self._folder):
+                for name, loss in event.losses.items():
+                    self._writer.add_scalar(f"loss/{name}", loss, self._epochs)
+                self._writer.add_scalar("steps_per_s", event.steps_per_s, self._epochs)
+                self._writer.flush()
 
 
 def read_metrics(path: Path) -> list[EpochMetrics]:

@@ -116,3 +116,16 @@ def test_tensorboard_gets_losses_and_speed(tmp_path, monkeypatch):
     assert written == [
         str(tmp_path), ("loss/total", 2.5, 5), ("loss/id", 1.0, 5), ("steps_per_s", 4.0, 5), "flushed"
     ]  # fmt: skip
+
+
+def test_a_full_disk_names_the_folder_of_tensorboard(tmp_path, monkeypatch):
+    class Full:
+        def __init__(self, folder): ...
+
+        def add_scalar(self, *_):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", type(sys)("tensorboard"))
+    sys.modules["torch.utils.tensorboard"].SummaryWriter = Full
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}'"):
+        TensorBoard(tmp_path)(epoch(1))
