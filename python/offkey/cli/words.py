@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 
@@ -38,11 +39,10 @@ def table_in_options(table: ScoreTable, command: App) -> ScoreTable:
         name = str(path) if text.startswith(str(path)) else ""  # it may look like a parameter
         return name + _worded(text.removeprefix(name), options)
 
-    texts = zip(table.path, table.error, table.warning, strict=True)
-    columns = [
-        {"error": worded(error, path), "warning": worded(warning, path)} for path, error, warning in texts
-    ]
-    return ScoreTable.from_rows([row | column for row, column in zip(table.rows(), columns, strict=True)])
+    renamed = copy.copy(table)
+    renamed.error = list(map(worded, table.error, table.path))
+    renamed.warning = list(map(worded, table.warning, table.path))
+    return renamed
 
 
 def _options(command: App) -> dict[str, str]:
