@@ -2,11 +2,17 @@
 
 A mean and a covariance of some dozens of clips are at the mercy of a few that something else was recorded with: talk, a
 hand on the microphone, a compressed copy. Such clips lie far off in directions in which the others hardly vary, and
-that is where faults show. The rule is in the manner of PCOut (Filzmoser, Maronna and Werner 2008): principal components
-of spatial signs, which a few clips cannot turn, and in each component medians in place of means.
+that is where faults show. The rule grows a core of clips that are alike, as the minimum covariance determinant does
+(Rousseeuw and Van Driessen 1999). Its first half is found in the manner of PCOut (Filzmoser, Maronna and Werner 2008):
+principal components of spatial signs, which a few clips cannot turn. Clips are then measured by the core's covariance,
+those of the core by what it is without them: a few that are odd in the same way cannot hide behind each other.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -27,7 +33,9 @@ _SMALLEST_DEVIATIONS = {
 _FARTHEST = 10.0  # deviations; farther ones count as this far
 _CLIPS_FOR_A_COMPONENT = 4  # with fewer each clip would have a component of its own
 _POWER = 4  # of the mean over components: one in which a clip stands out tells more than many in which it hardly does
-_FULL_WEIGHT, _NO_WEIGHT = 3.5, 5.5  # deviations of a clip's distance from the median of distances
+_CORE_SHARES = (0.5, 0.7, 0.9)  # of each ID's clips: as the core grows
+_RIDGE = 0.1  # of the core's covariance, which has hardly more clips than dimensions
+_FULL_WEIGHT, _NO_WEIGHT = 4.5, 5.5  # deviations of a clip's distance from the median of distances
 _LEAST_WEIGHT = 1e-6  # so that an ID of which nothing else is in a fold still has a mean
 _MOST_OF_AN_ID = 0.1  # of its clips; more are one of the ways in which the machine sounds when it is healthy
 _NORMAL_MAD = 1.4826  # deviations in one median absolute deviation of a normal distribution
@@ -52,8 +60,11 @@ def clip_weights(table: StatisticsTable, ids: np.ndarray) -> np.ndarray:
     """
     if len(table) < _FEWEST_CLIPS:
         return np.ones(len(table))
-    farthest = np.max([_distances(table.columns[name], name, ids) for name in _SMALLEST_DEVIATIONS], axis=0)
-    falling = (_NO_WEIGHT - farthest) / (_NO_WEIGHT - _FULL_WEIGHT)
+    first = farthest = _farthest(table, ids, _distances)
+    for share in _CORE_SHARES:
+        core = _nearest(farthest, ids, share)
+        farthest = _farthest(table, ids, partial(_distances_from_core, core=core))
+    falling = (_NO_WEIGHT - np.maximum(first, farthest)) / (_NO_WEIGHT - _FULL_WEIGHT)
     weights: np.ndarray = np.clip(falling, _LEAST_WEIGHT, 1.0)
     for i in np.unique(ids):
         rows = ids == i
@@ -61,6 +72,50 @@ def clip_weights(table: StatisticsTable, ids: np.ndarray) -> np.ndarray:
         if count < _FEWEST_OF_AN_ID or odd > max(1.0, _MOST_OF_AN_ID * count):
             weights[rows] = 1.0
     return weights
+
+
+def _farthest(table: StatisticsTable, ids: np.ndarray, distances: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return each clip's distance from the rest in the statistic in which it is farthest."""
+    farthest: np.ndarray = np.max(
+        [distances(table.columns[name], name, ids) for name in _SMALLEST_DEVIATIONS], axis=0
+    )
+    return farthest
+
+
+def _nearest(distances: np.ndarray, ids: np.ndarray, share: float) -> np.ndarray:
+    """Return the mask of the share of each ID's clips that are nearest to the rest."""
+    nearest = np.zeros(len(ids), dtype=bool)
+    for i in np.unique(ids):
+        rows = np.flatnonzero(ids == i)
+        nearest[rows[np.argsort(distances[rows], kind="stable")[: math.ceil(share * len(rows))]]] = True
+    return nearest
+
+
+def _distances_from_core(
+    statistic: np.ndarray, name: str, ids: np.ndarray, *, core: np.ndarray
+) -> np.ndarray:
+    """Return how far each clip is from a core, in deviations of all clips' distances.
+
+    The distance is Mahalanobis', squared, its logarithm. A clip of the core is measured by the core without it, exactly
+    (Sherman and Morrison), so that it compares with those outside.
+    """
+    centred = statistic.copy()
+    for i in np.unique(ids):
+        centred[ids == i] -= statistic[(ids == i) & core].mean(axis=0)
+    counts = np.bincount(ids[core], minlength=ids.max() + 1)[ids].astype(np.float64)
+    freedom = max(2, np.count_nonzero(core) - len(np.unique(ids)))
+    variances = np.sum(np.square(centred[core]), axis=0) / freedom
+    centred /= np.maximum(np.sqrt(variances), _SMALLEST_DEVIATIONS[name])
+    covariance = (1 - _RIDGE) / freedom * centred[core].T @ centred[core] + _RIDGE * np.eye(centred.shape[1])
+    squared = np.einsum("ij,ij->i", np.linalg.solve(covariance, centred.T).T, centred)
+    shift = np.where(core, counts / np.maximum(counts - 1, 1), 1.0)  # of the mean, without the clip
+    own_part = np.where(core, (1 - _RIDGE) / freedom * shift * squared, 0.0)
+    others = np.where(core, freedom / (freedom - 1), 1.0)  # the degrees of freedom without the clip
+    logarithms = np.log(squared * shift**2 / (1 - own_part) / others + 1e-12)
+    above = logarithms - np.median(logarithms)
+    # By the upper quartile: distances are skewed, and only those far above the median are odd.
+    deviation = _NORMAL_MAD * np.quantile(above, 0.75)
+    return above / (deviation if deviation > 1e-9 else np.inf)
 
 
 def _distances(statistic: np.ndarray, name: str, ids: np.ndarray) -> np.ndarray:

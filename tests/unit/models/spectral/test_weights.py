@@ -48,6 +48,19 @@ def test_a_few_odd_clips_hardly_count_each_alone_or_alike(count):
     assert np.delete(weights, rows).min() > ODD
 
 
+def test_clips_that_are_odd_alike_cannot_hide_behind_each_other():
+    statistics, ids, _ = machine_clips(7, [60, 60])
+    rows = np.array([5, 17, 40, 66, 81, 117])
+    clips = take(statistics, rows)
+    # Each bin by less than a healthy clip may have it: together they go against how healthy bins vary together.
+    comb = (
+        0.85 * np.std(statistics.mean, axis=0) * np.where(np.arange(clips.mean.shape[1]) % 2, 1, -1)
+    ).astype(np.float32)
+    weights = weights_of(replaced(statistics, rows, clips._replace(mean=clips.mean + comb)), ids)
+    assert weights[rows].max() < ODD
+    assert np.delete(weights, rows).min() > ODD
+
+
 def test_a_second_way_of_sounding_healthy_counts_in_full():
     statistics, ids, _ = machine_clips(7, [60])
     rows = np.arange(0, 60, 6)
