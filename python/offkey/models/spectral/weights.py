@@ -60,11 +60,11 @@ def clip_weights(table: StatisticsTable, ids: np.ndarray) -> np.ndarray:
     """
     if len(table) < _FEWEST_CLIPS:
         return np.ones(len(table))
-    first = farthest = _farthest(table, ids, _distances)
+    by_components = farthest = _farthest(table, ids, _distances_by_components)
     for share in _CORE_SHARES:
         core = _nearest(farthest, ids, share)
         farthest = _farthest(table, ids, partial(_distances_from_core, core=core))
-    falling = (_NO_WEIGHT - np.maximum(first, farthest)) / (_NO_WEIGHT - _FULL_WEIGHT)
+    falling = (_NO_WEIGHT - np.maximum(by_components, farthest)) / (_NO_WEIGHT - _FULL_WEIGHT)
     weights: np.ndarray = np.clip(falling, _LEAST_WEIGHT, 1.0)
     for i in np.unique(ids):
         rows = ids == i
@@ -94,32 +94,49 @@ def _nearest(distances: np.ndarray, ids: np.ndarray, share: float) -> np.ndarray
 def _distances_from_core(
     statistic: np.ndarray, name: str, ids: np.ndarray, *, core: np.ndarray
 ) -> np.ndarray:
-    """Return how far each clip is from a core, in deviations of all clips' distances.
+    """Return how far each clip is from the core in one statistic, in deviations of all clips' distances.
 
-    The distance is Mahalanobis', squared, its logarithm. A clip of the core is measured by the core without it, exactly
-    (Sherman and Morrison), so that it compares with those outside.
+    The distance is the logarithm of Mahalanobis' squared.
+    """
+    smallest = _SMALLEST_DEVIATIONS[name]
+    logarithms = np.log(_squared_distances(statistic, ids, core, smallest=smallest) + 1e-12)
+    above = logarithms - np.median(logarithms)
+    # By the upper quartile: distances are skewed, and only those far above the median are odd.
+    deviation = _NORMAL_MAD * np.quantile(above, 0.75)
+    in_deviations: np.ndarray = above / (deviation if deviation > 1e-9 else np.inf)
+    return in_deviations
+
+
+def _squared_distances(
+    statistic: np.ndarray, ids: np.ndarray, core: np.ndarray, *, smallest: float
+) -> np.ndarray:
+    """Return each clip's squared Mahalanobis distance from the core's clips of its ID.
+
+    The covariance is that of the core within IDs, in units of its deviations, with a ridge. A clip of the core is
+    measured by the core without it, as those outside are: by the formula of Sherman and Morrison (1950) for the
+    inverse of a matrix less one outer product. The core's deviations, the units, stay as they are with it.
     """
     centred = statistic.copy()
     for i in np.unique(ids):
         centred[ids == i] -= statistic[(ids == i) & core].mean(axis=0)
-    counts = np.bincount(ids[core], minlength=ids.max() + 1)[ids].astype(np.float64)
-    freedom = max(2, np.count_nonzero(core) - len(np.unique(ids)))
-    variances = np.sum(np.square(centred[core]), axis=0) / freedom
-    centred /= np.maximum(np.sqrt(variances), _SMALLEST_DEVIATIONS[name])
-    covariance = (1 - _RIDGE) / freedom * centred[core].T @ centred[core] + _RIDGE * np.eye(centred.shape[1])
-    squared = np.einsum("ij,ij->i", np.linalg.solve(covariance, centred.T).T, centred)
-    shift = np.where(core, counts / np.maximum(counts - 1, 1), 1.0)  # of the mean, without the clip
-    own_part = np.where(core, (1 - _RIDGE) / freedom * shift * squared, 0.0)
-    others = np.where(core, freedom / (freedom - 1), 1.0)  # the degrees of freedom without the clip
-    logarithms = np.log(squared * shift**2 / (1 - own_part) / others + 1e-12)
-    above = logarithms - np.median(logarithms)
-    # By the upper quartile: distances are skewed, and only those far above the median are odd.
-    deviation = _NORMAL_MAD * np.quantile(above, 0.75)
-    return above / (deviation if deviation > 1e-9 else np.inf)
+    freedom = max(2, int(np.count_nonzero(core)) - len(np.unique(ids)))
+    deviations = np.sqrt(np.sum(np.square(centred[core]), axis=0) / freedom)
+    centred /= np.maximum(deviations, smallest)
+    scatter_share = (1 - _RIDGE) / freedom
+    covariance = scatter_share * centred[core].T @ centred[core] + _RIDGE * np.eye(centred.shape[1])
+    squared: np.ndarray = np.einsum("ij,ij->i", np.linalg.solve(covariance, centred.T).T, centred)
+    counts = np.bincount(ids[core])[ids[core]]
+    shift = counts / np.maximum(counts - 1, 1)  # how much farther the mean is once the clip is not in it
+    left = 1 - scatter_share * shift * squared[core]
+    squared[core] *= shift**2 / left * (freedom - 1) / freedom
+    return squared
 
 
-def _distances(statistic: np.ndarray, name: str, ids: np.ndarray) -> np.ndarray:
-    """Return how far each clip is from the rest in one statistic, in deviations of all clips' distances."""
+def _distances_by_components(statistic: np.ndarray, name: str, ids: np.ndarray) -> np.ndarray:
+    """Return how far each clip is from the rest in one statistic, in deviations of all clips' distances.
+
+    The distance is the logarithm of the fourth root of the mean fourth power over components of spatial signs.
+    """
     components = _components(_scaled(statistic, ids, smallest=_SMALLEST_DEVIATIONS[name]))
     standing = np.abs(_standardised(components))
     logarithms = np.log(np.mean(np.minimum(standing, _FARTHEST) ** _POWER, axis=1) + 1e-12) / _POWER
