@@ -252,7 +252,7 @@ class Fitted:
         silence = np.zeros(features.n_fft + 8 * features.hop_length, np.float32)
         chunk = next(Source.of(silence, features=features, sample_rate=features.sample_rate).chunks())
         with np.errstate(all="ignore"):
-            raw = self.scores(chunk, None)
+            raw = self.scores(chunk, 1)
         shapes = {name: matrix.shape for name, matrix in raw.items()}
         known = self.fusion.machine_ids
         expected = {name: (1, len(known)) for name in self.fusion.score_names}

@@ -147,3 +147,20 @@ def test_how_a_detector_was_made_is_kept_in_its_file(detectors, data, tmp_path):
     assert network["losses"]["total"] > 0
     assert (facts["training_clips"], facts["clips_with_statistics"]) == (28, 28)
     assert json.loads(json.dumps(facts)) == facts
+
+
+def test_a_saved_network_is_read_and_used_with_the_threads_that_are_asked_for(detectors, data, tmp_path):
+    torch = pytest.importorskip("torch")
+    detectors["tiny"].save(tmp_path / "tiny.offkey")
+    counts, before = set(), torch.get_num_threads()
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(
+        lambda *_: counts.add(torch.get_num_threads())
+    )
+    try:
+        torch.set_num_threads(3)
+        offkey.load(tmp_path / "tiny.offkey").score(data.test, num_threads=1)
+        assert counts == {1}
+        assert torch.get_num_threads() == 3
+    finally:
+        hook.remove()
+        torch.set_num_threads(before)
