@@ -22,6 +22,17 @@ __all__ = ["Layout", "detect_layout", "list_machines", "load", "survey"]
 
 Layout = Literal["dcase2020", "mimii", "folder"]
 
+_CHOOSING_FOLDER = {"pattern", "manifest", "labels", "id_from"}
+"""Options that only folders of one's own have, and that say so."""
+_OWNERS: Mapping[str, Layout] = {
+    **dict.fromkeys(_CHOOSING_FOLDER, "folder"),
+    "test_fraction": "folder",
+    "snr_db": "mimii",
+    "also": "dcase2020",
+    "eval_list": "dcase2020",
+}
+"""Option -> the one layout that has it."""
+
 
 def detect_layout(root: PathLike) -> Layout:
     """Return the loader that a folder suits: the layout of MIMII, that of DCASE 2020, or any other.
@@ -118,13 +129,17 @@ def load(
     ParameterError
         If a parameter does not apply to the layout, or a required one is missing.
     """
-    own = {"pattern": pattern, "manifest": manifest, "labels": labels or None, "id_from": id_from}
     chosen = _chosen(
         root,
         layout,
-        folder=own | {"test_fraction": test_fraction or None},
-        mimii={"snr_db": snr_db},
-        dcase2020={"also": tuple(also) or None, "eval_list": eval_list},
+        pattern=pattern,
+        manifest=manifest,
+        labels=labels or None,
+        id_from=id_from,
+        test_fraction=test_fraction or None,
+        snr_db=snr_db,
+        also=tuple(also) or None,
+        eval_list=eval_list,
     )
     if chosen == "folder":
         return folder(
@@ -152,18 +167,21 @@ def load(
         ) from None
 
 
-def _chosen(root: PathLike, layout: Layout | Literal["auto"], **options: Mapping[str, object]) -> Layout:
-    """Return the layout that is read, and refuse options of another, which would be ignored silently."""
+def _chosen(root: PathLike, layout: Layout | Literal["auto"], **options: object) -> Layout:
+    """Return the layout that is read, and refuse options of another, which would be ignored silently.
+
+    An option that is None is not stated.
+    """
+    stated = {name: value for name, value in options.items() if value is not None}
     if layout == "auto":
-        own = any(value is not None for name, value in options["folder"].items() if name != "test_fraction")
-        layout = "folder" if own else detect_layout(root)
-    for owner, values in options.items():
-        for name, value in values.items():
-            if value is not None and layout != owner:
-                raise ParameterError(
-                    f"{name} = {value}: only folders of layout {owner} have it; this one is read as {layout}, which "
-                    f"--layout {owner} changes"
-                )
+        layout = "folder" if stated.keys() & _CHOOSING_FOLDER else detect_layout(root)
+    for name, value in stated.items():
+        owner = _OWNERS[name]
+        if layout != owner:
+            raise ParameterError(
+                f"{name} = {value}: only folders of layout {owner} have it; this one is read as {layout}, which "
+                f"--layout {owner} changes"
+            )
     return layout
 
 
@@ -219,13 +237,17 @@ def survey(
     >>> [row.recordings for row in seen.rows if row.key.label == 1]  # doctest: +SKIP
     """
     base = existing_folder(root)
-    own = {"pattern": pattern, "manifest": manifest, "labels": labels or None, "id_from": id_from}
     chosen = _chosen(
         base,
         layout,
-        folder=own | {"test_fraction": test_fraction or None},
-        mimii={"snr_db": snr_db},
-        dcase2020={"also": tuple(also) or None, "eval_list": eval_list},
+        pattern=pattern,
+        manifest=manifest,
+        labels=labels or None,
+        id_from=id_from,
+        test_fraction=test_fraction or None,
+        snr_db=snr_db,
+        also=tuple(also) or None,
+        eval_list=eval_list,
     )
     refusal = None
     unnamed_type = machine or type_of_root(base)
