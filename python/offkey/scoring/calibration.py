@@ -14,7 +14,7 @@ __all__ = ["Calibrated", "Calibration", "PseudoAnomalies"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Raw scores of normal training clips, each against its own ID."""
+    """Raw scores of normal training clips, each against its own ID and, where the model can say, against all."""
 
     kind: Literal["out_of_fold", "held_out", "training"]
     """Whether the model that scored a clip had seen it: only `training` means yes."""
@@ -23,7 +23,10 @@ class Calibration:
     machine_ids: tuple[str, ...]
     """The clips' own IDs, ``n`` of them."""
     scores: dict[str, np.ndarray]
-    """For each score name ``(n,)`` float64."""
+    """For each score name ``(n,)`` float64: of each clip against its own ID."""
+    against_all: dict[str, np.ndarray] | None = None
+    """For each score name ``(n, ids)`` float64: of the same clips against every ID that the model knows, sorted. The
+    column of a clip's own ID has its `scores`. None where the model cannot say."""
 
     def __post_init__(self) -> None:
         n = len(self.machine_ids)
@@ -33,6 +36,30 @@ class Calibration:
                 "each machine ID, each once"
             )
         _check_scores(self.scores, n)
+        if self.against_all is not None:
+            self._check_against_all(self.against_all)
+
+    def _check_against_all(self, against_all: dict[str, np.ndarray]) -> None:
+        n, present = len(self.machine_ids), sorted(set(self.machine_ids))
+        if set(against_all) != set(self.scores):
+            raise ArrayError(
+                f"against_all: scores {', '.join(against_all) or 'none'}; expected {', '.join(self.scores)}"
+            )
+        for name, values in against_all.items():
+            shape, dtype = values.shape, values.dtype
+            fits = values.ndim == 2 and shape[0] == n and shape[1] >= len(present)
+            if not fits or dtype != np.float64 or not np.isfinite(values).all():
+                raise ArrayError(
+                    f"against_all, {name}: {dtype} of shape {shape}; expected ({n}, IDs) finite float64, at least "
+                    f"{len(present)} IDs"
+                )
+            if shape[1] == len(present):  # otherwise the class cannot know which column is whose
+                own = values[np.arange(n), np.searchsorted(present, self.machine_ids)]
+                if not np.array_equal(own, self.scores[name]):
+                    raise ArrayError(
+                        f"against_all, {name}: a clip's score against its own ID is not the one in scores; expected a "
+                        "column for each ID, sorted"
+                    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
