@@ -8,7 +8,7 @@ from spectral_clips import machine_clips, take
 from offkey.errors import DatasetError
 from offkey.models.spectral.check import add_bumps
 from offkey.models.spectral.folds import make_folds
-from offkey.models.spectral.likelihood_ratio import prior_covariance, ratio_factor
+from offkey.models.spectral.likelihood_ratio import Whitening, prior_covariance
 from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
 from offkey.signal.statistics import ClipStatistics
@@ -30,7 +30,7 @@ def test_the_factor_is_the_difference_of_inverses(p, samples, ridge, tau, seed):
     covariance = x.T @ x / samples
     assume(np.trace(covariance) > 1e-3 * p)
     prior = prior_covariance(n_mels=p, mask=np.ones(p, dtype=bool))
-    w = ratio_factor(covariance, prior, ridge=ridge, tau=tau)
+    w = Whitening.of(covariance, prior, ridge=ridge, tau=tau).factor()
     t = np.trace(covariance) / p
     s = (1 - ridge) * covariance + ridge * t * np.eye(p)
     expected = np.linalg.inv(s) - np.linalg.inv(s + tau * t * prior)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from offkey.models.spectral.likelihood_ratio import prior_covariance, ratio_factor
+from offkey.models.spectral.likelihood_ratio import Whitening, prior_covariance
 
 
 @pytest.mark.parametrize(("p", "samples"), [(8, 40), (32, 20), (64, 300)])
@@ -14,7 +14,7 @@ def test_it_is_twice_the_log_likelihood_ratio_less_a_constant(p, samples, tau):
     x = rng.standard_normal((samples, p)) * np.geomspace(1, 0.1, p)
     covariance = x.T @ x / samples
     prior = prior_covariance(n_mels=p, mask=np.ones(p, dtype=bool))
-    factor = ratio_factor(covariance, prior, ridge=1e-2, tau=tau)
+    factor = Whitening.of(covariance, prior, ridge=1e-2, tau=tau).factor()
 
     t = np.trace(covariance) / p
     s = 0.99 * covariance + 0.01 * t * np.eye(p)

@@ -20,7 +20,7 @@ from offkey._util.threads import threads
 from offkey.errors import DatasetError
 from offkey.models.spectral.feature_sets import FEATURE_SETS, Scale
 
-__all__ = ["LikelihoodRatio", "Moments", "prior_covariance", "ratio_factor"]
+__all__ = ["LikelihoodRatio", "Moments", "Whitening", "Whitenings", "log_ratio", "prior_covariance"]
 
 _REFERENCE_MELS = 128  # the number of bins that widths are given for
 _PRIOR_WIDTHS = np.linspace(0.5, 2.0, 24)
@@ -59,38 +59,69 @@ def prior_covariance(*, n_mels: int, mask: np.ndarray) -> np.ndarray:
     return np.where(block[:, None] == block[None, :], near, 0.0)
 
 
-def ratio_factor(covariance: np.ndarray, prior: np.ndarray, *, ridge: float, tau: float) -> np.ndarray:
-    """Return W with ``|W' d|^2 = d' [S^-1 - (S + tau t K)^-1] d``, never subtracting inverses.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Whitening:
+    """Coordinates in which a covariance is I and that of anomalies I + diag(gains); made by `of`."""
 
-    S is `covariance` shrunk: ``(1 - ridge) covariance + ridge t I`` with its mean eigenvalue t. With S = L L'
-    and ``L^-1 (tau t K) L^-T = V diag(g) V'``, W is ``L^-T V diag(sqrt(g / (1 + g)))``.
+    axes: np.ndarray
+    """``(p, p)``: ``axes' d`` are the coordinates of a deviation d."""
+    gains: np.ndarray
+    """``(p,)``, at least 0."""
 
-    Parameters
-    ----------
-    covariance
-        ``(p, p)``, symmetric and positive semi-definite, not all zero.
-    prior
-        ``(p, p)``, K of `prior_covariance`.
-    ridge
-        In (0, 1].
-    tau
-        Above 0.
+    @classmethod
+    def of(cls, covariance: np.ndarray, prior: np.ndarray, *, ridge: float, tau: float) -> Self:
+        """Diagonalise both covariances at once.
 
-    Returns
-    -------
-    numpy.ndarray
-        ``(p, p)`` float64.
-    """
-    p = len(covariance)
-    mean_eigenvalue = np.trace(covariance) / p
-    shrunk = (1 - ridge) * covariance + ridge * mean_eigenvalue * np.eye(p)
-    lower = np.linalg.cholesky(shrunk)
-    half = np.linalg.solve(lower, tau * mean_eigenvalue * prior)
-    whitened = np.linalg.solve(lower, half.T)
-    gains, vectors = np.linalg.eigh((whitened + whitened.T) / 2)
-    gains = np.maximum(gains, 0.0)
-    factor: np.ndarray = np.linalg.solve(lower.T, vectors * np.sqrt(gains / (1 + gains)))
-    return factor
+        S is `covariance` shrunk: ``(1 - ridge) covariance + ridge t I`` with its mean eigenvalue t; anomalies have
+        S + tau t K. With S = L L' and ``L^-1 (tau t K) L^-T = V diag(gains) V'``, the axes are ``L^-T V``.
+
+        Parameters
+        ----------
+        covariance
+            ``(p, p)``, symmetric and positive semi-definite, not all zero.
+        prior
+            ``(p, p)``, K of `prior_covariance`.
+        ridge
+            In (0, 1].
+        tau
+            Above 0.
+        """
+        p = len(covariance)
+        mean_eigenvalue = np.trace(covariance) / p
+        shrunk = (1 - ridge) * covariance + ridge * mean_eigenvalue * np.eye(p)
+        lower = np.linalg.cholesky(shrunk)
+        half = np.linalg.solve(lower, tau * mean_eigenvalue * prior)
+        whitened = np.linalg.solve(lower, half.T)
+        gains, vectors = np.linalg.eigh((whitened + whitened.T) / 2)
+        return cls(np.linalg.solve(lower.T, vectors), np.maximum(gains, 0.0))
+
+    @property
+    def shares(self) -> np.ndarray:
+        """What each squared coordinate adds to the ratio, ``(p,)`` from 0 to 1."""
+        shares: np.ndarray = self.gains / (1 + self.gains)
+        return shares
+
+    def factor(self) -> np.ndarray:
+        """Return W ``(p, p)`` with ``|W' d|^2 = d' [S^-1 - (S + tau t K)^-1] d``, never subtracting inverses."""
+        factor: np.ndarray = self.axes * np.sqrt(self.shares)
+        return factor
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Whitenings:
+    """The whitening of every covariance of a model, and whose it is."""
+
+    by_covariance: tuple[Whitening, ...]
+    """First that of the shared covariance."""
+    which: np.ndarray
+    """``(ids,)`` int64: the covariance of each ID."""
+    ridge: float
+
+
+def log_ratio(ratios: np.ndarray) -> np.ndarray:
+    """Return ``ln(ratio + 1e-12)``."""
+    logarithms: np.ndarray = np.log(ratios + _LOG_OFFSET)
+    return logarithms
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,16 +181,25 @@ class Moments:
         """Return the shared covariance, and with `own` those of single IDs, as triangles ``(n, p (p + 1) / 2)``."""
         return packed(np.stack([self.shared, *(self.by_id.values() if own else ())]))
 
-    def model(self, *, own_covariance: bool, ridge: float, tau: float) -> LikelihoodRatio:
-        """Return the model of these moments: IDs with an own covariance use it if asked for."""
+    def whitenings(self, *, own_covariance: bool, ridge: float, tau: float) -> Whitenings:
+        """Return the coordinates of these moments' model: IDs with an own covariance use it if asked for."""
         prior = prior_covariance(n_mels=self.n_mels, mask=self.scale.varying)
         covariances = [self.shared]
         which = np.zeros(len(self.means), dtype=np.int64)
         for i, covariance in self.by_id.items() if own_covariance else ():
             which[i] = len(covariances)
             covariances.append(covariance)
-        factors = np.stack([ratio_factor(c, prior, ridge=ridge, tau=tau) for c in covariances])
-        return LikelihoodRatio(self.scale, self.means, factors, which)
+        whitenings = (Whitening.of(c, prior, ridge=ridge, tau=tau) for c in covariances)
+        return Whitenings(tuple(whitenings), which, ridge)
+
+    def ratio(self, whitenings: Whitenings) -> LikelihoodRatio:
+        """Return the model of these moments in the coordinates of their covariances."""
+        factors = np.stack([whitening.factor() for whitening in whitenings.by_covariance])
+        return LikelihoodRatio(self.scale, self.means, factors, whitenings.which)
+
+    def model(self, *, own_covariance: bool, ridge: float, tau: float) -> LikelihoodRatio:
+        """Return the model of these moments: IDs with an own covariance use it if asked for."""
+        return self.ratio(self.whitenings(own_covariance=own_covariance, ridge=ridge, tau=tau))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +210,7 @@ class LikelihoodRatio:
     means: np.ndarray
     """``(ids, p)``."""
     factors: np.ndarray
-    """``(covariances, p, p)``: W of `ratio_factor`."""
+    """``(covariances, p, p)``: `Whitening.factor` of each."""
     which: np.ndarray
     """``(ids,)`` int64: the covariance of each ID."""
 
@@ -184,7 +224,7 @@ class LikelihoodRatio:
     def log_scores(self, features: np.ndarray, *, num_threads: int | None = None) -> np.ndarray:
         """Return ``ln(ratio + 1e-12)`` of ``(clips, blocks * n_mels)`` features, ``(clips, ids)``."""
         scores: np.ndarray = self._forms.all(self.scale.apply(features), num_threads=threads(num_threads))
-        return np.log(scores + _LOG_OFFSET)
+        return log_ratio(scores)
 
     def log_scores_to(
         self, features: np.ndarray, ids: np.ndarray, *, num_threads: int | None = None
@@ -193,4 +233,4 @@ class LikelihoodRatio:
         scores: np.ndarray = self._forms.own(
             self.scale.apply(features), ids, num_threads=threads(num_threads)
         )
-        return np.log(scores + _LOG_OFFSET)
+        return log_ratio(scores)

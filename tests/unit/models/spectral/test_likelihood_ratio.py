@@ -4,7 +4,7 @@ from spectral_clips import machine_clips
 
 from offkey.errors import DatasetError
 from offkey.models.spectral.feature_sets import StatisticsTable
-from offkey.models.spectral.likelihood_ratio import Moments, prior_covariance, ratio_factor
+from offkey.models.spectral.likelihood_ratio import Moments, Whitening, prior_covariance
 
 
 def plain_prior(n_mels):
@@ -43,7 +43,7 @@ def test_factor_is_the_difference_of_the_inverses(samples, ridge, tau):
     p = 24
     covariance = random_covariance(rng, p, samples)
     prior = plain_prior(p)
-    factor = ratio_factor(covariance, prior, ridge=ridge, tau=tau)
+    factor = Whitening.of(covariance, prior, ridge=ridge, tau=tau).factor()
     t = np.trace(covariance) / p
     s = (1 - ridge) * covariance + ridge * t * np.eye(p)
     difference = np.linalg.inv(s) - np.linalg.inv(s + tau * t * prior)
@@ -55,7 +55,7 @@ def test_factor_is_the_difference_of_the_inverses(samples, ridge, tau):
 def test_with_a_wide_prior_it_is_mahalanobis():
     rng = np.random.default_rng(1)
     covariance = random_covariance(rng, 16, 100)
-    factor = ratio_factor(covariance, plain_prior(16), ridge=1e-3, tau=1e10)
+    factor = Whitening.of(covariance, plain_prior(16), ridge=1e-3, tau=1e10).factor()
     shrunk = 0.999 * covariance + 1e-3 * np.trace(covariance) / 16 * np.eye(16)
     d = rng.standard_normal((20, 16))
     expected = np.einsum("ni,ij,nj->n", d, np.linalg.inv(shrunk), d)
