@@ -19,8 +19,10 @@ from offkey.errors import DatasetError, OffkeyWarning, ParameterError
 from offkey.fitted import Fitted
 from offkey.models.base import FitOptions, check_device, check_fit, ignore, kinds_of
 from offkey.recipe import Precision, Recipe, Scoring
+from offkey.score_file import JUDGED
 from offkey.score_rows import ScoreRows, Windows, check_windows
 from offkey.scores import ScoreTable
+from offkey.scoring.null import check_rate
 from offkey.signal.audio import MAX_SECONDS
 from offkey.training_record import KeepStatistics, kept_clips
 
@@ -77,8 +79,28 @@ class Detector:
 
     @property
     def thresholds(self) -> dict[str | None, float]:
-        """The threshold of each ID, and under None that of recordings whose ID is not known."""
-        return self._fitted().thresholds
+        """The threshold of each ID, and under None that of recordings whose ID is not known, at the recipe's rate."""
+        return self._fitted().thresholds()
+
+    def thresholds_at(self, false_alarm_rate: float) -> dict[str | None, float]:
+        """Return the thresholds that at most this share of healthy recordings exceeds.
+
+        Parameters
+        ----------
+        false_alarm_rate
+            Above 0 and below 1.
+
+        Returns
+        -------
+        dict
+            The threshold of each ID, and under None that of recordings whose ID is not known.
+
+        Raises
+        ------
+        ParameterError
+            If the rate is outside its range, or the detector is not fitted.
+        """
+        return self._fitted().thresholds(false_alarm_rate)
 
     def fit(
         self,
@@ -195,7 +217,7 @@ class Detector:
         """Return the detector that a fit with another `scoring` would have given, without training anew.
 
         What the models said of held-out and training clips is kept in the detector and in its file, so that the
-        quantile, the combination, the covariance and the kind of `a_arc` can be changed in milliseconds.
+        false-alarm rate, the combination, the covariance and the kind of `a_arc` can be changed in milliseconds.
 
         Parameters
         ----------
@@ -219,7 +241,7 @@ class Detector:
 
         Examples
         --------
-        >>> scoring = detector.recipe.replace(scoring__quantile=0.99).scoring  # doctest: +SKIP
+        >>> scoring = detector.recipe.replace(scoring__false_alarm_rate=0.01).scoring  # doctest: +SKIP
         >>> careful = detector.rescored(scoring)  # doctest: +SKIP
         """
         state = self._fitted().rescored(scoring, name=name or self.recipe.name)
@@ -233,6 +255,7 @@ class Detector:
         *,
         sample_rate: int | None = None,
         machine_id: str | None = None,
+        false_alarm_rate: float | None = None,
         windows: Windows = "worst",
         device: str = "auto",
         max_seconds: float = MAX_SECONDS,
@@ -242,9 +265,8 @@ class Detector:
         """Score recordings, and decide which sound wrong.
 
         A recording longer than twice the recipe's `training.clip_seconds` is cut into windows of that length, the last
-        of which ends where the recording ends. It is as anomalous as its worst window, and its threshold is that of
-        the maximum of as many windows (see `offkey.scoring.Thresholds.fit`). However long it is, a hundred megabytes
-        of it are in memory.
+        of which ends where the recording ends. It is as anomalous as its worst window, and its p-value is that of this
+        window times the number of windows, at most 1. However long it is, a hundred megabytes of it are in memory.
 
         Parameters
         ----------
@@ -259,6 +281,9 @@ class Detector:
             The ID of all of them. By default it is the table's, or is read from the file's name (``id_XX``) and, if a
             folder is named, from the folders below it (``id_XX``, or named as a known ID). A clip of an unknown ID is
             scored as the known one that it is nearest to, which the column `scored_as` names.
+        false_alarm_rate
+            The share of healthy recordings of a machine that may be called anomalous, above 0 and below 1; by default
+            the recipe's (`scoring.false_alarm_rate`, 5% unless it says otherwise). See docs/scoring.md.
         windows
             Of a recording that is cut: `worst` gives one row, which has the scores of the worst window and in `start_s`
             where that begins; `each` gives a row for each window, decided on as a clip of its own.
@@ -286,17 +311,18 @@ class Detector:
         DeviceError
             If the device is not there.
         ParameterError, ArrayError
-            If `recordings` are none of these, arrays of samples come without `sample_rate`, or `max_seconds` is not
-            above 0.
+            If `recordings` are none of these, arrays of samples come without `sample_rate`, or a number is outside its
+            range.
 
         Warns
         -----
         OffkeyWarning
             If files or folders were passed over, recordings were resampled, an ID is not known, a folder ``id_XX`` lies
-            above what was named, or a long recording has more windows than the held-out clips have a threshold for.
+            above what was named, or the rate takes more calibration clips of an ID than there are.
         """
         check_windows(windows)
-        rows = ScoreRows(self._fitted(), windows=windows, num_threads=num_threads)
+        rate = self._fitted().false_alarm_rate if false_alarm_rate is None else check_rate(false_alarm_rate)
+        rows = ScoreRows(self._fitted(), rate=rate, windows=windows, num_threads=num_threads)
         self._use_device(device)
         source = self._source(
             recordings,
@@ -338,7 +364,7 @@ class Detector:
         Returns
         -------
         ScoreTable
-            As `score` gives it, but for `anomaly_score`; without decisions.
+            As `score` gives it, but for `anomaly_score`; without thresholds, p-values and decisions.
 
         Raises
         ------
@@ -355,7 +381,7 @@ class Detector:
         ids = [str(machine_id) for machine_id in table.machine_id]
         _, scores = fusion.oracle(raw, ids, table.label)
         rows = [
-            row | {"anomaly_score": score, "decision": None}
+            row | {"anomaly_score": score} | dict.fromkeys(("decision", *JUDGED))
             for row, score in zip(table.rows(), scores.tolist(), strict=True)
         ]
         return ScoreTable.from_rows(rows)

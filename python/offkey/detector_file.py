@@ -15,7 +15,7 @@ from offkey.errors import DetectorFileError
 
 __all__ = ["FORMAT_VERSION", "is_one", "read", "write"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised by one whenever older versions of offkey could no longer read what this one writes."""
 
 _LABEL = "offkey"
@@ -140,7 +140,22 @@ def _from_1(header: dict[str, Any]) -> dict[str, Any]:
     return header | changes
 
 
-_UPGRADES = {1: _from_1}
+def _from_2(header: dict[str, Any]) -> dict[str, Any]:
+    """Format 2 had a quantile for a rate, and stored thresholds, with notes on them, that now follow from the rate."""
+    recipe = json.loads(header["recipe"])
+    scoring = dict(recipe.get("scoring", {}))
+    if "quantile" in scoring:
+        scoring["false_alarm_rate"] = round(1 - scoring.pop("quantile"), 12)
+    fusion = dict(header["fusion"])
+    fusion["notes"] = [note for note in fusion["notes"] if not note.startswith("thresholds:")]
+    return header | {
+        "format_version": 3,
+        "recipe": json.dumps(recipe | {"scoring": scoring}),
+        "fusion": fusion,
+    }
+
+
+_UPGRADES = {1: _from_1, 2: _from_2}
 
 
 def _parse(path: Path, text: str) -> tuple[dict[str, Any], str]:

@@ -21,10 +21,12 @@ from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, Off
 from offkey.models.base import FitOptions, InlierModel, kinds_of, model_class
 from offkey.recipe import Features, Recipe, Scoring
 from offkey.scoring.fusion import Fusion
-from offkey.scoring.threshold import Thresholds
 from offkey.training_record import KeepStatistics, TrainingRecord, provenance
 
 __all__ = ["Fitted"]
+
+_RATES = (0.1, 0.05, 0.01, 0.001)
+"""False-alarm rates whose thresholds a description has."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,8 @@ class Fitted:
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the fit."""
         of_models = (note for model in self.models.values() for note in model.notes)
-        return (*self.data_notes, *of_models, *self.fusion.notes)
+        of_rate = self.fusion.null.notes(self.false_alarm_rate)
+        return (*self.data_notes, *of_models, *self.fusion.notes, *of_rate)
 
     @property
     def conditions(self) -> Conditions | None:
@@ -105,17 +108,13 @@ class Fitted:
         return self.record.conditions if self.record else None
 
     @property
-    def thresholds(self) -> dict[str | None, float]:
-        """The threshold of each ID, and under None that of recordings whose ID is unknown."""
-        thresholds = self.fusion.thresholds
-        names, values = (*thresholds.ids, None), (*thresholds.values.tolist(), thresholds.fallback)
-        return dict(zip(names, values, strict=True))
+    def false_alarm_rate(self) -> float:
+        """The share of healthy recordings that may be called anomalous, where no other is asked for."""
+        return self.recipe.scoring.false_alarm_rate
 
-    def thresholds_of_maximum(self, windows: int) -> tuple[Thresholds, tuple[str, ...]]:
-        """Return the thresholds of the largest score of so many windows, and a note where they are extrapolated."""
-        return self.fusion.of_maximum(
-            list(self.models.values()), quantile=self.recipe.scoring.quantile, windows=windows
-        )
+    def thresholds(self, rate: float | None = None) -> dict[str | None, float]:
+        """Return the threshold of each ID, and under None that of recordings whose ID is unknown."""
+        return self.fusion.null.thresholds(self.false_alarm_rate if rate is None else rate)
 
     @property
     def parameters(self) -> int:
@@ -131,17 +130,21 @@ class Fitted:
 
     def describe(self) -> dict[str, Any]:
         """Return all this as plain data."""
-        thresholds = self.thresholds
+        thresholds = {rate: self.thresholds(rate) for rate in (self.false_alarm_rate, *_RATES)}
+        null = self.fusion.null
         return {
             "recipe": self.recipe.name,
             "machine": self.machine,
             "machine_ids": list(self.fusion.machine_ids),
             "scores": sorted(name for model in self.models.values() for name in model.score_names),
             "combined": list(self.fusion.chosen),
-            "thresholds": {name: value for name, value in thresholds.items() if name is not None},
-            "threshold_of_unknown_ids": thresholds[None],
+            "false_alarm_rate": self.false_alarm_rate,
+            "thresholds": _of_ids(thresholds[self.false_alarm_rate]),
+            "threshold_of_unknown_ids": thresholds[self.false_alarm_rate][None],
+            "thresholds_at": {f"{rate:g}": _of_ids(thresholds[rate]) for rate in _RATES},
+            "calibration_clips": dict(zip(null.ids, map(len, null.own), strict=True)),
+            "calibration": {name: null.of(name, rate=self.false_alarm_rate).kind for name in null.ids},
             "parameters": self.parameters,
-            "quantile": self.recipe.scoring.quantile,
             "sample_rate": self.recipe.features.sample_rate,
             "channel": decoded_channel(self.features),
             "channels_in_training": self.channels.describe() if self.channels else None,
@@ -237,7 +240,7 @@ class Fitted:
             recipe=recipe,
             machine=machine,
             models=models,
-            fusion=Fusion.from_state(metadata["fusion"]),
+            fusion=Fusion.from_state(metadata["fusion"], list(models.values())),
             data_notes=tuple(notes),
             record=TrainingRecord.from_state(under("training", arrays), training) if training else None,
             channels=None
@@ -263,6 +266,10 @@ class Fitted:
             )
         if not all(np.isfinite(matrix).all() for matrix in raw.values()):
             raise DetectorFileError("its models give scores that are not finite")
+
+
+def _of_ids(thresholds: Mapping[str | None, float]) -> dict[str, float]:
+    return {name: value for name, value in thresholds.items() if name is not None}
 
 
 def _check_calibration(name: str, model: InlierModel) -> None:

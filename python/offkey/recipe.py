@@ -181,8 +181,8 @@ class Scoring(Section, frozen=True):
     one score, such as `a_maha`."""
     holdout_fraction: Fraction = 0.1
     """Part of each ID's normal clips that the network never trains on, recordings never split."""
-    quantile: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.95
-    """A clip is called anomalous above this quantile of its ID's held-out normal scores."""
+    false_alarm_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.05
+    """The share of healthy recordings that may be called anomalous, where scoring is not asked for another."""
 
 
 class Kind(Protocol):

@@ -20,6 +20,9 @@ __all__ = [
     "ALWAYS",
     "ANOMALY_SCORE",
     "COLUMNS",
+    "COUNT",
+    "JUDGED",
+    "KINDS",
     "MARKS",
     "START",
     "Cell",
@@ -43,9 +46,18 @@ ANOMALY_SCORE = "anomaly_score"
 ALWAYS = ("a_out", "a_arc", "a_maha", "a_spectral", ANOMALY_SCORE)
 MARKS = ("decision", "label")
 START = "start_s"
-COLUMNS = ("path", "machine_type", "machine_id", "scored_as", *ALWAYS, *MARKS, "error", "warning")
+COUNT = "calibration_clips"
+JUDGED = ("threshold", "p_value", "calibration", COUNT)
+KINDS = ("own", "pooled", "tail")
+"""What a p-value may come from: values of the column `calibration`."""
+COLUMNS = (
+    *("path", "machine_type", "machine_id", "scored_as"),
+    *ALWAYS,
+    *("decision", *JUDGED, "label", "error", "warning"),
+)
 """The columns that every file has, in their order; those of other scores follow, and `start_s` where there is one."""
 
+_NUMBERS = frozenset({START, "threshold", "p_value", COUNT})
 _OTHER_SCORE = re.compile(r"a_[a-z0-9_]+")
 _IDS = frozenset({"machine_type", "machine_id", "scored_as"})
 _INDEX = re.compile(r"|index|level_\d+|Unnamed: \d+|__index_level_\d+__")
@@ -58,8 +70,8 @@ def is_score(name: str) -> bool:
 
 
 def is_number(name: str) -> bool:
-    """Say whether a column of this name holds numbers: scores, or where they were found."""
-    return name == START or is_score(name)
+    """Say whether a column of this name holds numbers: scores, what these are compared with, or a place."""
+    return name in _NUMBERS or is_score(name)
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
@@ -155,9 +167,9 @@ def _refuse_constant(name: str) -> float:
 
 def _to_parquet(columns: Sequence[str], rows: list[dict[str, Cell]], path: Path) -> bytes:
     arrow, parquet = _pyarrow(path)
-    marks = dict.fromkeys(MARKS, arrow.int8())
+    whole = dict.fromkeys(MARKS, arrow.int8()) | {COUNT: arrow.int64()}
     kinds = {
-        name: arrow.float64() if is_number(name) else marks.get(name, arrow.string()) for name in columns
+        name: whole.get(name, arrow.float64() if is_number(name) else arrow.string()) for name in columns
     }
     schema = arrow.schema(list(kinds.items()))
     sink = io.BytesIO()
@@ -292,8 +304,14 @@ def _checked(cell: Any, name: str, where: str) -> Any:
             number and math.isfinite(cell),
             "a finite number, or nothing where there is no score",
         )
+        if number and name == COUNT:
+            sound, expected = cell >= 1 and cell == cell // 1, "a whole number from 1"
+        elif number and name == "p_value":
+            sound, expected = 0 < cell <= 1, "a number above 0 and at most 1"
     elif name in MARKS:
         sound, expected = type(cell) in (int, float) and cell in (0, 1), "0, 1 or nothing"
+    elif name == "calibration":
+        sound, expected = cell in KINDS, f"one of {', '.join(KINDS)}"
     else:
         sound, expected = isinstance(cell, str) and bool(cell or name != "path"), "text"
     if not sound:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -93,21 +92,23 @@ class ScoreRows:
     ----------
     fitted
         What scores them.
+    rate
+        The share of healthy recordings that may be called anomalous.
     windows
         Whether a recording that is cut has one row or many.
     num_threads
         Threads of the kernels and of torch; all cores if None.
     """
 
-    def __init__(self, fitted: Fitted, *, windows: Windows, num_threads: int | None) -> None:
+    def __init__(self, fitted: Fitted, *, rate: float, windows: Windows, num_threads: int | None) -> None:
         self._fitted = fitted
+        self._rate = rate
         self._each = windows == "each"
         self._num_threads = num_threads
         self._sample_rate = fitted.recipe.features.sample_rate
         self._rates = SourceRates(self._sample_rate)
         self._ids = IdCounts(fitted.fusion.machine_ids)
         self._channels = ScoredChannels(fitted.channels, decoded_channel(fitted.features))
-        self._of_maximum = functools.cache(fitted.thresholds_of_maximum)
         self._most_windows = 1
         self._scored: list[_Scored] = []  # of a recording whose chunks go on
         self._heard: list[_Heard] = []  # likewise
@@ -219,9 +220,10 @@ class ScoreRows:
         fused = fusion.apply(
             scored.raw,
             [chunk.items[position - chunk.first].machine_id for position in positions.tolist()],
+            rate=self._rate,
             clips=counts,
-            thresholds=lambda windows: self._of_maximum(windows)[0],
         )
+        judged = fused.judged
         scores: dict[int, list[dict[str, Any]]] = {}
         for row, position in enumerate(positions.tolist()):
             column, clip = fused.column[row], fused.clip[row]
@@ -230,20 +232,25 @@ class ScoreRows:
                 "scored_as": fusion.machine_ids[column],
                 **{name: float(matrix[clip, column]) for name, matrix in scored.raw.items()},
                 "anomaly_score": float(fused.anomaly_score[row]),
-                "decision": int(fused.decision[row]),
+                "decision": int(judged.decision[row]),
+                "threshold": float(judged.threshold[row]),
+                "p_value": float(judged.p_value[row]),
+                "calibration": judged.calibration[row],
+                "calibration_clips": int(judged.clips[row]),
             }
             place = {} if start == WHOLE else {"start_s": start / self._sample_rate}
             scores.setdefault(position, []).append(cells | place)
         return scores
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know: other rates, IDs unknown or not read, thresholds that are extended."""
-        of_windows = self._of_maximum(self._most_windows)[1] if self._most_windows > 1 else ()
+        """Return what a user should know: other rates, IDs unknown or not read, thresholds that are estimates."""
+        of_null = self._fitted.fusion.null.notes(self._rate, windows=self._most_windows)
+        told = self._most_windows == 1 and self._rate == self._fitted.false_alarm_rate  # at the training
         return (
             *self._rates.notes("recording", advice=_RATE_ADVICE),
             *self._channels.notes(),
             *self._ids.notes(),
-            *of_windows,
+            *(() if told else of_null),
         )
 
 

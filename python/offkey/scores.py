@@ -13,7 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 from offkey import score_file
 from offkey._util.text_table import text_table
 from offkey.errors import ArrayError, ParameterError
-from offkey.score_file import ALWAYS, ANOMALY_SCORE, COLUMNS, MARKS, START, Cell, is_number, is_score
+from offkey.score_file import (
+    ALWAYS,
+    ANOMALY_SCORE,
+    COLUMNS,
+    COUNT,
+    KINDS,
+    MARKS,
+    START,
+    Cell,
+    is_number,
+    is_score,
+)
 
 if TYPE_CHECKING:
     from offkey.datasets import Survey
@@ -36,6 +47,13 @@ class ScoreTable:
         The ID whose model of normal sound the recording was compared with.
     decision
         1 = called anomalous, 0 = not, None or -1 = no decision.
+    threshold
+        The `anomaly_score` above which a recording is called anomalous.
+    p_value
+        Which part of healthy recordings of the machine sound at least as odd, above 0, at most 1.
+    calibration, calibration_clips
+        What the p-value comes from, `own`, `pooled` or `tail` (see `offkey.scoring.null.NullDistributions`), and how
+        many normal clips' scores that are.
     label
         1 = anomaly, 0 = normal, None or -1 = not known.
     error
@@ -73,6 +91,10 @@ class ScoreTable:
         machine_id: Texts | None = None,
         scored_as: Texts | None = None,
         decision: ArrayLike | Sequence[int | None] | None = None,
+        threshold: ArrayLike | Sequence[float | None] | None = None,
+        p_value: ArrayLike | Sequence[float | None] | None = None,
+        calibration: Texts | None = None,
+        calibration_clips: ArrayLike | Sequence[int | None] | None = None,
         label: ArrayLike | Sequence[int | None] | None = None,
         error: Texts | None = None,
         warning: Texts | None = None,
@@ -92,6 +114,13 @@ class ScoreTable:
         names = dict.fromkeys((*ALWAYS, *scores))
         self._scores = {name: _scores(name, scores.get(name), n) for name in names}
         self.decision = _marks("decision", decision, n)
+        self.threshold = _scores("threshold", threshold, n)
+        """``(recordings,)`` float64, NaN where there is none."""
+        self.p_value = _scores("p_value", p_value, n)
+        """``(recordings,)`` float64, NaN where there is none."""
+        self.calibration = _texts("calibration", calibration, n)
+        self.calibration_clips = _scores(COUNT, calibration_clips, n)
+        """``(recordings,)`` float64, NaN where there is no p-value."""
         self.label = _marks("label", label, n)
         self.error = _texts("error", error, n)
         self.warning = _texts("warning", warning, n)
@@ -99,8 +128,21 @@ class ScoreTable:
         """``(recordings,)`` float64."""
         self.survey: Survey | None = None
         """What `offkey.Detector.score` saw: rates, channels and lengths, and what was passed over; not in files."""
+        self._check()
+
+    def _check(self) -> None:
         if (self.start_s < 0).any():
             raise ArrayError(f"start_s: {np.nanmin(self.start_s)}; expected seconds from 0, or None")
+        for bad, name, expected in (
+            ((self.p_value <= 0) | (self.p_value > 1), "p_value", "a number above 0, at most 1"),
+            ((self.calibration_clips < 1) | (self.calibration_clips % 1 > 0), COUNT, "a whole number from 1"),
+        ):
+            if bad.any():
+                row = int(np.flatnonzero(bad)[0])
+                raise ArrayError(f"{name}: {getattr(self, name)[row]:g} at row {row}; expected {expected}")
+        strange = [text for text in self.calibration if text is not None and text not in KINDS]
+        if strange:
+            raise ArrayError(f"calibration: {strange[0]!r}; expected one of {', '.join(KINDS)}")
 
     def __len__(self) -> int:
         return len(self.path)
@@ -152,7 +194,8 @@ class ScoreTable:
         for name in self.columns[1:]:
             column = getattr(self, name)
             if is_number(name):
-                columns.append([None if value != value else value for value in column.tolist()])
+                kind = int if name == COUNT else float
+                columns.append([None if value != value else kind(value) for value in column.tolist()])
             elif name in MARKS:
                 columns.append([None if value < 0 else value for value in column.tolist()])
             else:
@@ -186,10 +229,13 @@ class ScoreTable:
         return score_file.to_json(self.rows())
 
     def to_text(self) -> str:
-        """Return the table for a person to read, without the columns that are empty."""
+        """Return the table for a person to read, without the columns that are empty and what p-values come from."""
         rows = list(self.rows())
         names = [
-            name for name in self.columns if name == "path" or any(row[name] is not None for row in rows)
+            name
+            for name in self.columns
+            if name not in ("calibration", COUNT)
+            and (name == "path" or any(row[name] is not None for row in rows))
         ]
 
         def shown(name: str, value: Cell) -> str:

@@ -1,5 +1,7 @@
 """Detectors that earlier versions saved load and give the scores that they gave then.
 
+Decisions may differ: thresholds now are ranks as conformal prediction asks for, and were lower.
+
 The files are written once for each version by `make.py`. The tolerance is that of float32 networks on other processors.
 """
 
@@ -36,4 +38,4 @@ def test_saved_detectors_keep_their_scores(version, name):
         for score in (score for score in RAW if score in row):
             assert now[score] == pytest.approx(row[score], rel=1e-3, abs=1e-3), (row["file"], score)
         assert now["scored_as"] == row["scored_as"]
-        assert now["decision"] == row["decision"]
+        assert now["decision"] == (now["anomaly_score"] > now["threshold"])

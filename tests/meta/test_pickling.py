@@ -11,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from offkey.scoring.threshold import Thresholds
 
 import offkey
 from offkey import benchmark, datasets, errors, metrics, models, recipe, report
@@ -20,7 +21,6 @@ from offkey.models.network import Network
 from offkey.models.spectral import Spectral
 from offkey.scoring.combine import Selection
 from offkey.scoring.standardize import Standardizer
-from offkey.scoring.threshold import Thresholds
 
 RNG = np.random.default_rng(0)
 GOLDEN = Path(__file__).parents[1] / "golden"

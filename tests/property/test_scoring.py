@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 from offkey.metrics import auc, pauc, resampled_areas, roc_curve
 from offkey.scores import ScoreTable, from_csv, from_json
 from offkey.scoring.gaussian import Gaussian
+from offkey.scoring.null import NullDistributions
 from offkey.scoring.standardize import Standardizer
-from offkey.scoring.threshold import Thresholds
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 # Few distinct values make ties, which is where curves go wrong.
@@ -128,10 +128,29 @@ def test_standardised_scores_come_back(scores, count, min_clips):
     np.testing.assert_allclose(back, scores, atol=1e-6 + 1e-9 * np.abs(scores).max())
 
 
-@given(hnp.arrays(np.float64, st.integers(1, 60), elements=FINITE), st.floats(0.01, 0.99))
-def test_thresholds_keep_their_promise(scores, quantile):
-    fitted = Thresholds.fit(scores, ["a"] * len(scores), quantile=quantile, min_clips=1)
-    assert fitted.decide(scores, ["a"] * len(scores)).mean() <= 1 - quantile + 1e-12
+@given(hnp.arrays(np.float64, st.integers(2, 60), elements=FINITE), st.floats(0.01, 0.99))
+def test_thresholds_keep_their_promise(scores, rate):
+    """Over all ways to take one of some clips for new: exchangeable ones are called no oftener than asked."""
+    called = 0
+    for new in range(len(scores)):
+        null = NullDistributions.fit(np.delete(scores, new), ["a"] * (len(scores) - 1))
+        judged = null.judge(scores[[new]], ["a"], rate=rate)
+        if judged.calibration == ("own",):
+            assert judged.decision[0] == (judged.p_value[0] <= rate * (1 + 1e-9))
+            called += int(judged.decision[0])
+    assert called <= rate * len(scores) + 1e-9
+
+
+@given(hnp.arrays(np.float64, st.integers(3, 40), elements=st.floats(-100, 100)), st.integers(2, 12))
+def test_scores_standardised_without_themselves_are_what_a_fit_without_them_gives(scores, min_clips):
+    ids = ["a"] * len(scores)
+    z = Standardizer.leave_one_out(scores, ids, min_clips=min_clips)
+    for at in range(len(scores)):
+        others = np.delete(scores, at)
+        if others.std() > 1e-6 * max(1, np.abs(scores).max()):
+            np.testing.assert_allclose(
+                z[at], (scores[at] - others.mean()) / others.std(), rtol=1e-6, atol=1e-8
+            )
 
 
 CELL = st.none() | st.floats(allow_nan=False, allow_infinity=False)

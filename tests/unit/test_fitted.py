@@ -44,8 +44,8 @@ def saved(detector, path):
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
-        ("spectral", {"quantile": 0.5}),
-        ("tiny", {"quantile": 0.7}),
+        ("spectral", {"false_alarm_rate": 0.5}),
+        ("tiny", {"false_alarm_rate": 0.3}),
         ("tiny", {"covariance": "oas", "a_arc": "log_prob"}),
         ("tiny", {"standardise_on": "training", "combine": "a_maha"}),
         ("both", {"combine": "a_spectral", "a_arc": "prob"}),
@@ -100,15 +100,33 @@ def test_thresholds_are_what_decides(detectors, data):
         unknown = detector.score(data.test, machine_id="99")
     np.testing.assert_array_equal(unknown.decision, unknown.anomaly_score > detector.thresholds[None])
     assert set(detector.thresholds) == {"00", "02", None}
-    strict = detector.rescored(detector.recipe.replace(scoring__quantile=0.5).scoring)
+    strict = detector.rescored(detector.recipe.replace(scoring__false_alarm_rate=0.5).scoring)
     assert all(strict.thresholds[key] <= detector.thresholds[key] for key in detector.thresholds)
 
 
 def test_each_ids_own_shortage_of_held_out_clips_is_told(detectors):
-    (pooled,) = (note for note in detectors["tiny"].notes if "fewer than 10 held-out" in note)
-    (few,) = (note for note in detectors["tiny"].notes if "too few held-out" in note)
-    assert "ID 00, 02" in pooled  # 14 clips each, a fifth of them held out
-    assert "which needs 20: ID 00 (6), 02 (6)" in few
+    (note,) = (note for note in detectors["tiny"].notes if note.startswith("false alarms"))
+    # 14 clips each, a fifth of them held out
+    assert "0.05 takes 19 calibration clips of a machine; ID 00 (3), 02 (3): by an exponential tail" in note
+
+
+def test_another_rate_changes_thresholds_and_decisions_but_no_score(detectors, data):
+    detector = detectors["spectral"]
+    table, strict = detector.score(data.test), detector.score(data.test, false_alarm_rate=0.5)
+    np.testing.assert_array_equal(table.anomaly_score, strict.anomaly_score)
+    limits = detector.thresholds_at(0.5)
+    np.testing.assert_array_equal(strict.threshold, [limits[machine_id] for machine_id in table.machine_id])
+    np.testing.assert_array_equal(strict.decision, strict.p_value <= 0.5)
+    assert strict.calibration == ["own"] * len(table)
+    with pytest.warns(offkey.errors.OffkeyWarning, match="a rate of 0.001 takes 999 calibration clips"):
+        rare = detector.score(data.test, false_alarm_rate=0.001)
+    assert rare.calibration == ["tail"] * len(table)
+    assert (rare.threshold > table.threshold).all()
+    with pytest.raises(ParameterError, match="false_alarm_rate = 5"):
+        detector.score(data.test, false_alarm_rate=5)
+    described = detector.describe()
+    assert described["thresholds_at"]["0.001"] == {i: detector.thresholds_at(0.001)[i] for i in ("00", "02")}
+    assert described["false_alarm_rate"] == 0.05
 
 
 def _score(detector, paths):

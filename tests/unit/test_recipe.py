@@ -67,7 +67,9 @@ def test_replace_changes_what_is_named_and_nothing_else():
 
 def test_what_decides_on_a_network_is_told_from_what_does_not():
     small = Recipe.named("small")
-    same = small.replace(name="x", scoring__a_arc="prob", scoring__quantile=0.5, scoring__covariance="oas")
+    same = small.replace(
+        name="x", scoring__a_arc="prob", scoring__false_alarm_rate=0.5, scoring__covariance="oas"
+    )
     assert same.of_training() == small.of_training()
     for change in (
         {"scoring__holdout_fraction": 0.3},

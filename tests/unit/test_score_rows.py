@@ -14,7 +14,7 @@ CLIP_S = 1.0
 SPECTRAL = offkey.Recipe.named("spectral").replace(training__clip_seconds=CLIP_S)
 TINY = SMALLEST.replace(training__stage1_epochs=1, training__clip_seconds=CLIP_S)
 
-pytestmark = pytest.mark.filterwarnings("ignore:thresholds. for the worst")
+pytestmark = pytest.mark.filterwarnings("ignore:false alarms")
 
 
 def long_recording(rng, *, hum_hz, seconds, fault_s=None):
@@ -126,16 +126,23 @@ test_an_unknown_id_is_the_nearest_by_the_worst_window = pytest.mark.filterwarnin
 )
 
 
-def test_the_threshold_is_that_of_the_maximum_of_as_many_windows(detector):
-    state = detector._fitted()
-    values = [state.thresholds_of_maximum(windows)[0].values for windows in (1, 2, 5, 50, 5000)]
-    np.testing.assert_array_equal(values[0], state.fusion.thresholds.values)
-    assert (np.diff(values, axis=0) >= 0).all()
-    assert (values[-1] > values[0]).all()
+def test_the_p_value_of_the_worst_of_some_windows_is_theirs_times_their_number(detector, incoming):
+    worst = detector.score(incoming, false_alarm_rate=0.3)
+    each = detector.score(incoming, windows="each", false_alarm_rate=0.3)
+    for row, path in enumerate(worst.path):
+        windows = np.flatnonzero([other == path for other in each.path])
+        limit = detector.thresholds_at(0.3 / len(windows))[worst.scored_as[row]]
+        assert worst.threshold[row] == limit
+        assert worst.decision[row] == (worst.anomaly_score[row] > limit)
+        if worst.calibration[row] == "own":
+            expected = min(1.0, len(windows) * each.p_value[windows].min())
+            assert worst.p_value[row] == pytest.approx(expected)
 
 
 def test_a_threshold_beyond_the_held_out_clips_is_said(detector, incoming):
-    with pytest.warns(OffkeyWarning, match=r"the worst of 9 windows the quantile 0\.99431"):
+    with pytest.warns(
+        OffkeyWarning, match=r"a rate of 0\.05 for the worst of 9 windows takes 179 calibration clips"
+    ):
         detector.score(incoming)
 
 

@@ -72,7 +72,7 @@ def test_all_others_keep_score_and_decision(detector, tmp_path):
         assert row["decision"] in (0, 1)
 
 
-@pytest.mark.filterwarnings("ignore:thresholds")
+@pytest.mark.filterwarnings("ignore:false alarms")
 def test_silence_within_a_long_recording_is_said_and_not_scored(detector, tmp_path):
     path = tmp_path / "long.wav"
     samples = sound(7, seconds=4 * SECONDS)

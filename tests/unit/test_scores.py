@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from offkey.errors import ArrayError, MissingExtraError, ParameterError
-from offkey.scores import COLUMNS, ScoreTable
+from offkey.errors import ArrayError, DatasetError, MissingExtraError, ParameterError
+from offkey.scores import COLUMNS, ScoreTable, from_csv
 
 
 def example():
@@ -20,9 +20,28 @@ def example():
         a_spectral=[0.1 + 0.2, 1e-300, -5.0, 1.7976931348623157e308, None],
         anomaly_score=np.array([1 / 3, 2.0, -0.0, 5e-324, np.nan]),
         decision=[0, 1, 0, 1, None],
+        threshold=[1.5, 1.5, 2 / 3, 2.5, None],
+        p_value=[1.0, 1 / 61, 1e-300, 0.5, None],
+        calibration=["own", "pooled", "tail", "own", None],
+        calibration_clips=[60, 240, 240, 60, None],
         label=np.array([0, 1, -1, 0, -1], np.int8),
         error=[None, None, None, None, "plain.wav: truncated, 3 bytes"],
     )
+
+
+def test_what_a_p_value_cannot_be_is_refused():
+    for column, value in (
+        ("p_value", 0.0),
+        ("p_value", 1.5),
+        ("calibration_clips", 0),
+        ("calibration_clips", 2.5),
+        ("calibration", "guessed"),
+    ):
+        with pytest.raises(ArrayError, match=rf"{column}: .*expected"):
+            ScoreTable(path=["a.wav"], **{column: [value]})
+        text = f"path,{column}\na.wav,{value}\n"
+        with pytest.raises((DatasetError, ArrayError), match=column):
+            from_csv(text, "scores.csv")
 
 
 @pytest.mark.parametrize("ending", [".csv", ".json", ".parquet", ".CSV"])
@@ -44,10 +63,10 @@ def test_the_text_of_a_file():
         path=["a.wav", "b.wav"], machine_id=["00", None], a_out=[0.5, None], decision=[1, None]
     )
     assert table.to_csv() == (
-        "path,machine_type,machine_id,scored_as,a_out,a_arc,a_maha,a_spectral,anomaly_score,decision,label,error,"
-        "warning\n"
-        "a.wav,,00,,0.5,,,,,1,,,\n"
-        "b.wav,,,,,,,,,,,,\n"
+        "path,machine_type,machine_id,scored_as,a_out,a_arc,a_maha,a_spectral,anomaly_score,decision,"
+        "threshold,p_value,calibration,calibration_clips,label,error,warning\n"
+        "a.wav,,00,,0.5,,,,,1,,,,,,,\n"
+        "b.wav,,,,,,,,,,,,,,,,\n"
     )
     rows = json.loads(table.to_json())["rows"]
     assert list(rows[0]) == list(COLUMNS)

@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 from cyclopts import Parameter, Token, convert
 
 from offkey import datasets
+from offkey._util.rates import parse_false_alarms
 from offkey.errors import ParameterError
 from offkey.models.base import check_device_name
+from offkey.scoring.null import check_rate
 
-__all__ = ["COMMAS", "ChannelOption", "DataOptions", "Device", "PathList"]
+__all__ = ["COMMAS", "ChannelOption", "DataOptions", "Device", "PathList", "RateOptions"]
 
 
 def _check(_kind: Any, device: str) -> None:
@@ -89,6 +91,45 @@ def _told_labels(texts: Sequence[str] | None) -> dict[str, str]:
         labels.pop(pattern, None)  # the last counts, and comes last
         labels[pattern] = word
     return labels
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RateOptions:
+    """How often a healthy recording may be called anomalous.
+
+    Parameters
+    ----------
+    false_alarm_rate
+        The share of a machine's healthy recordings that may be called anomalous, such as `0.01`.
+    false_alarms
+        The same in words, together with `--recordings-a-day`: how many false alarms a machine may have in which time,
+        such as `"1 a week"` or `"2 a year"`.
+    recordings_a_day
+        How many recordings of a machine are scored in a day, such as 24.
+    """
+
+    false_alarm_rate: float | None = None
+    false_alarms: str | None = None
+    recordings_a_day: float | None = None
+
+    def rate(self) -> float | None:
+        """Return the rate that was asked for, or None.
+
+        Raises
+        ------
+        ParameterError
+            If it is asked for twice, or is none.
+        """
+        if self.false_alarms is None:
+            if self.recordings_a_day is not None:
+                raise ParameterError(
+                    "--recordings-a-day says how often --false-alarms may come; give both, or --false-alarm-rate alone"
+                )
+            return None if self.false_alarm_rate is None else check_rate(self.false_alarm_rate)
+        if self.false_alarm_rate is not None:
+            raise ParameterError("--false-alarm-rate and --false-alarms: expected one of them")
+        return parse_false_alarms(self.false_alarms, recordings_a_day=self.recordings_a_day)
 
 
 @Parameter(name="*")

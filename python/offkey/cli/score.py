@@ -10,7 +10,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from offkey.cli import app, console, exit_codes
-from offkey.cli.options import Device
+from offkey.cli.options import Device, RateOptions
 from offkey.cli.words import table_in_options
 from offkey.detector import load
 from offkey.score_file import check_target
@@ -28,6 +28,7 @@ def score(
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     machine_id: str | None = None,
+    rate: RateOptions = RateOptions(),  # noqa: B008  # immutable
     windows: Windows = "worst",
     device: Device = "auto",
     max_seconds: float = MAX_SECONDS,
@@ -64,11 +65,13 @@ def score(
     """
     if out is not None:
         check_target(out)
+    false_alarm_rate = rate.rate()
     trained = load(detector)
     with console.bars() as bars:
         table = trained.score(
             recordings,
             machine_id=machine_id,
+            false_alarm_rate=false_alarm_rate,
             windows=windows,
             device=device,
             max_seconds=max_seconds,

@@ -15,7 +15,7 @@ from offkey._util import ranks
 from offkey._util.files import check_folder, check_writable
 from offkey.cli import app, console, exit_codes
 from offkey.cli.console import TrainingDisplay
-from offkey.cli.options import ChannelOption, DataOptions, Device
+from offkey.cli.options import ChannelOption, DataOptions, Device, RateOptions
 from offkey.cli.words import in_options
 from offkey.datasets.clips import check_roles
 from offkey.datasets.passed_over import any_unread
@@ -36,6 +36,7 @@ def train(
     recipe: str = "spectral",
     reading: DataOptions = DataOptions(),  # noqa: B008  # immutable
     channel: ChannelOption = None,
+    rate: RateOptions = RateOptions(),  # noqa: B008
     seed: int = 0,
     device: Device = "auto",
     precision: Precision | None = None,
@@ -106,7 +107,7 @@ def train(
     for folder in (cache, tensorboard):
         if folder is not None:
             check_folder(folder)
-    detector = Detector(_with_channel(read_recipe(recipe), channel))
+    detector = Detector(_with_rate(_with_channel(read_recipe(recipe), channel), rate.rate()))
     trains = any(kind.trained for kind in kinds_of(detector.recipe))
     if not trains and (metrics or tensorboard):
         raise ParameterError(f"recipe {recipe!r} trains no network whose losses could be written")
@@ -174,6 +175,10 @@ def _with_channel(recipe: Recipe, channel: int | str | None) -> Recipe:
     if channel is None:
         return recipe
     return recipe.replace(features__channel=None if isinstance(channel, str) and "," in channel else channel)
+
+
+def _with_rate(recipe: Recipe, rate: float | None) -> Recipe:
+    return recipe if rate is None else recipe.replace(scoring__false_alarm_rate=rate)
 
 
 def read_recipe(name: str) -> Recipe:

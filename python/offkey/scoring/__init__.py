@@ -1,7 +1,7 @@
-"""From raw scores to decisions: Gaussians, standardisation, combinations, thresholds. numpy alone."""
+"""From raw scores to decisions: Gaussians, standardisation, combinations, null distributions. numpy alone."""
 
 from __future__ import annotations
 
-from offkey.scoring import combine, gaussian, standardize, threshold
+from offkey.scoring import combine, gaussian, null, standardize
 
-__all__ = ["combine", "gaussian", "standardize", "threshold"]
+__all__ = ["combine", "gaussian", "null", "standardize"]

@@ -1,11 +1,9 @@
-"""From the raw scores of one or more models to one anomaly score and a decision for each clip."""
+"""From the raw scores of one or more models to one anomaly score, a p-value and a decision for each clip."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -13,10 +11,10 @@ import numpy as np
 
 from offkey.errors import DatasetError, DetectorFileError
 from offkey.recipe import Scoring
-from offkey.scoring.calibration import Calibrated
+from offkey.scoring.calibration import Calibrated, Calibration
 from offkey.scoring.combine import Selection, combine, oracle, select
+from offkey.scoring.null import Judged, NullDistributions
 from offkey.scoring.standardize import Standardizer
-from offkey.scoring.threshold import MIN_CLIPS, Thresholds, beyond
 
 __all__ = ["Fused", "Fusion"]
 
@@ -29,78 +27,71 @@ class Fused:
     """``(recordings,)`` float64: the standardised scores that were chosen, averaged; higher = more anomalous."""
     column: np.ndarray
     """``(recordings,)`` int64: the ID that it was scored against; of an unknown ID the one that it is nearest to."""
-    decision: np.ndarray
-    """``(recordings,)`` int8: 1 where the score is above the ID's threshold, for unknown IDs that of all IDs."""
+    judged: Judged
+    """Thresholds, p-values and decisions."""
     clip: np.ndarray
     """``(recordings,)`` int64: which clip is the worst, the first of those that are."""
 
 
 class Fusion:
-    """Standardises each score for each machine ID, averages the chosen ones and compares with a threshold.
+    """Standardises each score for each machine ID, averages the chosen ones and compares them with normal clips'.
 
-    Zhang et al. (2023), section 2.3; the statistics and thresholds come from clips that the models had not seen,
+    Zhang et al. (2023), section 2.3; statistics and null distributions come from clips that the models had not seen,
     unless the recipe asks for training clips. An ID without such clips, because it has a single recording, takes
-    the statistics and the threshold of all IDs together.
+    the statistics and the scores of all IDs together.
     """
 
     def __init__(
         self,
-        machine_ids: Sequence[str],
         standardizers: Mapping[str, Standardizer],
         chosen: Sequence[str],
-        thresholds: Thresholds,
+        null: NullDistributions,
         notes: Sequence[str] = (),
         criteria: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        self.machine_ids = tuple(machine_ids)
+        self.machine_ids = null.ids
         self.chosen = tuple(chosen)
         """The scores that are averaged."""
-        self.thresholds = thresholds
+        self.null = null
+        """How the scores of normal clips are distributed."""
         self.notes = tuple(notes)
-        """What a user should know of the choice of scores and of the thresholds."""
+        """What a user should know of the choice of scores."""
         self.criteria = dict(criteria)
         """For `select`: the AUC of each subset of scores, such as `a_out+a_maha`, that the choice was made by."""
         self._standardizers = dict(standardizers)
 
     @classmethod
     def fit(cls, models: Sequence[Calibrated], scoring: Scoring) -> Self:
-        """Learn the statistics of each ID, choose the scores to combine, and set the thresholds.
-
-        Several models may have held out different clips. The thresholds are quantiles of the combined score of
-        the clips that all of them have held out; if there are none, the mean of the quantiles of each score
-        alone, which is what the combined one has if the scores rise and fall together.
+        """Learn the statistics of each ID, choose the scores to combine, and how those of normal clips are distributed.
 
         Raises
         ------
         DatasetError
-            If a model has no clip to standardise its scores on, or none to take thresholds from.
+            If a model has no clip to standardise its scores on, or none to calibrate them with.
         """
         machine_ids = models[0].machine_ids
-        standardizers, held_out = {}, {}
+        standardizers = {}
         for model in models:
             for name in model.score_names:
                 on = model.standardise_on
                 _refuse_none(name, on.machine_ids, "standardise it on")
-                _refuse_none(name, model.held_out.machine_ids, "take a threshold from")
+                _refuse_none(name, model.held_out.machine_ids, "calibrate it with")
                 standardizers[name] = Standardizer.fit(
                     on.scores[name], on.machine_ids, machine_ids=machine_ids
                 )
-                held_out[name] = _HeldOut.of(model, name, standardizers[name])
+        held_out = _held_out(models, standardizers)
         chosen, selection = _choose(models, scoring, standardizers, held_out)
         criteria = {} if selection is None else {"+".join(k): v for k, v in selection.criteria.items()}
-        thresholds, notes = _thresholds(
-            {name: held_out[name] for name in chosen}, scoring.quantile, machine_ids
-        )
-        notes = (*_choice_notes(scoring, chosen, criteria), *notes)
-        return cls(machine_ids, standardizers, chosen, thresholds, notes, criteria)
+        null, notes = _null(held_out, chosen, machine_ids)
+        return cls(standardizers, chosen, null, (*_choice_notes(scoring, chosen, criteria), *notes), criteria)
 
     def apply(
         self,
         raw: Mapping[str, np.ndarray],
         machine_ids: Sequence[str | None],
         *,
+        rate: float,
         clips: np.ndarray | None = None,
-        thresholds: Callable[[int], Thresholds] | None = None,
     ) -> Fused:
         """Combine raw scores.
 
@@ -111,10 +102,10 @@ class Fusion:
         machine_ids
             The recordings' IDs; None is the ID ``?``, as which clips without an ID are trained. One that is not known
             is scored as the ID with the smallest anomaly score.
+        rate
+            The share of healthy recordings that may be called anomalous.
         clips
             ``(recordings,)`` int64: how many clips each recording has, one after the other; by default one.
-        thresholds
-            Returns the thresholds of the largest of so many scores; by default those of one.
         """
         combined = np.mean([self._standardizers[name].transform(raw[name]) for name in self.chosen], axis=0)
         counts = np.ones(len(machine_ids), dtype=np.int64) if clips is None else clips
@@ -128,40 +119,13 @@ class Fusion:
         )
         own = np.repeat(column, counts)
         at_own_id = np.split(combined[np.arange(len(own)), own], firsts[1:])
-        decision = np.empty(len(column), dtype=np.int8)
         scores = worst[np.arange(len(column)), column]
-        for count in np.unique(counts).tolist():
-            rows = np.flatnonzero(counts == count)
-            limits = self.thresholds if thresholds is None or count == 1 else thresholds(count)
-            decision[rows] = limits.decide(scores[rows], [names[row] for row in rows.tolist()])
         return Fused(
             anomaly_score=scores,
             column=column,
-            decision=decision,
+            judged=self.null.judge(scores, names, rate=rate, windows=counts),
             clip=firsts + np.array([part.argmax() for part in at_own_id], dtype=np.int64),
         )
-
-    def of_maximum(
-        self, models: Sequence[Calibrated], *, quantile: float, windows: int
-    ) -> tuple[Thresholds, tuple[str, ...]]:
-        """Return the thresholds of the largest of several scores (see `Thresholds.fit`), and a note on them.
-
-        Parameters
-        ----------
-        models
-            Those that the fusion was fitted to.
-        quantile
-            Of the recipe's scoring.
-        windows
-            Of how many clips of a recording the largest score is taken.
-        """
-        held_out = {
-            name: _HeldOut.of(model, name, self._standardizers[name])
-            for model in models
-            for name in model.score_names
-            if name in self.chosen
-        }
-        return _thresholds(held_out, quantile, self.machine_ids, windows=windows)
 
     def standardised(
         self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str]
@@ -190,19 +154,18 @@ class Fusion:
         return selection, combine(z, selection.chosen)
 
     def state(self) -> dict[str, Any]:
-        """Return plain data for JSON: all that `from_state` needs."""
+        """Return plain data for JSON: all that `from_state` needs beside the models."""
         return {
             "machine_ids": list(self.machine_ids),
             "chosen": list(self.chosen),
-            "thresholds": self.thresholds.state(),
             "standardizers": {name: s.state() for name, s in self._standardizers.items()},
             "notes": list(self.notes),
             "criteria": self.criteria,
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild a fusion that gives the same scores.
+    def from_state(cls, state: Mapping[str, Any], models: Sequence[Calibrated]) -> Self:
+        """Rebuild the fusion of these models that gives the same scores.
 
         Raises
         ------
@@ -212,21 +175,25 @@ class Fusion:
         try:
             machine_ids, chosen = tuple(state["machine_ids"]), tuple(state["chosen"])
             standardizers = {name: Standardizer.from_state(s) for name, s in state["standardizers"].items()}
-            thresholds = Thresholds.from_state(state["thresholds"])
             notes, criteria = tuple(map(str, state["notes"])), dict(state["criteria"])
         except (KeyError, TypeError, AttributeError) as error:
             raise DetectorFileError(f"fusion: a part is missing or of another kind: {error!r}") from None
-        for owner, ids in (
-            ("thresholds", thresholds.ids),
-            *((name, standardizer.ids) for name, standardizer in standardizers.items()),
-        ):
-            if ids != machine_ids:
-                raise DetectorFileError(f"fusion: {owner} has the IDs {ids}; expected {machine_ids}")
+        for name, standardizer in standardizers.items():
+            if standardizer.ids != machine_ids:
+                raise DetectorFileError(
+                    f"fusion: {name} has the IDs {standardizer.ids}; expected {machine_ids}"
+                )
+        expected = {name for model in models for name in model.score_names}
+        if set(standardizers) != expected:
+            raise DetectorFileError(
+                f"fusion: standardizers of {', '.join(standardizers)}; expected {', '.join(expected)}"
+            )
         if not chosen or not set(chosen) <= set(standardizers):
             raise DetectorFileError(
                 f"fusion: chosen = {chosen}; expected some of {', '.join(standardizers) or 'the scores'}"
             )
-        return cls(machine_ids, standardizers, chosen, thresholds, notes, criteria)
+        null, _ = _null(_held_out(models, standardizers), chosen, machine_ids)
+        return cls(standardizers, chosen, null, notes, criteria)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -241,21 +208,52 @@ class _HeldOut:
     indices: np.ndarray
     machine_ids: tuple[str, ...]
     z: np.ndarray
+    """``(n,)``."""
+    z_as_new: np.ndarray
+    """``(n,)``, standardised without the clip itself, as those of new clips are."""
+    against_all: np.ndarray | None
+    """``(n, IDs)``, where the model tells."""
 
     @classmethod
     def of(cls, model: Calibrated, name: str, standardizer: Standardizer) -> Self:
         part = model.held_out
         order = np.argsort(part.indices, kind="stable")
-        z = standardizer.transform_own(part.scores[name], part.machine_ids)
+        z = as_new = standardizer.transform_own(part.scores[name], part.machine_ids)
+        if _same_clips(part, model.standardise_on):
+            as_new = Standardizer.leave_one_out(part.scores[name], part.machine_ids)
+        against_all = None
+        if part.against_all is not None:
+            against_all = standardizer.transform(part.against_all[name])
+            columns = np.searchsorted(standardizer.ids, part.machine_ids)
+            against_all[np.arange(len(z)), columns] = as_new
+            against_all = against_all[order]
         return cls(
-            indices=part.indices[order], machine_ids=tuple(part.machine_ids[i] for i in order), z=z[order]
+            indices=part.indices[order],
+            machine_ids=tuple(part.machine_ids[i] for i in order),
+            z=z[order],
+            z_as_new=as_new[order],
+            against_all=against_all,
         )
 
     def only(self, indices: np.ndarray) -> _HeldOut:
         rows = np.flatnonzero(np.isin(self.indices, indices))
         return _HeldOut(
-            indices=self.indices[rows], machine_ids=tuple(self.machine_ids[i] for i in rows), z=self.z[rows]
+            indices=self.indices[rows],
+            machine_ids=tuple(self.machine_ids[i] for i in rows),
+            z=self.z[rows],
+            z_as_new=self.z_as_new[rows],
+            against_all=None if self.against_all is None else self.against_all[rows],
         )
+
+
+def _held_out(models: Sequence[Calibrated], standardizers: Mapping[str, Standardizer]) -> dict[str, _HeldOut]:
+    return {
+        name: _HeldOut.of(model, name, standardizers[name]) for model in models for name in model.score_names
+    }
+
+
+def _same_clips(one: Calibration, other: Calibration) -> bool:
+    return one is other or (one.kind == other.kind and np.array_equal(one.indices, other.indices))
 
 
 def _refuse_none(name: str, machine_ids: Sequence[str], purpose: str) -> None:
@@ -265,66 +263,42 @@ def _refuse_none(name: str, machine_ids: Sequence[str], purpose: str) -> None:
         )
 
 
-def _thresholds(
-    held_out: Mapping[str, _HeldOut], quantile: float, machine_ids: Sequence[str], *, windows: int = 1
-) -> tuple[Thresholds, tuple[str, ...]]:
-    """Return the thresholds of the mean of some scores, and what a user should know of them."""
-    fit = functools.partial(Thresholds.fit, quantile=quantile, machine_ids=machine_ids, windows=windows)
-    parts = list(held_out.values())
+def _null(
+    held_out: Mapping[str, _HeldOut], chosen: Sequence[str], machine_ids: Sequence[str]
+) -> tuple[NullDistributions, tuple[str, ...]]:
+    """Return how the mean of some scores is distributed over normal clips, and what a user should know of it.
+
+    Several models may have held out different clips: then those that all of them have held out are taken. If there are
+    none, the scores of each model are combined in the order of their size, as if they rose and fell together.
+    """
+    parts = [held_out[name] for name in chosen]
     common = parts[0].indices
     for part in parts[1:]:
         common = np.intersect1d(common, part.indices)
     if not len(common):
-        alone = [fit(part.z, part.machine_ids) for part in parts]
-        mean = Thresholds(
-            alone[0].ids,
-            np.mean([one.values for one in alone], axis=0),
-            float(np.mean([one.fallback for one in alone])),
-        )
-        note = "the models have held out different clips: each threshold is the mean of those of the scores"
-        return mean, (note,)
-    shared = {name: part.only(common) for name, part in held_out.items()}
-    combined = combine({name: part.z for name, part in shared.items()}, tuple(shared))
-    ids = next(iter(shared.values())).machine_ids
-    notes = (
-        _shortage_notes(ids, quantile, machine_ids) if windows == 1 else _tail_notes(ids, quantile, windows)
-    )
-    return fit(combined, ids), notes
+        scores, ids = _in_order(parts)
+        note = "the models have held out different clips: their scores are calibrated as if they rose and fell together"
+        return NullDistributions.fit(scores, ids, machine_ids=machine_ids), (note,)
+    shared = [part.only(common) for part in parts]
+    scores, as_new = (np.mean([getattr(p, name) for p in shared], axis=0) for name in ("z", "z_as_new"))
+    against_all = [part.against_all for part in shared if part.against_all is not None]
+    nearest = np.mean(against_all, axis=0).min(axis=1) if len(against_all) == len(shared) else None
+    ids = shared[0].machine_ids
+    return NullDistributions.fit(scores, ids, machine_ids=machine_ids, as_new=as_new, nearest=nearest), ()
 
 
-def _tail_notes(held_out: Sequence[str], quantile: float, windows: int) -> tuple[str, ...]:
-    """Say where the threshold of the maximum of some windows lies beyond what was held out."""
-    counts = [held_out.count(name) for name in set(held_out)]
-    fewest = min(count if count >= MIN_CLIPS else len(held_out) for count in counts)
-    if not beyond(fewest, quantile, windows):
-        return ()
-    return (
-        f"thresholds: for the worst of {windows} windows the quantile {quantile ** (1 / windows):.6g} of held-out "
-        f"normal clips is needed, of which there are {fewest}: the tail of their scores is extended as an "
-        "exponential one",
-    )
-
-
-def _shortage_notes(held_out: Sequence[str], quantile: float, machine_ids: Sequence[str]) -> tuple[str, ...]:
-    """Say which IDs have too few held-out clips for a quantile of their own, or for any that means something."""
-    needed = math.ceil(1 / (1 - quantile))
-    counts = {name: held_out.count(name) for name in machine_ids}
-    pooled = [name for name, count in counts.items() if count < MIN_CLIPS and len(counts) > 1]
-    few = {name: len(held_out) if name in pooled else count for name, count in counts.items()}
-    few = {name: count for name, count in few.items() if count < needed}
-    notes = []
-    if pooled:
-        notes.append(
-            f"thresholds: ID {', '.join(pooled)}: fewer than {MIN_CLIPS} held-out normal clips, so that of all IDs "
-            "together is taken"
-        )
-    if few:
-        listed = ", ".join(f"{name} ({count})" for name, count in few.items())
-        notes.append(
-            f"thresholds: too few held-out normal clips for the quantile {quantile:g}, which needs {needed}: "
-            f"ID {listed}: expect more false alarms than {1 - quantile:.0%}"
-        )
-    return tuple(notes)
+def _in_order(parts: Sequence[_HeldOut]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return for each ID the mean of the parts' k-th smallest scores, at as many places as the smallest part has."""
+    scores: list[float] = []
+    ids: list[str] = []
+    for machine_id in sorted({name for part in parts for name in part.machine_ids}):
+        own = [part.z[np.array(part.machine_ids) == machine_id] for part in parts]
+        own = [group for group in own if len(group)]
+        count = min(map(len, own))
+        places = (np.arange(count) + 0.5) / count
+        scores += np.mean([np.quantile(group, places) for group in own], axis=0).tolist()
+        ids += [machine_id] * count
+    return np.array(scores), tuple(ids)
 
 
 def _choice_notes(scoring: Scoring, chosen: Sequence[str], criteria: Mapping[str, float]) -> tuple[str, ...]:

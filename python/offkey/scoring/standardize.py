@@ -67,11 +67,41 @@ class Standardizer:
         if not len(values):
             raise ArrayError("scores: none given; expected at least one score of a normal clip")
         names = sorted_ids(ids, machine_ids)
-        index = positions(ids, names)
-        groups = [values[index == at] for at in range(len(names))]
-        groups = [group if len(group) >= min_clips else values for group in groups]
+        groups = [values[rows] for rows in _groups(ids, names, min_clips)]
         means = np.array([group.mean() for group in groups])
         return cls(names, means, np.array([_deviation(group) for group in groups]))
+
+    @staticmethod
+    def leave_one_out(scores: ArrayLike, ids: Sequence[str], *, min_clips: int = 10) -> NDArray[np.float64]:
+        """Return each score standardised by the others that `fit` would take it with, ``(n,)``.
+
+        A score has a part in the mean and the deviation of its own ID, and so lies nearer to 0 than one of a new clip;
+        standardised without itself it is like a new one. Of two scores or fewer that would leave nothing; they are
+        standardised as `fit` does.
+
+        Raises
+        ------
+        ArrayError, ParameterError
+            As `fit`.
+        """
+        whole = Standardizer.fit(scores, ids, min_clips=min_clips)
+        result = whole.transform_own(scores, ids)
+        values = finite_vector(scores, "scores", len(ids))
+        index = positions(ids, whole.ids)
+        for at, group in enumerate(_groups(ids, whole.ids, min_clips)):
+            rows, n = np.flatnonzero(index == at), int(np.count_nonzero(group))
+            if n < 3 or not len(rows):
+                continue
+            centred = values[rows] - whole.means[at]
+            variance = np.mean(np.square(values[group] - whole.means[at]))
+            # The mean moves by centred / (n - 1), the sum of squares falls by centred^2 n / (n - 1).
+            left = (n * variance - centred**2 * (n / (n - 1))) / (n - 1)
+            deviation = np.sqrt(np.maximum(left, 0.0))
+            sound = deviation > 1e-9 * whole.deviations[at]
+            result[rows] = np.where(
+                sound, centred * (n / (n - 1)) / np.where(sound, deviation, 1.0), result[rows]
+            )
+        return result
 
     def transform(self, scores: ArrayLike) -> NDArray[np.float64]:
         """Return ``(scores - mean) / deviation`` of scores against every ID, ``(n, ids)``.
@@ -127,6 +157,13 @@ class Standardizer:
         if not (deviations > 0).all():
             raise DetectorFileError(f"standardizer: deviations {deviations}; expected numbers above 0")
         return cls(ids, means, deviations)
+
+
+def _groups(ids: Sequence[str], names: tuple[str, ...], min_clips: int) -> list[NDArray[np.bool_]]:
+    """Return for each ID the mask of the scores that stand for it: its own, or all where these are too few."""
+    index = positions(ids, names)
+    groups = [index == at for at in range(len(names))]
+    return [g if np.count_nonzero(g) >= min_clips else np.ones(len(ids), dtype=bool) for g in groups]
 
 
 def _deviation(values: NDArray[np.float64]) -> float:

@@ -26,7 +26,8 @@ def test_a_terminal_gets_a_table(offkey, detector, tree, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     shown = offkey("score", detector, tree / "fan" / "test")
     assert shown.out.splitlines()[0].split() == [
-        *("path", "machine_type", "machine_id", "scored_as", "a_spectral", "anomaly_score", "decision")
+        *("path", "machine_type", "machine_id", "scored_as", "a_spectral", "anomaly_score"),
+        *("decision", "threshold", "p_value"),
     ]
 
 

@@ -71,7 +71,7 @@ def test_a_file_name_that_is_no_text_cannot_play_tricks_with_the_terminal(offkey
         ('{"name": "x", "spectral": {"foo": 1}}', r"unknown field `foo` - at `$.spectral`"),
         ('{"name": "x", "spectral": {"folds": 1}}', "$.spectral.folds"),
         ('{"name": "x", "spectral": {}, "features": {"n_mels": "many"}}', "$.features.n_mels"),
-        ('{"name": "x", "spectral": {}, "scoring": {"quantile": 1}}', "$.scoring.quantile"),
+        ('{"name": "x", "spectral": {}, "scoring": {"false_alarm_rate": 1}}', "$.scoring.false_alarm_rate"),
         ('{"name": "x", "spectral": {}, "features": {"n_fft": 1000}}', "n_fft = 1000"),
         ('{"name": "x", "spectral": {}, "features": {"f_min_hz": 9000}}', "f_min_hz"),
         ('{"name": "x", "spectral": {}, "scoring": {"combine": "a_out"}}', "scoring.combine"),

@@ -294,9 +294,9 @@ for name in ("msgspec", "pyarrow", "sklearn", "scipy", "torch", "matplotlib", "r
 import numpy as np
 import offkey
 assert offkey.metrics.auc([0, 1], [0.0, 1.0]) == 1.0
-assert offkey.scoring.threshold.Thresholds.fit([1.0], ["a"]).fallback == 1.0
+assert offkey.scoring.null.NullDistributions.fit([1.0], ["a"]).thresholds(0.5) == {{"a": 1.0, None: 1.0}}
 from offkey import ScoreTable, evaluate
-from offkey.scoring import combine, gaussian, standardize, threshold
+from offkey.scoring import combine, gaussian, null, standardize
 from offkey.evaluation import submission
 x = np.random.default_rng(0).normal(size=(8, 3))
 distances = gaussian.Gaussian.fit(x, ["00"] * 8).mahalanobis(x)[:, 0]

@@ -10,6 +10,7 @@ from offkey.errors import DatasetError, DetectorFileError
 from offkey.recipe import Scoring
 from offkey.scoring.calibration import Calibration, PseudoAnomalies
 from offkey.scoring.fusion import Fusion
+from offkey.scoring.standardize import Standardizer
 
 IDS = ("00", "02")
 
@@ -71,7 +72,7 @@ def test_one_score_alone_is_that_score_standardised(one):
     own = Known(NETWORK, clips(80)).held_out
     mine = own.scores[one][np.array(own.machine_ids) == "02"]
     expected = (raw[one][:, 1] - mine.mean()) / mine.std()
-    np.testing.assert_allclose(fusion.apply(raw, ["02"] * 5).anomaly_score, expected, rtol=1e-12)
+    np.testing.assert_allclose(fusion.apply(raw, ["02"] * 5, rate=0.1).anomaly_score, expected, rtol=1e-12)
 
 
 def test_the_mean_is_over_all_scores_of_all_models():
@@ -80,19 +81,52 @@ def test_the_mean_is_over_all_scores_of_all_models():
     assert fusion.chosen == ("a_spectral", *NETWORK) == fusion.score_names
     each = [Fusion.fit(models, Scoring(combine=name)) for name in fusion.chosen]
     raw = {name: np.random.default_rng(2).normal(size=(6, 2)) for name in fusion.chosen}
-    parts = [one.apply(raw, ["00"] * 6).anomaly_score for one in each]
-    np.testing.assert_allclose(fusion.apply(raw, ["00"] * 6).anomaly_score, np.mean(parts, axis=0))
+    parts = [one.apply(raw, ["00"] * 6, rate=0.1).anomaly_score for one in each]
+    np.testing.assert_allclose(fusion.apply(raw, ["00"] * 6, rate=0.1).anomaly_score, np.mean(parts, axis=0))
 
 
-def test_thresholds_are_quantiles_of_the_combined_score_of_each_id():
+def test_thresholds_are_ranks_of_the_combined_score_of_each_id():
     model = Known(NETWORK, clips(200))
-    fusion = Fusion.fit([model], Scoring(combine="mean", quantile=0.9))
+    fusion = Fusion.fit([model], Scoring(combine="mean"))
     held = model.held_out
     raw = {name: np.repeat(values[:, None], 2, axis=1) for name, values in held.scores.items()}
-    called = fusion.apply(raw, held.machine_ids).decision
-    for machine_id in IDS:
-        assert called[np.array(held.machine_ids) == machine_id].mean() == pytest.approx(0.1, abs=1e-9)
+    called = fusion.apply(raw, held.machine_ids, rate=0.1).judged.decision
+    for machine_id in IDS:  # those above the 91st of 100
+        assert called[np.array(held.machine_ids) == machine_id].mean() == pytest.approx(0.09, abs=1e-9)
     assert fusion.notes == ()
+
+
+def test_normals_that_standardise_are_calibrated_without_themselves():
+    held = Known(("a_maha",), clips(60))
+    own = Fusion.fit([held], Scoring(combine="mean"))
+    z = np.sort(Standardizer.leave_one_out(held.held_out.scores["a_maha"], held.held_out.machine_ids))
+    np.testing.assert_allclose(own.null.pooled, z)
+    training = dataclasses.replace(held.held_out, kind="training")
+
+    class OnTraining(Known):
+        standardise_on = property(lambda self: training)
+
+    constant = Fusion.fit([OnTraining(("a_maha",), clips(60))], Scoring(combine="mean"))
+    assert np.abs(constant.null.pooled).max() < np.abs(z).max()  # as `Standardizer.transform_own` gives them
+
+
+def test_recordings_of_unknown_ids_are_compared_with_normals_at_their_nearest_id():
+    model = Known(("a_maha",), clips(80))
+    part = model.held_out
+    columns = np.searchsorted(IDS, part.machine_ids)
+    matrix = np.repeat(part.scores["a_maha"][:, None], 2, axis=1)
+    matrix[np.arange(80), 1 - columns] -= 1.0
+
+    class Told(Known):
+        held_out = standardise_on = property(
+            lambda self: dataclasses.replace(part, against_all={"a_maha": matrix})
+        )
+
+    told = Fusion.fit([Told(("a_maha",), clips(80))], Scoring(combine="mean"))
+    plain = Fusion.fit([model], Scoring(combine="mean"))
+    np.testing.assert_array_equal(told.null.pooled, plain.null.pooled)
+    assert told.null.thresholds(0.1)[None] < plain.null.thresholds(0.1)[None]
+    np.testing.assert_array_equal(plain.null.nearest, plain.null.pooled)
 
 
 def test_select_takes_the_scores_that_tell_pseudo_anomalies():
@@ -119,59 +153,44 @@ def test_a_score_that_a_model_could_not_train_is_left_out_of_the_mean():
 @pytest.mark.parametrize("names", [("a_spectral",), NETWORK])
 def test_an_id_without_any_held_out_clip_takes_what_all_ids_have_together(names):
     fusion = Fusion.fit([Known(names, clips(60, ids=("00",)))], Scoring(combine="mean"))
-    values = fusion.thresholds.values
-    assert values[0] == values[1] == fusion.thresholds.fallback
+    assert {fusion.null.of(name, rate=0.05).threshold(0.05) for name in ("02", None)} == {
+        fusion.null.thresholds(0.05)["02"]
+    }
     raw = {name: np.zeros((2, 2)) for name in names}
-    scores = fusion.apply(raw, ["00", "02"]).anomaly_score
+    scores = fusion.apply(raw, ["00", "02"], rate=0.1).anomaly_score
     assert scores[0] == scores[1]
 
 
-def test_thresholds_of_two_models_come_from_the_clips_that_both_have_held_out():
+def test_two_models_are_calibrated_by_the_clips_that_both_have_held_out():
     spectral, network = Known(("a_spectral",), clips(100)), Known(NETWORK, clips(40, start=60)[::-1])
-    fusion = Fusion.fit([spectral, network], Scoring(combine="mean"))
-    raw = {}
-    for model in (spectral, network):
-        held = model.held_out
-        rows = [np.flatnonzero(held.indices == at)[0] for at in range(60, 100)]
-        raw |= {name: np.repeat(values[rows, None], 2, axis=1) for name, values in held.scores.items()}
-    ids = [IDS[at % 2] for at in range(60, 100)]
-    fused = fusion.apply(raw, ids)
-    for i, machine_id in enumerate(IDS):
-        mine = fused.anomaly_score[np.array(ids) == machine_id]
-        assert fusion.thresholds.values[i] == np.quantile(mine, 0.95, method="inverted_cdf")
-    assert fusion.notes == ()
+    both = Fusion.fit([spectral, network], Scoring(combine="mean"))
+    assert [len(scores) for scores in both.null.own] == [20, 20]
+    assert both.notes == ()
+    one = Standardizer.leave_one_out(spectral.held_out.scores["a_spectral"], spectral.held_out.machine_ids)
+    order = np.argsort(network.held_out.indices)
+    others = [
+        Standardizer.leave_one_out(scores, network.held_out.machine_ids)[order]
+        for scores in network.held_out.scores.values()
+    ]
+    np.testing.assert_allclose(both.null.pooled, np.sort(np.mean([one[60:], *others], axis=0)))
 
 
-def test_a_single_score_has_its_threshold_from_all_clips_of_its_own_model():
+def test_a_single_score_is_calibrated_by_all_clips_of_its_own_model():
     spectral, network = Known(("a_spectral",), clips(100)), Known(NETWORK, clips(10))
     both = Fusion.fit([spectral, network], Scoring(combine="a_spectral"))
     alone = Fusion.fit([spectral], Scoring(combine="a_spectral"))
-    assert both.thresholds.state() == alone.thresholds.state()
+    np.testing.assert_array_equal(both.null.pooled, alone.null.pooled)
 
 
-def test_models_without_a_common_held_out_clip_take_the_mean_of_their_thresholds_and_say_so():
-    models = [Known(("a_spectral",), clips(60)), Known(("a_maha",), clips(60, start=60))]
+def test_models_without_a_common_held_out_clip_are_calibrated_in_the_order_of_scores_and_say_so():
+    models = [Known(("a_spectral",), clips(60)), Known(("a_maha",), clips(80, start=60))]
     fusion = Fusion.fit(models, Scoring(combine="mean"))
-    alone = [Fusion.fit([model], Scoring(combine="mean")).thresholds for model in models]
-    np.testing.assert_allclose(fusion.thresholds.values, (alone[0].values + alone[1].values) / 2)
-    assert fusion.thresholds.fallback == pytest.approx((alone[0].fallback + alone[1].fallback) / 2)
+    alone = [Fusion.fit([model], Scoring(combine="mean")).null.thresholds(0.1) for model in models]
+    for name in IDS:
+        expected = (alone[0][name] + alone[1][name]) / 2
+        assert fusion.null.thresholds(0.1)[name] == pytest.approx(expected, abs=0.25)
+    assert [len(scores) for scores in fusion.null.own] == [30, 30]
     assert "held out different clips" in fusion.notes[0]
-
-
-def test_hardly_overlapping_models_say_that_thresholds_rest_on_few_clips():
-    models = [Known(("a_spectral",), clips(60)), Known(("a_maha",), clips(60, start=57))]
-    fusion = Fusion.fit(models, Scoring(combine="mean"))
-    pooled, few = fusion.notes
-    assert "ID 00, 02: fewer than 10 held-out normal clips, so that of all IDs together is taken" in pooled
-    assert (
-        "too few held-out normal clips for the quantile 0.95, which needs 20: ID 00 (3), 02 (3): expect"
-        in few
-    )
-
-
-def test_each_id_is_counted_by_itself():
-    (note,) = Fusion.fit([Known(("a_spectral",), clips(24))], Scoring(combine="mean")).notes
-    assert "which needs 20: ID 00 (12), 02 (12): expect more false alarms than 5%" in note
 
 
 def test_select_that_has_nothing_to_choose_by_says_so():
@@ -190,20 +209,20 @@ def test_a_model_without_any_held_out_clip_is_an_error_that_names_its_score():
 def test_unknown_ids_are_scored_as_the_nearest_one():
     fusion = Fusion.fit([Known(("a_spectral",), clips(80))], Scoring(combine="mean"))
     raw = {"a_spectral": np.array([[9.0, -1.0], [-2.0, 9.0], [9.0, -1.0]])}
-    fused = fusion.apply(raw, ["99", None, "00"])
+    fused = fusion.apply(raw, ["99", None, "00"], rate=0.05)
     assert fused.column.tolist() == [1, 0, 0]
     assert fused.anomaly_score[0] < 0 < fused.anomaly_score[2]
-    assert fused.decision.tolist() == [0, 0, 1]
+    assert fused.judged.decision.tolist() == [0, 0, 1]
 
 
 def test_the_state_brings_back_the_same_scores():
     models = [Known(("a_spectral",), clips(80)), Known(NETWORK, clips(80), shift=USEFUL)]
     fusion = Fusion.fit(models, Scoring(combine="select"))
-    again = Fusion.from_state(json.loads(json.dumps(fusion.state())))
+    again = Fusion.from_state(json.loads(json.dumps(fusion.state())), models)
     raw = {name: np.random.default_rng(3).normal(size=(9, 2)) for name in fusion.score_names}
     ids = ["00", "02", None] * 3
-    for name, values in dataclasses.asdict(fusion.apply(raw, ids)).items():
-        np.testing.assert_array_equal(getattr(again.apply(raw, ids), name), values)
+    one, other = (dataclasses.asdict(each.apply(raw, ids, rate=0.1)) for each in (fusion, again))
+    np.testing.assert_equal(one, other)
     assert again.state() == fusion.state()
 
 
@@ -215,7 +234,7 @@ def test_the_state_brings_back_the_same_scores():
         ("chosen", 3, "another kind"),
         ("machine_ids", ["00"], "expected"),
         ("machine_ids", ["02", "00"], "expected"),
-        ("thresholds", {}, "thresholds"),
+        ("standardizers", {}, "expected a_spectral"),
         ("standardizers", [], "another kind"),
         (
             "standardizers",
@@ -230,8 +249,9 @@ def test_the_state_brings_back_the_same_scores():
     ],
 )
 def test_a_state_that_contradicts_itself_is_refused(part, value, message):
-    state = Fusion.fit([Known(("a_spectral",), clips(80))], Scoring(combine="mean")).state()
+    models = [Known(("a_spectral",), clips(80))]
+    state = Fusion.fit(models, Scoring(combine="mean")).state()
     with pytest.raises(DetectorFileError, match=message):
-        Fusion.from_state(state | {part: value})
+        Fusion.from_state(state | {part: value}, models)
     with pytest.raises(DetectorFileError, match=part):
-        Fusion.from_state({name: v for name, v in state.items() if name != part})
+        Fusion.from_state({name: v for name, v in state.items() if name != part}, models)
