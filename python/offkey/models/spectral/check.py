@@ -17,8 +17,9 @@ import numpy as np
 from offkey.metrics import auc
 from offkey.models.spectral.feature_sets import StatisticsTable
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio, Moments
+from offkey.models.spectral.pools import IdPools
 
-__all__ = ["BASE_SETS", "Choice", "IdPools", "NormalClips", "Settings", "add_bumps", "choose", "out_of_fold"]
+__all__ = ["BASE_SETS", "Choice", "NormalClips", "Settings", "add_bumps", "choose", "out_of_fold"]
 
 BASE_SETS = ("M", "A", "P")
 """The feature sets that are always used: the check cannot see the value of P, which resists transients."""
@@ -31,9 +32,6 @@ _BUMP_WIDTH = (0.5, 4.0)  # sigma in bins of 128
 _BUMP_AMPLITUDE = (0.05, 1.0)  # of the bin's within-ID deviation
 _BUMP_MODULATION = (0.03, 0.5)  # relative change of a deviation over time
 _REFERENCE_MELS = 128
-_FARTHEST_DEVIATIONS = 3.0  # of a score from the median of its pool
-_NORMAL_MAD = 1.4826  # deviations in one median absolute deviation of a normal distribution
-_MIN_POOL = 10  # clips; IDs with fewer share their statistics
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +93,13 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
-    """The settings used, how they compared, and the out-of-fold scores under them."""
+    """The settings used, and how they compared."""
 
     own_covariance: bool
     ridge: float
     feature_sets: tuple[str, ...]
     criteria: dict[str, float]
     """Candidate -> AUC between normals and the same clips with bumps; empty without the check."""
-    log_scores: np.ndarray
-    """``(sets, clips)``: of the normal clips at their own ID, out of fold; NaN where there is none."""
 
     def metadata(self) -> dict[str, Any]:
         """Return the choice as plain data for JSON."""
@@ -113,44 +109,6 @@ class Choice:
             "feature_sets": list(self.feature_sets),
             "criteria": dict(self.criteria),
         }
-
-
-class IdPools:
-    """Which clips' scores stand for each ID: its own, or with fewer than 10 those of all such IDs together.
-
-    Where even those are fewer than 10, all clips stand for them.
-    """
-
-    def __init__(self, ids: np.ndarray, scored: np.ndarray, *, n_ids: int) -> None:
-        counts = np.bincount(ids[scored], minlength=n_ids)
-        small = counts < _MIN_POOL
-        together = scored & small[ids]
-        self.shared = tuple(int(i) for i in np.flatnonzero(small))
-        """IDs that have no statistics of their own."""
-        enough = np.count_nonzero(together) >= _MIN_POOL
-        self.rows: list[np.ndarray] = [
-            scored & (ids == i) if not small[i] else together if enough else scored for i in range(n_ids)
-        ]
-        """For each ID the mask of its pool."""
-        self.distinct = [scored & (ids == i) for i in np.flatnonzero(~small)] + [together] * bool(enough)
-        self.distinct = self.distinct or [scored]
-        """The pools without repetition and without too small ones: what a criterion is the mean over."""
-
-    def mean_and_deviation(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of ``(clips,)`` scores for each ID, ``(ids,)`` each; never 0.
-
-        Scores farther than three deviations from the median count as that far: one clip that is nothing like the rest
-        would change what all others are measured by.
-        """
-        pools = [_winsorised(scores[rows]) for rows in self.rows]
-        mean, deviation = (np.array([f(pool) for pool in pools]) for f in (np.mean, np.std))
-        return mean, np.where(deviation > 0, deviation, 1.0)
-
-
-def _winsorised(scores: np.ndarray) -> np.ndarray:
-    median = np.median(scores)
-    reach = _FARTHEST_DEVIATIONS * _NORMAL_MAD * np.median(np.abs(scores - median))
-    return np.clip(scores, median - reach, median + reach) if reach > 0 else scores
 
 
 def add_bumps(
@@ -271,7 +229,7 @@ def choose(clips: NormalClips, pools: IdPools, *, draws: int, seed: int) -> Choi
     with_optional = _criterion(standardised.sum(axis=0), pools)
     criteria |= {"+".join(BASE_SETS): without, "+".join(sets): with_optional}
     used = sets if with_optional > without else BASE_SETS
-    return Choice(own_covariance, ridge, used, criteria, scores[: len(used), 0])
+    return Choice(own_covariance, ridge, used, criteria)
 
 
 def _name(candidate: Settings) -> str:

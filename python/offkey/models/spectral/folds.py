@@ -19,6 +19,8 @@ class Folds(NamedTuple):
 
     fold: np.ndarray
     """``(clips,)`` int64 from 0."""
+    units: np.ndarray
+    """``(clips,)`` int64 from 0: clips with the same one are held out together."""
     notes: tuple[str, ...]
     """What a user should know: fewer folds than asked for, recordings that had to be split."""
 
@@ -80,7 +82,7 @@ def make_folds(
     used = int(fold.max()) + 1
     if used < count:
         notes.append(f"{used} folds instead of {count}: there are no more recordings to hold out")
-    return Folds(fold, tuple(notes))
+    return Folds(fold, units, tuple(notes))
 
 
 def _units(ids: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -16,15 +17,14 @@ from offkey.models.spectral import Spectral
 from offkey.models.spectral.check import (
     BASE_SETS,
     Choice,
-    IdPools,
     NormalClips,
-    Settings,
     choose,
-    out_of_fold,
 )
 from offkey.models.spectral.feature_sets import Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
+from offkey.models.spectral.leave_one_out import log_scores_left_out
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio
+from offkey.models.spectral.pools import IdPools
 from offkey.models.spectral.weights import ODD, clip_weights
 from offkey.recipe import Recipe
 from offkey.scoring.calibration import Calibration
@@ -38,7 +38,7 @@ _MOST_NAMED = 5  # clips that a note names
 
 
 class SpectralModel(InlierModel):
-    """Likelihood ratios on a clip's statistics, standardised out of fold and summed over feature sets.
+    """Likelihood ratios on a clip's statistics, standardised on clips left out and summed over feature sets.
 
     Made by `fit`, `of_statistics` or `from_state`.
     """
@@ -68,7 +68,7 @@ class SpectralModel(InlierModel):
             for array in (ratio.scale.center, ratio.scale.unit, ratio.means, ratio.factors)
         )
         self._ratios = ratios
-        self._mean, self._deviation = mean, deviation  # (sets, ids) of out-of-fold log scores
+        self._mean, self._deviation = mean, deviation  # (sets, ids) of log scores of clips left out
         self._n_mels = n_mels
         self._moments = moments
 
@@ -138,43 +138,49 @@ class SpectralModel(InlierModel):
             tau=settings.tau,
             num_threads=num_threads,
         )
-        scored = clips.scored()
-        pools = IdPools(ids, scored, n_ids=len(names))
         choice = (
-            choose(clips, pools, draws=settings.check_draws, seed=seed)
+            choose(
+                clips, IdPools(ids, clips.scored(), n_ids=len(names)), draws=settings.check_draws, seed=seed
+            )
             if settings.check
-            else _without_check(settings, clips)
+            else _without_check(settings)
         )
         every = np.ones(len(ids), dtype=bool)
-        moments = {name: clips.moments(every, feature_set=name) for name in choice.feature_sets}
-        ratios = {
-            name: m.model(own_covariance=choice.own_covariance, ridge=choice.ridge, tau=settings.tau)
-            for name, m in moments.items()
-        }
-        standards = [pools.mean_and_deviation(scores) for scores in choice.log_scores]
-        mean, deviation = (np.stack(part) for part in zip(*standards, strict=True))
-        summed = ((choice.log_scores - mean[:, ids]) / deviation[:, ids]).sum(axis=0)[scored]
-        held_out = Calibration(
-            kind="out_of_fold",
-            indices=np.flatnonzero(scored),
-            machine_ids=tuple(names[i] for i in ids[scored]),
-            scores={_SCORE: summed},
-        )
+        moments, ratios, log_scores = {}, {}, []
+        for name in choice.feature_sets:
+            moments[name] = clips.moments(every, feature_set=name)
+            whitenings = moments[name].whitenings(
+                own_covariance=choice.own_covariance, ridge=choice.ridge, tau=settings.tau
+            )
+            ratios[name] = moments[name].ratio(whitenings)
+            log_scores.append(
+                log_scores_left_out(
+                    moments[name],
+                    whitenings,
+                    features=table.features(name),
+                    ids=ids,
+                    weights=clips.weights,
+                    units=folds.units,
+                )
+            )
+        standard = _Standard.of(np.stack(log_scores), ids, folds.units)
+        held_out = standard.calibration(names, ids)
         notes = (
             *folds.notes,
-            *_notes(choice, ratios, names=names, pools=pools, clips=clips),
+            *_notes(choice, ratios, names=names, pools=standard.pools, clips=clips),
+            *_nearest_note(held_out, names),
             *_odd_note(clips.weights, groups),
         )
         return cls(
             machine_ids=names,
             ratios=ratios,
-            mean=mean,
-            deviation=deviation,
+            mean=standard.mean,
+            deviation=standard.deviation,
             held_out=held_out,
             choice=choice.metadata(),
             n_mels=table.n_mels,
             notes=notes,
-            moments={"log_scores": choice.log_scores[:, scored]}
+            moments={"log_scores": standard.log_scores[:, standard.pools.scored]}
             | {f"{name}.covariances": m.packed(own=choice.own_covariance) for name, m in moments.items()},
         )
 
@@ -214,8 +220,11 @@ class SpectralModel(InlierModel):
             "standard.deviation": self._deviation,
             "held_out.indices": self.held_out.indices,
             "held_out.ids": np.searchsorted(self.machine_ids, self.held_out.machine_ids).astype(np.int64),
-            "held_out.scores": self.held_out.scores[_SCORE],
         }
+        if self.held_out.against_all is None:  # of a file of version 0.1
+            arrays["held_out.scores"] = self.held_out.scores[_SCORE]
+        else:
+            arrays["held_out.against_all"] = self.held_out.against_all[_SCORE]
         for name, ratio in self._ratios.items():
             arrays |= {
                 f"{name}.kept": ratio.scale.varying,
@@ -256,12 +265,7 @@ class SpectralModel(InlierModel):
                 )
                 for name in choice["feature_sets"]
             }
-            held_out = Calibration(
-                kind="out_of_fold",
-                indices=arrays["held_out.indices"],
-                machine_ids=tuple(names[i] for i in arrays["held_out.ids"]),
-                scores={_SCORE: arrays["held_out.scores"]},
-            )
+            held_out = _restored_calibration(arrays, names)
             expected = (len(ratios), len(names))
             for name in ("standard.mean", "standard.deviation"):
                 if arrays[name].shape != expected:
@@ -283,6 +287,67 @@ class SpectralModel(InlierModel):
             raise DetectorFileError(
                 f"spectral model: the field {error} is missing; expected a file of this version of offkey"
             ) from None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Standard:
+    """What log scores are standardised by, for each feature set, and the clips' scores under it."""
+
+    pools: IdPools
+    log_scores: np.ndarray
+    """``(sets, clips)``: of the training clips against their own ID, left out; NaN where there is none."""
+    mean: np.ndarray
+    """``(sets, ids)``."""
+    deviation: np.ndarray
+    """``(sets, ids)``, above 0."""
+    z: np.ndarray
+    """``(clips, ids)``: the sum over sets, each clip standardised by those of other recordings."""
+
+    @classmethod
+    def of(cls, log_scores: np.ndarray, ids: np.ndarray, units: np.ndarray) -> Self:
+        """Take ``(sets, clips, ids)`` scores of clips left out."""
+        scored = np.isfinite(log_scores).all(axis=(0, 2))
+        pools = IdPools(ids, scored, n_ids=log_scores.shape[2])
+        at_own_id = log_scores[:, np.arange(len(ids)), ids]
+        standards = [pools.mean_and_deviation(scores) for scores in at_own_id]
+        mean, deviation = (np.stack(part) for part in zip(*standards, strict=True))
+        z = np.zeros(log_scores.shape[1:])
+        for scores, at_own in zip(log_scores, at_own_id, strict=True):
+            mean_without, deviation_without = pools.without_recordings(at_own, units)
+            z += (scores - mean_without) / deviation_without
+        return cls(pools, at_own_id, mean, deviation, z)
+
+    def calibration(self, names: tuple[str, ...], ids: np.ndarray) -> Calibration:
+        rows = np.flatnonzero(self.pools.scored)
+        return Calibration(
+            kind="out_of_fold",
+            indices=rows,
+            machine_ids=tuple(names[i] for i in ids[rows]),
+            scores={_SCORE: self.z[rows, ids[rows]]},
+            against_all={_SCORE: self.z[rows]},
+        )
+
+
+def _restored_calibration(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> Calibration:
+    """Return what `state` gave; files of version 0.1 have scores at the clips' own IDs only."""
+    ids = arrays["held_out.ids"]
+    against_all = arrays.get("held_out.against_all")
+    expected = (len(ids), len(names))
+    if against_all is not None and against_all.shape != expected:
+        raise DetectorFileError(
+            f"spectral model: held_out.against_all has shape {against_all.shape}; expected {expected}"
+        )
+    return Calibration(
+        kind="out_of_fold",
+        indices=arrays["held_out.indices"],
+        machine_ids=tuple(names[i] for i in ids),
+        scores={
+            _SCORE: arrays["held_out.scores"]
+            if against_all is None
+            else against_all[np.arange(len(ids)), ids]
+        },
+        against_all=None if against_all is None else {_SCORE: against_all},
+    )
 
 
 def _checked_moments(
@@ -336,12 +401,10 @@ def _own_ids(ids: np.ndarray, fold: np.ndarray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.flatnonzero(fewest >= _MIN_CLIPS_FOR_OWN_COVARIANCE))
 
 
-def _without_check(settings: Spectral, clips: NormalClips) -> Choice:
+def _without_check(settings: Spectral) -> Choice:
     """Return the recipe's own settings as a choice, for a fit without the check."""
     sets = (*BASE_SETS, "L") if settings.use_level_deviation else BASE_SETS
-    candidates = [Settings(name, settings.own_covariance, settings.ridge) for name in sets]
-    scores = out_of_fold(clips, candidates, draws=0, seed=0)
-    return Choice(settings.own_covariance, settings.ridge, sets, {}, scores[:, 0])
+    return Choice(settings.own_covariance, settings.ridge, sets, {})
 
 
 def _notes(
@@ -369,11 +432,24 @@ def _notes(
     if pools.shared and len(names) > 1:
         few = ", ".join(names[i] for i in pools.shared)
         notes.append(f"spectral: ID {few}: fewer than 10 clips, standardised with pooled statistics")
-    lone = sorted(set(clips.ids[~clips.scored()].tolist()))
+    lone = sorted(set(range(len(names))) - set(clips.ids[pools.scored].tolist()))
     if lone:
         listed = ", ".join(names[i] for i in lone)
-        notes.append(f"spectral: ID {listed}: one clip only, which gives no out-of-fold score")
+        notes.append(f"spectral: ID {listed}: one clip only, which cannot be left out to be scored")
     return notes
+
+
+def _nearest_note(held_out: Calibration, names: tuple[str, ...]) -> list[str]:
+    """Say how often clips left out are nearest to their own ID, mean over IDs."""
+    if len(names) < 2 or held_out.against_all is None:
+        return []
+    own = np.searchsorted(names, held_out.machine_ids)
+    right = held_out.against_all[_SCORE].argmin(axis=1) == own
+    accuracy = np.mean([right[own == i].mean() for i in np.unique(own)])
+    return [
+        f"spectral: clips whose ID is not given are matched to the right one with accuracy {accuracy:.2f} "
+        f"(chance {1 / len(names):.2f})"
+    ]
 
 
 def _odd_note(weights: np.ndarray, groups: Sequence[str]) -> list[str]:

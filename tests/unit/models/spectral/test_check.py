@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from spectral_clips import machine_clips
 
-from offkey.models.spectral.check import IdPools, NormalClips, Settings, _auc, add_bumps, choose, out_of_fold
+from offkey.models.spectral.check import NormalClips, Settings, _auc, add_bumps, choose, out_of_fold
 from offkey.models.spectral.feature_sets import StatisticsTable
 from offkey.models.spectral.folds import make_folds
+from offkey.models.spectral.pools import IdPools
 
 
 def normal_clips(counts, *, seed=0, own_ids=(), n_mels=16):
@@ -97,33 +98,6 @@ def test_level_deviation_is_within_ids():
     assert np.allclose(clips.level_deviation_db(), expected)
 
 
-def test_small_ids_share_their_statistics():
-    ids = np.repeat([0, 1, 2], [30, 6, 7])
-    pools = IdPools(ids, np.ones(43, dtype=bool), n_ids=3)
-    scores = np.random.default_rng(0).standard_normal(43) + ids
-    mean, deviation = pools.mean_and_deviation(scores)
-    assert pools.shared == (1, 2)
-    assert mean == pytest.approx([scores[:30].mean(), scores[30:].mean(), scores[30:].mean()])
-    assert deviation == pytest.approx([scores[:30].std(), scores[30:].std(), scores[30:].std()])
-    assert len(pools.distinct) == 2
-
-
-def test_where_small_ids_together_are_too_few_all_clips_stand_for_them():
-    ids = np.repeat([0, 1], [30, 3])
-    pools = IdPools(ids, np.ones(33, dtype=bool), n_ids=2)
-    scores = np.arange(33.0)
-    mean, _ = pools.mean_and_deviation(scores)
-    assert mean == pytest.approx([scores[:30].mean(), scores.mean()])
-    assert len(pools.distinct) == 1
-    tiny = IdPools(np.repeat([0, 1], [4, 4]), np.ones(8, dtype=bool), n_ids=2)
-    assert [rows.sum() for rows in tiny.distinct] == [8]
-
-
-def test_equal_scores_have_a_deviation_to_divide_by():
-    pools = IdPools(np.zeros(12, dtype=int), np.ones(12, dtype=bool), n_ids=1)
-    assert pools.mean_and_deviation(np.full(12, 3.0))[1].tolist() == [1.0]
-
-
 def test_auc_counts_ties_as_half():
     assert _auc(np.array([1.0, 2.0]), np.array([2.0, 3.0])) == 0.875
     assert _auc(np.zeros(3), np.zeros(4)) == 0.5
@@ -142,7 +116,6 @@ def test_the_choice_follows_the_rule():
     assert choice.ridge == min(r for r in ridges if alone[f"M {kind} {r:g}"] >= best - 0.002)
     joined = choice.criteria["M+A+P+L"] > choice.criteria["M+A+P"]
     assert choice.feature_sets == (("M", "A", "P", "L") if joined else ("M", "A", "P"))
-    assert choice.log_scores.shape == (len(choice.feature_sets), 80)
 
 
 def unlike_machines(n_clips):

@@ -55,6 +55,8 @@ def test_only_the_id_of_one_recording_is_divided():
     groups = ["a"] * 6 + [f"b{k // 3}" for k in range(15)]
     folds = fold([0] * 6 + [1] * 15, groups)
     assert len(set(folds.fold[:6])) > 1
+    assert len(set(folds.units[:6].tolist())) == 6
+    assert all(len(set(folds.units[6 + 3 * k : 9 + 3 * k].tolist())) == 1 for k in range(5))
     assert all(len(set(folds.fold[6 + 3 * k : 9 + 3 * k])) == 1 for k in range(5))
     assert "ID 00" in folds.notes[0]
     assert "01" not in folds.notes[0]
@@ -64,6 +66,7 @@ def test_one_recording_of_nearly_all_clips_is_divided():
     folds = fold([0] * 8, ["big"] * 7 + ["small"])
     assert folds.fold.max() == 4
     assert any("too few recordings" in note for note in folds.notes)
+    assert sorted(folds.units.tolist()) == list(range(8))
 
 
 @pytest.mark.parametrize(("ids", "needed"), [([0] * 3, 5), ([0, 1, 2, 3], 8), ([0, 0, 0, 1, 1], 6)])

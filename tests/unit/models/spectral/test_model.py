@@ -32,7 +32,7 @@ def test_faults_below_the_loud_variation_are_found(fitted):
     assert abs((level[1][:, None] < level[0]).mean() - 0.5) < 0.15
 
 
-def test_calibration_is_out_of_fold_and_centred(fitted):
+def test_calibration_is_of_clips_left_out_and_centred(fitted):
     calibration = fitted.standardise_on
     assert calibration.kind == "out_of_fold"
     assert calibration is fitted.held_out
@@ -40,7 +40,28 @@ def test_calibration_is_out_of_fold_and_centred(fitted):
     assert calibration.machine_ids == ("00",) * 40 + ("01",) * 30
     for name in ("00", "01"):
         own = calibration.scores["a_spectral"][np.array(calibration.machine_ids) == name]
-        assert own.mean() == pytest.approx(0, abs=0.1)  # not exactly: far scores are winsorised
+        assert own.mean() == pytest.approx(0, abs=0.2)  # not exactly: far scores are drawn in
+
+
+def test_calibration_says_what_each_clip_is_against_every_id(fitted):
+    calibration = fitted.held_out
+    against_all = calibration.against_all["a_spectral"]
+    assert against_all.shape == (70, 2)
+    own = np.repeat([0, 1], [40, 30])
+    assert np.array_equal(against_all[np.arange(70), own], calibration.scores["a_spectral"])
+    # The IDs differ in level, which varies from clip to clip as much: against the other one scores are as a new clip's.
+    fresh = fitted.scores(normal_statistics(np.random.default_rng(10), 300))["a_spectral"]
+    assert against_all[:40, 1].mean() == pytest.approx(fresh[:, 1].mean(), abs=fresh[:, 1].std() / 2)
+
+
+def test_how_well_ids_are_told_apart_is_said():
+    statistics, ids, groups = machine_clips(0, [40, 30])
+    bump = np.where(np.array(ids) == "01", np.float32(3), np.float32(0))[:, None] * (np.arange(24) % 5 == 0)
+    model = fit(statistics._replace(mean=statistics.mean + bump), ids, groups)
+    [note] = [note for note in model.notes if "ID is not given" in note]
+    assert note.endswith("matched to the right one with accuracy 1.00 (chance 0.50)")
+    alone = fit(*machine_clips(0, [40]))
+    assert not any("ID is not given" in note for note in alone.notes)
 
 
 def test_new_normals_score_as_the_calibration_says():
@@ -52,11 +73,33 @@ def test_new_normals_score_as_the_calibration_says():
     assert scores.std() == pytest.approx(known.std(), rel=0.2)
 
 
-def test_false_alarms_above_the_out_of_fold_quantile_are_what_was_asked_for(fitted):
-    own = np.array(fitted.held_out.machine_ids) == "00"
-    threshold = np.quantile(fitted.held_out.scores["a_spectral"][own], 0.95)
-    fresh = fitted.scores(normal_statistics(np.random.default_rng(9), 500))["a_spectral"][:, 0]
-    assert (fresh > threshold).mean() < 0.15
+def test_false_alarms_are_as_many_as_were_asked_for():
+    """With hardly more clips than dimensions too, where folds' models are much worse than the one of all clips."""
+    recipe = RECIPE.replace(spectral__check=False)
+    rates = []
+    for seed in range(8):
+        model = fit(*machine_clips(seed, [60, 60], n_mels=64, clips_in_group=1), recipe=recipe)
+        own = np.sort(model.held_out.scores["a_spectral"][:60])
+        threshold = own[int(np.ceil(61 * 0.95)) - 1]
+        fresh = model.scores(normal_statistics(np.random.default_rng(100 + seed), 500, n_mels=64))
+        rates.append((fresh["a_spectral"][:, 0] > threshold).mean())
+    # Thresholds by 60 clips vary: one rate is from 0 to 0.13 in 95 of a hundred cases, the mean of eight less.
+    assert 0.025 < np.mean(rates) < 0.08
+
+
+def test_few_clips_score_as_new_ones_do():
+    """With twenty clips of an ID, what one of them does to the mean and the deviation matters."""
+    recipe = RECIPE.replace(spectral__check=False)
+    known, fresh = [], []
+    for seed in range(60):
+        model = fit(*machine_clips(seed, [20, 20], n_mels=16, clips_in_group=1), recipe=recipe)
+        known.append(model.held_out.scores["a_spectral"][:20])
+        clips = normal_statistics(np.random.default_rng(1000 + seed), 200, n_mels=16)
+        fresh.append(model.scores(clips)["a_spectral"][:, 0])
+    known, fresh = np.ravel(known), np.ravel(fresh)
+    assert known.mean() == pytest.approx(fresh.mean(), abs=0.15)
+    assert known.std() == pytest.approx(fresh.std(), rel=0.04)
+    assert np.quantile(known, 0.9) == pytest.approx(np.quantile(fresh, 0.9), abs=0.15)
 
 
 def test_an_unknown_machine_is_nearest_to_the_like_id():
@@ -111,6 +154,26 @@ def test_state_survives_json_and_gives_equal_scores(fitted):
     assert again.pseudo_anomalies is None
     assert np.array_equal(again.held_out.scores["a_spectral"], fitted.held_out.scores["a_spectral"])
     assert again.held_out.machine_ids == fitted.held_out.machine_ids
+    assert np.array_equal(again.held_out.against_all["a_spectral"], fitted.held_out.against_all["a_spectral"])
+
+
+def test_files_without_scores_against_all_ids_load(fitted):
+    arrays, metadata = fitted.state()
+    del arrays["held_out.against_all"]
+    arrays["held_out.scores"] = fitted.held_out.scores["a_spectral"]
+    old = SpectralModel.from_state(RECIPE, arrays, metadata)
+    assert old.held_out.against_all is None
+    assert "held_out.against_all" not in old.state()[0]
+    clips = faulty_statistics(np.random.default_rng(5), 30)
+    assert np.array_equal(old.scores(clips)["a_spectral"], fitted.scores(clips)["a_spectral"])
+
+
+@pytest.mark.parametrize("change", [lambda a: a[:-1], lambda a: a[:, :1], np.ravel])
+def test_scores_against_all_ids_of_other_clips_are_refused(fitted, change):
+    arrays, metadata = fitted.state()
+    arrays["held_out.against_all"] = change(arrays["held_out.against_all"])
+    with pytest.raises(DetectorFileError, match=r"held_out\.against_all has shape .*; expected \(70, 2\)"):
+        SpectralModel.from_state(RECIPE, arrays, metadata)
 
 
 @pytest.mark.parametrize("missing", ["M.factors", "standard.mean", "held_out.ids"])
