@@ -163,7 +163,7 @@ class SpectralModel(InlierModel):
                     units=folds.units,
                 )
             )
-        standard = _Standard.of(np.stack(log_scores), ids, folds.units)
+        standard = _Standard.of(np.stack(log_scores), ids)
         held_out = standard.calibration(names, ids)
         notes = (
             *folds.notes,
@@ -301,20 +301,17 @@ class _Standard:
     deviation: np.ndarray
     """``(sets, ids)``, above 0."""
     z: np.ndarray
-    """``(clips, ids)``: the sum over sets, each clip standardised by those of other recordings."""
+    """``(clips, ids)``: the standardised sum over sets, as `SpectralModel.scores` gives it of other clips."""
 
     @classmethod
-    def of(cls, log_scores: np.ndarray, ids: np.ndarray, units: np.ndarray) -> Self:
+    def of(cls, log_scores: np.ndarray, ids: np.ndarray) -> Self:
         """Take ``(sets, clips, ids)`` scores of clips left out."""
         scored = np.isfinite(log_scores).all(axis=(0, 2))
         pools = IdPools(ids, scored, n_ids=log_scores.shape[2])
         at_own_id = log_scores[:, np.arange(len(ids)), ids]
         standards = [pools.mean_and_deviation(scores) for scores in at_own_id]
         mean, deviation = (np.stack(part) for part in zip(*standards, strict=True))
-        z = np.zeros(log_scores.shape[1:])
-        for scores, at_own in zip(log_scores, at_own_id, strict=True):
-            mean_without, deviation_without = pools.without_recordings(at_own, units)
-            z += (scores - mean_without) / deviation_without
+        z = ((log_scores - mean[:, None]) / deviation[:, None]).sum(axis=0)
         return cls(pools, at_own_id, mean, deviation, z)
 
     def calibration(self, names: tuple[str, ...], ids: np.ndarray) -> Calibration:

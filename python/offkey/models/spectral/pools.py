@@ -9,7 +9,6 @@ __all__ = ["IdPools"]
 _FARTHEST_DEVIATIONS = 3.0  # of a score from the median of its pool
 _NORMAL_MAD = 1.4826  # deviations in one median absolute deviation of a normal distribution
 _MIN_POOL = 10  # clips; IDs with fewer share their statistics
-_SMALLEST_SHARE = 1e-9  # of a pool's variance; below it only rounding is left
 
 
 class IdPools:
@@ -44,51 +43,6 @@ class IdPools:
         pools = [_winsorised(scores[rows]) for rows in self.rows]
         mean, deviation = (np.array([f(pool) for pool in pools]) for f in (np.mean, np.std))
         return mean, np.where(deviation > 0, deviation, 1.0)
-
-    def without_recordings(self, scores: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same as each clip's recording leaves them, ``(clips, ids)`` each.
-
-        What a score is compared with must not have come from it: a new clip has had no part in it either. The bounds
-        that scores are drawn in to stay. Where fewer than 10 clips of a pool would stay, only the clip itself leaves
-        it, and not even that where the others have no deviation.
-
-        Parameters
-        ----------
-        scores
-            ``(clips,)``.
-        units
-            ``(clips,)`` integers from 0: clips of one recording have the same.
-        """
-        mean, deviation = (np.tile(part, (len(scores), 1)) for part in self.mean_and_deviation(scores))
-        for i, rows in enumerate(self.rows):
-            values = np.zeros(len(scores))
-            values[rows] = _winsorised(scores[rows]) - mean[0, i]
-            staying, centre, variance = _without(values, rows, units)
-            alone = _without(values, rows, np.arange(len(scores)))
-            centre, variance = (
-                np.where(staying >= _MIN_POOL, by_recording, by_clip)
-                for by_recording, by_clip in ((centre, alone[1]), (variance, alone[2]))
-            )
-            known = variance > _SMALLEST_SHARE * np.mean(np.square(values[rows]))
-            mean[known, i] += centre[known]
-            deviation[known, i] = np.sqrt(variance[known])
-        return mean, deviation
-
-
-def _without(
-    values: np.ndarray, rows: np.ndarray, units: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return count, mean and variance of the values at `rows` without each clip's unit, ``(clips,)`` each.
-
-    The values are centred, and 0 elsewhere.
-    """
-    counts, sums, squares = (
-        np.bincount(units, weights=part)[units] for part in (rows, values, np.square(values))
-    )
-    staying = np.count_nonzero(rows) - counts
-    divisor = np.maximum(staying, 1)
-    mean = -sums / divisor
-    return staying, mean, (np.sum(np.square(values)) - squares) / divisor - np.square(mean)
 
 
 def _winsorised(scores: np.ndarray) -> np.ndarray:

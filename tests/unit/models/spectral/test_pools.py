@@ -35,60 +35,18 @@ def test_equal_scores_have_a_deviation_to_divide_by():
     assert pools.mean_and_deviation(np.full(12, 3.0))[1].tolist() == [1.0]
 
 
-def test_each_score_is_compared_with_those_of_other_recordings():
-    rng = np.random.default_rng(0)
-    ids, units = np.repeat([0, 1], [30, 24]), np.arange(54) // 3
-    scores = rng.uniform(size=54) + ids  # none is far from the rest
-    mean, deviation = every(ids).without_recordings(scores, units)
-    assert mean.shape == deviation.shape == (54, 2)
-    for clip in (0, 14, 29, 30, 53):
-        for i in range(2):
-            rest = scores[(ids == i) & (units != units[clip])]
-            assert mean[clip, i] == pytest.approx(rest.mean())
-            assert deviation[clip, i] == pytest.approx(rest.std())
-
-
-def test_a_recording_of_several_ids_leaves_the_pools_of_all():
-    ids, units = np.tile([0, 1], 20), np.arange(40) // 2
-    scores = np.random.default_rng(1).uniform(size=40)
-    mean, _ = every(ids).without_recordings(scores, units)
-    assert mean[0] == pytest.approx([scores[2::2].mean(), scores[3::2].mean()])
-
-
-def test_of_a_pool_that_would_be_too_small_the_clip_alone_leaves():
-    ids, units = np.zeros(18, dtype=int), np.arange(18) // 9
-    scores = np.random.default_rng(2).uniform(size=18)
-    mean, deviation = every(ids).without_recordings(scores, units)
-    assert mean[4, 0] == pytest.approx(np.delete(scores, 4).mean())
-    assert deviation[4, 0] == pytest.approx(np.delete(scores, 4).std())
-
-
-def test_far_scores_are_drawn_in_to_the_bounds_of_all():
+def test_far_scores_are_drawn_in():
     scores = np.r_[np.random.default_rng(3).uniform(size=39), 100.0]
-    pools = every(np.zeros(40, dtype=int))
-    mean, deviation = pools.without_recordings(scores, np.arange(40))
-    assert mean[39, 0] == pytest.approx(scores[:39].mean())
     median = np.median(scores)
     bound = median + 3 * 1.4826 * np.median(np.abs(scores - median))
-    assert mean[0, 0] == pytest.approx(np.r_[scores[1:39], bound].mean())
-    assert deviation[0, 0] == pytest.approx(np.r_[scores[1:39], bound].std())
-
-
-def test_where_the_others_are_equal_nothing_leaves():
-    scores = np.r_[np.zeros(11), 1.0]
-    pools = every(np.zeros(12, dtype=int))
-    mean, deviation = pools.without_recordings(scores, np.arange(12))
-    assert mean[11, 0] == pytest.approx(scores.mean())
-    assert deviation[11, 0] == pytest.approx(scores.std())
-    equal = pools.without_recordings(np.full(12, 3.0), np.arange(12))
-    assert [part.tolist() for part in equal] == [[[3.0]] * 12, [[1.0]] * 12]
+    mean, deviation = every(np.zeros(40, dtype=int)).mean_and_deviation(scores)
+    assert mean[0] == pytest.approx(np.r_[scores[:39], bound].mean())
+    assert deviation[0] == pytest.approx(np.r_[scores[:39], bound].std())
 
 
 def test_clips_without_a_score_take_no_part():
-    ids = np.zeros(30, dtype=int)
     scores = np.random.default_rng(4).uniform(size=30)
     scored = np.arange(30) < 25
     scores[~scored] = np.nan
-    mean, _ = IdPools(ids, scored, n_ids=1).without_recordings(scores, np.arange(30))
-    assert mean[3, 0] == pytest.approx(np.delete(scores[:25], 3).mean())
-    assert mean[28, 0] == pytest.approx(scores[:25].mean())
+    mean, _ = IdPools(np.zeros(30, dtype=int), scored, n_ids=1).mean_and_deviation(scores)
+    assert mean[0] == pytest.approx(scores[:25].mean())
