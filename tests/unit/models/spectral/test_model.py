@@ -8,6 +8,7 @@ from spectral_clips import faulty_statistics, machine_clips, normal_statistics, 
 from offkey.errors import ArrayError, DatasetError, DetectorFileError, RecipeError
 from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
+from offkey.scoring.fusion import Fusion
 from offkey.signal.statistics import ClipStatistics
 
 RECIPE = Recipe.named("spectral").replace(spectral__check_draws=3)
@@ -87,19 +88,23 @@ def test_false_alarms_are_as_many_as_were_asked_for():
     assert 0.025 < np.mean(rates) < 0.08
 
 
-def test_few_clips_score_as_new_ones_do():
+def test_few_clips_rank_and_spread_as_new_ones_do():
     """With twenty clips of an ID, what one of them does to the mean and the deviation matters."""
     recipe = RECIPE.replace(spectral__check=False)
-    known, fresh = [], []
+    known, fresh, above = [], [], []
     for seed in range(60):
         model = fit(*machine_clips(seed, [20, 20], n_mels=16, clips_in_group=1), recipe=recipe)
-        known.append(model.held_out.scores["a_spectral"][:20])
-        clips = normal_statistics(np.random.default_rng(1000 + seed), 200, n_mels=16)
-        fresh.append(model.scores(clips)["a_spectral"][:, 0])
+        fusion = Fusion.fit([model], recipe.scoring)
+        known.append(fusion.null.pooled)
+        raw = model.scores(normal_statistics(np.random.default_rng(1000 + seed), 200, n_mels=16))
+        z = fusion.standardised({"a_spectral": raw["a_spectral"][:, 0]}, ["00"] * 200)["a_spectral"]
+        fresh.append(z)
+        above.append(fusion.null.judge(z, ["00"] * 200, rate=0.1).decision.mean())
     known, fresh = np.ravel(known), np.ravel(fresh)
-    assert known.mean() == pytest.approx(fresh.mean(), abs=0.15)
-    assert known.std() == pytest.approx(fresh.std(), rel=0.04)
-    assert np.quantile(known, 0.9) == pytest.approx(np.quantile(fresh, 0.9), abs=0.15)
+    assert known.mean() == pytest.approx(fresh.mean(), abs=0.1)
+    assert known.std() == pytest.approx(fresh.std(), rel=0.06)
+    assert np.quantile(known, 0.9) == pytest.approx(np.quantile(fresh, 0.9), abs=0.1)
+    assert np.mean(above) == pytest.approx(2 / 21, abs=0.025)
 
 
 def test_an_unknown_machine_is_nearest_to_the_like_id():
