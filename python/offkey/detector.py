@@ -234,8 +234,8 @@ class Detector:
         Raises
         ------
         ParameterError
-            If the detector is not fitted, if the training depends on what changes (`holdout_fraction`; for a network
-            `combine` to or from `select`), or if the detector's file is older than this method.
+            If the detector is not fitted, if the training depends on what changes (`holdout_fraction`, `holdout_clips`;
+            for a network `combine` to or from `select`), or if the detector's file is older than this method.
         RecipeError
             If `scoring` asks for a score that the models do not give.
 

@@ -180,7 +180,11 @@ class Scoring(Section, frozen=True):
     """`mean` of all scores of the recipe's models, a subset that is chosen without labels (`select`), or the name of
     one score, such as `a_maha`."""
     holdout_fraction: Fraction = 0.1
-    """Part of each ID's normal clips that the network never trains on, recordings never split."""
+    """Part of each ID's normal clips that the network never trains on, recordings never split; 0: nothing is held out,
+    and `holdout_clips` is of no effect."""
+    holdout_clips: Annotated[int, msgspec.Meta(ge=0)] = 20
+    """As many clips of each ID are held out even where they are a larger part, though never more than a third: a
+    threshold for 5% false alarms takes 19 clips that the network has not trained on."""
     false_alarm_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.05
     """The share of healthy recordings that may be called anomalous, where scoring is not asked for another."""
 
@@ -399,6 +403,7 @@ class Recipe:
         """
         scoring = Scoring(
             holdout_fraction=self.scoring.holdout_fraction,
+            holdout_clips=self.scoring.holdout_clips,
             combine="select" if self.scoring.combine == "select" else "mean",
         )
         return Recipe(

@@ -91,10 +91,10 @@ recordings = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("rstuv")
 
 
 @settings(deadline=None)
-@given(recordings, st.floats(0.01, 0.99), st.integers(0, 2**32))
-def test_holdout_splits_no_recording_and_leaves_something_of_every_label(clips, fraction, seed):
+@given(recordings, st.floats(0.01, 0.99), st.integers(0, 30), st.integers(0, 2**32))
+def test_holdout_splits_no_recording_and_leaves_something_of_every_label(clips, fraction, least, seed):
     labels, groups = [c[0] for c in clips], [c[0] + c[1] for c in clips]
-    train, held_out = holdout(labels, groups, fraction=fraction, seed=seed)
+    train, held_out = holdout(labels, groups, fraction=fraction, least=least, seed=seed)
     assert sorted([*train.tolist(), *held_out.tolist()]) == list(range(len(clips)))
     assert not {groups[i] for i in train} & {groups[i] for i in held_out}
     for label in set(labels):
@@ -103,7 +103,8 @@ def test_holdout_splits_no_recording_and_leaves_something_of_every_label(clips, 
         assert len(out) < len(own)
         smallest = min(collections.Counter(groups[i] for i in own).values())
         if len({groups[i] for i in own}) > 1:
-            assert 1 <= len(out) <= max(smallest, 1, math.floor(fraction * len(own) + 0.5))
+            wanted = max(1, math.floor(fraction * len(own) + 0.5), min(least, len(own) // 3))
+            assert 1 <= len(out) <= max(smallest, wanted)
         else:
             assert not out
 
@@ -113,6 +114,13 @@ def test_holdout_keeps_the_wanted_part_where_each_clip_is_a_recording(fraction, 
     labels = ["00"] * 60 + ["02"] * 60
     _, held_out = holdout(labels, [str(i) for i in range(120)], fraction=fraction, seed=3)
     assert [int((held_out < 60).sum()), int((held_out >= 60).sum())] == [expected, expected]
+
+
+@pytest.mark.parametrize(("clips", "expected"), [(12, 4), (60, 20), (200, 20), (600, 60)])
+def test_holdout_keeps_enough_to_calibrate_on_but_no_more_than_a_third(clips, expected):
+    groups = [str(i) for i in range(clips)]
+    assert len(holdout(["00"] * clips, groups, fraction=0.1, least=20, seed=3)[1]) == expected
+    assert not len(holdout(["00"] * clips, groups, fraction=0.0, least=20, seed=3)[1])
 
 
 @settings(deadline=None)

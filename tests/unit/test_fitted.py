@@ -75,6 +75,7 @@ def test_select_without_other_types_is_a_matter_of_scoring(data, tmp_path):
     ("changes", "message"),
     [
         ({"holdout_fraction": 0.4}, r"holdout_fraction = 0\.4.*fit again"),
+        ({"holdout_clips": 5}, r"holdout_clips = 5.*with 20.*fit again"),
         ({"combine": "select"}, "'select'.*fit again"),
     ],
 )
@@ -106,8 +107,8 @@ def test_thresholds_are_what_decides(detectors, data):
 
 def test_each_ids_own_shortage_of_held_out_clips_is_told(detectors):
     (note,) = (note for note in detectors["tiny"].notes if note.startswith("false alarms"))
-    # 14 clips each, a fifth of them held out
-    assert "0.05 takes 19 calibration clips of a machine; ID 00 (3), 02 (3): by an exponential tail" in note
+    # 14 clips each, a third of them held out
+    assert "0.05 takes 19 calibration clips of a machine; ID 00 (4), 02 (4): by an exponential tail" in note
 
 
 def test_another_rate_changes_thresholds_and_decisions_but_no_score(detectors, data):

@@ -27,6 +27,8 @@ _NEAR_CHANCE = 0.25
 """Part of the way from chance to certainty below which IDs count as not told apart."""
 
 _PARTS = ("train", "held_out", "others_held_out")
+_CROSS_FITS = 20
+"""Into how many parts the held-out clips are divided, each scored by Gaussians that lack it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class FitOutputs:
     """The known IDs, sorted."""
     ids: np.ndarray
     """``(clips,)`` int64: position of each training clip's ID, held-out clips among them."""
+    recordings: np.ndarray
+    """``(clips,)`` int64: which clips are of one recording."""
     positions: dict[str, np.ndarray]
     """Positions in the training table of `train` and `held_out`, ``(n,)`` int64 each."""
     outputs: dict[str, ClipOutputs]
@@ -61,6 +65,7 @@ class FitOutputs:
         return cls(
             machine_ids=trained.machine_ids,
             ids=np.searchsorted(trained.machine_ids, list(trained.clips.machine_ids)).astype(np.int64),
+            recordings=np.unique(list(trained.clips.groups), return_inverse=True)[1].astype(np.int64),
             positions={name: positions[name] for name in ("train", "held_out")},
             outputs={name: outputs(indices) for name, indices in positions.items() if len(indices)},
             others=len(trained.clips.others) > 0,
@@ -72,7 +77,8 @@ class FitOutputs:
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays and plain data: all that `from_state` needs."""
-        arrays = {"ids": self.ids} | {f"{name}.positions": array for name, array in self.positions.items()}
+        arrays = {"ids": self.ids, "recordings": self.recordings}
+        arrays |= {f"{name}.positions": array for name, array in self.positions.items()}
         for part, outputs in self.outputs.items():
             arrays |= {f"{part}.{name}": array for name, array in outputs.state().items()}
         return arrays, {"parts": list(self.outputs), "others": self.others}
@@ -100,14 +106,15 @@ class FitOutputs:
             raise DetectorFileError(f"outputs of the network: parts {parts}; expected some of {_PARTS}")
         outputs = {part: ClipOutputs.from_state(under(part, arrays), widths) for part in parts}
         positions = {part: arrays[f"{part}.positions"] for part in ("train", "held_out")}
-        ids = arrays["ids"]
+        ids, recordings = arrays["ids"], arrays["recordings"]
         every = np.sort(np.concatenate(list(positions.values())))
         if (
             not np.array_equal(every, np.arange(len(ids)))
             or not np.isin(ids, np.arange(len(machine_ids))).all()
+            or recordings.shape != ids.shape
         ):
             raise DetectorFileError(
-                "outputs of the network: positions or IDs of the training clips are impossible"
+                "outputs of the network: positions, IDs or recordings of the training clips are impossible"
             )
         for part, indices in positions.items():
             clips = outputs[part].clips if part in outputs else 0
@@ -118,6 +125,7 @@ class FitOutputs:
         return cls(
             machine_ids=machine_ids,
             ids=ids,
+            recordings=recordings,
             positions=positions,
             outputs=outputs,
             others=bool(metadata["others"]),
@@ -186,11 +194,12 @@ def _restored(name: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str
 
 
 def calibrate(fitted: FitOutputs, scoring: Scoring, *, scale: float) -> Calibrated:
-    """Fit the Gaussians to the training clips and score what was held out.
+    """Fit the Gaussians to all normal clips and score those that were held out.
 
-    Where nothing could be held out, the training clips stand in for it. For the combination `select` the
-    pseudo-anomalies are the held-out normals, each against every other ID, and held-out clips of other
-    types, each against one ID in turn.
+    A held-out clip is scored by Gaussians that lack its recording, as they lack a recording that comes later: its
+    scores are those that it would have as a new one. Where nothing could be held out, the training clips stand in. For
+    the combination `select` the pseudo-anomalies are the held-out normals, each against every other ID, and held-out
+    clips of other types, each against one ID in turn.
 
     Parameters
     ----------
@@ -201,11 +210,9 @@ def calibrate(fitted: FitOutputs, scoring: Scoring, *, scale: float) -> Calibrat
     scale
         The scale of the network's ArcFace head.
     """
-    train, ids = fitted.outputs["train"], fitted.ids_of("train")
-    windows = [ids[i] for i in train.owners.tolist()]
-    gaussian = Gaussian.fit(train.embeddings, windows, covariance=scoring.covariance)
+    gaussian = _gaussian(fitted, scoring, held_out=np.ones(len(fitted.positions["held_out"]), dtype=bool))
     scorer = Scorer(gaussian, scoring, scale=scale)
-    on_training = _calibration(fitted, "train", scorer.matrices(train))
+    on_training = _calibration(fitted, "train", scorer.matrices(fitted.outputs["train"]))
     if "held_out" not in fitted.outputs:
         note = "nothing is held out of training: thresholds come from clips that the network has seen"
         return Calibrated(
@@ -216,7 +223,7 @@ def calibrate(fitted: FitOutputs, scoring: Scoring, *, scale: float) -> Calibrat
             id_accuracy=None,
             notes=(note,),
         )
-    matrices = scorer.matrices(fitted.outputs["held_out"])
+    matrices = _cross_fitted(fitted, scoring, scale=scale)
     held_out = _calibration(fitted, "held_out", matrices)
     accuracy, notes = _id_accuracy(fitted)
     pseudo = None
@@ -232,6 +239,41 @@ def calibrate(fitted: FitOutputs, scoring: Scoring, *, scale: float) -> Calibrat
         id_accuracy=accuracy,
         notes=notes,
     )
+
+
+def _cross_fitted(fitted: FitOutputs, scoring: Scoring, *, scale: float) -> dict[str, np.ndarray]:
+    """Score held-out clips against every ID, ``(clips, IDs)``, each by Gaussians that lack its recording."""
+    held_out = fitted.outputs["held_out"]
+    parts = _parts(fitted)
+    matrices: dict[str, np.ndarray] = {}
+    for part in np.unique(parts).tolist():
+        left_out = parts == part
+        gaussian = _gaussian(fitted, scoring, held_out=~left_out)
+        for name, values in Scorer(gaussian, scoring, scale=scale).matrices(held_out.take(left_out)).items():
+            matrices.setdefault(name, np.empty((held_out.clips, values.shape[1])))[left_out] = values
+    return matrices
+
+
+def _parts(fitted: FitOutputs) -> np.ndarray:
+    """Return the part of each held-out clip, ``(clips,)`` int64: each ID's recordings in turn, none of them divided."""
+    held_out = fitted.positions["held_out"]
+    by_id = np.argsort(fitted.ids[held_out], kind="stable")
+    _, first, recording = np.unique(
+        fitted.recordings[held_out][by_id], return_index=True, return_inverse=True
+    )
+    parts = np.empty(len(held_out), dtype=np.int64)
+    parts[by_id] = np.argsort(np.argsort(first))[recording] % _CROSS_FITS
+    return parts
+
+
+def _gaussian(fitted: FitOutputs, scoring: Scoring, *, held_out: np.ndarray) -> Gaussian:
+    """Fit the Gaussians to the training clips and to some of those held out, ``(clips,)`` bool."""
+    normals, positions = fitted.outputs["train"], fitted.positions["train"]
+    if held_out.any():
+        normals += fitted.outputs["held_out"].take(held_out)
+        positions = np.concatenate([positions, fitted.positions["held_out"][held_out]])
+    ids = [fitted.machine_ids[i] for i in fitted.ids[positions[normals.owners]].tolist()]
+    return Gaussian.fit(normals.embeddings, ids, covariance=scoring.covariance)
 
 
 def _calibration(

@@ -174,11 +174,12 @@ class NetworkModel(InlierModel):
         )
 
     def _check_rescoring(self, before: Scoring, after: Scoring) -> None:
-        if before.holdout_fraction != after.holdout_fraction:
-            raise ParameterError(
-                f"scoring.holdout_fraction = {after.holdout_fraction}: the network was trained with "
-                f"{before.holdout_fraction}; which clips are held out is a matter of training: fit again"
-            )
+        for name in ("holdout_fraction", "holdout_clips"):
+            if getattr(before, name) != getattr(after, name):
+                raise ParameterError(
+                    f"scoring.{name} = {getattr(after, name)}: the network was trained with "
+                    f"{getattr(before, name)}; which clips are held out is a matter of training: fit again"
+                )
         others = self._outputs is None or (self._outputs.others and before.holdout_fraction > 0)
         if others and (before.combine == "select") != (after.combine == "select"):
             raise ParameterError(

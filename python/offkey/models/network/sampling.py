@@ -124,22 +124,26 @@ def epoch_steps(
         yield Step(clips=clips, occurrences=occurrences)
 
 
+_LARGEST_PART = 3  # a third of a label's clips: the network has to learn from the rest
+
+
 def holdout(
-    labels: Sequence[str], groups: Sequence[str], *, fraction: float, seed: int
+    labels: Sequence[str], groups: Sequence[str], *, fraction: float, least: int = 0, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split clips into those to train on and those to keep out, recordings (groups) never split.
 
     Of each label, recordings are taken in seeded random order, one that would bring the clips taken above
-    ``round(fraction * clips of the label)`` (at least 1) being passed over; if all were, the smallest is
-    taken. One recording of each label is always left to train on; so a label with a single recording keeps
-    nothing out.
+    the number asked for (see `fraction`) being passed over; if all were, the smallest is taken. One recording
+    of each label is always left to train on; so a label with a single recording keeps nothing out.
 
     Parameters
     ----------
     labels, groups : sequence of str
         Label and recording of each clip, ``n`` of each.
     fraction : float
-        Part to keep out, within [0, 1); 0: nothing.
+        Part of each label's clips to keep out, rounded, at least 1; within [0, 1). 0: nothing.
+    least : int
+        As many clips are kept out where they are more than that, though never more than a third of the label's.
     seed : int
         Seed of the order.
 
@@ -154,7 +158,7 @@ def holdout(
         recordings = list(by_label(groups, clips).values())
         order = np.random.default_rng(derived_seed(seed, _HOLDOUT, number)).permutation(len(recordings))
         shuffled = [recordings[i].tolist() for i in order.tolist()]
-        size = max(1, math.floor(fraction * len(clips) + 0.5))
+        size = max(1, math.floor(fraction * len(clips) + 0.5), min(least, len(clips) // _LARGEST_PART))
         chosen: list[int] = []
         for recording in shuffled[:-1]:
             if len(chosen) + len(recording) <= size:
@@ -184,7 +188,13 @@ class Split:
     def of(cls, clips: TrainingClips, recipe: Recipe, *, seed: int) -> Split:
         """Keep a part of each ID's clips out of training, and for `select` the same part of each other type's."""
         fraction = recipe.scoring.holdout_fraction
-        train, held_out = holdout(clips.machine_ids, clips.groups, fraction=fraction, seed=seed)
+        train, held_out = holdout(
+            clips.machine_ids,
+            clips.groups,
+            fraction=fraction,
+            least=recipe.scoring.holdout_clips,
+            seed=seed,
+        )
         others, others_held_out = holdout(
             clips.other_types,
             clips.other_groups,

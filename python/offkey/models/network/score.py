@@ -43,6 +43,17 @@ class ClipOutputs:
         windows = np.bincount(self.owners, minlength=self.clips)
         return sums / windows.reshape(-1, *([1] * (values.ndim - 1)))
 
+    def take(self, clips: np.ndarray) -> ClipOutputs:
+        """Return what is said of some of the clips, ``(clips,)`` bool."""
+        windows = clips[self.owners]
+        return ClipOutputs(
+            clips=int(np.count_nonzero(clips)),
+            owners=(np.cumsum(clips) - 1)[self.owners[windows]],
+            embeddings=self.embeddings[windows],
+            cosines=None if self.cosines is None else self.cosines[windows],
+            type_logits=None if self.type_logits is None else self.type_logits[windows],
+        )
+
     def __add__(self, other: ClipOutputs) -> ClipOutputs:
         return ClipOutputs(
             clips=self.clips + other.clips,

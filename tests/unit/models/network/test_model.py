@@ -96,11 +96,9 @@ def test_raw_scores_are_what_the_paper_says(fitted, logmels):
     np.testing.assert_allclose(fitted.embeddings(logmels), x, atol=1e-4)
 
 
-def test_the_gaussians_are_those_of_the_training_clips(fitted, logmels):
+def test_the_gaussians_are_those_of_all_normals(fitted, logmels):
     clips = audio_clips()
-    train = np.setdiff1d(np.arange(30), fitted.held_out.indices)
-    embeddings = fitted.embeddings([logmels_of(clips)[i] for i in train])
-    gaussian = Gaussian.fit(embeddings, [clips.machine_ids[i] for i in train])
+    gaussian = Gaussian.fit(fitted.embeddings(logmels_of(clips)), clips.machine_ids)
     expected = gaussian.mahalanobis(fitted.embeddings(logmels))
     np.testing.assert_allclose(fitted.scores(logmels)["a_maha"], expected, rtol=1e-3)
 
@@ -121,14 +119,24 @@ def test_held_out_clips_calibrate(fitted):
     held_out = fitted.held_out
     assert fitted.standardise_on is held_out
     assert held_out.kind == "held_out"
-    assert sorted(held_out.machine_ids) == ["00"] * 2 + ["02"] * 2 + ["04"] * 2
+    assert sorted(held_out.machine_ids) == ["00"] * 3 + ["02"] * 3 + ["04"] * 3
     clips = audio_clips()
     assert [clips.machine_ids[i] for i in held_out.indices] == list(held_out.machine_ids)
     matrices = fitted.scores([logmels_of(clips)[i] for i in held_out.indices])
     columns = [fitted.machine_ids.index(i) for i in held_out.machine_ids]
-    for name, matrix in matrices.items():
-        np.testing.assert_allclose(held_out.scores[name], matrix[np.arange(6), columns], rtol=1e-4, atol=1e-5)
+    for name in ("a_out", "a_arc"):
+        expected = matrices[name][np.arange(9), columns]
+        np.testing.assert_allclose(held_out.scores[name], expected, rtol=1e-4, atol=1e-5)
     assert fitted.pseudo_anomalies is None
+
+
+def test_a_held_out_clip_is_scored_by_gaussians_without_it(fitted):
+    clips = audio_clips()
+    embeddings, ids = fitted.embeddings(logmels_of(clips)), np.array(clips.machine_ids)
+    for i, score in zip(fitted.held_out.indices, fitted.held_out.scores["a_maha"], strict=True):
+        rest = np.arange(30) != i
+        expected = Gaussian.fit(embeddings[rest], ids[rest]).mahalanobis_to(embeddings[[i]], [ids[i]])
+        assert score == pytest.approx(expected[0], rel=1e-3)
 
 
 def test_held_out_clips_are_never_trained_on():
@@ -150,13 +158,13 @@ def same_weights(first, second):
 def test_select_gets_pseudo_anomalies_that_were_not_trained_on():
     made = fit(recipe=RECIPE.replace(scoring__combine="select", scoring__standardise_on="training"))
     assert made.standardise_on.kind == "training"
-    assert len(made.standardise_on.indices) == 24
+    assert len(made.standardise_on.indices) == 21
     assert made.held_out.kind == "held_out"
     pseudo = made.pseudo_anomalies
-    # 6 held-out normals against 2 other IDs each, and 2 held-out clips of each of 2 types against one ID in turn
-    assert len(pseudo.machine_ids) == 6 * 2 + 4
-    assert pseudo.machine_ids[12:] == ("00", "02", "04", "00")
-    assert all(values.shape == (16,) for values in pseudo.scores.values())
+    # 9 held-out normals against 2 other IDs each, and 2 held-out clips of each of 2 types against one ID in turn
+    assert len(pseudo.machine_ids) == 9 * 2 + 4
+    assert pseudo.machine_ids[18:] == ("00", "02", "04", "00")
+    assert all(values.shape == (22,) for values in pseudo.scores.values())
     for i, own in enumerate(made.held_out.machine_ids):
         assert own not in pseudo.machine_ids[2 * i : 2 * i + 2]
 
