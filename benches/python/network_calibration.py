@@ -102,8 +102,9 @@ def figures(path: Path) -> dict[str, np.ndarray]:
         if name not in ("owners", "seconds")
     }
     raw = network._scorer.matrices(ClipOutputs.from_state(arrays, widths))
-    scores = fusion.apply(raw, ids.tolist()).anomaly_score
-    above = np.array([scores > limits(detector, rate, ids) for rate in RATES])
+    scores = fusion.apply(raw, ids.tolist(), rate=RATES[0]).anomaly_score
+    limits = [detector.thresholds_at(rate) for rate in RATES]
+    above = np.array([scores > [of_id[i] for i in ids.tolist()] for of_id in limits])
     names = detector.machine_ids
     return {
         "auc": np.array([auc(labels[ids == i], scores[ids == i]) for i in names]),
@@ -111,12 +112,6 @@ def figures(path: Path) -> dict[str, np.ndarray]:
         "achieved": np.array([[row[(ids == i) & (labels == 0)].mean() for i in names] for row in above]),
         "called": np.array([[row[(ids == i) & (labels == 1)].mean() for i in names] for row in above]),
     }
-
-
-def limits(detector: offkey.Detector, rate: float, ids: np.ndarray) -> np.ndarray:
-    """Return the threshold of each clip's ID for a rate."""
-    thresholds = detector.rescored(detector.recipe.replace(scoring__quantile=1 - rate).scoring).thresholds
-    return np.array([thresholds[i] for i in ids.tolist()])
 
 
 def row(title: str, runs: list[dict[str, np.ndarray]]) -> str:

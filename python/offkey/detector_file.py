@@ -141,9 +141,12 @@ def _from_1(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_2(header: dict[str, Any]) -> dict[str, Any]:
-    """Format 2 had a quantile for a rate, and stored thresholds, with notes on them, that now follow from the rate."""
+    """Format 2 had a quantile for a rate, and stored thresholds, with notes on them, that now follow from the rate.
+
+    A network held out a fraction of the clips, however few they were.
+    """
     recipe = json.loads(header["recipe"])
-    scoring = dict(recipe.get("scoring", {}))
+    scoring = {"holdout_clips": 0} | dict(recipe.get("scoring", {}))
     if "quantile" in scoring:
         scoring["false_alarm_rate"] = round(1 - scoring.pop("quantile"), 12)
     fusion = dict(header["fusion"])

@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 from offkey import detector_file
 from offkey.errors import DetectorFileError
+from offkey.recipe import Recipe, Scoring
 
 ARRAYS = {"mean": np.arange(6, dtype=np.float64).reshape(2, 3), "kernel": np.ones(4, np.float32)}
 
@@ -89,6 +90,7 @@ def test_nothing_half_written_is_left(tmp_path):
 def old(**changes):
     header = {
         "format_version": 1,
+        "recipe": '{"name": "old", "scoring": {"quantile": 0.99}, "spectral": {}}',
         "notes": ["of the data", "of a model", "of the fusion"],
         "models": {"network": {"notes": ["of a model"]}},
         "fusion": {"chosen": ["a_maha"]},
@@ -103,6 +105,8 @@ def test_an_earlier_format_is_read_as_this_one_writes():
     assert header["fusion"] == {"chosen": ["a_maha"], "notes": ["of the fusion"], "criteria": {}}
     assert header["models"]["network"] == {"notes": ["of a model"], "outputs": None, "provenance": {}}
     assert header["training"] is None
+    scoring = Recipe.from_json(header["recipe"]).scoring
+    assert scoring == Scoring(false_alarm_rate=0.01, holdout_clips=0)
     without = detector_file.upgraded(old(models={"spectral": {"notes": []}}), where="old.offkey")
     assert len(without["notes"]) == 3
 

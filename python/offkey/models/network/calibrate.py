@@ -106,7 +106,8 @@ class FitOutputs:
             raise DetectorFileError(f"outputs of the network: parts {parts}; expected some of {_PARTS}")
         outputs = {part: ClipOutputs.from_state(under(part, arrays), widths) for part in parts}
         positions = {part: arrays[f"{part}.positions"] for part in ("train", "held_out")}
-        ids, recordings = arrays["ids"], arrays["recordings"]
+        ids = arrays["ids"]
+        recordings = arrays.get("recordings", np.arange(len(ids)))  # of a file that does not say: one each
         every = np.sort(np.concatenate(list(positions.values())))
         if (
             not np.array_equal(every, np.arange(len(ids)))
@@ -154,6 +155,8 @@ class Calibrated:
         for name, part in (("standardise_on", self.standardise_on), ("held_out", self.held_out)):
             arrays |= prefixed(name, {**part.scores, "indices": part.indices})
             metadata[name] = {"kind": part.kind, "machine_ids": list(part.machine_ids)}
+        if self.held_out.against_all is not None:
+            arrays |= prefixed("held_out_against_all", self.held_out.against_all)
         if self.pseudo_anomalies is not None:
             arrays |= prefixed("pseudo_anomalies", self.pseudo_anomalies.scores)
             metadata["pseudo_anomalies"] = {"machine_ids": list(self.pseudo_anomalies.machine_ids)}
@@ -190,6 +193,7 @@ def _restored(name: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str
         indices=scores.pop("indices"),
         machine_ids=tuple(metadata[name]["machine_ids"]),
         scores=scores,
+        against_all=under(f"{name}_against_all", arrays) or None,  # files of format 2 have none
     )
 
 
@@ -286,6 +290,7 @@ def _calibration(
         indices=indices,
         machine_ids=fitted.ids_of(part),
         scores={name: matrix[rows, columns] for name, matrix in matrices.items()},
+        against_all=matrices,
     )
 
 

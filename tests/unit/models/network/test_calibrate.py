@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from offkey.models.network.calibrate import FitOutputs, calibrate
+from offkey.models.network.calibrate import Calibrated, FitOutputs, calibrate
 from offkey.models.network.score import ClipOutputs, Scorer
 from offkey.recipe import Scoring
 from offkey.scoring.gaussian import Gaussian
@@ -111,3 +111,17 @@ def test_what_is_in_the_file_does_not_name_recordings():
     arrays = {name: array.copy() for name, array in arrays.items()}
     restored = FitOutputs.from_state(IDS, arrays, metadata, widths=widths)
     np.testing.assert_array_equal(restored.recordings, fitted.recordings)
+
+
+def test_held_out_clips_have_scores_against_every_id_also_in_a_file():
+    fitted = Simulated(2).fitted
+    calibrated = calibrate(fitted, Scoring(), scale=16.0)
+    matrix = calibrated.held_out.against_all["a_maha"]
+    assert matrix.shape == (80, 4)
+    assert (matrix.argmin(axis=1) == fitted.ids[fitted.positions["held_out"]]).all()
+    restored = Calibrated.from_state(*calibrated.state())
+    for name, values in calibrated.held_out.against_all.items():
+        np.testing.assert_array_equal(restored.held_out.against_all[name], values)
+    arrays, metadata = calibrated.state()
+    earlier = {name: array for name, array in arrays.items() if "against_all" not in name}
+    assert Calibrated.from_state(earlier, metadata).held_out.against_all is None
