@@ -81,9 +81,15 @@ def _levels(path: Path, header: audio.AudioInfo) -> dict[str, Any]:
         return {}
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, *, depth: int = 1) -> str:
     if isinstance(value, dict):
-        return "".join(f"\n  {printable(name) + ':':<14} {_plain(item)}" for name, item in value.items())
+        indent = "\n" + "  " * depth
+        return "".join(
+            f"{indent}{printable(name) + ':':<14} {_plain(item, depth=depth + 1)}".rstrip()
+            for name, item in value.items()
+        )
+    if isinstance(value, float):
+        return f"{value:.6g}"
     if isinstance(value, list | tuple):
         texts = [_plain(item) for item in value]
         return ", ".join(texts) if all(len(text) < _LONG for text in texts) else "\n  - ".join(["", *texts])

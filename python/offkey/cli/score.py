@@ -106,7 +106,24 @@ def _report(table: ScoreTable, *, each: bool) -> int:
         text += f" ({np.count_nonzero(~np.isnan(table.start_s))} by their worst window, at start_s)"
     missed = f"; {len(failed)} could not be scored" if failed else ""
     console.note(f"{text}, {np.count_nonzero(table.decision == 1)} sound wrong{missed}")
+    if (table.decision == 1).any():
+        console.note(_oddest(table))
     seen = table.survey
     if seen is not None:
         console.note(f"seen: {seen.summary()}")
     return exit_codes.partly(failed, seen and seen.unread) if scored else exit_codes.REFUSED
+
+
+def _oddest(table: ScoreTable) -> str:
+    """Say in words how odd the oddest recording is."""
+    row = int(np.nanargmin(table.p_value))
+    one_in, clips = 1 / table.p_value[row], table.calibration_clips[row]
+    of_machine = f" of {table.scored_as[row]}" if table.calibration[row] == "own" else ""
+    if (
+        table.calibration[row] == "tail"
+    ):  # an estimate says nothing of what is a hundred times rarer than its clips
+        how = "fewer than" if one_in > 100 * clips else "about"
+        one_in = min(one_in, 100 * clips)
+    else:
+        how = "at most" if one_in > clips else "about"
+    return f"the oddest: {table.path[row]}: {how} 1 in {one_in:,.0f} healthy recordings{of_machine} sounds as odd"

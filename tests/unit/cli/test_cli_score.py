@@ -191,3 +191,40 @@ def test_long_recordings_have_a_row_or_many(offkey, detector, tree, tmp_path):
         "",
     ]
     assert offkey("score", detector, short, "--windows", "all").code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--false-alarm-rate", "0.3"), "1 in "),
+        (("--false-alarms", "7 a day", "--recordings-a-day", "10"), "1 in "),
+        (("--false-alarm-rate", "1e-9"), ""),
+    ],
+)
+def test_a_rate_decides_and_the_oddest_recording_is_named(offkey, detector, tree, options, words):
+    shown = offkey("score", detector, tree / "fan" / "test", *options, "--out", "s.json")
+    assert shown.code == 0
+    table = ScoreTable.read("s.json")
+    rate = float(options[1]) if len(options) == 2 else 0.7
+    np.testing.assert_array_equal(table.decision, table.p_value <= rate)
+    assert ("the oddest: " in shown.err) == bool(words)
+    assert words in shown.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--false-alarm-rate", "5"), "above 0 and below 1"),
+        (("--false-alarms", "1 a week"), "--recordings-a-day"),
+        (("--recordings-a-day", "24"), "--false-alarms"),
+        (("--false-alarms", "often", "--recordings-a-day", "24"), "1 a week"),
+        (
+            ("--false-alarm-rate", "0.1", "--false-alarms", "1 a day", "--recordings-a-day", "9"),
+            "one of them",
+        ),
+    ],
+)
+def test_a_rate_that_cannot_be_is_refused_before_the_detector_is_read(offkey, options, words):
+    shown = offkey("score", "none.offkey", "none", *options)
+    assert shown.code == 2
+    assert words in shown.err
