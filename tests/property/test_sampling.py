@@ -109,6 +109,16 @@ def test_holdout_splits_no_recording_and_leaves_something_of_every_label(clips, 
             assert not out
 
 
+@settings(deadline=None)
+@given(recordings, st.floats(0.01, 0.99), st.integers(0, 30), st.integers(0, 2**32))
+def test_a_recording_of_several_labels_is_held_out_of_all_of_them(clips, fraction, least, seed):
+    labels, groups = zip(*clips, strict=True)  # a recording of the same name under each label
+    train, held_out = holdout(labels, groups, fraction=fraction, least=least, seed=seed)
+    assert sorted([*train.tolist(), *held_out.tolist()]) == list(range(len(clips)))
+    assert not {groups[i] for i in train} & {groups[i] for i in held_out}
+    assert {labels[i] for i in train} == set(labels)
+
+
 @pytest.mark.parametrize(("fraction", "expected"), [(0.0, 0), (0.1, 6), (0.2, 12)])
 def test_holdout_keeps_the_wanted_part_where_each_clip_is_a_recording(fraction, expected):
     labels = ["00"] * 60 + ["02"] * 60

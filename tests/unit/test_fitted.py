@@ -111,6 +111,15 @@ def test_each_ids_own_shortage_of_held_out_clips_is_told(detectors):
     assert "0.05 takes 19 calibration clips of a machine; ID 00 (4), 02 (4): by an exponential tail" in note
 
 
+def test_several_models_are_calibrated_on_the_clips_that_all_have_held_out(detectors):
+    clips = {name: detector.describe()["calibration_clips"] for name, detector in detectors.items()}
+    assert clips == {
+        "spectral": {"00": 14, "02": 14},  # each left out in turn
+        "tiny": {"00": 4, "02": 4},
+        "both": {"00": 4, "02": 4},
+    }
+
+
 def test_another_rate_changes_thresholds_and_decisions_but_no_score(detectors, data):
     detector = detectors["spectral"]
     table, strict = detector.score(data.test), detector.score(data.test, false_alarm_rate=0.5)

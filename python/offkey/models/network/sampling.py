@@ -133,8 +133,9 @@ def holdout(
     """Split clips into those to train on and those to keep out, recordings (groups) never split.
 
     Of each label, recordings are taken in seeded random order, one that would bring the clips taken above
-    the number asked for (see `fraction`) being passed over; if all were, the smallest is taken. One recording
-    of each label is always left to train on; so a label with a single recording keeps nothing out.
+    the number asked for (see `fraction`) being passed over; if all were, the smallest is taken. A recording
+    with clips of several labels is taken for all of them. One recording of each label is always left to train
+    on; so a label with a single recording keeps nothing out.
 
     Parameters
     ----------
@@ -152,23 +153,38 @@ def holdout(
     train, held_out : ndarray
         Positions, ``(n_train,)`` and ``(n_held_out,)`` int64, each ascending.
     """
-    positions: list[int] = []
     classes = by_label(labels, np.arange(len(labels))) if fraction > 0 else {}
-    for number, clips in enumerate(classes.values()):
-        recordings = list(by_label(groups, clips).values())
-        order = np.random.default_rng(derived_seed(seed, _HOLDOUT, number)).permutation(len(recordings))
-        shuffled = [recordings[i].tolist() for i in order.tolist()]
-        size = max(1, math.floor(fraction * len(clips) + 0.5), min(least, len(clips) // _LARGEST_PART))
-        chosen: list[int] = []
-        for recording in shuffled[:-1]:
-            if len(chosen) + len(recording) <= size:
-                chosen += recording
-        if not chosen and len(shuffled) > 1:
-            chosen = min(shuffled, key=len)
-        positions += chosen
-    out = np.zeros(len(labels), dtype=bool)
-    out[positions] = True
-    return np.flatnonzero(~out), np.flatnonzero(out)
+    recordings = {
+        label: {name: len(own) for name, own in by_label(groups, clips).items()}
+        for label, clips in classes.items()
+    }
+    left = {label: len(sizes) for label, sizes in recordings.items()}
+    labels_of: dict[str, set[str]] = {}
+    for label, name in zip(labels, groups, strict=True):
+        labels_of.setdefault(name, set()).add(label)
+    out: set[str] = set()
+
+    def keep_out(name: str) -> bool:
+        spared = all(left[label] > 1 for label in labels_of[name])
+        if spared:
+            out.add(name)
+            left.update({label: left[label] - 1 for label in labels_of[name]})
+        return spared
+
+    for number, sizes in enumerate(recordings.values()):
+        names = list(sizes)
+        order = np.random.default_rng(derived_seed(seed, _HOLDOUT, number)).permutation(len(names)).tolist()
+        clips = sum(sizes.values())
+        wanted = max(1, math.floor(fraction * clips + 0.5), min(least, clips // _LARGEST_PART))
+        taken = sum(size for name, size in sizes.items() if name in out)
+        candidates = [names[i] for i in order if names[i] not in out]
+        for name in candidates:
+            if taken + sizes[name] <= wanted and keep_out(name):
+                taken += sizes[name]
+        if not taken:
+            any(keep_out(name) for name in sorted(candidates, key=sizes.__getitem__))  # the first that can be
+    kept_out = np.array([name in out for name in groups], dtype=bool)
+    return np.flatnonzero(~kept_out), np.flatnonzero(kept_out)
 
 
 _OTHERS_HELD_OUT = 8  # first part of the key of a random stream
