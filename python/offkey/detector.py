@@ -278,8 +278,9 @@ class Detector:
         sample_rate
             Rate of arrays of samples in Hz, since they carry none; float in [-1, 1], or int16.
         machine_id
-            The ID of all of them. By default it is the table's, or is read from the file's name (``id_XX``) and, if a
-            folder is named, from the folders below it (``id_XX``, or named as a known ID). A clip of an unknown ID is
+            The ID of all of them. By default it is the table's, or is read from the file's name (``id_XX``, or
+            ``section_XX`` at its head) and, if a folder is named, from the folders below it (``id_XX``, or named as a
+            known ID). A clip of an unknown ID is
             scored as the known one that it is nearest to, which the column `scored_as` names.
         false_alarm_rate
             The share of healthy recordings of a machine that may be called anomalous, above 0 and below 1; by default

@@ -48,8 +48,8 @@ def score(
         default they go to stdout: as a table on a terminal, as CSV into a pipe.
     machine_id
         ID of the recorded machine. By default `id_XX` in each file's name, or, below a folder given here, a folder
-        named `id_XX` or as a machine that the detector knows; a recording without one is compared with every machine,
-        and the nearest is named.
+        named `id_XX` or as a machine that the detector knows, or `section_XX_...` in the name; a recording without one
+        is compared with every machine, and the nearest is named.
     windows
         A recording longer than twice `training.clip_seconds` of the recipe (20 s) is cut into windows of that length.
         `worst`: it has one row, with the scores of its worst window and where that begins (`start_s`); `each`: a row

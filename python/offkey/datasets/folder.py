@@ -74,9 +74,9 @@ def folder(
     Dataset
         Without pattern and manifest, names below `root` are read (docs/data.md has the rules): a folder ``train`` or
         ``test`` is the split; words for healthy and faulty, in the name of any folder or of the file, are the label;
-        ``id_XX`` is the ID, and the remaining folders the machine type; without ``id_XX`` they are the ID. So a plain
-        folder of sound files is one machine of one ID (``00``), all healthy. Without a column or field for the group,
-        each file is a separate recording.
+        ``id_XX``, or ``section_XX`` at the head of a file name, is the ID, and the remaining folders the machine type;
+        without it they are the ID. So a plain folder of sound files is one machine of one ID (``00``), all healthy.
+        Without a column or field for the group, each file is a separate recording.
 
     Raises
     ------

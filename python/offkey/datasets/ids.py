@@ -20,6 +20,8 @@ __all__ = [
     "ID",
     "IN_FOLDER",
     "IN_NAME",
+    "IN_SECTION",
+    "SECTION",
     "IdCounts",
     "IdFrom",
     "check_id_from",
@@ -38,10 +40,14 @@ IdFrom = int | Literal["none"]
 ID = re.compile(r"(?:^|(?<=[^0-9A-Za-z]))id_([0-9A-Za-z]+)")
 """A machine ID in the name of a file or folder."""
 
+SECTION = re.compile(r"section_([0-9]+)_")
+"""A section at the head of a file name: DCASE Task 2 has it since 2021 where it had an ID before."""
+
 ONLY = "00"
 """The ID where nothing names one."""
 
 IN_NAME, IN_FOLDER, FOLDERS = "id_XX in file names", "folders id_XX", "the names of folders"
+IN_SECTION = "section_XX in file names"
 """Where names say an ID."""
 
 _CLOCK = r"(?:[t_\-. ]*\d{1,2}[-_:.h ]?\d{2}(?:[-_:.m ]?\d{2})?(?:[._]\d+)?z?)?"
@@ -72,9 +78,10 @@ def nfc(text: str) -> str:
 
 
 def parse_machine_id(path: str | PurePath) -> str | None:
-    """Return the machine ID that a path names as `id_XX`, or None.
+    """Return the machine ID that a path names as `id_XX`, or in DCASE's file names as `section_XX_...`; else None.
 
-    The file name counts first, then the folders from the nearest on; a folder only if it is named so as a whole.
+    The file name's `id_XX` counts first, then the folders from the nearest on, a folder only if it is named so as a
+    whole, and last the section.
 
     Examples
     --------
@@ -82,13 +89,24 @@ def parse_machine_id(path: str | PurePath) -> str | None:
     '04'
     >>> parse_machine_id("0_dB_fan/fan/id_02/normal/00000000.wav")
     '02'
+    >>> parse_machine_id("fan/test/section_00_target_test_anomaly_0001.wav")
+    '00'
     >>> parse_machine_id("recordings/monday.wav") is None
     True
     """
     path = Path(path)
+    return _marked_id(path) or _section(path)
+
+
+def _marked_id(path: PurePath) -> str | None:
     in_name = ID.search(path.name)
     folders = (ID.fullmatch(folder) for folder in reversed(path.parts[:-1]))
     match = in_name or next(filter(None, folders), None)
+    return match[1] if match else None
+
+
+def _section(path: PurePath) -> str | None:
+    match = SECTION.match(path.name)
     return match[1] if match else None
 
 
@@ -102,14 +120,18 @@ def marked_folder(folder: Path) -> str | None:
 
 
 def identify(below: PurePath, known: Sequence[str] = ()) -> str | None:
-    """Return the ID of a recording by its path below what was named: ``id_XX``, or folders named as a known ID.
+    """Return the ID of a recording by its path below what was named.
 
-    Folders of a date count for nothing, and neither do those of a label or split. Where folders name two known IDs,
-    they name none.
+    It is ``id_XX``, a known section, the folders that are named as a known ID, or an unknown section. Folders of a
+    date count for nothing, and neither do those of a label or split. Where folders name two known IDs, they name none.
     """
-    marked = parse_machine_id(below)
-    if marked is not None or not known:
-        return marked
+    marked, section = _marked_id(below), _section(below)
+    if marked is not None or section in known:
+        return marked or section
+    return (_known_folders(below, known) if known else None) or section
+
+
+def _known_folders(below: PurePath, known: Sequence[str]) -> str | None:
     spellings = {nfc(machine_id): machine_id for machine_id in known}
     folders = [nfc(part) for part in below.parts[:-1] if nfc(part) in spellings or _may_name(part)]
     dates = {
@@ -206,11 +228,12 @@ def refuse_accidents(rows: Sequence[Row], *, where: object) -> None:
             f"{doubtful[0].id_doubt}; say which counts with --id N (the number of the folder; in Python: id_from=N) or "
             "a --pattern"
         )
-    for source in (IN_NAME, IN_FOLDER, FOLDERS):
+    for source in (IN_NAME, IN_SECTION, IN_FOLDER, FOLDERS):
         recordings = [row for row in rows if row.id_from == source]
         counts = Counter(str(row.machine_id) for row in recordings)
         moments = [machine_id for machine_id in counts if _holds_moment(machine_id)]
-        each = source == IN_NAME and len(counts) >= _FEWEST_ACCIDENTS and 2 * len(counts) > len(recordings)
+        of_files = source in (IN_NAME, IN_SECTION)
+        each = of_files and len(counts) >= _FEWEST_ACCIDENTS and 2 * len(counts) > len(recordings)
         if not each and (len(moments) < 2 or 2 * len(moments) <= len(counts)):
             continue
         what = "almost every recording has one of its own" if each else "they are dates or counters"

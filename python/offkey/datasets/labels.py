@@ -57,6 +57,9 @@ _SET_NAME = re.compile(
 )
 """How the recordings of DCASE Task 2 are named: the label has its place there, whatever follows it."""
 
+_SET_SPLIT = re.compile(r"(?:source|target)_(train|test)")
+"""Folders of DCASE 2021 Task 2: a split of one domain."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Phrase:
@@ -103,6 +106,8 @@ def read_phrase(name: str) -> Phrase:
 @functools.lru_cache(maxsize=65536)
 def _phrase(name: str) -> Phrase:
     match = _SET_NAME.match(name)
+    if split := _SET_SPLIT.fullmatch(name):
+        return Phrase(split="train" if split[1] == "train" else "test")
     if match is None:
         return _read(name)
     label: Label = 1 if (match["label"] or match["section_label"]) == "anomaly" else 0

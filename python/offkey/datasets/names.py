@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from offkey._util.words import shortlist
-from offkey.datasets.ids import ID, IN_FOLDER, IN_NAME, nfc
+from offkey.datasets.ids import ID, IN_FOLDER, IN_NAME, IN_SECTION, SECTION, nfc
 from offkey.datasets.labels import LABEL_NAMES, Label, Phrase, read_phrase
 from offkey.datasets.rows import Row, read_label
 from offkey.errors import DatasetError, ParameterError
@@ -56,6 +56,9 @@ def _read(path: Path, relative: Path) -> Row:
             marked[IN_FOLDER] = match[1]
     if in_name := ID.search(relative.name):
         marked[IN_NAME] = in_name[1]
+    elif not marked and (section := SECTION.match(relative.name)):
+        marked[IN_SECTION] = section[1]
+        folders = [name for name in folders if f"{name}_" != section[0]]
     said.append(("the file name", read_phrase(relative.stem)))
     label, label_from, doubt = _settle(said)
     split: Literal["train", "test"] | None = (

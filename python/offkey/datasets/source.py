@@ -201,8 +201,8 @@ class Source:
         sample_rate
             Rate of arrays of samples in Hz, since they carry none.
         machine_id
-            The ID of all of them; by default a clip's own, or what its name says, or folders below the one
-            that is named (``id_XX``).
+            The ID of all of them; by default a clip's own, or what its name says (``id_XX``, ``section_XX_``), or
+            folders below the one that is named (``id_XX``).
         known_ids
             IDs that are also recognised in the names of folders below one that is named.
         clip_seconds

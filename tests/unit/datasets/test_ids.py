@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 import pytest
 from trees import touch
 
-from offkey.datasets import describe_ids, folder, load
+from offkey.datasets import describe_ids, detect_layout, folder, list_machines, load
 from offkey.datasets.ids import IdCounts, identify, marked_folder
 from offkey.errors import DatasetError, ParameterError
 
@@ -201,3 +201,92 @@ def test_notes_on_ids_that_are_not_known():
     )
     assert unread.startswith("1 recording in id_02, which says no ID")
     assert IdCounts(["00"]).notes() == []
+
+
+# --------------------------------------------------------------------------- sections of DCASE since 2021
+
+
+def section_names(kind="fan", *, sections=("00", "01"), tests="test"):
+    return [
+        f"{kind}/{folder}/section_{section}_{domain}_{split}_{label}_{i:04d}_strength_1_ambient.wav"
+        for section in sections
+        for folder, split, domain, label, count in (
+            ("train", "train", "source", "normal", 4),
+            ("train", "train", "target", "normal", 2),
+            (tests, "test", "source", "normal", 1),
+            (tests, "test", "target", "anomaly", 2),
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("tests", ["test", "target_test", "source_test"])
+def test_sections_are_ids_and_domains_are_nothing(tmp_path, tests):
+    root = touch(tmp_path / "dev_data", section_names(tests=tests))
+    assert detect_layout(root) == "folder"
+    data = load(root)
+    assert (data.machine, ids(data), len(data.train)) == ("fan", ["00", "01"], 12)
+    assert {(c.split, c.label) for c in data.clips} == {("train", 0), ("test", 0), ("test", 1)}
+    assert sum(c.label == 1 for c in data.clips) == 4
+    assert describe_ids(data.train) == "00 (6), 01 (6), from section_XX in file names"
+    assert list_machines(root) == {"fan": ["00", "01"]}
+
+
+def test_the_folder_of_one_type_and_types_side_by_side(tmp_path):
+    root = touch(tmp_path, [*section_names(), *section_names("ToyCar", sections=["00"])])
+    assert list_machines(root) == {"ToyCar": ["00"], "fan": ["00", "01"]}
+    assert ids(load(root, machine="ToyCar")) == ["00", "01"]  # those of the other type are for the network
+    assert (load(root / "fan").machine, ids(load(root / "fan"))) == ("fan", ["00", "01"])
+
+
+def test_an_anomaly_of_a_section_among_training_recordings_is_not_learned(tmp_path):
+    names = [f"fan/train/section_00_source_train_normal_{i:04d}.wav" for i in range(3)]
+    data = load(touch(tmp_path, [*names, "fan/train/section_00_target_test_anomaly_0001.wav"]))
+    assert sorted(c.path.name for c in data.train) == sorted(Path(name).name for name in names)
+
+
+def test_evaluation_recordings_of_a_section_have_no_label(tmp_path):
+    names = ["fan/train/section_00_source_train_normal_0000.wav", "fan/test/section_00_0000.wav"]
+    data = load(touch(tmp_path, names))
+    assert [(c.machine_id, c.label) for c in data.test] == [("00", None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("section_00_a_id_03_1.wav", "03"),
+        ("id_03/section_00_source_train_normal_0000.wav", "03"),
+        ("section_00/section_00_source_train_normal_0000.wav", "00"),
+        ("section_3/1.wav", "section_3"),  # a folder of one's own
+        ("hall/section_3/press-a/1.wav", "hall/section_3/press-a"),
+        ("cross_section_02_1.wav", "00"),  # as where nothing names one
+        ("section_7.wav", "00"),
+        ("section_view_1.wav", "00"),
+    ],
+)
+def test_where_a_section_counts(tmp_path, name, expected):
+    data = load(touch(tmp_path / "press", [name]))
+    assert (ids(data), data.machine) == ([expected], "press")
+
+
+def test_a_section_for_each_file_is_refused(tmp_path):
+    root = touch(tmp_path / "d", [f"press/section_{i}_cut.wav" for i in range(20)])
+    with pytest.raises(
+        DatasetError, match=r"from section_XX in file names.*one of its own.*--id 1 \(press\)"
+    ):
+        folder(root)
+
+
+@pytest.mark.parametrize(
+    ("below", "known", "expected"),
+    [
+        ("section_01_target_test_anomaly_0001.wav", ["00", "01"], "01"),
+        ("fan/test/section_01_0001.wav", ["00", "01"], "01"),
+        ("fan/test/section_01_0001.wav", [], "01"),
+        ("section_05_source_test_normal_0001.wav", ["00", "01"], "05"),
+        ("press-a/section_05_0001.wav", ["press-a", "press-b"], "press-a"),
+        ("id_00/section_01_0001.wav", ["00", "01"], "00"),
+    ],
+)
+def test_sections_in_scoring(below, known, expected):
+    assert identify(PurePath(below), known) == expected
