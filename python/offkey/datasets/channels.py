@@ -124,15 +124,15 @@ class ChannelChoice:
         Raises
         ------
         DatasetError
-            If near and far microphone are on different channels in different recordings, or the recordings have
-            another number of channels than two; if the chosen channel is silent in all recordings that were measured,
-            and another is not.
+            If near and far microphone are on different channels in different recordings, or recordings of which these
+            are told have another number of channels than two; if the chosen channel is silent in all recordings that
+            were measured, and another is not.
         """
         clips = data.train
         headers = _headers(clips, max_seconds)
         counts = Counter(header.channels for header in headers.values())
         usual = max((n for n in counts if n > 1), key=lambda n: counts[n], default=1)
-        roles = _roles(clips, usual)
+        roles = _roles(clips, headers)
         levels = _measured(clips, {i: header for i, header in headers.items() if header.channels > 1})
         of_usual = [row for row in levels.values() if len(row) == usual + 1]
         medians = np.median(of_usual, axis=0) if of_usual else np.empty(0)
@@ -345,8 +345,8 @@ def _measured(clips: Clips, headers: Mapping[int, AudioInfo]) -> dict[int, np.nd
     return levels
 
 
-def _roles(clips: Clips, channels: int) -> tuple[Role, ...]:
-    """Return the roles of the channels, which all recordings whose roles are known have to share."""
+def _roles(clips: Clips, headers: Mapping[int, AudioInfo]) -> tuple[Role, ...]:
+    """Return the roles of the channels, which all recordings whose roles are known have to share, and to have."""
     known = Counter(clip.channels for clip in clips if clip.channels)
     if not known:
         return ()
@@ -356,8 +356,15 @@ def _roles(clips: Clips, channels: int) -> tuple[Role, ...]:
             f"channels: {counts} training recordings; a detector takes one channel: expected one order in all of them"
         )
     (roles,) = known
-    if channels != len(roles):
+    others = [i for i, header in headers.items() if clips[i].channels and header.channels != len(roles)]
+    if others:
+        counts = Counter(headers[i].channels for i in others)
+        have = ", ".join(
+            f"{count} {'have' if count > 1 else 'has'} {n}" for n, count in sorted(counts.items())
+        )
         raise DatasetError(
-            f"channels = {','.join(roles)!r}: for recordings of two channels; most of these have {channels}"
+            f"channels = {','.join(roles)!r}: for recordings of two channels, but of {len(headers)} training "
+            f"recordings {have}, the first: {clips[others[0]].path}; leave these out, say the roles of the others "
+            f"alone (column channel_roles of a manifest), or choose one channel for all {_OPTION}"
         )
     return roles

@@ -167,6 +167,22 @@ def test_the_near_channel_is_learned(tmp_path, roles, channel, names):
     assert chosen(data, 0).channel == 0  # what is asked for counts
 
 
+@pytest.mark.parametrize("roles", [("near", "far"), ("far", "near")])
+def test_roles_of_recordings_of_one_channel_are_refused_with_their_number(tmp_path, roles):
+    root = write_many(tmp_path / "d", machine, hiss)
+    for seed in (3, 5, 8):
+        write(root / f"{seed:03d}.wav", machine(seed))
+    data = folder(root)
+    with pytest.raises(
+        DatasetError, match=r"of 16 training recordings 3 have 1, the first: .*003\.wav; leave"
+    ):
+        chosen(data.with_channels(*roles))
+    lines = [f"{seed:03d}.wav,ok,{'' if seed in (3, 5, 8) else ','.join(roles)!r}" for seed in range(16)]
+    (root / "m.csv").write_text("\n".join(["file,label,channel_roles", *lines]).replace("'", '"'))
+    (note,) = chosen(folder(root, manifest=root / "m.csv")).notes
+    assert note.startswith("3 training recordings have 1, 13 have 2 channels, not recorded alike; channel ")
+
+
 @pytest.mark.parametrize("roles", [("near",), ("near", "near"), ("left", "right"), ()])
 def test_roles_are_near_and_far(tmp_path, roles):
     data = folder(write_many(tmp_path / "d", machine, machine, count=2))
@@ -199,7 +215,9 @@ def test_a_column_that_counts_channels_is_another(tmp_path):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_roles_need_two_channels(tmp_path, channels):
     data = folder(write_many(tmp_path / "d", *[machine] * channels)).with_channels("near", "far")
-    with pytest.raises(DatasetError, match=rf"two channels; most of these have {channels}"):
+    with pytest.raises(
+        DatasetError, match=rf"two channels, but of 16 training recordings 16 have {channels}"
+    ):
         chosen(data)
 
 
