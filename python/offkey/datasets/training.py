@@ -32,6 +32,7 @@ from offkey.signal.statistics import ClipStatistics, FrameMoments, clip_statisti
 __all__ = ["TrainingClips", "read_training_clips"]
 
 _MOST_NAMED = 20  # unreadable files that notes name one by one
+_MOST_KINDS = 10  # kinds of damage that have a warning each
 _NAME = re.compile(r"(?s:.*)\.\w+: |[^:]*: ")
 _PARTICULAR = re.compile(r"'[^']*'|\d[\d.,]*")
 _RATE_ADVICE = (
@@ -134,6 +135,8 @@ class TrainingClips:
     def warn(self, *, stacklevel: int) -> None:
         """Warn of recordings that were left out or are odd, once for each kind, and of a channel that is hardly heard.
 
+        Where recordings are damaged in many ways, the most frequent ones are named and the others counted.
+
         Warns
         -----
         OffkeyWarning
@@ -147,11 +150,20 @@ class TrainingClips:
         kinds: dict[str, list[Exception]] = {}
         for error in self.errors:
             kinds.setdefault(_kind(error), []).append(error)
-        for kind in sorted(kinds.keys() - self._warned):
-            errors = kinds[kind]
+        fresh = sorted(kinds.keys() - self._warned)
+        several = sorted((kinds[kind] for kind in fresh), key=len, reverse=True)
+        for errors in several[:_MOST_KINDS]:
             warnings.warn(
                 f"left out of training: {len(errors)} recording{'s' * (len(errors) > 1)} that cannot be read "
                 f"({type(errors[0]).__name__}), the first: {reason(errors[0])}",
+                OffkeyWarning,
+                stacklevel=stacklevel + 1,
+            )
+        rest = sum(map(len, several[_MOST_KINDS:]))
+        if rest:
+            warnings.warn(
+                f"left out of training: and {rest} more that cannot be read for other reasons; `Detector.unread` lists "
+                "every one",
                 OffkeyWarning,
                 stacklevel=stacklevel + 1,
             )

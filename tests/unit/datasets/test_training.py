@@ -1,5 +1,6 @@
 """What models are fitted to: the target's clips read once, those of other types when they are drawn."""
 
+import itertools
 import shutil
 import warnings
 from pathlib import Path
@@ -172,6 +173,23 @@ def test_a_kind_of_error_is_its_reason_without_names_and_numbers():
     texts = [str(warning.message) for warning in caught]
     assert [text.split()[4] for text in texts] == ["2", "2", "2", "1"]
     assert "the first: /a/b: c/1.wav" in texts[1]
+
+
+def test_files_that_are_damaged_in_many_ways_give_few_warnings():
+    words = ["".join(letters) for letters in itertools.product("abcdefgh", repeat=3)][:499]
+    errors = [AudioError(f"{i}.wav: damaged in the way {word}") for i, word in enumerate(words)]
+    errors += [AudioError("last.wav: damaged in the way hhg")] * 2
+    clips = TrainingClips(
+        inputs="audio", clips=[np.ones(9, np.float32)], machine_ids=["00"], groups=["a"], errors=errors
+    )
+    with pytest.warns(OffkeyWarning) as caught:
+        clips.warn(stacklevel=1)
+    texts = [str(warning.message) for warning in caught]
+    assert len(texts) == 11
+    assert "2 recordings" in texts[0]  # the most frequent kind first
+    assert "and 490 more" in texts[-1]
+    assert len(clips.left_out) == 501
+    clips.warn(stacklevel=1)  # not again: warnings are errors here
 
 
 def test_each_kind_of_clip_that_is_left_out_is_warned_of_once(tmp_path):
