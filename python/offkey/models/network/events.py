@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -178,18 +181,27 @@ class TensorBoard:
     ------
     MissingExtraError
         If the package tensorboard is not installed.
+    OSError
+        If the folder cannot be written to.
     """
 
+    # tensorboard's own SummaryWriter writes in a thread, which prints a traceback where a disk is full
     def __init__(self, folder: Path) -> None:
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            from tensorboard.compat.proto.event_pb2 import Event as Record
+            from tensorboard.summary.writer.record_writer import RecordWriter
         except ImportError as error:
             raise MissingExtraError(
                 f"TensorBoard needs the package tensorboard: pip install tensorboard ({error})"
             ) from None
-        self._folder = folder
-        self._writer: Any = SummaryWriter(str(folder))
+        now = time.time()
+        self._path = folder / f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}"
+        self._record: Any = Record
+        self._records: Any = RecordWriter
         self._epochs = 0
+        with named(self._path):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._append(Record(wall_time=now, file_version="brain.Event:2"))
 
     def __call__(self, event: Event) -> None:
         """Take one event of a training."""
@@ -197,11 +209,14 @@ class TensorBoard:
             self._epochs = event.epochs_done
         elif isinstance(event, EpochEnded):
             self._epochs += 1
-            with named(self._folder):
-                for name, loss in event.losses.items():
-                    self._writer.add_scalar(f"loss/{name}", loss, self._epochs)
-                self._writer.add_scalar("steps_per_s", event.steps_per_s, self._epochs)
-                self._writer.flush()
+            scalars = {f"loss/{name}": loss for name, loss in event.losses.items()}
+            scalars["steps_per_s"] = event.steps_per_s
+            values = [{"tag": name, "simple_value": scalar} for name, scalar in scalars.items()]
+            self._append(self._record(wall_time=time.time(), step=self._epochs, summary={"value": values}))
+
+    def _append(self, record: Any) -> None:
+        with named(self._path), self._path.open("ab") as file:
+            self._records(file).write(record.SerializeToString())
 
 
 def read_metrics(path: Path) -> list[EpochMetrics]:
