@@ -8,8 +8,9 @@ from typing import Any
 
 from offkey import detector_file
 from offkey._util.text_table import printable
-from offkey.cli import console, exit_codes
+from offkey.cli import app, console, exit_codes
 from offkey.cli.options import DataOptions
+from offkey.cli.words import description_in_options, survey_in_options
 from offkey.datasets.channels import channel_levels, rounded
 from offkey.detector import load
 from offkey.errors import OffkeyError, ParameterError
@@ -48,6 +49,7 @@ def info(
     if data.is_dir():
         with console.bars() as bars:
             seen = reading.survey(data, seed=seed, num_threads=threads, on_progress=bars.counter("looking"))
+        seen = survey_in_options(seen, app["train"])
         if json:
             console.print_json({"kind": "folder", "path": str(data), **seen.to_dict()})
         else:
@@ -67,7 +69,8 @@ def info(
 
 def _facts(path: Path) -> dict[str, Any]:
     if detector_file.is_one(path):
-        return {"kind": "detector", "path": str(path), **load(path).describe()}
+        description = description_in_options(load(path).describe(), app["train"])
+        return {"kind": "detector", "path": str(path), **description}
     header = audio.info(path)
     facts = {"kind": "sound file", "path": str(path), **dataclasses.asdict(header)}
     return facts | (_levels(path, header) if header.channels > 1 else {})

@@ -13,9 +13,10 @@ from offkey import datasets
 from offkey._util.rates import parse_false_alarms
 from offkey.errors import ParameterError
 from offkey.models.base import check_device_name
+from offkey.recipe import Recipe
 from offkey.scoring.null import check_rate
 
-__all__ = ["COMMAS", "ChannelOption", "DataOptions", "Device", "PathList", "RateOptions"]
+__all__ = ["COMMAS", "ChannelOption", "DataOptions", "Device", "PathList", "RateOptions", "with_channel"]
 
 
 def _check(_kind: Any, device: str) -> None:
@@ -43,6 +44,13 @@ ChannelOption: TypeAlias = Annotated[
     int | str | None, Parameter(converter=_channel, validator=_check_channel, allow_leading_hyphen=True)
 ]
 """A number from 0, `mean`, `loudest`, or the roles of two channels."""
+
+
+def with_channel(recipe: Recipe, channel: int | str | None) -> Recipe:
+    """Return the recipe with the channel that an option names; roles of channels are the dataset's."""
+    if channel is None:
+        return recipe
+    return recipe.replace(features__channel=None if isinstance(channel, str) and "," in channel else channel)
 
 
 def _split(kind: Any, tokens: Sequence[Token]) -> Any:

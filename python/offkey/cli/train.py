@@ -15,8 +15,8 @@ from offkey._util import ranks
 from offkey._util.files import check_folder, check_writable
 from offkey.cli import app, console, exit_codes
 from offkey.cli.console import TrainingDisplay
-from offkey.cli.options import ChannelOption, DataOptions, Device, RateOptions
-from offkey.cli.words import in_options
+from offkey.cli.options import ChannelOption, DataOptions, Device, RateOptions, with_channel
+from offkey.cli.words import description_in_options, in_options
 from offkey.datasets.clips import check_roles
 from offkey.datasets.passed_over import any_unread
 from offkey.detector import Detector
@@ -107,7 +107,7 @@ def train(
     for folder in (cache, tensorboard):
         if folder is not None:
             check_folder(folder)
-    detector = Detector(_with_rate(_with_channel(read_recipe(recipe), channel), rate.rate()))
+    detector = Detector(_with_rate(with_channel(read_recipe(recipe), channel), rate.rate()))
     trains = any(kind.trained for kind in kinds_of(detector.recipe))
     if not trains and (metrics or tensorboard):
         raise ParameterError(f"recipe {recipe!r} trains no network whose losses could be written")
@@ -142,7 +142,7 @@ def train(
         console.warn(in_options(text, app["train"]))
     console.note(f"detector of {detector.machine} written to {out}; next: offkey score {out} RECORDINGS")
     if json:
-        console.print_json(detector.describe())
+        console.print_json(description_in_options(detector.describe(), app["train"]))
     return exit_codes.partly(detector.unread, any_unread(dataset.passed_over))
 
 
@@ -168,13 +168,6 @@ def _advice_when_stopped(checkpoint: Path | None) -> Iterator[None]:
         if checkpoint is not None and checkpoint.exists():
             console.note(f"rerun the same command to resume from {checkpoint}")
         raise
-
-
-def _with_channel(recipe: Recipe, channel: int | str | None) -> Recipe:
-    """Return the recipe with the channel that an option names; roles of channels are the dataset's."""
-    if channel is None:
-        return recipe
-    return recipe.replace(features__channel=None if isinstance(channel, str) and "," in channel else channel)
 
 
 def _with_rate(recipe: Recipe, rate: float | None) -> Recipe:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 from cyclopts import App
 
+from offkey.datasets import Survey
 from offkey.scores import ScoreTable
 
-__all__ = ["in_options", "table_in_options"]
+__all__ = ["description_in_options", "in_options", "survey_in_options", "table_in_options"]
 
 # What Python's functions call otherwise than the commands do.
 _OTHER_NAMES = {"num_threads": "threads", "num_workers": "threads", "snrs_db": "snr_db", "root": "data"}
@@ -19,6 +22,7 @@ _PARAMETER = re.compile(
     r"(?:`(?P<quoted>\w+)`|(?P<switch>\w+)=True\b|(?P<given>\w+)(?: = |=(?![^\s/\\]*[/\\]))(?=\S)"
     r"|(?<=\bgive )(?P<told>\w+)\b(?! ?=))"
 )
+_IN_PYTHON = re.compile(r" \(in Python:? [^()]*\)|; in Python:? [^()]*(?=\))")
 _KNOWN: dict[tuple[str, ...], dict[str, str]] = {}
 """The options of commands that were asked for: to find them takes 40 ms."""
 _FOLDER = "offkey.datasets.folder with a pattern or manifest"
@@ -27,6 +31,20 @@ _FOLDER = "offkey.datasets.folder with a pattern or manifest"
 def in_options(text: str, command: App) -> str:
     """Return a message that names parameters of Python's functions with the options of a command instead."""
     return _worded(text, _options(command))
+
+
+def description_in_options(description: dict[str, Any], command: App) -> dict[str, Any]:
+    """Return a detector's description whose notes name options."""
+    return description | {"notes": [in_options(note, command) for note in description["notes"]]}
+
+
+def survey_in_options(survey: Survey, command: App) -> Survey:
+    """Return a survey whose notes, and whose reason why nothing can be learned, name options."""
+    return dataclasses.replace(
+        survey,
+        notes=tuple(in_options(note, command) for note in survey.notes),
+        refusal=survey.refusal and in_options(survey.refusal, command),
+    )
 
 
 def table_in_options(table: ScoreTable, command: App) -> ScoreTable:
@@ -60,4 +78,5 @@ def _worded(text: str, options: dict[str, str]) -> str:
         name = options.get(next(filter(None, match.groups())))
         return match[0] if name is None else f"{name} " if match["given"] else name
 
-    return _PARAMETER.sub(option, text.replace(_FOLDER, "--layout folder with --pattern or --manifest"))
+    told = _IN_PYTHON.sub("", text.replace(_FOLDER, "--layout folder with --pattern or --manifest"))
+    return _PARAMETER.sub(option, told)

@@ -1,10 +1,12 @@
 """`offkey info`, `offkey synth` and `offkey demo`."""
 
+import dataclasses
 import json
+import shutil
 
 import pytest
 
-from offkey import datasets
+from offkey import datasets, load
 
 
 def test_info_of_a_detector_whatever_its_name(offkey, detector, tmp_path):
@@ -15,6 +17,25 @@ def test_info_of_a_detector_whatever_its_name(offkey, detector, tmp_path):
     (tmp_path / "renamed.bin").write_bytes(detector.read_bytes())
     facts = json.loads(offkey("info", "renamed.bin", "--json").out)
     assert (facts["kind"], facts["machine_ids"]) == ("detector", ["00", "02"])
+
+
+def test_info_shows_notes_as_training_says_them(offkey, detector, tmp_path):
+    trained = load(detector)
+    note = "give max_seconds=5 to read longer recordings (in Python: Detector.fit)"
+    trained._state = dataclasses.replace(trained._state, data_notes=(note,))
+    trained.save(tmp_path / "noted.offkey")
+    expected = "give --max-seconds 5 to read longer recordings"
+    assert f"- {expected}\n" in offkey("info", "noted.offkey").out + "\n"
+    assert expected in json.loads(offkey("info", "noted.offkey", "--json").out)["notes"]
+
+
+def test_info_of_a_folder_that_training_refuses_speaks_of_options(offkey, tree, tmp_path):
+    folder = tmp_path / "faulty"
+    folder.mkdir()
+    shutil.copy(next((tree / "fan" / "test").iterdir()), folder / "1.wav")
+    shown = offkey("info", "faulty")
+    assert "say so with --label '*=healthy'" in " ".join(shown.out.split())
+    assert "in Python" not in shown.out
 
 
 def test_info_of_a_sound_file_and_of_a_folder(offkey, tree):

@@ -130,6 +130,12 @@ def test_a_table_for_a_person_shows_codes_and_does_not_do_them(strange):
         ("runs/seed=3/machine=fan.wav: no sound", "runs/seed=3/machine=fan.wav: no sound"),
         ("machine=fan/seed.wav: no sound", "machine=fan/seed.wav: no sound"),
         ("out = /data/fan.offkey: no folder", "--out /data/fan.offkey: no folder"),
+        (
+            "with --id N (the number of the folder; in Python: id_from=N)",
+            "with --id N (the number of the folder)",
+        ),
+        ("with --channel (in Python features.channel of the recipe); channels", "with --channel; channels"),
+        ("so with --label '*=healthy' (in Python: labels={'*': 'healthy'})", "so with --label '*=healthy'"),
     ],
 )
 def test_messages_speak_of_options(text, expected):
