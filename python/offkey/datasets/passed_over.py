@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ Kind: TypeAlias = Literal[
     "link",
     "again",
     "layout",
+    "data",
     "archive",
     "hidden",
     "other",
@@ -38,7 +40,8 @@ Kind: TypeAlias = Literal[
 """`file`, `folder`: cannot be read. `format`: a sound format that offkey does not read. `unfinished`: a download or
 copy that has not ended. `special`: a pipe, socket or device that is named as a sound file. `link`: leads nowhere.
 `again`: a folder that was entered by another path. `layout`: a recording that the layout, or the pattern, has no place
-for. `archive`, `hidden`: not looked into. `other`: nothing that is named as a recording."""
+for. `data`: numbers that may be signals. `archive`, `hidden`: not looked into. `other`: nothing that is named as a
+recording."""
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".wave", ".rf64", ".bw64", ".flac", ".aif", ".aiff", ".aifc", ".ogg", ".oga", ".mp3"}
@@ -58,6 +61,14 @@ _OTHER_SOUNDS = _suffixes(
     "3gp 8svx aac ac3 adts alac amr ape au avi awb caf dff dsf dts dss eac3 gsm iff m4a m4b m4r m4v mka mkv mov mp1 "
     "mp2 mp4 mpc nist opus pcm ra ram sd2 snd sph spx tta voc vox w64 weba webm wma wmv wv"
 )
+_DATA = _suffixes(
+    "arrow csv dat feather h5 hdf hdf5 mat mf4 mdf npy npz parquet tdms tsv uff unv xls xlsx zarr"
+)
+_TABLES = _suffixes("csv dat tsv xls xlsx")
+_LIST = re.compile(
+    r"annotation|attribute|eval|file|index|label|list|manifest|meta|result|score|split|summary"
+)
+"""In the name of a table that tells of recordings."""
 _ARCHIVES = _suffixes("7z bz2 gz lz4 rar tar tbz tbz2 tgz txz xz zip zst")
 _UNFINISHED = _suffixes("!ut aria2 crdownload download filepart opdownload part partial tmp")
 _SYSTEM_FOLDERS = frozenset(
@@ -100,6 +111,8 @@ def kind_of_name(name: str, *, folder: bool) -> Kind | None:
         return None
     if inner in AUDIO_SUFFIXES | _OTHER_SOUNDS:
         return "unfinished" if ending in _UNFINISHED else "format" if ending in _ARCHIVES else "other"
+    if ending in _DATA and not (ending in _TABLES and _LIST.search(name.lower())):
+        return "data"
     return "format" if ending in _OTHER_SOUNDS else "archive" if ending in _ARCHIVES else "other"
 
 
@@ -133,6 +146,11 @@ _WORDS: dict[Kind, _Words] = {
         "link to a folder that is read by another path", "links to folders that are read by other paths"
     ),
     "layout": _Words("sound file", "sound files", " ({whys})"),
+    "data": _Words(
+        "data file that may hold signals",
+        "data files that may hold signals",
+        " ({endings}); write signals as WAV files to learn them, or score them as arrays from Python",
+    ),
     "archive": _Words("archive", "archives", "; unpack recordings that are inside"),
     "hidden": _Words("hidden file or folder", "hidden files and folders"),
     "other": _Words(

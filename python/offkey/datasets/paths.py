@@ -169,7 +169,7 @@ def _walk(folder: Path, entered: set[str], without: set[Path]) -> Iterator[Path 
             yield path  # whoever reads it says what is wrong with it
         elif kind is None:
             yield PassedOver(path=path, why="a pipe, socket or device", kind="special")
-        elif kind == "other" and _leads_nowhere(entry) and not entry.name.startswith("."):
+        elif kind in ("data", "other") and _leads_nowhere(entry) and not entry.name.startswith("."):
             yield PassedOver(path=path, why="the link leads nowhere", kind="link")
         else:
             yield PassedOver(path=path, why=_WHY[kind], kind=kind)
@@ -178,6 +178,7 @@ def _walk(folder: Path, entered: set[str], without: set[Path]) -> Iterator[Path 
 _WHY: dict[Kind, str] = {
     "format": "a sound format that is not read",
     "unfinished": "a download or copy that has not ended",
+    "data": "a data file that may hold signals",
     "archive": "an archive",
     "hidden": "hidden",
     "other": "not named as a recording",

@@ -96,6 +96,13 @@ def test_leftovers_are_said_and_change_no_exit_code(offkey, recordings, name):
         assert (outcome.out + outcome.err).count("passed over") == 1
 
 
+def test_data_files_beside_recordings_are_said(offkey, recordings):
+    (recordings / "OK" / "signal.mat").touch()
+    for outcome in shown_by_all(offkey).values():
+        assert outcome.code == exit_codes.DONE
+        assert "1 data file that may hold signals: " in outcome.out + outcome.err
+
+
 def test_notes_beside_recordings_need_no_word_but_in_info(offkey, recordings):
     (recordings / "OK" / "notes.txt").touch()
     shown = shown_by_all(offkey)

@@ -19,7 +19,12 @@ from offkey.errors import DatasetError
         ("a.m4a b.OPUS c.w64 d.caf e.wma f.mp4 g.amr h.wav.gz i.flac.zip", "format"),
         ("a.wav.part b.mp3.crdownload c.m4a.part d.WAV.Part", "unfinished"),
         ("a.zip b.tar c.tgz d.7z e.rar f.tar.gz", "archive"),
-        ("a.txt b.csv c d.wav.json e.wav.asd f.part .DS_Store .gitignore wav .wav", "other"),
+        ("a.mat b.NPY c.npz d.tdms e.h5 f.csv g.parquet labels.npy 0001.CSV h.tsv", "data"),
+        ("labels.csv eval_data_list.csv attributes_00.csv my-manifest.tsv", "other"),
+        (
+            "a.txt c d.wav.json e.wav.asd f.part .DS_Store .gitignore wav .wav",
+            "other",
+        ),
         ("._a.wav .a.wav .hidden.flac", "hidden"),
     ],
 )
@@ -76,6 +81,27 @@ def test_a_listing_has_everything_once(tmp_path):
         "special",
         "link",
     }
+
+
+def test_a_folder_of_data_files_alone_says_what_to_do(tmp_path):
+    root = touch(tmp_path / "d", [f"normal/{i}.mat" for i in range(5)] + ["normal/6.csv", "labels.csv"])
+    with pytest.raises(DatasetError, match="no sound file found") as caught:
+        folder(root)
+    for part in (
+        "6 data files that may hold signals: normal/0.mat",
+        "(.mat 5, .csv 1)",
+        "write signals as WAV",
+    ):
+        assert part in str(caught.value)
+
+
+def test_data_files_beside_recordings_are_said_and_are_no_failure(tmp_path):
+    data = folder(touch(tmp_path / "d", ["1.wav", "2.wav", "a.npy", "list.csv"]))
+    assert [note for note in data.notes if "passed over" in note] == [
+        "passed over: 1 data file that may hold signals: a.npy (.npy 1); write signals as WAV files to learn them, or "
+        "score them as arrays from Python"
+    ]
+    assert not any_unread(data.passed_over)
 
 
 def test_sentences_name_three_and_count_the_rest():
