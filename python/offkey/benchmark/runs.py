@@ -21,6 +21,7 @@ from offkey._util.files import write_text
 from offkey._util.json_text import from_json, to_json
 from offkey.benchmark.figures import Figure, figures
 from offkey.datasets import Clips, Dataset
+from offkey.datasets.passed_over import notes_on
 from offkey.datasets.source import Progress
 from offkey.detector import Detector
 from offkey.errors import DatasetError
@@ -96,6 +97,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Of the network's training: "float32" or "bfloat16"; None without a network."""
     training: str | None = None
     """A hash of all that decides on the models (see `Run.training`)."""
+    unread: tuple[str, ...] = ()
+    """What is or may be a training recording and could not be read, or is broken."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +287,7 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
         training=run.training(),
         version=offkey.__version__,
         notes=detector.notes,
+        unread=training.unread or _unread(detector, run.data),
     )
     _keep(folder, record)
     (folder / _CHECKPOINT).unlink(missing_ok=True)
@@ -298,6 +302,8 @@ class _TrainingSeen:
         self.device = "cpu"
         self.precision: str | None = None
         self.spent_s = 0.0
+        self.unread: tuple[str, ...] = ()
+        """Of the run whose training is used again."""
 
     def __call__(self, event: object) -> None:
         match event:
@@ -317,8 +323,13 @@ def _rescored(run: Run, folder: Path, seen: _TrainingSeen) -> Detector | None:
         record = _finished_record(other)
         if record is not None and record.training == run.training():
             seen.device, seen.precision, seen.spent_s = record.device, record.precision, record.fit_s
+            seen.unread = record.unread
             return Detector.load(other / _DETECTOR).rescored(run.recipe.scoring, name=run.recipe.name)
     return None
+
+
+def _unread(detector: Detector, data: Dataset) -> tuple[str, ...]:
+    return (*detector.unread, *notes_on(passed for passed in data.passed_over if passed.unread))
 
 
 def _fitted(run: Run, folder: Path, how: Execution, on_event: Callable[[Any], None]) -> Detector:

@@ -15,6 +15,7 @@ from offkey._util.csv_text import to_csv
 from offkey._util.files import write_text
 from offkey._util.json_text import to_json
 from offkey._util.text_table import text_table
+from offkey._util.words import shortlist
 from offkey.benchmark.figures import ANOMALY_SCORE, ORACLE, Figure
 from offkey.benchmark.published import DEVELOPMENT, EVALUATION, MACHINES, MIMII, SNRS_DB, PublishedRow
 from offkey.benchmark.runs import Record, Setting
@@ -286,11 +287,19 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
     """How many there are to be; fewer records say that the benchmark goes on, or that runs have failed."""
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Machine types of which training recordings, or what may be some, could not be read or are broken."""
+        by_setting = {record.setting: record.unread for record in self.records if record.unread}
+        return tuple(
+            f"{setting}: not learned from: {shortlist(texts, most=3)}"
+            for setting, texts in by_setting.items()
+        )
+
     def tables(self) -> list[Table]:
         """Return the paper's tables with the figures found beside the published ones, then details of our own."""
-        return all_tables(
-            self.suite, self.records, notes=(*self._unfinished(), *self.missing, *self.failures)
-        )
+        notes = (*self._unfinished(), *self.missing, *self.failures, *self.unread)
+        return all_tables(self.suite, self.records, notes=notes)
 
     def to_text(self) -> str:
         """Return the tables for a terminal."""
