@@ -41,7 +41,7 @@ from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["DecodedClips", "decoded"]
 
-_FORMAT = 3
+_FORMAT = 4
 _SAMPLES, _INDEX, _LOCK = "samples.bin", "index.json", ".lock"
 _FULL_SCALE = 32768
 _ALIGNMENT = 64  # of each clip's first byte, for vector loads
@@ -52,6 +52,7 @@ class _Entry(msgspec.Struct, frozen=True, array_like=True):
     samples: int
     dtype: Literal["<i2", "<f4"]
     source_rate: int
+    lossy: bool | None
 
 
 class _Index(msgspec.Struct, frozen=True):
@@ -71,6 +72,7 @@ class DecodedClips(Sequence[np.ndarray]):
         *,
         sample_rate: int,
         source_rates: Sequence[int] = (),
+        lossy: Sequence[bool | None] = (),
         errors: dict[int, str] | None = None,
         recordings: Sequence[int] = (),
     ) -> None:
@@ -78,6 +80,8 @@ class DecodedClips(Sequence[np.ndarray]):
         self.sample_rate = sample_rate
         self.source_rates = tuple(source_rates)
         """The rates in Hz that the recordings have; 0 where they could not be read."""
+        self.lossy = tuple(lossy)
+        """Whether the coding of the recordings loses something; None where that is not known."""
         self.errors = errors or {}
         """Position -> why the recording could not be read; such a clip is empty."""
         self.recordings = tuple(recordings)
@@ -99,6 +103,7 @@ class DecodedClips(Sequence[np.ndarray]):
             self._stored + other._stored,
             sample_rate=self.sample_rate,
             source_rates=self.source_rates + other.source_rates,
+            lossy=self.lossy + other.lossy,
             errors=self.errors | later,
             recordings=self.recordings
             + tuple(1 + max(self.recordings, default=-1) + i for i in other.recordings),
@@ -111,6 +116,7 @@ class DecodedClips(Sequence[np.ndarray]):
             [self._stored[i] for i in positions],
             sample_rate=self.sample_rate,
             source_rates=[self.source_rates[i] for i in positions],
+            lossy=[self.lossy[i] for i in positions],
             errors=errors,
             recordings=[self.recordings[i] for i in positions],
         )
@@ -121,7 +127,7 @@ class DecodedClips(Sequence[np.ndarray]):
             if i in self.errors:
                 yield Item(content=AudioError(self.errors[i]), name=str(path))
             else:
-                samples = Samples(self[i], self.sample_rate, self.source_rates[i])
+                samples = Samples(self[i], self.sample_rate, self.source_rates[i], self.lossy[i])
                 yield Item(content=samples, name=str(path))
 
 
@@ -240,7 +246,13 @@ def _write(file: BinaryIO, chunks: Iterable[Chunk]) -> _Index:
             chunk.positions.tolist(), map(_compact, chunk.samples), chunk.source_rates.tolist(), strict=True
         ):
             dtype: Literal["<i2", "<f4"] = "<i2" if samples.dtype == np.int16 else "<f4"
-            entry = _Entry(offset=offset, samples=len(samples), dtype=dtype, source_rate=source_rate)
+            entry = _Entry(
+                offset=offset,
+                samples=len(samples),
+                dtype=dtype,
+                source_rate=source_rate,
+                lossy=chunk.items[position - chunk.first].lossy,
+            )
             entries.append((position, entry))
             offset += file.write(samples.tobytes())
             offset += file.write(bytes(-offset % _ALIGNMENT))
@@ -286,10 +298,12 @@ def _opened(folder: Path, count: int, sample_rate: int) -> DecodedClips | None:
         for entry in index.clips
     ]
     source_rates = [0 if entry is None else entry.source_rate for entry in index.clips]
+    lossy = [None if entry is None else entry.lossy for entry in index.clips]
     return DecodedClips(
         clips,
         sample_rate=sample_rate,
         source_rates=source_rates,
+        lossy=lossy,
         errors=index.errors,
         recordings=index.recordings,
     )

@@ -43,6 +43,8 @@ class Samples(NamedTuple):
     sample_rate: int
     source_rate: int
     """The rate in Hz before they were resampled."""
+    lossy: bool | None = None
+    """Whether the coding that they had loses something; None where that is not known."""
 
 
 class LogMelOf(NamedTuple):
@@ -79,6 +81,8 @@ class Item:
     @property
     def lossy(self) -> bool | None:
         """Whether its coding loses something; None where that is not known."""
+        if isinstance(self.content, Samples):
+            return self.content.lossy
         return None if self.header is None else self.header.subtype in _LOSSY
 
     def with_header(self) -> Item:

@@ -153,7 +153,7 @@ def test_a_damaged_cache_is_made_again(recordings, tmp_path, damage):
     elif damage == "no text":
         index.write_bytes(b'{"format": "\xff"}')
     elif damage == "fewer clips":
-        index.write_text(text.replace('[0,4800,"<i2",16000],', ""))
+        index.write_text(text.replace('[0,4800,"<i2",16000,false],', ""))
     elif damage == "lying":
         index.write_text(text.replace("[0,4800,", "[0,480000000,"))
     else:

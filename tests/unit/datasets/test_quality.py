@@ -66,6 +66,17 @@ def test_broken_clips_are_left_out_and_named(healthy, tmp_path, kind, cached):
     assert any(note.startswith(f"{kind}, kept as asked: 1 training clip (r05x.wav)") for note in kept.odd)
 
 
+def test_a_cache_keeps_codings(healthy, tmp_path):
+    put(healthy, "coded.ogg", recording(np.random.default_rng(7), hum_hz=90, seconds=0.5), format="OGG")
+    plain = read(healthy)
+    assert plain.conditions.lossy == (False, True)
+    for _ in range(2):  # as it is made, and as it is read
+        cached = read(healthy, cache=tmp_path / "cache")
+        assert cached.odd == plain.odd
+        assert any("(coded.ogg) lossily coded" in note for note in cached.odd)
+        assert cached.conditions.state() == plain.conditions.state()
+
+
 def test_a_broken_part_of_a_long_recording_is_left_out_alone(healthy):
     rng = np.random.default_rng(1)
     long = recording(rng, hum_hz=90, seconds=2.5)
