@@ -60,6 +60,7 @@ COLUMNS = (
 _NUMBERS = frozenset({START, "threshold", "p_value", COUNT})
 _OTHER_SCORE = re.compile(r"a_[a-z0-9_]+")
 _IDS = frozenset({"machine_type", "machine_id", "scored_as"})
+_WHOLE = re.compile(r"\d+\.0")
 _INDEX = re.compile(r"|index|level_\d+|Unnamed: \d+|__index_level_\d+__")
 """How pandas, polars and R name the numbers of rows."""
 
@@ -144,7 +145,20 @@ def _from_csv(content: CsvText) -> Content:
     for number, cells in lines:
         line = f"{content.where}, line {number}"
         rows.append({name: _from_text(cells[at], name, line, content) for name, at in columns.items()})
-    return {name: [row[name] for row in rows] for name in columns}
+    return {
+        name: _ids(name, [row[name] for row in rows], content.where)
+        if name in _IDS
+        else [row[name] for row in rows]
+        for name in columns
+    }
+
+
+def _ids(name: str, cells: list[str | None], where: object) -> list[str | None]:
+    """Return a CSV file's IDs; those that a program took for numbers with gaps, 0.0 and 2.0, without their points."""
+    if not any(cells) or not all(_WHOLE.fullmatch(cell) for cell in cells if cell):
+        return cells
+    _warn_of_numbers(name, where)
+    return [cell and cell.partition(".")[0] for cell in cells]
 
 
 def from_json(text: str, where: object) -> Content:
@@ -268,17 +282,21 @@ def _from_cells(rows: list[Any], header: Iterable[Any], where: object) -> Conten
     columns = _known(header, where) if rows else {}
     for name in sorted(_IDS.intersection(columns)):
         if any(_is_whole(row.get(name)) for row in rows):
-            warnings.warn(
-                f"{where}, column {name!r}: numbers, where IDs are text; a program on the way may have taken "
-                "leading zeros away, so that 00 became 0",
-                OffkeyWarning,
-                stacklevel=2,
-            )
+            _warn_of_numbers(name, where)
     known = [
         {name: _from_value(row.get(name), name, f"{where}, row {at}") for name in columns}
         for at, row in enumerate(rows)
     ]
     return {name: [row[name] for row in known] for name in columns}
+
+
+def _warn_of_numbers(name: str, where: object) -> None:
+    warnings.warn(
+        f"{where}, column {name!r}: numbers, where IDs are text; a program on the way may have taken leading zeros "
+        "away, so that 00 became 0",
+        OffkeyWarning,
+        stacklevel=2,
+    )
 
 
 def _is_whole(cell: Any) -> bool:
