@@ -358,9 +358,9 @@ def _roles(clips: Clips, headers: Mapping[int, AudioInfo]) -> tuple[Role, ...]:
     (roles,) = known
     others = [i for i, header in headers.items() if clips[i].channels and header.channels != len(roles)]
     if others:
-        counts = Counter(headers[i].channels for i in others)
+        channels = Counter(headers[i].channels for i in others)
         have = ", ".join(
-            f"{count} {'have' if count > 1 else 'has'} {n}" for n, count in sorted(counts.items())
+            f"{count} {'have' if count > 1 else 'has'} {n}" for n, count in sorted(channels.items())
         )
         raise DatasetError(
             f"channels = {','.join(roles)!r}: for recordings of two channels, but of {len(headers)} training "
