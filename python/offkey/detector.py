@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, cast
@@ -430,7 +431,9 @@ class Detector:
         max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
     ) -> np.ndarray:
-        """Return the network's embeddings ``(clips, embedding_dim)`` float64 of recordings as `score` takes them.
+        """Return the network's embeddings ``(recordings, embedding_dim)`` float64 of recordings as `score` takes them.
+
+        A recording that `score` cuts into windows has the mean of their embeddings, and is not in memory as a whole.
 
         Parameters
         ----------
@@ -454,18 +457,24 @@ class Detector:
             raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
         self._use_device(device)
         model = cast(Any, models[kind.name])
-        parts: list[np.ndarray] = []
-        source = self._source(recordings, sample_rate=sample_rate, max_seconds=max_seconds)
+        sums: dict[int, np.ndarray] = {}
+        windows = Counter[int]()
+        source = self._source(
+            recordings,
+            sample_rate=sample_rate,
+            clip_seconds=self._fitted().clip_seconds,
+            max_seconds=max_seconds,
+        )
         for chunk in source.chunks(num_threads=num_threads):
-            parts += [
-                part
-                for _, part in chunk.attempt(
-                    lambda clips: model.embeddings(getattr(clips, kind.inputs), num_threads=num_threads)
-                )
-            ]
+            for part, rows in chunk.attempt(
+                lambda clips: model.embeddings(getattr(clips, kind.inputs), num_threads=num_threads)
+            ):
+                for position, row in zip(part.positions.tolist(), rows, strict=True):
+                    sums[position] = sums.get(position, 0.0) + row
+                    windows[position] += 1
             for position in sorted(chunk.errors):
                 raise chunk.errors[position]
-        return np.concatenate(parts)
+        return np.stack([sums[position] / windows[position] for position in sorted(sums)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the detector to one file: safetensors with JSON metadata, whole or not at all.

@@ -11,7 +11,8 @@ from tiny_network import RECIPE, tone
 
 import offkey
 from offkey import datasets
-from offkey.datasets import Clip, Clips, Dataset
+from offkey.datasets import Clip, Clips, Dataset, portions
+from offkey.datasets.source import Source
 from offkey.errors import ArrayError, OffkeyError, OffkeyWarning, ParameterError
 
 RATE = RECIPE.features.sample_rate
@@ -91,6 +92,38 @@ def test_embeddings_are_in_the_order_given(detector, data, recordings):
         np.testing.assert_allclose(
             detector.embeddings(given, **options), one_by_one, rtol=1e-3, atol=1e-4, err_msg=kind
         )
+
+
+def test_the_embedding_of_a_long_recording_is_the_mean_over_its_windows(detector, tmp_path):
+    clip = round(detector.recipe.training.clip_seconds * RATE)
+    windows = 0.1 * np.random.default_rng(3).standard_normal((5, clip)).astype(np.float32)
+    sf.write(tmp_path / "long.wav", windows.ravel(), RATE, "FLOAT")
+    sf.write(tmp_path / "short.wav", windows[0], RATE, "FLOAT")
+    of_windows = detector.embeddings(windows, sample_rate=RATE)
+    shown = detector.embeddings(
+        [tmp_path / "short.wav", tmp_path / "long.wav", windows.ravel()], sample_rate=RATE
+    )
+    expected = np.stack([of_windows[0], of_windows.mean(axis=0), of_windows.mean(axis=0)])
+    np.testing.assert_allclose(shown, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_embeddings_of_a_long_recording_are_made_chunk_by_chunk(detector, tmp_path, monkeypatch):
+    clip = round(detector.recipe.training.clip_seconds * RATE)
+    sf.write(tmp_path / "long.wav", np.random.default_rng(4).uniform(-0.1, 0.1, 40 * clip), RATE)
+    whole = detector.embeddings(tmp_path / "long.wav")
+    monkeypatch.setattr(portions, "PORTION_BYTES", 4 * 8 * clip)
+    sizes = []
+    chunks = Source.chunks
+
+    def watched(self, **options):
+        for chunk in chunks(self, **options):
+            sizes.append(len(chunk))
+            yield chunk
+
+    monkeypatch.setattr(Source, "chunks", watched)
+    np.testing.assert_allclose(detector.embeddings(tmp_path / "long.wav"), whole, rtol=1e-3, atol=1e-4)
+    assert len(sizes) > 1
+    assert sum(sizes) == 40
 
 
 def test_a_folder_a_pattern_and_a_file_beside_each_other(detector, data):
