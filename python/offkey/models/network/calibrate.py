@@ -81,7 +81,7 @@ class FitOutputs:
         arrays |= {f"{name}.positions": array for name, array in self.positions.items()}
         for part, outputs in self.outputs.items():
             arrays |= {f"{part}.{name}": array for name, array in outputs.state().items()}
-        return arrays, {"parts": list(self.outputs), "others": self.others}
+        return arrays, {"parts": list(self.outputs), "others": self.others, "recordings": True}
 
     @classmethod
     def from_state(
@@ -107,12 +107,14 @@ class FitOutputs:
         outputs = {part: ClipOutputs.from_state(under(part, arrays), widths) for part in parts}
         positions = {part: arrays[f"{part}.positions"] for part in ("train", "held_out")}
         ids = arrays["ids"]
-        recordings = arrays.get("recordings", np.arange(len(ids)))  # of a file that does not say: one each
+        # Files of format 2 do not say which clips are of one recording.
+        recordings = arrays["recordings"] if metadata.get("recordings") else np.arange(len(ids))
         every = np.sort(np.concatenate(list(positions.values())))
         if (
             not np.array_equal(every, np.arange(len(ids)))
             or not np.isin(ids, np.arange(len(machine_ids))).all()
             or recordings.shape != ids.shape
+            or not np.isin(recordings, np.arange(len(ids))).all()
         ):
             raise DetectorFileError(
                 "outputs of the network: positions, IDs or recordings of the training clips are impossible"
@@ -157,6 +159,7 @@ class Calibrated:
             metadata[name] = {"kind": part.kind, "machine_ids": list(part.machine_ids)}
         if self.held_out.against_all is not None:
             arrays |= prefixed("held_out_against_all", self.held_out.against_all)
+            metadata["held_out"]["against_all"] = True  # files of format 2 have none
         if self.pseudo_anomalies is not None:
             arrays |= prefixed("pseudo_anomalies", self.pseudo_anomalies.scores)
             metadata["pseudo_anomalies"] = {"machine_ids": list(self.pseudo_anomalies.machine_ids)}
@@ -188,12 +191,16 @@ class Calibrated:
 
 def _restored(name: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Calibration:
     scores = under(name, arrays)
+    indices = scores.pop("indices")
+    against_all = None
+    if metadata[name].get("against_all"):
+        against_all = {score: arrays[f"{name}_against_all.{score}"] for score in scores}
     return Calibration(
         kind=metadata[name]["kind"],
-        indices=scores.pop("indices"),
+        indices=indices,
         machine_ids=tuple(metadata[name]["machine_ids"]),
         scores=scores,
-        against_all=under(f"{name}_against_all", arrays) or None,  # files of format 2 have none
+        against_all=against_all,
     )
 
 
