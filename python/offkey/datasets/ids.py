@@ -300,8 +300,9 @@ class IdCounts:
             )
         if len(self._known) > 1:
             notes += [
-                f"{_recordings(count)} in {folder}, which says no ID, since only folders below the one that is named "
-                f"do: name the folder above it, or give {folder.removeprefix('id_')} as the machine ID"
+                f"{_recordings(count)} in {folder}, which says no ID, since only folders below what is named do: name "
+                f"the folder that holds {folder} in place of it or of the files in it, or give "
+                f"machine_id={folder.removeprefix('id_')!r} for these recordings alone"
                 for folder, count in sorted(self._unread.items())
             ]
         return notes

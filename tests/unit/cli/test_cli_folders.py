@@ -1,5 +1,6 @@
 """What commands make of folders, names and lists as users have them."""
 
+import json
 import shutil
 
 import pytest
@@ -148,6 +149,25 @@ def test_the_same_recordings_whatever_their_path_is_called(offkey, lay, tmp_path
     assert set(detector.score(tmp_path / "machines").machine_id) == {"01", "02"}
 
 
+def test_files_named_one_by_one_are_told_what_to_do_for_their_folders(offkey, detector, tree, tmp_path):
+    recording = next(iter((tree / "fan" / "test").iterdir()))
+    for folder in ("a/id_00", "b/id_02"):
+        (tmp_path / folder).mkdir(parents=True)
+        shutil.copy(recording, tmp_path / folder / "x.wav")
+    shown = offkey("score", detector, "a/id_00/x.wav", "b/id_02/x.wav", "--json")
+    assert shown.code == 0
+    assert [row["machine_id"] for row in json.loads(shown.out)["rows"]] == [None, None]
+    said = " ".join(shown.err.split())
+    for number in ("00", "02"):
+        assert (
+            f"1 recording in id_{number}, which says no ID, since only folders below what is named do: name the folder "
+            f"that holds id_{number} in place of it or of the files in it, or give --machine-id '{number}' for these"
+        ) in said
+    told = offkey("score", detector, "a", "b", "--json")  # as the note advises
+    assert [row["machine_id"] for row in json.loads(told.out)["rows"]] == ["00", "02"]
+    assert "says no ID" not in told.err
+
+
 def test_a_folder_that_would_say_an_id_but_for_its_place_is_said(detector, tree, tmp_path):
     folder = tmp_path / "id_02"
     folder.mkdir()
@@ -155,7 +175,7 @@ def test_a_folder_that_would_say_an_id_but_for_its_place_is_said(detector, tree,
     loaded = package.load(detector)
     for what in (folder, folder / "x.wav", [folder / "x.wav"]):
         with pytest.warns(
-            OffkeyWarning, match=r"1 recording in id_02, which says no ID.*give 02 as the machine"
+            OffkeyWarning, match=r"1 recording in id_02, which says no ID.*give machine_id='02' for"
         ):
             assert loaded.score(what).machine_id == [None]
     assert loaded.score(tmp_path).machine_id == ["02"]
