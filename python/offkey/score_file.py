@@ -32,6 +32,7 @@ __all__ = [
     "is_number",
     "is_score",
     "read",
+    "read_column",
     "to_csv",
     "to_json",
     "write",
@@ -133,6 +134,30 @@ def read(path: Path) -> Content:
     return from_json(content.decode("utf-8-sig", "surrogateescape"), path)
 
 
+def read_column(path: Path, name: str) -> list[Any]:
+    """Read the cells of any column of a table, as they are: text of CSV, values of JSON and Parquet.
+
+    Raises
+    ------
+    FileNotFoundError, ParameterError, DatasetError, MissingExtraError
+        As `offkey.ScoreTable.read`, and if there is no such column.
+    """
+    kind = _kind(path)
+    if kind == ".csv":
+        header, lines = csv_text.read_csv(path, of_offkey=",".join(COLUMNS[:4])).table()
+        rows: list[Any] = [dict(zip(header, line.cells, strict=True)) for line in lines]
+    elif kind == ".json":
+        rows = _json_rows(path.read_bytes().decode("utf-8-sig", "surrogateescape"), path)
+        header = [name for row in rows if isinstance(row, Mapping) for name in row]
+    else:
+        rows, header = _parquet_rows(path.read_bytes(), path)
+    if name not in header:
+        raise DatasetError(
+            f"{path}: there is no column {name!r}; its columns are {', '.join(dict.fromkeys(header))}"
+        )
+    return [row.get(name) if isinstance(row, Mapping) else None for row in rows]
+
+
 def from_csv(text: str, where: object) -> Content:
     """Read a table from CSV text; errors name `where`, line and column."""
     return _from_csv(csv_text.parsed_csv(text, where))
@@ -163,6 +188,13 @@ def _ids(name: str, cells: list[str | None], where: object) -> list[str | None]:
 
 def from_json(text: str, where: object) -> Content:
     """Read a table from JSON text; errors name `where`, row and column."""
+    rows = _json_rows(text, where)
+    return _from_cells(
+        rows, dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row), where
+    )
+
+
+def _json_rows(text: str, where: object) -> list[Any]:
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -170,9 +202,7 @@ def from_json(text: str, where: object) -> Content:
     rows = content.get("rows") if isinstance(content, dict) else content
     if not isinstance(rows, list):
         raise DatasetError(f'{where}: expected {{"rows": [...]}}, as `ScoreTable.to_json` writes it')
-    return _from_cells(
-        rows, dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row), where
-    )
+    return rows
 
 
 def _refuse_constant(name: str) -> float:
@@ -195,13 +225,19 @@ def _to_parquet(columns: Sequence[str], rows: list[dict[str, Cell]], path: Path)
 
 
 def _from_parquet(content: bytes, path: Path) -> Content:
+    rows, names = _parquet_rows(content, path)
+    return _from_cells(rows, names, path)
+
+
+def _parquet_rows(content: bytes, path: Path) -> tuple[list[Any], list[str]]:
+    """Return the rows and the names of the columns, which are there without a row too."""
     arrow, parquet = _pyarrow(path)
     try:
         rows = parquet.read_table(arrow.BufferReader(content)).to_pylist()
         names = parquet.read_schema(arrow.BufferReader(content)).names
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise DatasetError(f"{path}: not a Parquet file, or a damaged one: {error}") from None
-    return _from_cells(rows, names, path)
+    return rows, names
 
 
 def _pyarrow(path: Path) -> tuple[Any, Any]:
