@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         evaluation,
         metrics,
         models,
+        monitoring,
         recipe,
         report,
         scoring,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from offkey.detector import Detector, load
     from offkey.evaluation.protocols import Evaluation, evaluate
     from offkey.models.network.loader import batch_loader
+    from offkey.monitoring.trends import trend
     from offkey.recipe import Recipe
     from offkey.scores import ScoreTable
     from offkey.scoring.gaussian import Gaussian
@@ -54,6 +56,7 @@ _MODULES = {
     "evaluation": "offkey.evaluation",
     "metrics": "offkey.metrics",
     "models": "offkey.models",
+    "monitoring": "offkey.monitoring",
     "recipe": "offkey.recipe",
     "report": "offkey.report",
     "scoring": "offkey.scoring",
@@ -83,6 +86,7 @@ _NAMES = {
     "read_batch": "offkey.signal.audio",
     "read_blocks": "offkey.signal.audio",
     "resample": "offkey.signal.audio",
+    "trend": "offkey.monitoring.trends",
 }
 
 __all__ = [
@@ -112,6 +116,7 @@ __all__ = [
     "load",
     "metrics",
     "models",
+    "monitoring",
     "read",
     "read_batch",
     "read_blocks",
@@ -120,6 +125,7 @@ __all__ = [
     "resample",
     "scoring",
     "signal",
+    "trend",
 ]
 
 

@@ -26,6 +26,7 @@ _COMMANDS = {
     "train": "Train a detector of one type of machine, from normal recordings alone.",
     "score": "Score recordings with a trained detector and decide which sound wrong.",
     "evaluate": "Evaluate scores against known labels: AUC and pAUC of each machine ID, their means, the worst ID.",
+    "trend": "Follow machines over time: turn their p-values, one recording after the other, into alarms.",
     "bench": "Make a paper's tables from your own copy of MIMII or DCASE 2020: every type, every score, several seeds.",
     "info": "Describe a file or folder: a trained detector, a sound file, or a folder of recordings.",
     "synth": "Synthesise recordings of machines: fans, pumps, sliders and valves, healthy and faulty.",
@@ -44,6 +45,11 @@ _EXAMPLES = {
     "evaluate": (
         "offkey evaluate scores.csv --data dev_data --machine fan",
         "offkey evaluate scores.csv --data recordings --manifest clips.csv --out figures.md",
+    ),
+    "trend": (
+        "offkey trend scores.csv",
+        "offkey trend april.parquet may.parquet --false-alarms '1 a year' --recordings-a-day 24 --plot trend.png",
+        "offkey trend scores.csv --time-pattern '%d.%m.%Y %H-%M' --json",
     ),
     "bench": (
         "offkey bench dcase2020 dcase2020_task2 --recipes paper,spectral",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CLOSED", "DONE", "PARTLY", "REFUSED", "STOPPED", "SUMMARY", "partly"]
+__all__ = ["ALARM", "CLOSED", "DONE", "PARTLY", "REFUSED", "STOPPED", "SUMMARY", "partly"]
 
 DONE = 0
 """All that was asked for is done. Notes say what was passed over that is no recording, or that names leave out."""
@@ -10,6 +10,8 @@ REFUSED = 2
 """Nothing is done: wrong usage, bad input, or no recording that can be read."""
 PARTLY = 3
 """Done, but something that is or may be a recording could not be read, or is broken; stderr names it."""
+ALARM = 4
+"""Done, and an alarm goes on: `offkey trend --fail-on-alarm` alone."""
 STOPPED = 130
 """Stopped by Ctrl-C."""
 CLOSED = 141

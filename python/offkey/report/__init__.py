@@ -2,5 +2,6 @@
 
 from offkey.report.curves import training_curves
 from offkey.report.plots import Panel, overview
+from offkey.report.trends import trend_plot
 
-__all__ = ["Panel", "overview", "training_curves"]
+__all__ = ["Panel", "overview", "training_curves", "trend_plot"]
