@@ -11,15 +11,17 @@ from typing import Any, Self, cast
 
 import numpy as np
 
+from offkey.confirmation import check_max_rate, confirmed
 from offkey.datasets import Clips, Dataset, LogMelArrays
 from offkey.datasets.passed_over import notes_on
 from offkey.datasets.recordings import Recordings
-from offkey.datasets.source import Progress, Source
+from offkey.datasets.source import Progress
 from offkey.datasets.training import read_training_clips
+from offkey.detector_base import DetectorBase
 from offkey.errors import DatasetError, OffkeyWarning, ParameterError
 from offkey.fitted import Fitted
-from offkey.models.base import FitOptions, check_device, check_fit, ignore, kinds_of
-from offkey.recipe import Precision, Recipe, Scoring
+from offkey.models.base import FitOptions, check_fit, ignore, kinds_of
+from offkey.recipe import Precision, Scoring
 from offkey.score_file import JUDGED
 from offkey.score_rows import ScoreRows, Windows, check_windows
 from offkey.scores import ScoreTable
@@ -30,7 +32,7 @@ from offkey.training_record import KeepStatistics, kept_clips
 __all__ = ["Detector", "Recordings", "load"]
 
 
-class Detector:
+class Detector(DetectorBase):
     """Learns how machines of one type sound when they work, and scores how far a recording is from that.
 
     Parameters
@@ -50,58 +52,6 @@ class Detector:
     >>> offkey.Detector().recipe.name
     'spectral'
     """
-
-    def __init__(self, recipe: Recipe | str = "spectral") -> None:
-        if not isinstance(recipe, Recipe | str):
-            raise ParameterError(f"recipe = {recipe!r}: expected a Recipe, or the name of a built-in one")
-        self.recipe = Recipe.named(recipe) if isinstance(recipe, str) else recipe
-        self.unread: tuple[str, ...] = ()
-        """Which training recordings could not be read or are broken, and why; not saved."""
-        self._state: Fitted | None = None
-
-    def __repr__(self) -> str:
-        state = f"fitted to {self.machine}" if self._state else "not fitted"
-        return f"Detector(recipe {self.recipe.name!r}, {state})"
-
-    @property
-    def machine(self) -> str | None:
-        """The machine type that the detector was fitted to; None where it is not known, and before `fit`."""
-        return self._state.machine if self._state else None
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know of the fit."""
-        return self._state.notes if self._state else ()
-
-    @property
-    def machine_ids(self) -> tuple[str, ...]:
-        """The machine IDs that the detector knows; none before `fit`."""
-        return self._state.fusion.machine_ids if self._state else ()
-
-    @property
-    def thresholds(self) -> dict[str | None, float]:
-        """The threshold of each ID, and under None that of recordings whose ID is not known, at the recipe's rate."""
-        return self._fitted().thresholds()
-
-    def thresholds_at(self, false_alarm_rate: float) -> dict[str | None, float]:
-        """Return the thresholds that at most this share of healthy recordings exceeds.
-
-        Parameters
-        ----------
-        false_alarm_rate
-            Above 0 and below 1.
-
-        Returns
-        -------
-        dict
-            The threshold of each ID, and under None that of recordings whose ID is not known.
-
-        Raises
-        ------
-        ParameterError
-            If the rate is outside its range, or the detector is not fitted.
-        """
-        return self._fitted().thresholds(false_alarm_rate)
 
     def fit(
         self,
@@ -219,6 +169,7 @@ class Detector:
 
         What the models said of held-out and training clips is kept in the detector and in its file, so that the
         false-alarm rate, the combination, the covariance and the kind of `a_arc` can be changed in milliseconds.
+        Thresholds that `confirm` has lowered are not kept: they stand among other scores.
 
         Parameters
         ----------
@@ -245,10 +196,7 @@ class Detector:
         >>> scoring = detector.recipe.replace(scoring__false_alarm_rate=0.01).scoring  # doctest: +SKIP
         >>> careful = detector.rescored(scoring)  # doctest: +SKIP
         """
-        state = self._fitted().rescored(scoring, name=name or self.recipe.name)
-        detector = Detector(state.recipe)
-        detector._state, detector.unread = state, self.unread
-        return detector
+        return self._with(self._fitted().rescored(scoring, name=name or self.recipe.name))
 
     def score(
         self,
@@ -285,7 +233,8 @@ class Detector:
             scored as the known one that it is nearest to, which the column `scored_as` names.
         false_alarm_rate
             The share of healthy recordings of a machine that may be called anomalous, above 0 and below 1; by default
-            the recipe's (`scoring.false_alarm_rate`, 5% unless it says otherwise). See docs/scoring.md.
+            the recipe's (`scoring.false_alarm_rate`, 5% unless it says otherwise), and then the thresholds decide that
+            `confirm` has lowered. See docs/scoring.md.
         windows
             Of a recording that is cut: `worst` gives one row, which has the scores of the worst window and in `start_s`
             where that begins; `each` gives a row for each window, decided on as a clip of its own.
@@ -323,7 +272,7 @@ class Detector:
             above what was named, or the rate takes more calibration clips of an ID than there are.
         """
         check_windows(windows)
-        rate = self._fitted().false_alarm_rate if false_alarm_rate is None else check_rate(false_alarm_rate)
+        rate = None if false_alarm_rate is None else check_rate(false_alarm_rate)
         rows = ScoreRows(self._fitted(), rate=rate, windows=windows, num_threads=num_threads)
         self._use_device(device)
         source = self._source(
@@ -341,8 +290,80 @@ class Detector:
             warnings.warn(note, OffkeyWarning, stacklevel=2)
         return table
 
-    def _source(self, recordings: Recordings, **options: Any) -> Source:
-        return Source.of(recordings, features=self._fitted().features, known_ids=self.machine_ids, **options)
+    def confirm(
+        self,
+        recordings: Recordings | ScoreTable,
+        *,
+        max_false_alarm_rate: float,
+        sample_rate: int | None = None,
+        machine_id: str | None = None,
+        device: str = "auto",
+        max_seconds: float = MAX_SECONDS,
+        num_threads: int | None = None,
+        on_progress: Progress | None = None,
+    ) -> Self:
+        """Return the detector with thresholds that confirmed anomalies exceed.
+
+        The threshold of each ID is put just below the smallest anomaly score of its confirmed anomalies. It is never
+        raised, and never lowered so far that more than `max_false_alarm_rate` of healthy recordings would exceed it.
+        P-values and the thresholds of unknown IDs stay as they are. The new thresholds decide wherever `score` is not
+        asked for a rate; they are kept apart from all else, in `confirmed` and in the file.
+
+        Parameters
+        ----------
+        recordings
+            Of confirmed faults, as `score` takes them; or what `score` gave for them.
+        max_false_alarm_rate
+            The largest share of a machine's healthy recordings that may be called anomalous, above the detector's own
+            and below 1.
+        sample_rate, machine_id, device, max_seconds, num_threads, on_progress
+            As for `score`.
+
+        Returns
+        -------
+        Detector
+            A new one; the models' parameters are shared. The last event of its `history` has the thresholds before and
+            after, and their false-alarm rates.
+
+        Raises
+        ------
+        DatasetError
+            If a recording is labelled normal, or none of a known ID can be scored.
+        ParameterError
+            If the rate is outside its range, scores are of another detector, or the detector is not fitted.
+        FileNotFoundError, DeviceError, ArrayError
+            As for `score`.
+
+        Warns
+        -----
+        OffkeyWarning
+            As for `score`; and if confirmed anomalies stay below the threshold, because it may go no lower; if it stays
+            as it is, because they exceed it already; or if their ID is not known.
+
+        Examples
+        --------
+        >>> sharper = detector.confirm("faults", max_false_alarm_rate=0.1)  # doctest: +SKIP
+        >>> sharper.history[-1].false_alarm_rates  # doctest: +SKIP
+        {'00': 0.0705}
+        """
+        max_rate = check_max_rate(self._fitted(), max_false_alarm_rate)
+        table = (
+            recordings
+            if isinstance(recordings, ScoreTable)
+            else self.score(
+                recordings,
+                sample_rate=sample_rate,
+                machine_id=machine_id,
+                device=device,
+                max_seconds=max_seconds,
+                num_threads=num_threads,
+                on_progress=on_progress,
+            )
+        )
+        state, notes = confirmed(self._fitted(), table, max_rate=max_rate)
+        for note in notes:
+            warnings.warn(note, OffkeyWarning, stacklevel=2)
+        return self._with(state)
 
     def score_oracle(
         self,
@@ -417,11 +438,6 @@ class Detector:
             full[name][rows] = values
         return full
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers the fit has set: the network's weights, or means and factors in closed form."""
-        return self._fitted().parameters
-
     def embeddings(
         self,
         recordings: Recordings,
@@ -475,48 +491,6 @@ class Detector:
             for position in sorted(chunk.errors):
                 raise chunk.errors[position]
         return np.stack([sums[position] / windows[position] for position in sorted(sums)])
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the detector to one file: safetensors with JSON metadata, whole or not at all.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written.
-        """
-        self._fitted().write(Path(path))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a detector that `save` wrote.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        DetectorFileError
-            If the file is no detector, is damaged, or comes from a newer version.
-        MissingExtraError
-            If it holds a network and torch is not installed.
-        """
-        state = Fitted.read(Path(path))
-        detector = cls(state.recipe)
-        detector._state = state
-        return detector
-
-    def describe(self) -> dict[str, Any]:
-        """Return what the detector is, as plain data: recipe, IDs, scores, thresholds, provenance, notes."""
-        return self._fitted().describe()
-
-    def _use_device(self, device: str) -> None:
-        check_device(device)
-        for model in self._fitted().models.values():
-            model.use_device(device)
-
-    def _fitted(self) -> Fitted:
-        if self._state is None:
-            raise ParameterError("detector: not fitted yet; call `fit` first, or `offkey.load` a saved one")
-        return self._state
 
 
 def load(path: str | os.PathLike[str]) -> Detector:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -18,8 +19,10 @@ from offkey.datasets.channels import ChannelChoice, decoded_channel
 from offkey.datasets.quality import Conditions
 from offkey.datasets.source import Chunk, Source
 from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, OffkeyError
+from offkey.history import Event
 from offkey.models.base import FitOptions, InlierModel, kinds_of, model_class
 from offkey.recipe import Features, Recipe, Scoring
+from offkey.scoring.confirmed import Confirmed
 from offkey.scoring.fusion import Fusion
 from offkey.training_record import KeepStatistics, TrainingRecord, provenance
 
@@ -46,6 +49,10 @@ class Fitted:
     """The channel that was learned; None where no recordings were, and in offkey 0.1.0."""
     clip_seconds: float | None
     """Recordings longer than twice this are cut into windows of it; None: they are not, as in offkey 0.1.0."""
+    confirmed: Mapping[str, Confirmed] = dataclasses.field(default_factory=dict)
+    """ID -> its threshold below confirmed anomalies, where that is below the one of the false-alarm rate."""
+    history: tuple[Event, ...] = ()
+    """What has been done to the detector; none in files that do not have it."""
 
     @classmethod
     def of(
@@ -71,10 +78,13 @@ class Fitted:
             record=TrainingRecord.of(clips, provenance=facts, keep=keep_statistics, seed=options.seed),
             channels=clips.channels,
             clip_seconds=recipe.training.clip_seconds,
+            history=(Event(kind="fit", time=None, clips=dict(collections.Counter(clips.machine_ids))),),
         )
 
     def rescored(self, scoring: Scoring, *, name: str) -> Self:
         """Return what a fit with another `scoring` would have given, without fitting anew.
+
+        Thresholds of confirmed anomalies are not kept: they are among other scores.
 
         Raises
         ------
@@ -86,7 +96,7 @@ class Fitted:
         recipe = self.recipe.replace(name=name, scoring=scoring)
         models = {key: model.rescored(recipe) for key, model in self.models.items()}
         fusion = Fusion.fit(list(models.values()), scoring)
-        return dataclasses.replace(self, recipe=recipe, models=models, fusion=fusion)
+        return dataclasses.replace(self, recipe=recipe, models=models, fusion=fusion, confirmed={})
 
     @property
     def features(self) -> Features:
@@ -113,8 +123,14 @@ class Fitted:
         return self.recipe.scoring.false_alarm_rate
 
     def thresholds(self, rate: float | None = None) -> dict[str | None, float]:
-        """Return the threshold of each ID, and under None that of recordings whose ID is unknown."""
-        return self.fusion.null.thresholds(self.false_alarm_rate if rate is None else rate)
+        """Return the threshold of each ID, and under None that of recordings whose ID is unknown.
+
+        Without a rate they are those that decide if no rate is asked for: also those of confirmed anomalies.
+        """
+        if rate is not None:
+            return self.fusion.null.thresholds(rate)
+        of_rate = self.fusion.null.thresholds(self.false_alarm_rate)
+        return of_rate | {name: confirmed.threshold for name, confirmed in self.confirmed.items()}
 
     @property
     def parameters(self) -> int:
@@ -130,7 +146,7 @@ class Fitted:
 
     def describe(self) -> dict[str, Any]:
         """Return all this as plain data."""
-        thresholds = {rate: self.thresholds(rate) for rate in (self.false_alarm_rate, *_RATES)}
+        thresholds = self.thresholds()
         null = self.fusion.null
         return {
             "recipe": self.recipe.name,
@@ -139,9 +155,10 @@ class Fitted:
             "scores": sorted(name for model in self.models.values() for name in model.score_names),
             "combined": list(self.fusion.chosen),
             "false_alarm_rate": self.false_alarm_rate,
-            "thresholds": _of_ids(thresholds[self.false_alarm_rate]),
-            "threshold_of_unknown_ids": thresholds[self.false_alarm_rate][None],
-            "thresholds_at": {f"{rate:g}": _of_ids(thresholds[rate]) for rate in _RATES},
+            "thresholds": _of_ids(thresholds),
+            "threshold_of_unknown_ids": thresholds[None],
+            "thresholds_at": {f"{rate:g}": _of_ids(self.thresholds(rate)) for rate in _RATES},
+            "confirmed": {name: confirmed.state() for name, confirmed in self.confirmed.items()},
             "calibration_clips": dict(zip(null.ids, map(len, null.own), strict=True)),
             "calibration": {name: null.of(name, rate=self.false_alarm_rate).kind for name in null.ids},
             "parameters": self.parameters,
@@ -153,6 +170,7 @@ class Fitted:
             "clips_with_statistics": len(self.record.indices) if self.record else None,
             "recorded": self.conditions.state() if self.conditions else None,
             "provenance": dict(self.record.provenance) if self.record else None,
+            "history": [event.state() for event in self.history],
             "notes": list(self.notes),
         }
 
@@ -178,6 +196,8 @@ class Fitted:
             "training": training,
             "channels": self.channels and self.channels.state(),
             "clip_seconds": self.clip_seconds,
+            "confirmed": {name: confirmed.state() for name, confirmed in self.confirmed.items()},
+            "history": [event.state() for event in self.history],
         }
         detector_file.write(path, arrays, metadata)
 
@@ -236,17 +256,20 @@ class Fitted:
             model = model_class(kind).from_state(recipe, under(kind.name, arrays), state)
             _check_calibration(kind.name, model)
             models[kind.name] = model
+        fusion = Fusion.from_state(metadata["fusion"], list(models.values()))
         return cls(
             recipe=recipe,
             machine=machine,
             models=models,
-            fusion=Fusion.from_state(metadata["fusion"], list(models.values())),
+            fusion=fusion,
             data_notes=tuple(notes),
             record=TrainingRecord.from_state(under("training", arrays), training) if training else None,
             channels=None
             if (channels := metadata.get("channels")) is None
             else ChannelChoice.from_state(channels),
             clip_seconds=_checked_seconds(metadata.get("clip_seconds")),
+            confirmed=_restored_confirmed(metadata.get("confirmed", {}), fusion.machine_ids),
+            history=_restored_history(metadata.get("history", [])),
         )
 
     def _check_on_silence(self) -> None:
@@ -278,6 +301,18 @@ def _check_calibration(name: str, model: InlierModel) -> None:
             raise DetectorFileError(
                 f"{name}: held-out scores {', '.join(part.scores)}; expected {', '.join(model.score_names)}"
             )
+
+
+def _restored_confirmed(state: Any, machine_ids: tuple[str, ...]) -> dict[str, Confirmed]:
+    if not isinstance(state, dict) or not set(state) <= set(machine_ids):
+        raise DetectorFileError(f"confirmed: {state!r}; expected thresholds of some of the IDs {machine_ids}")
+    return {name: Confirmed.from_state(of_id) for name, of_id in state.items()}
+
+
+def _restored_history(state: Any) -> tuple[Event, ...]:
+    if not isinstance(state, list):
+        raise DetectorFileError(f"history: {state!r}; expected a list of events")
+    return tuple(map(Event.from_state, state))
 
 
 def _checked_seconds(value: Any) -> float | None:

@@ -93,16 +93,20 @@ class ScoreRows:
     fitted
         What scores them.
     rate
-        The share of healthy recordings that may be called anomalous.
+        The share of healthy recordings that may be called anomalous; None: what the detector stands for, that of its
+        recipe or the thresholds of confirmed anomalies.
     windows
         Whether a recording that is cut has one row or many.
     num_threads
         Threads of the kernels and of torch; all cores if None.
     """
 
-    def __init__(self, fitted: Fitted, *, rate: float, windows: Windows, num_threads: int | None) -> None:
+    def __init__(
+        self, fitted: Fitted, *, rate: float | None, windows: Windows, num_threads: int | None
+    ) -> None:
         self._fitted = fitted
-        self._rate = rate
+        self._rate = fitted.false_alarm_rate if rate is None else rate
+        self._confirmed = fitted.confirmed if rate is None else {}
         self._each = windows == "each"
         self._num_threads = num_threads
         self._sample_rate = fitted.recipe.features.sample_rate
@@ -222,6 +226,7 @@ class ScoreRows:
             [chunk.items[position - chunk.first].machine_id for position in positions.tolist()],
             rate=self._rate,
             clips=counts,
+            confirmed=self._confirmed,
         )
         judged = fused.judged
         scores: dict[int, list[dict[str, Any]]] = {}
@@ -251,6 +256,15 @@ class ScoreRows:
             *self._channels.notes(),
             *self._ids.notes(),
             *(() if told else of_null),
+            *self._confirmed_note(),
+        )
+
+    def _confirmed_note(self) -> tuple[str, ...]:
+        if not self._fitted.confirmed or self._confirmed:
+            return ()
+        listed = ", ".join(self._fitted.confirmed)
+        return (
+            f"a false-alarm rate was asked for: thresholds that were confirmed by anomalies (ID {listed}) do not count",
         )
 
 

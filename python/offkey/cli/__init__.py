@@ -25,6 +25,7 @@ _COMMANDS = {
     "demo": "Synthesise machines, train two detectors, find the faults, draw a picture. Needs no data and no GPU.",
     "train": "Train a detector of one type of machine, from normal recordings alone.",
     "score": "Score recordings with a trained detector and decide which sound wrong.",
+    "confirm": "Lower a detector's thresholds below confirmed faults, as far as a rate of false alarms allows.",
     "evaluate": "Evaluate scores against known labels: AUC and pAUC of each machine ID, their means, the worst ID.",
     "trend": "Follow machines over time: turn their p-values, one recording after the other, into alarms.",
     "bench": "Make a paper's tables from your own copy of MIMII or DCASE 2020: every type, every score, several seeds.",
@@ -41,6 +42,10 @@ _EXAMPLES = {
         "offkey score fan.offkey monday.wav",
         "offkey score fan.offkey incoming --out scores.csv",
         "offkey score fan.offkey incoming --json | jq .rows[0].anomaly_score",
+    ),
+    "confirm": (
+        "offkey confirm fan.offkey faults --max-false-alarm-rate 0.1 --out fan-2.offkey",
+        "offkey confirm fan.offkey bearing.wav --machine-id 02 --max-false-alarm-rate 0.05 --out fan.offkey",
     ),
     "evaluate": (
         "offkey evaluate scores.csv --data dev_data --machine fan",

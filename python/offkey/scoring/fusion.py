@@ -13,6 +13,7 @@ from offkey.errors import DatasetError, DetectorFileError
 from offkey.recipe import Scoring
 from offkey.scoring.calibration import Calibrated, Calibration
 from offkey.scoring.combine import Selection, combine, oracle, select
+from offkey.scoring.confirmed import Confirmed, decided
 from offkey.scoring.null import Judged, NullDistributions
 from offkey.scoring.standardize import Standardizer
 
@@ -92,6 +93,7 @@ class Fusion:
         *,
         rate: float,
         clips: np.ndarray | None = None,
+        confirmed: Mapping[str, Confirmed] = MappingProxyType({}),
     ) -> Fused:
         """Combine raw scores.
 
@@ -106,6 +108,8 @@ class Fusion:
             The share of healthy recordings that may be called anomalous.
         clips
             ``(recordings,)`` int64: how many clips each recording has, one after the other; by default one.
+        confirmed
+            ID -> its threshold below confirmed anomalies, which decides in place of that of the rate.
         """
         combined = np.mean([self._standardizers[name].transform(raw[name]) for name in self.chosen], axis=0)
         counts = np.ones(len(machine_ids), dtype=np.int64) if clips is None else clips
@@ -120,10 +124,11 @@ class Fusion:
         own = np.repeat(column, counts)
         at_own_id = np.split(combined[np.arange(len(own)), own], firsts[1:])
         scores = worst[np.arange(len(column)), column]
+        judged = self.null.judge(scores, names, rate=rate, windows=counts)
         return Fused(
             anomaly_score=scores,
             column=column,
-            judged=self.null.judge(scores, names, rate=rate, windows=counts),
+            judged=decided(judged, scores, names, counts, confirmed=confirmed, null=self.null, rate=rate),
             clip=firsts + np.array([part.argmax() for part in at_own_id], dtype=np.int64),
         )
 
