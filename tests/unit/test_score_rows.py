@@ -92,7 +92,7 @@ def test_a_recording_has_the_scores_of_its_worst_window(detector, incoming):
 
 
 def test_the_fault_is_found_where_it_is(data, incoming):
-    table = offkey.Detector(SPECTRAL).fit(data).score(incoming)
+    table = offkey.Detector(SPECTRAL).fit(data).score(incoming, false_alarm_rate=0.001)
     assert table.decision.tolist() == [0, 0, 0, 1]
     assert table.start_s[3] == 4.0
 

@@ -19,7 +19,7 @@ from offkey._util.arrays import finite_vector
 from offkey.errors import ArrayError, ParameterError
 from offkey.scoring._checks import positions, sorted_ids
 
-__all__ = ["Judged", "Kind", "NullDistribution", "NullDistributions", "check_rate"]
+__all__ = ["Judged", "Kind", "NullDistribution", "NullDistributions", "achieved_rates", "check_rate"]
 
 Kind: TypeAlias = Literal["own", "pooled", "tail"]
 """What a p-value comes from: ranks among the ID's own clips, among those of all IDs, or a tail fitted to the latter."""
@@ -292,13 +292,70 @@ class NullDistributions:
                     f"false alarms: a rate of {rate:.3g}{of_worst} takes {needed} calibration clips of a machine; "
                     f"ID {', '.join(few)}: {self._stated(how, kind, rate / windows)}"
                 )
-        return tuple(texts)
+        return (*texts, *self._spread_notes(rate)) if windows == 1 else tuple(texts)
+
+    def _spread_notes(self, rate: float) -> tuple[str, ...]:
+        """Say which IDs are judged by so few clips of their own that the rate may well be twice what was asked for."""
+        counts = {name: len(own) for name, own in zip(self.ids, self.own, strict=True) if _enough(own, rate)}
+        few = {name: n for name, n in counts.items() if achieved_rates(n, rate)[1] > 2 * rate}
+        if not few:
+            return ()
+        low, high = achieved_rates(min(few.values()), rate)
+        listed = ", ".join(f"{name} ({n})" for name, n in few.items())
+        return (
+            f"false alarms: ID {listed}: too few calibration clips to be sure of a rate of {rate:.3g}, which holds in "
+            f"the mean over such sets; with {min(few.values())}, nine sets in ten give {low:.2g} to {high:.2g}",
+        )
 
     def _stated(self, how: str, kind: Kind, rate: float) -> str:
         null = NullDistribution(kind, self.pooled)
         if rate >= null.smallest_rate:
             return how
         return f"the smallest rate that {len(self.pooled)} such clips give is {null.smallest_rate:.2g}, which is used"
+
+
+def achieved_rates(clips: int, rate: float, *, share: float = 0.9) -> tuple[float, float]:
+    """Return between which false-alarm rates a share of calibration sets lies, where `rate` is asked for.
+
+    Given the calibration set, the rate of healthy recordings above its threshold is one number; over sets of n clips
+    whose scores have any continuous distribution it is distributed as Beta(k, n + 1 - k), with k the whole part of
+    ``(n + 1) rate`` (Vovk 2012).
+
+    Parameters
+    ----------
+    clips
+        Of the calibration set, at least ``1 / rate - 1``.
+    rate
+        What was asked for.
+    share
+        In (0, 1); as many sets lie below the interval as above.
+    """
+    k = max(1, math.floor((clips + 1) * rate * (1 + 1e-12)))
+    low, high = (_beta_quantile((1 - sign * share) / 2, k, clips + 1 - k) for sign in (1, -1))
+    return low, high
+
+
+def _beta_quantile(probability: float, a: int, b: int) -> float:
+    """Return the quantile of Beta(a, b) with whole a and b by bisection.
+
+    It is below x where of a + b - 1 uniform numbers at least a are.
+    """
+    n = a + b - 1
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        x = (low + high) / 2
+        fewer = sum(
+            math.exp(
+                math.lgamma(n + 1)
+                - math.lgamma(j + 1)
+                - math.lgamma(n - j + 1)
+                + j * math.log(x)
+                + (n - j) * math.log1p(-x)
+            )
+            for j in range(a)
+        )
+        low, high = (x, high) if 1 - fewer < probability else (low, x)
+    return (low + high) / 2
 
 
 def _enough(scores: NDArray[np.float64], rate: float) -> bool:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from offkey.errors import ArrayError, ParameterError
-from offkey.scoring.null import NullDistribution, NullDistributions
+from offkey.scoring.null import NullDistribution, NullDistributions, achieved_rates
 
 
 def of_one_id(scores):
@@ -86,7 +87,7 @@ def test_each_id_is_judged_by_its_own_clips_where_they_are_enough():
     null = NullDistributions.fit(scores, ids, machine_ids=["a", "b", "c", "d"])
     kinds = {rate: "".join(null.of(i, rate=rate).kind[0] for i in "abcd") for rate in (0.05, 0.01, 0.001)}
     assert kinds == {0.05: "oopp", 0.01: "oppp", 0.001: "tttt"}
-    assert null.notes(0.05) == (
+    assert null.notes(0.05)[:1] == (
         "false alarms: a rate of 0.05 takes 19 calibration clips of a machine; ID c (5), d (0): by the ranks among the "
         "164 clips of all IDs",
     )
@@ -153,6 +154,21 @@ def test_scores_that_say_nothing_of_a_tail_give_the_smallest_rate_that_they_can(
 def test_far_scores_have_p_values_above_zero():
     null = NullDistribution("tail", np.sort(drawn(6, 1000)))
     assert (null.p_values([50.0, 1e6, 1e300]) > 0).all()
+
+
+@pytest.mark.parametrize(("clips", "rate"), [(19, 0.05), (60, 0.05), (200, 0.1), (999, 0.01)])
+def test_the_spread_of_rates_over_calibration_sets_is_that_of_a_beta_distribution(clips, rate):
+    k = round((clips + 1) * rate - 1e-9) if clips != 60 else 3
+    expected = scipy.stats.beta(k, clips + 1 - k).ppf([0.05, 0.95])
+    np.testing.assert_allclose(achieved_rates(clips, rate), expected, rtol=1e-6)
+
+
+def test_ids_whose_rate_may_be_far_from_what_was_asked_are_told():
+    null = NullDistributions.fit(drawn(0, 420), ["a"] * 20 + ["b"] * 400)
+    (note,) = null.notes(0.05)
+    assert "ID a (20): too few calibration clips to be sure of a rate of 0.05" in note
+    assert "with 20, nine sets in ten give 0.0026 to 0.14" in note
+    assert null.notes(0.05, windows=20)[0].startswith("false alarms: a rate of 0.05 for the worst")
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -1, 95, float("nan"), "x", True])
