@@ -31,6 +31,8 @@ mod pcm;
 mod probe;
 mod reader;
 mod source;
+#[cfg(test)]
+mod tests;
 mod wav;
 
 use crate::{Error, Result};

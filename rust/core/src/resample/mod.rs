@@ -9,6 +9,8 @@
 mod filter;
 mod polyphase;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use crate::memory::{self, zeros};
 use crate::par::Cancel;

@@ -19,8 +19,8 @@
 //! # What makes it fast
 //!
 //! - **`#[inline(always)]` on `run` and on all that it calls.** A function of its own would be compiled for the baseline,
-//!   or be called with vectors in memory: right, but several times slower. `tests/inline.rs` looks for functions over
-//!   vectors that lack it. A closure that is handed on cannot be marked; where it matters, as in [`RowLoader`], it is a
+//!   or be called with vectors in memory: right, but several times slower. A test, `inlining.rs`, looks for functions
+//!   over vectors that lack it. A closure that is handed on cannot be marked; where it matters, as in [`RowLoader`], it is a
 //!   struct with a method.
 //! - **Arrays of vectors by value, with lengths that are constants**, so that they stay in registers. A reference to one,
 //!   a slice of it, or a loop over it whose end is not known when compiling keeps it in memory.
@@ -47,6 +47,8 @@ mod aligned;
 mod channel_buffer;
 #[cfg(test)]
 mod example;
+#[cfg(test)]
+mod inlining;
 mod lanes;
 mod level;
 mod portable;

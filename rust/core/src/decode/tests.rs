@@ -1,8 +1,8 @@
 //! Whatever bytes a file holds, reading it ends with a clip or an error, and both say what they should.
 
-use offkey_core::Error;
-use offkey_core::decode::{self, ChannelChoice, Clip, Limits, OnError, ReadBuffer, Reader};
-use offkey_core::par::Cancel;
+use crate::Error;
+use crate::decode::{self, ChannelChoice, Clip, Limits, OnError, ReadBuffer, Reader};
+use crate::par::Cancel;
 use proptest::prelude::*;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -46,11 +46,11 @@ fn reader(choice: ChannelChoice, target_rate: Option<u32>) -> Reader {
     Reader::new(choice, target_rate, Limits::default()).expect("good parameters")
 }
 
-fn read(path: &Path, choice: ChannelChoice, target_rate: Option<u32>) -> offkey_core::Result<Clip> {
+fn read(path: &Path, choice: ChannelChoice, target_rate: Option<u32>) -> crate::Result<Clip> {
     reader(choice, target_rate).read(path, &mut ReadBuffer::default(), &Cancel::default())
 }
 
-fn read_all(path: &Path) -> offkey_core::Result<Clip> {
+fn read_all(path: &Path) -> crate::Result<Clip> {
     read(path, ChannelChoice::All, None)
 }
 

@@ -1,9 +1,9 @@
 //! The resampler by itself: lengths, sines, one plan for many clips, and stopping.
 
-use offkey_core::Error;
-use offkey_core::par::Cancel;
-use offkey_core::resample::{MAX_RATE, ResampleScratch, Resampler, StreamResampler};
-use offkey_core::simd::SimdLevel;
+use crate::Error;
+use crate::par::Cancel;
+use crate::resample::{MAX_RATE, ResampleScratch, Resampler, StreamResampler};
+use crate::simd::SimdLevel;
 use proptest::prelude::*;
 use std::sync::Arc;
 
