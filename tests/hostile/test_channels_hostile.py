@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from channel_recordings import RATE, hiss, machine, write, write_many
+from tiny_recipe import SPECTRAL
 
 import offkey
 from offkey import detector_file
@@ -13,7 +14,6 @@ from offkey.datasets import folder
 from offkey.datasets.channels import ChannelChoice
 from offkey.errors import DatasetError, DetectorFileError, OffkeyWarning, RecipeError
 
-SPECTRAL = offkey.Recipe.named("spectral")
 CHOICE = ChannelChoice(
     channel=1, counts={1: 3, 2: 16}, roles=("far", "near"), levels_dbfs=(-np.inf, -20.0, -26.0), measured=16
 )
@@ -59,7 +59,7 @@ def test_choices_of_damaged_files(key, value):
 @pytest.mark.parametrize("state", ["", "x", 0, 3, True, [], [1], {}])
 def test_a_detector_file_whose_channels_are_something_else(tmp_path, state):
     path = tmp_path / "d.offkey"
-    offkey.Detector().fit(folder(write_many(tmp_path / "d", machine, machine))).save(path)
+    offkey.Detector(SPECTRAL).fit(folder(write_many(tmp_path / "d", machine, machine))).save(path)
     arrays, metadata = detector_file.read(path)
     assert offkey.load(path).describe()["channel"] == 0
     detector_file.write(path, arrays, metadata | {"channels": state})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from machines import RATE, recording, write_tree
-from tiny_recipe import TINY
+from tiny_recipe import BOTH, SPECTRAL, TINY
 
 import offkey
 from offkey import datasets, detector_file
@@ -22,8 +22,6 @@ from offkey.errors import (
     TrainingError,
 )
 
-SPECTRAL = offkey.Recipe.named("spectral")
-BOTH = TINY.replace(name="both", spectral=SPECTRAL.spectral)
 RECIPES = {"spectral": SPECTRAL, "tiny": TINY, "both": BOTH}
 
 
@@ -85,7 +83,7 @@ def test_notes_name_twenty_unreadable_files_and_count_the_rest(tmp_path):
     for path in train_files(root)[:25]:
         path.write_bytes(b"")
     with pytest.warns(OffkeyWarning, match="25 recordings"):
-        detector = offkey.Detector().fit(fans(root))
+        detector = offkey.Detector(SPECTRAL).fit(fans(root))
     named = [note for note in detector.notes if note.startswith("left out of training: ")]
     assert len(named) == 21
     assert named[-1] == "left out of training: 5 more files that cannot be read"
@@ -117,7 +115,7 @@ def test_single_clip_ids_without_other_types_bear_every_combination(tmp_path, co
 def test_an_id_that_only_the_test_part_has_is_scored_as_unknown(root):
     for path in train_files(root, machine_id="02"):
         path.unlink()
-    detector = offkey.Detector().fit(fans(root))
+    detector = offkey.Detector(SPECTRAL).fit(fans(root))
     assert "ID 02 only in the test part: scored as unknown" in detector.notes
     with pytest.warns(
         OffkeyWarning, match="ID '02' is not known to the detector, which knows 00: 4 recordings"
@@ -134,7 +132,7 @@ def test_a_detector_of_too_few_clips_says_how_many_are_needed(root):
     with pytest.raises(
         DatasetError, match=r"2 normal training clips of 2 machine ID\(s\): expected at least 6"
     ):
-        offkey.Detector().fit(fans(root))
+        offkey.Detector(SPECTRAL).fit(fans(root))
 
 
 def test_one_machine_of_one_id_with_one_augmentation_has_nothing_for_a_network_to_learn(tmp_path):
@@ -223,7 +221,7 @@ def test_a_device_is_checked_before_any_recording_is_read(root, recipe, monkeypa
 
 
 def test_a_failed_fit_leaves_the_detector_as_it_was(root, tree):
-    detector = offkey.Detector().fit(fans(tree))
+    detector = offkey.Detector(SPECTRAL).fit(fans(tree))
     before = detector.describe()
     for path in (root / "fan" / "train").iterdir():
         path.write_bytes(b"")

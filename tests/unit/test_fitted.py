@@ -10,15 +10,14 @@ import joblib
 import numpy as np
 import pytest
 from machines import write_tree
-from tiny_recipe import TINY
+from tiny_recipe import BOTH, SPECTRAL, TINY
 
 import offkey
 from offkey import datasets
 from offkey.errors import ParameterError, RecipeError
 from offkey.recipe import Scoring
 
-BOTH = TINY.replace(name="both", spectral={})
-RECIPES = {"spectral": offkey.Recipe.named("spectral"), "tiny": TINY, "both": BOTH}
+RECIPES = {"spectral": SPECTRAL, "tiny": TINY, "both": BOTH}
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from machines import write_tree
+from tiny_recipe import N_MELS, SPECTRAL
 
 import offkey
 from offkey import datasets
@@ -39,24 +40,26 @@ def test_so_many_clips_of_each_id_are_kept():
 def test_a_wrong_number_is_refused_before_anything_is_read(tree, monkeypatch):
     monkeypatch.setattr(offkey.Detector, "_fitted", lambda _: pytest.fail("fitted"))
     with pytest.raises(ParameterError, match="keep_statistics = -1"):
-        offkey.Detector().fit(fans(tree), keep_statistics=-1)
+        offkey.Detector(SPECTRAL).fit(fans(tree), keep_statistics=-1)
 
 
 def test_statistics_of_the_kept_clips_come_back_from_the_file(tree, tmp_path):
     data = fans(tree)
-    detector = offkey.Detector().fit(data, keep_statistics=5, seed=3)
+    detector = offkey.Detector(SPECTRAL).fit(data, keep_statistics=5, seed=3)
     detector.save(tmp_path / "fan.offkey")
     record = offkey.load(tmp_path / "fan.offkey")._fitted().record
     assert record.machine_ids == ("00",) * 12 + ("02",) * 12
     assert np.array_equal(record.indices, kept_clips(record.machine_ids, keep=5, seed=3))
     paths = [path.relative_to(tree / "fan" / "train").as_posix() for path in data.train.paths]
     assert list(record.paths) == paths
-    expected, _ = offkey.LogMel.paper().statistics_from_files([data.train.paths[i] for i in record.indices])
+    expected, _ = offkey.LogMel.from_recipe(SPECTRAL.features).statistics_from_files(
+        [data.train.paths[i] for i in record.indices]
+    )
     for column, values in zip(record.statistics, expected, strict=True):
         np.testing.assert_array_equal(column, values)
     size = (tmp_path / "fan.offkey").stat().st_size
-    offkey.Detector().fit(data, keep_statistics=0, seed=3).save(tmp_path / "none.offkey")
-    assert 10 * 2048 <= size - (tmp_path / "none.offkey").stat().st_size < 10 * 2048 + 1000
+    offkey.Detector(SPECTRAL).fit(data, keep_statistics=0, seed=3).save(tmp_path / "none.offkey")
+    assert 10 * 16 * N_MELS <= size - (tmp_path / "none.offkey").stat().st_size < 10 * 16 * N_MELS + 1000
 
 
 def test_the_fingerprint_is_of_the_clips_and_not_of_where_they_lie(tree, tmp_path, monkeypatch):
@@ -76,7 +79,7 @@ def test_the_fingerprint_is_of_the_clips_and_not_of_where_they_lie(tree, tmp_pat
 
 
 def test_a_record_whose_parts_do_not_fit_is_refused(tree):
-    detector = offkey.Detector().fit(fans(tree))
+    detector = offkey.Detector(SPECTRAL).fit(fans(tree))
     arrays, metadata = detector._fitted().record.state()
     TrainingRecord.from_state(arrays, metadata)
     few = np.arange(3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from channel_recordings import hiss, machine, silence, write, write_many
-from tiny_recipe import TINY
+from tiny_recipe import N_MELS, SPECTRAL, TINY
 
 import offkey
 from offkey.datasets import Clip, Clips, Dataset, LogMelArrays, folder
@@ -77,7 +77,7 @@ def test_a_far_quieter_channel_is_a_warning(tmp_path):
     assert "dB below channel 1" in choice.notes[0]
     assert "far quieter: is it the right microphone? Choose another with --channel" in choice.notes[0]
     with pytest.warns(OffkeyWarning, match="far quieter"):
-        detector = offkey.Detector().fit(data)
+        detector = offkey.Detector(SPECTRAL).fit(data)
     assert choice.notes[0] in detector.notes
 
 
@@ -110,8 +110,8 @@ def test_a_constant_channel_is_not_loud(tmp_path):
 def test_a_channel_that_is_dead_everywhere_is_refused_with_the_option(tmp_path):
     data = folder(write_many(tmp_path / "d", silence, machine))
     with pytest.raises(DatasetError, match=r"channel 0 is silent in all 16 .* channel 1 is not; .*--channel"):
-        offkey.Detector().fit(data)
-    detector = offkey.Detector(offkey.Recipe.named("spectral").replace(features__channel="loudest")).fit(data)
+        offkey.Detector(SPECTRAL).fit(data)
+    detector = offkey.Detector(SPECTRAL.replace(features__channel="loudest")).fit(data)
     assert detector.describe()["channel"] == 1
 
 
@@ -225,7 +225,7 @@ def test_roles_need_two_channels(tmp_path, channels):
 
 
 def test_the_loudest_is_kept_as_a_number(tmp_path):
-    recipe = offkey.Recipe.named("spectral").replace(features__channel="loudest")
+    recipe = SPECTRAL.replace(features__channel="loudest")
     detector = offkey.Detector(recipe).fit(folder(write_many(tmp_path / "d", hiss, machine)))
     detector.save(tmp_path / "d.offkey")
     loaded = offkey.load(tmp_path / "d.offkey")
@@ -245,7 +245,7 @@ def test_the_loudest_is_kept_as_a_number(tmp_path):
 
 
 def test_other_machine_types_are_read_from_the_same_channel(tmp_path):
-    recipe = offkey.Recipe.named("spectral").replace(features__channel="loudest")
+    recipe = SPECTRAL.replace(features__channel="loudest")
     with_cache = offkey.Detector(recipe).fit(
         folder(write_many(tmp_path / "d", hiss, machine)), cache=tmp_path / "cache"
     )
@@ -258,8 +258,10 @@ def test_the_loudest_is_nothing_without_training_recordings():
     features = Features(channel="loudest")
     with pytest.raises(RecipeError, match="loudest"):
         decoded_channel(features)
-    arrays = LogMelArrays(logmels=np.random.default_rng(0).normal(size=(8, 128, 9)), machine_ids=("00",) * 8)
-    recipe = offkey.Recipe.named("spectral").replace(features__channel="loudest")
+    arrays = LogMelArrays(
+        logmels=np.random.default_rng(0).normal(size=(8, N_MELS, 9)), machine_ids=("00",) * 8
+    )
+    recipe = SPECTRAL.replace(features__channel="loudest")
     with pytest.raises(RecipeError, match="training recordings tell"):
         offkey.Detector(recipe).fit(arrays)
     assert [decoded_channel(Features(channel=c)) for c in (None, 0, 3, "mean")] == [0, 0, 3, "mean"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from channel_recordings import hiss, machine, silence, write, write_many
+from tiny_recipe import SPECTRAL
 
 import offkey
 from offkey.datasets import Clip, Clips, LogMelArrays, folder
@@ -19,14 +20,14 @@ def detector(tmp_path_factory):
     """Learned the first of two channels, 10 dB louder than the other."""
     root = tmp_path_factory.mktemp("scored")
     data = folder(write_many(root / "d", lambda i: machine(i), lambda i: machine(i + 100) / 3))
-    return offkey.Detector().fit(data)
+    return offkey.Detector(SPECTRAL).fit(data)
 
 
 @pytest.fixture(scope="module")
 def of_second(tmp_path_factory):
     """Learned the second of two channels."""
     root = tmp_path_factory.mktemp("second")
-    recipe = offkey.Recipe.named("spectral").replace(features__channel=1)
+    recipe = SPECTRAL.replace(features__channel=1)
     return offkey.Detector(recipe).fit(folder(write_many(root / "d", hiss, machine)))
 
 
@@ -92,16 +93,16 @@ def test_another_number_of_channels_is_noticed(detector, tmp_path):
 
 
 def test_stereo_for_a_detector_of_mono(tmp_path):
-    detector = offkey.Detector().fit(folder(write_many(tmp_path / "d", machine)))
+    detector = offkey.Detector(SPECTRAL).fit(folder(write_many(tmp_path / "d", machine)))
     (note,) = noted(detector, write(tmp_path / "a.wav", machine(50), hiss(50)))
     assert "has 2 channels, but the detector was trained on recordings with 1 channel; channel 0 is" in note
 
 
 def test_stereo_for_a_detector_of_log_mels(tmp_path):
     data = folder(write_many(tmp_path / "d", machine))
-    logmel = offkey.LogMel.from_recipe(offkey.Recipe.named("spectral").features)
+    logmel = offkey.LogMel.from_recipe(SPECTRAL.features)
     arrays = LogMelArrays(logmels=logmel.from_files(data.train.paths), machine_ids=("00",) * 16)
-    detector = offkey.Detector().fit(arrays)
+    detector = offkey.Detector(SPECTRAL).fit(arrays)
     detector.save(tmp_path / "d.offkey")
     (note,) = noted(offkey.load(tmp_path / "d.offkey"), write(tmp_path / "a.wav", machine(50), hiss(50)))
     assert note.startswith("1 recording has 2 channels; channel 0 is what is scored; the first of them")
@@ -134,7 +135,7 @@ def test_clips_of_the_other_microphone_are_noticed(detector, tmp_path):
     assert note.startswith(
         "channel 0 is what is scored, but is of the other microphone in 1 recording; the first"
     )
-    mean = offkey.Detector(offkey.Recipe.named("spectral").replace(features__channel="mean"))
+    mean = offkey.Detector(SPECTRAL.replace(features__channel="mean"))
     mean.fit(folder(write_many(tmp_path / "d", machine, machine)))
     assert noted(mean, clips(**far)) == []
 
