@@ -37,7 +37,7 @@ fn wav(channels: u16, samples: &[i16]) -> Vec<u8> {
     bytes.extend((2 * channels).to_le_bytes());
     bytes.extend(16u16.to_le_bytes());
     bytes.extend(b"data");
-    bytes.extend((data.len() as u32).to_le_bytes());
+    bytes.extend(u32::try_from(data.len()).expect("a small file").to_le_bytes());
     bytes.extend(data);
     bytes
 }
