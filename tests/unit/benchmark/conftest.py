@@ -10,7 +10,10 @@ import soundfile as sf
 from machines import RATE, recording, write_tree
 from tiny_recipe import TINY as SMALLEST
 
+from offkey.recipe import Recipe
+
 TINY = SMALLEST.replace(training__stage1_epochs=2, training__clip_seconds=1.0, scoring__combine="select")
+SPECTRAL = Recipe.named("spectral")
 
 
 def write_dcase(root: Path) -> Path:

@@ -8,14 +8,13 @@ import shutil
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from tiny_recipe import SPECTRAL
 
 from offkey import benchmark, datasets
 from offkey.benchmark.runs import Execution, Run, RunEnded, RunStarted, Setting
 from offkey.detector import Detector
 from offkey.errors import DatasetError, ParameterError
 
-from .conftest import TINY
+from .conftest import SPECTRAL, TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore::offkey.errors.OffkeyWarning")
 
