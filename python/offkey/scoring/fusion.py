@@ -188,6 +188,9 @@ class Fusion:
                 raise DetectorFileError(
                     f"fusion: {name} has the IDs {standardizer.ids}; expected {machine_ids}"
                 )
+        others = {model.machine_ids for model in models} - {machine_ids}
+        if others:
+            raise DetectorFileError(f"fusion: IDs {machine_ids}; its models give scores for the IDs {others}")
         expected = {name for model in models for name in model.score_names}
         if set(standardizers) != expected:
             raise DetectorFileError(
