@@ -5,13 +5,15 @@
 Given its calibration set, a healthy machine's p-values are independent draws from levels whose probabilities are
 Dirichlet: those of ``--sets`` sets are drawn, and the lengths of ``--runs`` runs to a false alarm averaged for each.
 ``short`` is the part of sets whose average is below the promised one (by two standard errors of the runs): at most
-delta, 5%, is promised. Runs end after ``--most`` run lengths. Delays are recordings from the start of a fault to the
-alarm, of machines that were healthy for 200 recordings before; scores are N(0, 1), and a fault moves their mean.
+delta, 5%, is promised. Bets that are fair in the mean over calibration sets, as if p-values were uniform, stand beside
+them. Runs end after ``--most`` run lengths. Delays are recordings from the start of a fault to the alarm, of machines
+that were healthy for 200 recordings before; scores are N(0, 1), and a fault moves their mean.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Callable
 from statistics import NormalDist
 
@@ -30,9 +32,11 @@ FAULTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def probabilities(clips: int, sets: int, rng: np.random.Generator) -> np.ndarray:
-    """For each calibration set, the probabilities ``(sets, clips + 1)`` of the levels of a healthy p-value."""
-    return rng.dirichlet(np.ones(clips + 1), size=sets)
+def fair_on_average(bets: Bets) -> Bets:
+    """Bets that pay their stake back in the mean over calibration sets, as if p-values were uniform."""
+    sizes = np.diff(bets.starts, append=bets.clips + 2)
+    means = bets.payoffs @ sizes / (bets.clips + 1)
+    return dataclasses.replace(bets, payoffs=bets.payoffs / means[:, None])
 
 
 def run_lengths(
@@ -53,6 +57,15 @@ def run_lengths(
             if not len(running):
                 break
     return lengths
+
+
+def summary(lengths: np.ndarray, run_length: float) -> str:
+    """Cells of the averages of each calibration set's runs, ``(sets, runs)``."""
+    means = lengths.mean(axis=1)
+    errors = lengths.std(axis=1, ddof=1) / np.sqrt(lengths.shape[1])
+    short = np.mean(means + 2 * errors < run_length)
+    few, median = np.quantile(means, [0.05, 0.5])
+    return f"{median:.0f} | {few:.0f} | {means.min():.0f} | {short:.1%}"
 
 
 def delays(
@@ -95,17 +108,14 @@ def main() -> None:
     print(
         f"promised: {options.run_length:g} recordings on average, for {1 - DELTA:.0%} of calibration sets\n"
     )
-    print("| clips | median set | 5% of sets below | least | short |\n|---|---|---|---|---|")
+    print("| clips | bets | median set | 5% of sets below | least | short |\n|---|---|---|---|---|---|")
     for clips in options.clips:
-        rng = np.random.default_rng(options.seed)
-        levels = np.repeat(probabilities(clips, options.sets, rng), options.runs, axis=0)
-        lengths = run_lengths(bets_on(clips, DELTA), levels, options.run_length, rng, most)
-        lengths = lengths.reshape(options.sets, options.runs)
-        means = lengths.mean(axis=1)
-        errors = lengths.std(axis=1, ddof=1) / np.sqrt(options.runs)
-        short = np.mean(means + 2 * errors < options.run_length)
-        few, median = np.quantile(means, [0.05, 0.5])
-        print(f"| {clips} | {median:.0f} | {few:.0f} | {means.min():.0f} | {short:.1%} |", flush=True)
+        bets = bets_on(clips, DELTA)
+        for name, tried in (("ours", bets), ("fair on average only", fair_on_average(bets))):
+            rng = np.random.default_rng(options.seed)
+            levels = np.repeat(rng.dirichlet(np.ones(clips + 1), size=options.sets), options.runs, axis=0)
+            lengths = run_lengths(tried, levels, options.run_length, rng, most).reshape(options.sets, -1)
+            print(f"| {clips} | {name} | {summary(lengths, options.run_length)} |", flush=True)
     print("\nrecordings from the start of the fault to the alarm: median, 95% of machines\n")
     print(f"| fault | {' | '.join(f'{clips} clips' for clips in options.clips)} |")
     print("|---|" + "---|" * len(options.clips))

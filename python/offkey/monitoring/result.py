@@ -93,14 +93,19 @@ class MachineTrend:
         if self.machine_id is None and self.machine_type is not None:
             yield "recordings without an ID are taken for those of one machine"
         if "pooled" in self.calibration or "tail" in self.calibration:
+            own = (
+                ""
+                if self.machine_id is None
+                else "; score at a higher false-alarm rate for ranks among its own"
+            )
             yield (
                 "p-values come from the clips of all IDs, so the run length holds as far as these stand for this "
-                "machine; with a higher false-alarm rate its own clips are enough"
+                f"machine{own}"
             )
         if self.worst_of_windows:
             yield (
                 f"{self.worst_of_windows} long recordings have the p-value of their worst window, for which the run "
-                "length holds on average over calibration sets, not for nearly each; score with windows = 'each'"
+                "length holds on average over calibration sets, not for nearly each; score each window instead"
             )
 
     def summary(self) -> dict[str, Any]:

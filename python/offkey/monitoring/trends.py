@@ -57,6 +57,15 @@ def trend(
         a name has no time.
     ParameterError
         If a parameter is out of its range, or `calibration_clips` is missing, or given though the table has them.
+
+    Examples
+    --------
+    >>> days = [f"fan_2026-05-{day:02}.wav" for day in range(1, 31)]
+    >>> p_values = [0.5] * 20 + [1 / 61] * 10  # the last ten sound odder than all 60 calibration clips
+    >>> scores = ScoreTable(path=days, p_value=p_values, calibration_clips=[60] * 30)
+    >>> (alarm,) = trend(scores).machines[0].alarms
+    >>> print(alarm.since.astype("datetime64[D]"), alarm.at.astype("datetime64[D]"), alarm.until)
+    2026-05-21 2026-05-25 None
     """
     run_length = _above_one(run_length)
     delta = _part("delta", delta)
