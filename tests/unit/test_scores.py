@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from offkey.errors import ArrayError, DatasetError, MissingExtraError, ParameterError
+from offkey.score_file import read_column
 from offkey.scores import COLUMNS, ScoreTable, from_csv
 
 
@@ -164,3 +165,16 @@ except OSError as error:
     assert done.stdout.startswith("refused")
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".parquet"])
+def test_any_column_of_a_file_is_read_as_it_is(tmp_path, ending):
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"scores{ending}"
+    example().write(path)
+    assert read_column(path, "path") == [str(file) for file in example().path]
+    missing = "" if ending == ".csv" else None
+    assert [cell == missing for cell in read_column(path, "error")] == [True] * 4 + [False]
+    with pytest.raises(DatasetError, match=r"scores\.\w+: there is no column 'time'; its columns are path, "):
+        read_column(path, "time")

@@ -90,7 +90,7 @@ class MachineTrend:
                 f"{_plural(count, 'recording')}: too few for an alarm, which takes {least} with "
                 f"{_plural(max(self.calibration_clips), 'calibration clip')}"
             )
-        if self.machine_id is None and self.machine_type is not None:
+        if self.machine_id is None:
             yield "recordings without an ID are taken for those of one machine"
         if "pooled" in self.calibration or "tail" in self.calibration:
             own = (

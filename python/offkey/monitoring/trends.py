@@ -22,6 +22,7 @@ __all__ = ["RUN_LENGTH", "check_scores", "trend"]
 
 RUN_LENGTH = 8760.0
 """A year, at a recording every hour."""
+_LONGEST = 1e12  # recordings
 _MOST_CLIPS = 10**9
 _ADVICE = "score the recordings again with a detector that gives p-values (`offkey score`, `Detector.score`)"
 
@@ -44,7 +45,7 @@ def trend(
     times
         When they were made (`offkey.monitoring.times_of_names` and its kin); by default as the names say.
     run_length
-        While a machine is healthy, an alarm takes this many recordings or more, on average. Above 1.
+        While a machine is healthy, an alarm takes this many recordings or more, on average. Above 1, at most 1e12.
     delta
         In (0, 1): that holds for at least a part 1 - delta of calibration sets; see docs/trend.md.
     calibration_clips
@@ -67,7 +68,7 @@ def trend(
     >>> print(alarm.since.astype("datetime64[D]"), alarm.at.astype("datetime64[D]"), alarm.until)
     2026-05-21 2026-05-25 None
     """
-    run_length = _above_one(run_length)
+    run_length = _recordings(run_length)
     delta = _part("delta", delta)
     if times is None:
         times = times_of_names(scores.path)
@@ -219,10 +220,12 @@ def _clips(scores: ScoreTable, told: int | None) -> NDArray[np.int64]:
     return clips.astype(np.int64)
 
 
-def _above_one(value: object) -> float:
+def _recordings(value: object) -> float:
     number = float(value) if isinstance(value, numbers.Real) else math.nan
-    if not 1 < number < math.inf:
-        raise ParameterError(f"run_length = {value!r}: expected a number of recordings above 1")
+    if not 1 < number <= _LONGEST:
+        raise ParameterError(
+            f"run_length = {value!r}: expected a number of recordings above 1, at most {_LONGEST:g}"
+        )
     return number
 
 

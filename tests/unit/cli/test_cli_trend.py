@@ -33,7 +33,7 @@ def rows_of(machine_id, faulty, count=40, clips=60):
 
 @pytest.fixture
 def files(tmp_path):
-    """Two weeks of two machines, of which the second has a fault at the end."""
+    """Forty hours of two machines, of which the second has a fault at the end."""
     rows = rows_of("00", 0) + rows_of("02", 10)
     ScoreTable.from_rows(rows[::2]).write(tmp_path / "even.csv")
     ScoreTable.from_rows(rows[1::2]).write(tmp_path / "odd.json")

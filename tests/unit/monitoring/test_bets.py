@@ -40,6 +40,15 @@ def test_the_level_of_a_p_value_is_the_next_higher_one():
     assert np.array_equal(paid, bets.payoffs[:, levels])
 
 
+@pytest.mark.parametrize("delta", [1e-300, 1e-9, 0.999999])
+def test_any_part_of_calibration_sets_may_be_asked_for(delta):
+    for clips in (1, 60, 10**6):
+        bets = bets_on(clips, delta)
+        assert np.isfinite(bets.payoffs).all()
+        sizes = np.diff(bets.starts, append=clips + 2)
+        assert (bets.payoffs @ sizes / (clips + 1) <= 1 + 1e-9).all()  # never more than fair in the mean
+
+
 def test_more_clips_are_worth_more():
     highest = [bets_on(clips, 0.05).payoffs[:, 0] for clips in (5, 20, 60, 240)]
     assert (np.diff(highest, axis=0) > 0).all()
