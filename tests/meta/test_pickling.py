@@ -11,7 +11,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from offkey.scoring.threshold import Thresholds
 
 import offkey
 from offkey import benchmark, datasets, errors, metrics, models, recipe, report
@@ -20,12 +19,14 @@ from offkey.evaluation.protocols import Labelled
 from offkey.models.network import Network
 from offkey.models.spectral import Spectral
 from offkey.scoring.combine import Selection
+from offkey.scoring.null import NullDistributions
 from offkey.scoring.standardize import Standardizer
 
 RNG = np.random.default_rng(0)
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLIPS = RNG.uniform(-0.5, 0.5, (4, 8_000)).astype(np.float32)
 ROWS = RNG.normal(size=(40, 6))
+NULL = NullDistributions.fit(ROWS[:, 0], ["a", "b"] * 20)
 
 
 def public_classes(module):
@@ -103,8 +104,22 @@ def training_clips():
     )
 
 
+def trends():
+    p_values = [0.5] * 20 + [1 / 241] * 40
+    scores = offkey.ScoreTable(
+        path=[f"2026-01-{1 + n // 24:02d}T{n % 24:02d}-00-00.wav" for n in range(60)],
+        anomaly_score=[1.0] * 60,
+        threshold=[2.0] * 60,
+        p_value=p_values,
+        calibration=["own"] * 60,
+        calibration_clips=[240] * 60,
+    )
+    return offkey.monitoring.trend(scores, run_length=100)
+
+
 VALUES = np.array([1.0, 2.0])
 INSTANCES = {
+    "Alarm": lambda: trends().machines[0].alarms[0],
     "Audio": lambda: offkey.Audio(samples=CLIPS[0], sample_rate=16_000, path=Path("a.wav")),
     "AudioBatch": lambda: offkey.audio.AudioBatch(
         list(CLIPS[:2]),
@@ -128,11 +143,15 @@ INSTANCES = {
     "Features": recipe.Features,
     "Gaussian": used_gaussian,
     "Labelled": lambda: Labelled(machine_types=["fan"], machine_ids=["00"], labels=np.zeros(1, np.int8)),
+    "Judged": lambda: NULL.judge([1.0, 2.0], ["a", "b"], rate=0.1),
     "LogMel": lambda: used(offkey.LogMel(n_mels=64, num_threads=2)),
     "LogMelArrays": lambda: datasets.LogMelArrays(
         logmels=np.zeros((2, 4, 5), np.float32), machine_ids=("00", "02")
     ),
+    "MachineTrend": lambda: trends().machines[0],
     "Network": Network,
+    "NullDistribution": lambda: NULL.of("a", rate=0.1),
+    "NullDistributions": lambda: NULL,
     "Panel": lambda: report.Panel(
         title="fan",
         scores=VALUES,
@@ -153,7 +172,8 @@ INSTANCES = {
     "Survey": survey,
     "SurveyKey": lambda: survey().rows[0].key,
     "SurveyRow": lambda: survey().rows[0],
-    "Thresholds": lambda: Thresholds(("00", "02"), VALUES, 3.0),
+    "Times": lambda: offkey.monitoring.Times(values=np.array(["2026-11-27T12"], "M8[us]"), source="names"),
+    "Trends": trends,
     "Training": recipe.Training,
     "TrainingClips": training_clips,
     "Written": lambda: datasets.synthetic.Written(

@@ -78,6 +78,7 @@ proptest! {
     #[test]
     fn whatever_the_encoder_chooses_comes_back(seed: u64, pick: usize, tag in prop::option::of(0usize..200)) {
         let mut example = example(seed);
+        prop_assume!(example.bytes.len() <= MAX_FRAME_BYTES); // unary codes of large residuals can be longer than any frame
         if let Some(size) = tag {
             example.bytes.extend([b"TAG".as_slice(), &vec![0; size]].concat());
         }
@@ -93,7 +94,7 @@ proptest! {
     #[test]
     fn what_leaves_its_range_is_refused(seed: u64) {
         let Stream { bytes, channels, bits, changed } = any(Choices(&random_bytes(seed)));
-        prop_assume!(!changed);
+        prop_assume!(!changed && bytes.len() <= MAX_FRAME_BYTES);
         let expected = channels.map(|channels| Example { bytes: vec![], channels, bits }.all());
         prop_assert_eq!(read(&bytes, ChannelChoice::All).ok(), expected);
     }
