@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, cast
-
-import numpy as np
+from typing import Any, Self
 
 from offkey.confirmation import check_max_rate, confirmed
 from offkey.datasets import Clips, Dataset, LogMelArrays
@@ -18,16 +15,17 @@ from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Progress
 from offkey.datasets.training import read_training_clips
 from offkey.detector_base import DetectorBase
-from offkey.errors import DatasetError, OffkeyWarning, ParameterError
+from offkey.errors import DatasetError, OffkeyWarning
 from offkey.fitted import Fitted
 from offkey.models.base import FitOptions, check_fit, ignore, kinds_of
-from offkey.recipe import Precision, Scoring
+from offkey.recipe import Precision
 from offkey.score_file import JUDGED
 from offkey.score_rows import ScoreRows, Windows, check_windows
 from offkey.scores import ScoreTable
 from offkey.scoring.null import check_rate
 from offkey.signal.audio import MAX_SECONDS
 from offkey.training_record import KeepStatistics, kept_clips
+from offkey.updating import check_record, new_normals, updated, without_anomalous
 
 __all__ = ["Detector", "Recordings", "load"]
 
@@ -163,40 +161,6 @@ class Detector(DetectorBase):
         for note in notes_on(unread):
             warnings.warn(note, OffkeyWarning, stacklevel=2)
         return self
-
-    def rescored(self, scoring: Scoring, *, name: str | None = None) -> Detector:
-        """Return the detector that a fit with another `scoring` would have given, without training anew.
-
-        What the models said of held-out and training clips is kept in the detector and in its file, so that the
-        false-alarm rate, the combination, the covariance and the kind of `a_arc` can be changed in milliseconds.
-        Thresholds that `confirm` has lowered are not kept: they stand among other scores.
-
-        Parameters
-        ----------
-        scoring
-            In place of that of the recipe.
-        name
-            Name of the new recipe; that of the old one if None.
-
-        Returns
-        -------
-        Detector
-            A new one; the models' parameters are shared.
-
-        Raises
-        ------
-        ParameterError
-            If the detector is not fitted, if the training depends on what changes (`holdout_fraction`, `holdout_clips`;
-            for a network `combine` to or from `select`), or if the detector's file is older than this method.
-        RecipeError
-            If `scoring` asks for a score that the models do not give.
-
-        Examples
-        --------
-        >>> scoring = detector.recipe.replace(scoring__false_alarm_rate=0.01).scoring  # doctest: +SKIP
-        >>> careful = detector.rescored(scoring)  # doctest: +SKIP
-        """
-        return self._with(self._fitted().rescored(scoring, name=name or self.recipe.name))
 
     def score(
         self,
@@ -365,6 +329,106 @@ class Detector(DetectorBase):
             warnings.warn(note, OffkeyWarning, stacklevel=2)
         return self._with(state)
 
+    def update(
+        self,
+        recordings: Recordings,
+        *,
+        machine_id: str | None = None,
+        force: bool = False,
+        device: str = "auto",
+        max_seconds: float = MAX_SECONDS,
+        num_threads: int | None = None,
+        on_progress: Progress | None = None,
+    ) -> Self:
+        """Return the detector with further healthy recordings in its means, covariances and calibration.
+
+        The choices of the fit and the weights of a network stay as they are, so that it takes seconds. Recordings are
+        read as in a training: long ones are cut, and those that are broken, or have been learned already, are left out.
+        What the models make of them, docs/training.md tells. Thresholds that `confirm` has lowered keep their
+        false-alarm rates, and become other scores.
+
+        Parameters
+        ----------
+        recordings
+            Of healthy machines that the detector knows: files, folders or patterns as `score` takes them, `Clips`, the
+            training clips of a `Dataset`, or `LogMelArrays`.
+        machine_id
+            The ID of all of them; by default it is read as in `score`.
+        force
+            Learn recordings too that the detector calls anomalous, because they are known to be healthy. By default
+            they are left out.
+        device
+            `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`, for the network.
+        max_seconds
+            A longer recording is left out, as one that cannot be read; by default 24 hours.
+        num_threads
+            Threads of the kernels and of torch; all cores if None.
+        on_progress
+            Called with (done, total) recordings, once while they are scored and once while they are read.
+
+        Returns
+        -------
+        Detector
+            A new one. The last event of its `history` has the clips of each ID and the thresholds before and after.
+
+        Raises
+        ------
+        DatasetError
+            If there are no recordings, one is labelled anomalous or of an ID that the detector does not know, more than
+            half cannot be read or are broken, or none is left to learn from.
+        ParameterError
+            If recordings are no files, or a model has to be fitted again: one of another package that cannot be
+            updated, or of a file that kept too little.
+        FileNotFoundError, DeviceError
+            As for `score`.
+
+        Warns
+        -----
+        OffkeyWarning
+            Which recordings are called anomalous, cannot be read, are broken, odd, or have been learned already.
+
+        Examples
+        --------
+        >>> newer = detector.update("healthy/2026-06")  # doctest: +SKIP
+        >>> newer.history[-1].clips  # doctest: +SKIP
+        {'00': 24, '02': 24}
+        """
+        check_record(self._fitted())
+        data, passed_over = new_normals(self._fitted(), recordings, machine_id=machine_id)
+        notes: tuple[str, ...] = ()
+        if not force:
+            table = self._scored_quietly(data, device, max_seconds, num_threads, on_progress)
+            data, notes = without_anomalous(self._fitted(), data, table)
+        self._use_device(device)
+        state, clips, of_reading = updated(
+            self._fitted(), data, max_seconds=max_seconds, num_threads=num_threads, on_progress=on_progress
+        )
+        clips.warn(stacklevel=2)
+        for note in (*notes, *of_reading, *notes_on(passed_over)):
+            warnings.warn(note, OffkeyWarning, stacklevel=2)
+        newer = self._with(state)
+        newer.unread = clips.left_out
+        return newer
+
+    def _scored_quietly(
+        self,
+        data: Dataset | LogMelArrays,
+        device: str,
+        max_seconds: float,
+        num_threads: int | None,
+        on_progress: Progress | None,
+    ) -> ScoreTable:
+        """Score recordings that are to be learned: what is to be said of them is said when they are read."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OffkeyWarning)
+            return self.score(
+                data.clips if isinstance(data, Dataset) else data,
+                device=device,
+                max_seconds=max_seconds,
+                num_threads=num_threads,
+                on_progress=on_progress,
+            )
+
     def score_oracle(
         self,
         test: Clips,
@@ -408,89 +472,6 @@ class Detector(DetectorBase):
             for row, score in zip(table.rows(), scores.tolist(), strict=True)
         ]
         return ScoreTable.from_rows(rows)
-
-    def standardised(self, scores: ScoreTable) -> dict[str, np.ndarray]:
-        """Return the raw scores of a table that `score` has given in deviations from the mean of their ID.
-
-        Parameters
-        ----------
-        scores
-            Each row is standardised for the ID in its column `scored_as`.
-
-        Returns
-        -------
-        dict
-            For each raw score ``(rows,)`` float64; NaN for recordings that could not be scored.
-
-        Raises
-        ------
-        ParameterError
-            If the detector is not fitted.
-        ArrayError
-            If the table lacks a score or names an ID that the detector does not know.
-        """
-        fusion = self._fitted().fusion
-        rows = np.flatnonzero([name is not None for name in scores.scored_as])
-        ids = [str(scores.scored_as[row]) for row in rows]
-        z = fusion.standardised({name: scores.scores(name)[rows] for name in fusion.score_names}, ids)
-        full = {name: np.full(len(scores), np.nan) for name in z}
-        for name, values in z.items():
-            full[name][rows] = values
-        return full
-
-    def embeddings(
-        self,
-        recordings: Recordings,
-        *,
-        sample_rate: int | None = None,
-        device: str = "auto",
-        max_seconds: float = MAX_SECONDS,
-        num_threads: int | None = None,
-    ) -> np.ndarray:
-        """Return the network's embeddings ``(recordings, embedding_dim)`` float64 of recordings as `score` takes them.
-
-        A recording that `score` cuts into windows has the mean of their embeddings, and is not in memory as a whole.
-
-        Parameters
-        ----------
-        recordings, sample_rate, device, max_seconds, num_threads
-            As for `score`; row i is recording i.
-
-        Raises
-        ------
-        ParameterError
-            If the recipe has no network.
-        DeviceError
-            If the device is not there.
-        AudioError, ArrayError, OSError
-            If a recording cannot be read, or has no log-Mel.
-        """
-        models = self._fitted().models
-        kind = next(
-            (kind for kind in kinds_of(self.recipe) if hasattr(models[kind.name], "embeddings")), None
-        )
-        if kind is None:
-            raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
-        self._use_device(device)
-        model = cast(Any, models[kind.name])
-        sums: dict[int, np.ndarray] = {}
-        windows = Counter[int]()
-        source = self._source(
-            recordings,
-            sample_rate=sample_rate,
-            clip_seconds=self._fitted().clip_seconds,
-            max_seconds=max_seconds,
-        )
-        for chunk in source.chunks(num_threads=num_threads):
-            for part, rows in chunk.attempt(
-                lambda clips: model.embeddings(getattr(clips, kind.inputs), num_threads=num_threads)
-            ):
-                for position, row in zip(part.positions.tolist(), rows, strict=True):
-                    sums[position] = sums.get(position, 0.0) + row
-                    windows[position] += 1
-            for position in sorted(chunk.errors):
-                raise chunk.errors[position]
-        return np.stack([sums[position] / windows[position] for position in sorted(sums)])
 
 
 def load(path: str | os.PathLike[str]) -> Detector:

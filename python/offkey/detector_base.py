@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, cast
+
+import numpy as np
 
 from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Source
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
 from offkey.history import Event
-from offkey.models.base import check_device
-from offkey.recipe import Recipe
+from offkey.models.base import check_device, kinds_of
+from offkey.recipe import Recipe, Scoring
+from offkey.scores import ScoreTable
 from offkey.scoring.confirmed import Confirmed
+from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["DetectorBase"]
 
 
 class DetectorBase:
-    """The part of `offkey.Detector` that neither learns nor scores."""
+    """The part of `offkey.Detector` that neither learns nor decides."""
 
     def __init__(self, recipe: Recipe | str = "spectral") -> None:
         if not isinstance(recipe, Recipe | str):
@@ -92,6 +97,123 @@ class DetectorBase:
     def parameters(self) -> int:
         """How many numbers the fit has set: the network's weights, or means and factors in closed form."""
         return self._fitted().parameters
+
+    def rescored(self, scoring: Scoring, *, name: str | None = None) -> Self:
+        """Return the detector that a fit with another `scoring` would have given, without training anew.
+
+        What the models said of held-out and training clips is kept in the detector and in its file, so that the
+        false-alarm rate, the combination, the covariance and the kind of `a_arc` can be changed in milliseconds.
+        Thresholds that `confirm` has lowered are not kept: they stand among other scores.
+
+        Parameters
+        ----------
+        scoring
+            In place of that of the recipe.
+        name
+            Name of the new recipe; that of the old one if None.
+
+        Returns
+        -------
+        Detector
+            A new one; the models' parameters are shared.
+
+        Raises
+        ------
+        ParameterError
+            If the detector is not fitted, if the training depends on what changes (`holdout_fraction`, `holdout_clips`;
+            for a network `combine` to or from `select`), or if the detector's file is older than this method.
+        RecipeError
+            If `scoring` asks for a score that the models do not give.
+
+        Examples
+        --------
+        >>> scoring = detector.recipe.replace(scoring__false_alarm_rate=0.01).scoring  # doctest: +SKIP
+        >>> careful = detector.rescored(scoring)  # doctest: +SKIP
+        """
+        return self._with(self._fitted().rescored(scoring, name=name or self.recipe.name))
+
+    def standardised(self, scores: ScoreTable) -> dict[str, np.ndarray]:
+        """Return the raw scores of a table that `score` has given in deviations from the mean of their ID.
+
+        Parameters
+        ----------
+        scores
+            Each row is standardised for the ID in its column `scored_as`.
+
+        Returns
+        -------
+        dict
+            For each raw score ``(rows,)`` float64; NaN for recordings that could not be scored.
+
+        Raises
+        ------
+        ParameterError
+            If the detector is not fitted.
+        ArrayError
+            If the table lacks a score or names an ID that the detector does not know.
+        """
+        fusion = self._fitted().fusion
+        rows = np.flatnonzero([name is not None for name in scores.scored_as])
+        ids = [str(scores.scored_as[row]) for row in rows]
+        z = fusion.standardised({name: scores.scores(name)[rows] for name in fusion.score_names}, ids)
+        full = {name: np.full(len(scores), np.nan) for name in z}
+        for name, values in z.items():
+            full[name][rows] = values
+        return full
+
+    def embeddings(
+        self,
+        recordings: Recordings,
+        *,
+        sample_rate: int | None = None,
+        device: str = "auto",
+        max_seconds: float = MAX_SECONDS,
+        num_threads: int | None = None,
+    ) -> np.ndarray:
+        """Return the network's embeddings ``(recordings, embedding_dim)`` float64 of recordings as `score` takes them.
+
+        A recording that `score` cuts into windows has the mean of their embeddings, and is not in memory as a whole.
+
+        Parameters
+        ----------
+        recordings, sample_rate, device, max_seconds, num_threads
+            As for `score`; row i is recording i.
+
+        Raises
+        ------
+        ParameterError
+            If the recipe has no network.
+        DeviceError
+            If the device is not there.
+        AudioError, ArrayError, OSError
+            If a recording cannot be read, or has no log-Mel.
+        """
+        models = self._fitted().models
+        kind = next(
+            (kind for kind in kinds_of(self.recipe) if hasattr(models[kind.name], "embeddings")), None
+        )
+        if kind is None:
+            raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
+        self._use_device(device)
+        model = cast(Any, models[kind.name])
+        sums: dict[int, np.ndarray] = {}
+        windows = Counter[int]()
+        source = self._source(
+            recordings,
+            sample_rate=sample_rate,
+            clip_seconds=self._fitted().clip_seconds,
+            max_seconds=max_seconds,
+        )
+        for chunk in source.chunks(num_threads=num_threads):
+            for part, rows in chunk.attempt(
+                lambda clips: model.embeddings(getattr(clips, kind.inputs), num_threads=num_threads)
+            ):
+                for position, row in zip(part.positions.tolist(), rows, strict=True):
+                    sums[position] = sums.get(position, 0.0) + row
+                    windows[position] += 1
+            for position in sorted(chunk.errors):
+                raise chunk.errors[position]
+        return np.stack([sums[position] / windows[position] for position in sorted(sums)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the detector to one file: safetensors with JSON metadata, whole or not at all.

@@ -20,7 +20,7 @@ from offkey.datasets.quality import Conditions
 from offkey.datasets.source import Chunk, Source
 from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, OffkeyError
 from offkey.history import Event
-from offkey.models.base import FitOptions, InlierModel, kinds_of, model_class
+from offkey.models.base import FitOptions, InlierModel, LearnedClips, kinds_of, model_class
 from offkey.recipe import Features, Recipe, Scoring
 from offkey.scoring.confirmed import Confirmed
 from offkey.scoring.fusion import Fusion
@@ -97,6 +97,58 @@ class Fitted:
         models = {key: model.rescored(recipe) for key, model in self.models.items()}
         fusion = Fusion.fit(list(models.values()), scoring)
         return dataclasses.replace(self, recipe=recipe, models=models, fusion=fusion, confirmed={})
+
+    def updated(
+        self, clips: TrainingClips, *, record: TrainingRecord, data: str, num_threads: int | None
+    ) -> Self:
+        """Return what follows from further normal clips, the models' choices and networks' weights left as they are.
+
+        Thresholds of confirmed anomalies become those of the false-alarm rates that they had.
+
+        Parameters
+        ----------
+        clips
+            Of known IDs.
+        record
+            What is kept of the clips so far.
+        data
+            A fingerprint of the new ones.
+        num_threads
+            Threads of kernels and of torch; all cores if None.
+
+        Raises
+        ------
+        ParameterError
+            If a model has to be fitted again.
+        """
+        learned = LearnedClips(
+            machine_ids=record.machine_ids,
+            groups=record.groups,
+            indices=record.indices,
+            statistics=record.statistics,
+        )
+        models = {
+            name: model.updated(clips, recipe=self.recipe, learned=learned, num_threads=num_threads)
+            for name, model in self.models.items()
+        }
+        fusion = Fusion.fit(list(models.values()), self.recipe.scoring)
+        state = dataclasses.replace(
+            self,
+            models=models,
+            fusion=fusion,
+            record=record.updated(clips, data=data),
+            confirmed={
+                name: confirmed.among(fusion.null.of(name, rate=self.false_alarm_rate))
+                for name, confirmed in self.confirmed.items()
+            },
+        )
+        event = Event.now(
+            "update",
+            clips=dict(collections.Counter(clips.machine_ids)),
+            thresholds_before=_of_ids(self.thresholds()),
+            thresholds=_of_ids(state.thresholds()),
+        )
+        return dataclasses.replace(state, history=(*self.history, event))
 
     @property
     def features(self) -> Features:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -26,6 +27,7 @@ __all__ = ["KeepStatistics", "TrainingRecord", "data_fingerprint", "kept_clips"]
 KeepStatistics: TypeAlias = int | Literal["all"]
 """Of how many clips of each ID the statistics are kept: a number from 0, or all."""
 
+_KEEP_BEFORE = 200  # of each ID, in files that do not say it
 _KEPT = 11  # first part of the key of a random stream
 
 
@@ -47,6 +49,8 @@ class TrainingRecord:
     """``(kept, n_mels)`` each."""
     conditions: Conditions | None = None
     """How the clips were recorded; None for log-Mels made elsewhere, and in files that do not have it."""
+    keep: KeepStatistics = _KEEP_BEFORE
+    """Of how many clips of each ID statistics are to be kept; files that do not have it: of 200."""
 
     @classmethod
     def of(
@@ -64,7 +68,43 @@ class TrainingRecord:
             indices=indices,
             statistics=ClipStatistics(*(column[indices] for column in columns)),
             conditions=clips.conditions,
+            keep="all" if keep == "all" else operator.index(keep),
         )
+
+    def updated(self, clips: TrainingClips, *, data: str) -> Self:
+        """Return the record with further clips after those so far; `data` is their fingerprint.
+
+        Statistics are kept of as many as each ID has room for. How the clips were recorded stays as it is.
+        """
+        first = len(self.machine_ids)
+        statistics = clips.statistics()
+        rows = self._room(clips.machine_ids)
+        columns = [new[rows] for new in statistics]
+        if len(self.indices):  # otherwise there is no saying how many bins they would have
+            columns = [np.concatenate(pair) for pair in zip(self.statistics, columns, strict=True)]
+        groups = np.unique(list(clips.groups), return_inverse=True)[1].astype(np.int64)
+        update = {"data": data, "clips": len(clips.machine_ids), "offkey": __version__}
+        return dataclasses.replace(
+            self,
+            provenance={**self.provenance, "updates": [*self.provenance.get("updates", ()), update]},
+            machine_ids=(*self.machine_ids, *clips.machine_ids),
+            groups=np.concatenate([self.groups, self.groups.max() + 1 + groups]),
+            paths=(*self.paths, *(clips.paths or clips.groups)) if self.paths else (),
+            indices=np.concatenate([self.indices, first + rows]),
+            statistics=ClipStatistics(*columns),
+        )
+
+    def _room(self, machine_ids: Sequence[str]) -> np.ndarray:
+        """Return which of some further clips' statistics are kept, ascending."""
+        if self.keep == "all":
+            return np.arange(len(machine_ids), dtype=np.int64)
+        counts = collections.Counter(self.machine_ids[i] for i in self.indices.tolist())
+        rows = []
+        for row, name in enumerate(machine_ids):
+            if counts[name] < self.keep:
+                counts[name] += 1
+                rows.append(row)
+        return np.array(rows, dtype=np.int64)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays and plain data: all that `from_state` needs."""
@@ -75,6 +115,7 @@ class TrainingRecord:
             "machine_ids": list(self.machine_ids),
             "paths": list(self.paths),
             "conditions": self.conditions and self.conditions.state(),
+            "keep": self.keep,
         }
         return arrays, metadata
 
@@ -102,6 +143,8 @@ class TrainingRecord:
             len(shapes) == len(counts) == 1 and indices.ndim == 1 and next(iter(counts))[:1] == indices.shape
         )
         possible = all(np.isin(array, np.arange(clips)).all() for array in (groups, indices))
+        keep = metadata.get("keep", _KEEP_BEFORE)
+        kept_clips((), keep=keep, seed=0)  # refuses what is no number
         if not fits or not possible or not all(np.isfinite(array).all() for array in statistics):
             raise DetectorFileError(f"training: {clips} clips do not fit the rest of what is kept of them")
         return cls(
@@ -112,6 +155,7 @@ class TrainingRecord:
             indices=indices,
             statistics=statistics,
             conditions=None if conditions is None else Conditions.from_state(conditions),
+            keep=keep,
         )
 
 

@@ -26,6 +26,7 @@ _COMMANDS = {
     "train": "Train a detector of one type of machine, from normal recordings alone.",
     "score": "Score recordings with a trained detector and decide which sound wrong.",
     "confirm": "Lower a detector's thresholds below confirmed faults, as far as a rate of false alarms allows.",
+    "update": "Let a detector learn further healthy recordings of its machines, in seconds, without training anew.",
     "evaluate": "Evaluate scores against known labels: AUC and pAUC of each machine ID, their means, the worst ID.",
     "trend": "Follow machines over time: turn their p-values, one recording after the other, into alarms.",
     "bench": "Make a paper's tables from your own copy of MIMII or DCASE 2020: every type, every score, several seeds.",
@@ -46,6 +47,10 @@ _EXAMPLES = {
     "confirm": (
         "offkey confirm fan.offkey faults --max-false-alarm-rate 0.1 --out fan-2.offkey",
         "offkey confirm fan.offkey bearing.wav --machine-id 02 --max-false-alarm-rate 0.05 --out fan.offkey",
+    ),
+    "update": (
+        "offkey update fan.offkey healthy/june --out fan-2.offkey",
+        "offkey update fan.offkey after_service --machine-id 02 --force --out fan.offkey",
     ),
     "evaluate": (
         "offkey evaluate scores.csv --data dev_data --machine fan",

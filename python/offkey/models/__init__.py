@@ -1,6 +1,6 @@
 """Models of normal sound, and `register`, by which a model of one's own joins them (CONTRIBUTING.md has an example)."""
 
-from offkey.models.base import FitOptions, InlierModel, register
+from offkey.models.base import FitOptions, InlierModel, LearnedClips, register
 from offkey.recipe import Section
 
-__all__ = ["FitOptions", "InlierModel", "Section", "register"]
+__all__ = ["FitOptions", "InlierModel", "LearnedClips", "Section", "register"]

@@ -22,11 +22,13 @@ from offkey.datasets.checks import check_trainable
 from offkey.errors import MissingExtraError, ParameterError
 from offkey.recipe import Precision, Recipe, Section, model_kind, register_kind, registered_kinds
 from offkey.scoring.calibration import Calibration, PseudoAnomalies
+from offkey.signal.statistics import ClipStatistics
 
 __all__ = [
     "FitOptions",
     "InlierModel",
     "Inputs",
+    "LearnedClips",
     "ModelKind",
     "check_device",
     "check_device_name",
@@ -69,6 +71,20 @@ class FitOptions:
     """Where a training keeps its state, and goes on from."""
     on_event: Callable[[Any], None] = ignore
     """Called with the events of a training."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedClips:
+    """What a detector keeps of the clips that it was fitted to."""
+
+    machine_ids: tuple[str, ...]
+    """The ID of each."""
+    groups: np.ndarray
+    """``(clips,)`` int64: clips of one recording have the same number."""
+    indices: np.ndarray
+    """``(kept,)`` int64: the clips whose statistics are kept."""
+    statistics: ClipStatistics
+    """``(kept, n_mels)`` each."""
 
 
 class InlierModel(abc.ABC):
@@ -124,6 +140,33 @@ class InlierModel(abc.ABC):
             If that takes another fit.
         """
         return self
+
+    def updated(
+        self, clips: TrainingClips, *, recipe: Recipe, learned: LearnedClips, num_threads: int | None = None
+    ) -> Self:
+        """Return the model with further normal clips of known IDs in what it compares with and is calibrated by.
+
+        In the calibration the new clips stand after those that were learned. By default there is no such way.
+
+        Parameters
+        ----------
+        clips
+            The new ones.
+        recipe
+            What the model was fitted by.
+        learned
+            What is kept of the clips so far.
+        num_threads
+            Threads of kernels and of torch; all cores if None.
+
+        Raises
+        ------
+        ParameterError
+            If that takes another fit.
+        """
+        raise ParameterError(
+            f"a model of scores {', '.join(self.score_names)} takes no further clips: fit again, to all of them"
+        )
 
     @classmethod  # noqa: B027  # few have anything to refuse
     def check(cls, recipe: Recipe, options: FitOptions) -> None:

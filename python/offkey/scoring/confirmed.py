@@ -55,6 +55,10 @@ class Confirmed:
         threshold = max(min(enough), null.threshold(max_rate))
         return cls(threshold, float(null.p_values([np.nextafter(threshold, np.inf)])[0]))
 
+    def among(self, null: NullDistribution) -> Self:
+        """Return the threshold of the same false-alarm rate among other scores."""
+        return type(self)(null.threshold(self.false_alarm_rate), self.false_alarm_rate)
+
     def threshold_of(self, null: NullDistribution, windows: int) -> float:
         """Return the threshold for the worst of some windows: that of the rate divided by their number."""
         return max(self.threshold, null.threshold(self.false_alarm_rate / windows))

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Self
 
 import numpy as np
 
-from offkey.models.spectral.likelihood_ratio import Moments, Whitening, Whitenings, log_ratio
+from offkey.models.spectral.likelihood_ratio import Moments, Whitenings, log_ratio
 
 __all__ = ["log_scores_left_out"]
 
@@ -31,13 +30,15 @@ def log_scores_left_out(
     ids: np.ndarray,
     weights: np.ndarray,
     units: np.ndarray,
+    weight_of_ids: np.ndarray | None = None,
+    clips_of_ids: np.ndarray | None = None,
 ) -> np.ndarray:
     """Score every clip against every ID by the model without its recording.
 
     Parameters
     ----------
     moments
-        Of these clips.
+        Of these clips, among others perhaps.
     whitenings
         Of these moments.
     features
@@ -47,7 +48,9 @@ def log_scores_left_out(
     weights
         ``(clips,)`` above 0: what each clip counts in the fit.
     units
-        ``(clips,)`` integers: clips with the same one leave together.
+        ``(clips,)`` integers: clips with the same one leave together. All of a unit must be given.
+    weight_of_ids, clips_of_ids
+        ``(ids,)`` sums of weights, and numbers, of all the clips that the moments are of; by default of those given.
 
     Returns
     -------
@@ -57,13 +60,27 @@ def log_scores_left_out(
         a covariance that only other IDs' clips are left to estimate from counts as having one degree.
     """
     scaled = moments.scale.apply(features)
-    scores = np.empty((len(ids), len(moments.means)))
+    n_ids = len(moments.means)
+    if weight_of_ids is None:
+        weight_of_ids = np.bincount(ids, weights=weights, minlength=n_ids)
+    if clips_of_ids is None:
+        clips_of_ids = np.bincount(ids, minlength=n_ids)
+    scores = np.empty((len(ids), n_ids))
     for place, whitening in enumerate(whitenings.by_covariance):
         columns = np.flatnonzero(whitenings.which == place)
         if not len(columns):
             continue
-        estimated_from = weights if place == 0 else np.where(ids == columns[0], weights, 0.0)
-        model = _Covariance.of(moments.means, whitening, ids, estimated_from, ridge=whitenings.ridge)
+        sources = np.ones(n_ids, dtype=bool) if place == 0 else np.arange(n_ids) == columns[0]
+        model = _Covariance(
+            inverse=1 / (1 + whitening.gains),
+            shares=whitening.shares,
+            means=moments.means @ whitening.axes,
+            ids=ids,
+            weights=np.where(sources[ids], weights, 0.0),
+            totals=np.where(sources, weight_of_ids, 0.0),
+            counts=np.where(sources, clips_of_ids, 0),
+            ridge=whitenings.ridge,
+        )
         coordinates = scaled @ whitening.axes
         for rows in _stacks(units, width=scaled.shape[1]):
             scores[rows[..., None], columns] = model.log_scores(coordinates[rows], rows, columns)
@@ -99,21 +116,6 @@ class _Covariance:
     counts: np.ndarray
     """``(ids,)``: how many they are."""
     ridge: float
-
-    @classmethod
-    def of(
-        cls, means: np.ndarray, whitening: Whitening, ids: np.ndarray, weights: np.ndarray, *, ridge: float
-    ) -> Self:
-        return cls(
-            inverse=1 / (1 + whitening.gains),
-            shares=whitening.shares,
-            means=means @ whitening.axes,
-            ids=ids,
-            weights=weights,
-            totals=np.bincount(ids, weights=weights, minlength=len(means)),
-            counts=np.bincount(ids[weights > 0], minlength=len(means)),
-            ridge=ridge,
-        )
 
     def log_scores(self, clips: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Score the clips of some units by the covariance without their unit.

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from offkey import _native
-from offkey._util.named_arrays import packed
+from offkey._util.named_arrays import packed, unpacked
 from offkey._util.threads import threads
 from offkey.errors import DatasetError
 from offkey.models.spectral.feature_sets import FEATURE_SETS, Scale
@@ -163,7 +163,7 @@ class Moments:
             means[i] = weights[ids == i] @ scaled[ids == i] / totals[i]
         scaled -= means[ids]
         scaled *= np.sqrt(weights)[:, None]
-        shared = scaled.T @ scaled / max(1.0, totals.sum() - np.count_nonzero(totals))
+        shared = scaled.T @ scaled / _freedom(totals)
         if np.trace(shared) < _SMALLEST_VARIANCE * len(shared):
             raise DatasetError(
                 f"feature set {feature_set}: the {len(scaled)} training clips differ between machine IDs "
@@ -176,6 +176,49 @@ class Moments:
             if np.trace(covariance) >= _SMALLEST_VARIANCE * len(covariance):
                 by_id[i] = covariance
         return cls(scale, features.shape[1] // len(FEATURE_SETS[feature_set]), means, shared, by_id)
+
+    @classmethod
+    def restored(cls, ratio: LikelihoodRatio, packed: np.ndarray, *, n_mels: int) -> Self:
+        """Return the moments of a fitted ratio, whose covariances are what `packed` gave."""
+        covariances = unpacked(packed, ratio.means.shape[1])
+        by_id = {int(i): covariances[ratio.which[i]] for i in np.flatnonzero(ratio.which)}
+        return cls(ratio.scale, n_mels, ratio.means, covariances[0], by_id)
+
+    def merged(
+        self, features: np.ndarray, ids: np.ndarray, weights: np.ndarray, *, weight_of_ids: np.ndarray
+    ) -> Self:
+        """Return the moments of the clips so far and of further ones, in the same units.
+
+        Sums of weights, of deviations and of their products are added (Chan, Golub and LeVeque 1983).
+
+        Parameters
+        ----------
+        features
+            ``(clips, blocks * n_mels)`` of the further clips.
+        ids, weights
+            ``(clips,)`` positions of their IDs, and what each counts.
+        weight_of_ids
+            ``(ids,)`` sums of the weights of the clips so far.
+        """
+        scaled = self.scale.apply(features)
+        means, after = self.means.copy(), weight_of_ids.copy()
+        scatter = self.shared * _freedom(weight_of_ids)
+        by_id = {i: covariance * max(1.0, weight_of_ids[i] - 1) for i, covariance in self.by_id.items()}
+        for i in np.unique(ids).tolist():
+            rows = ids == i
+            weight = weights[rows].sum()
+            centre = weights[rows] @ scaled[rows] / weight
+            shift = centre - self.means[i]
+            deviations = (scaled[rows] - centre) * np.sqrt(weights[rows])[:, None]
+            after[i] += weight
+            gained = deviations.T @ deviations
+            gained += weight_of_ids[i] * weight / after[i] * np.outer(shift, shift)
+            scatter += gained
+            if i in by_id:
+                by_id[i] = by_id[i] + gained
+            means[i] += weight / after[i] * shift
+        by_id = {i: sums / max(1.0, after[i] - 1) for i, sums in by_id.items()}
+        return dataclasses.replace(self, means=means, shared=scatter / _freedom(after), by_id=by_id)
 
     def packed(self, *, own: bool) -> np.ndarray:
         """Return the shared covariance, and with `own` those of single IDs, as triangles ``(n, p (p + 1) / 2)``."""
@@ -200,6 +243,11 @@ class Moments:
     def model(self, *, own_covariance: bool, ridge: float, tau: float) -> LikelihoodRatio:
         """Return the model of these moments: IDs with an own covariance use it if asked for."""
         return self.ratio(self.whitenings(own_covariance=own_covariance, ridge=ridge, tau=tau))
+
+
+def _freedom(weight_of_ids: np.ndarray) -> float:
+    """Return by what the scatter within IDs is divided, given the weight of each ID's clips."""
+    return max(1.0, float(weight_of_ids.sum()) - np.count_nonzero(weight_of_ids))
 
 
 @dataclasses.dataclass(frozen=True)

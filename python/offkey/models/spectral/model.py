@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -11,9 +10,10 @@ from threadpoolctl import threadpool_limits
 
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
-from offkey.errors import ArrayError, DatasetError, DetectorFileError, RecipeError
-from offkey.models.base import FitOptions, InlierModel
+from offkey.errors import ArrayError, DatasetError, DetectorFileError, ParameterError, RecipeError
+from offkey.models.base import FitOptions, InlierModel, LearnedClips
 from offkey.models.spectral import Spectral
+from offkey.models.spectral.calibrate import SCORE, Standard, nearest_note, pool_notes, restored_calibration
 from offkey.models.spectral.check import (
     BASE_SETS,
     Choice,
@@ -22,8 +22,9 @@ from offkey.models.spectral.check import (
 )
 from offkey.models.spectral.feature_sets import Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
+from offkey.models.spectral.learned_table import LearnedTable
 from offkey.models.spectral.leave_one_out import log_scores_left_out
-from offkey.models.spectral.likelihood_ratio import LikelihoodRatio
+from offkey.models.spectral.likelihood_ratio import LikelihoodRatio, Moments
 from offkey.models.spectral.pools import IdPools
 from offkey.models.spectral.weights import ODD, clip_weights
 from offkey.recipe import Recipe
@@ -32,7 +33,6 @@ from offkey.signal.statistics import ClipStatistics
 
 __all__ = ["SpectralModel"]
 
-_SCORE = "a_spectral"
 _MIN_CLIPS_FOR_OWN_COVARIANCE = 20
 _MOST_NAMED = 5  # clips that a note names
 
@@ -55,8 +55,9 @@ class SpectralModel(InlierModel):
         n_mels: int,
         notes: tuple[str, ...],
         moments: dict[str, np.ndarray],
+        learned: LearnedTable | None,
     ) -> None:
-        self.score_names = (_SCORE,)
+        self.score_names = (SCORE,)
         self.machine_ids = machine_ids
         self.standardise_on = self.held_out = held_out
         self.notes = notes
@@ -71,6 +72,7 @@ class SpectralModel(InlierModel):
         self._mean, self._deviation = mean, deviation  # (sets, ids) of log scores of clips left out
         self._n_mels = n_mels
         self._moments = moments
+        self._learned = learned
 
     @classmethod
     def fit(cls, clips: TrainingClips, *, recipe: Recipe, options: FitOptions) -> Self:
@@ -163,12 +165,13 @@ class SpectralModel(InlierModel):
                     units=folds.units,
                 )
             )
-        standard = _Standard.of(np.stack(log_scores), ids)
+        standard = Standard.of(np.stack(log_scores), ids)
         held_out = standard.calibration(names, ids)
         notes = (
             *folds.notes,
-            *_notes(choice, ratios, names=names, pools=standard.pools, clips=clips),
-            *_nearest_note(held_out, names),
+            *_notes(choice, ratios, names=names, clips=clips),
+            *pool_notes(names, standard.pools, ids),
+            *nearest_note(held_out, names),
             *_odd_note(clips.weights, groups),
         )
         return cls(
@@ -182,6 +185,111 @@ class SpectralModel(InlierModel):
             notes=notes,
             moments={"log_scores": standard.log_scores[:, standard.pools.scored]}
             | {f"{name}.covariances": m.packed(own=choice.own_covariance) for name, m in moments.items()},
+            learned=LearnedTable(ids, clips.weights, folds.units),
+        )
+
+    def updated(
+        self, clips: TrainingClips, *, recipe: Recipe, learned: LearnedClips, num_threads: int | None = None
+    ) -> Self:
+        """Return the model with further normal clips of known IDs in its means, covariances and calibration.
+
+        The units of features, the choice of the check, and the weights of the clips so far stay; each new clip counts
+        in full. The new clips, and those so far whose statistics are kept, are scored by the updated model without
+        their recording. Clips whose statistics are not kept, or not those of their whole recording, keep the log score
+        that they had. What log scores are standardised by is taken anew from all of them.
+
+        Parameters
+        ----------
+        clips, recipe, learned
+            See `InlierModel.updated`.
+        num_threads
+            Not used: the work is small.
+
+        Raises
+        ------
+        ParameterError
+            If the file of the model kept too little.
+        """
+        with threadpool_limits(1, user_api="blas"):
+            return self._updated(
+                clips.statistics(),
+                np.searchsorted(self.machine_ids, list(clips.machine_ids)).astype(np.int64),
+                clips.groups,
+                tau=_settings(recipe).tau,
+                kept=learned,
+            )
+
+    def _updated(
+        self,
+        statistics: ClipStatistics,
+        ids: np.ndarray,
+        groups: Sequence[str],
+        *,
+        tau: float,
+        kept: LearnedClips,
+    ) -> Self:
+        before, against_all = self._learned, self.held_out.against_all
+        if before is None or against_all is None:
+            raise ParameterError(
+                "update: this detector's file was written by a version of offkey that kept too little of the training "
+                "clips: fit again, to all of them"
+            )
+        names, n_ids = self.machine_ids, len(self.machine_ids)
+        after = before.extended(ids, groups)
+        table = StatisticsTable.checked(statistics, n_mels=self._n_mels)
+        rows = np.concatenate([kept.indices, len(before.ids) + np.arange(len(ids))])
+        again = after.whole(rows)
+        rows = rows[again]
+        parts = [kept.statistics, statistics] if len(kept.indices) else [statistics]
+        both = ClipStatistics(*map(np.concatenate, zip(*parts, strict=True)))
+        scored_again = StatisticsTable.checked(both).take(again)
+
+        log_scores = np.full((len(self._ratios), len(after.ids), n_ids), np.nan)
+        own = np.searchsorted(names, self.held_out.machine_ids)
+        log_scores[:, self.held_out.indices, own] = self._moments["log_scores"]
+        ratios, moments = {}, {}
+        for place, (name, ratio) in enumerate(self._ratios.items()):
+            so_far = Moments.restored(ratio, self._moments[f"{name}.covariances"], n_mels=self._n_mels)
+            merged = so_far.merged(
+                table.features(name), ids, np.ones(len(ids)), weight_of_ids=before.weight_of_ids(n_ids)
+            )
+            whitenings = merged.whitenings(
+                own_covariance=self.choice["own_covariance"], ridge=self.choice["ridge"], tau=tau
+            )
+            ratios[name] = merged.ratio(whitenings)
+            moments[f"{name}.covariances"] = merged.packed(own=self.choice["own_covariance"])
+            log_scores[place, rows] = log_scores_left_out(
+                merged,
+                whitenings,
+                features=scored_again.features(name),
+                ids=after.ids[rows],
+                weights=after.weights[rows],
+                units=after.units[rows],
+                weight_of_ids=after.weight_of_ids(n_ids),
+                clips_of_ids=after.clips_of_ids(n_ids),
+            )
+        earlier = np.full((len(after.ids), n_ids), np.nan)
+        earlier[self.held_out.indices] = against_all[SCORE]
+        standard = Standard.of(log_scores, after.ids, earlier=earlier)
+        held_out = standard.calibration(names, after.ids)
+        scored_before = np.isin(np.arange(len(before.ids)), self.held_out.indices)
+        pools_before = IdPools(before.ids, scored_before, n_ids=n_ids)
+        stale = {*pool_notes(names, pools_before, before.ids), *nearest_note(self.held_out, names)}
+        return type(self)(
+            machine_ids=names,
+            ratios=ratios,
+            mean=standard.mean,
+            deviation=standard.deviation,
+            held_out=held_out,
+            choice=self.choice,
+            n_mels=self._n_mels,
+            notes=(
+                *(note for note in self.notes if note not in stale),
+                *pool_notes(names, standard.pools, after.ids),
+                *nearest_note(held_out, names),
+            ),
+            moments={"log_scores": standard.log_scores[:, standard.pools.scored]} | moments,
+            learned=after,
         )
 
     def scores(self, inputs: ClipStatistics, *, num_threads: int | None = None) -> dict[str, np.ndarray]:
@@ -211,7 +319,7 @@ class SpectralModel(InlierModel):
             self._ratios.items(), self._mean, self._deviation, strict=True
         ):
             total += (ratio.log_scores(table.features(name), num_threads=num_threads) - mean) / deviation
-        return {_SCORE: total}
+        return {SCORE: total}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
@@ -222,9 +330,9 @@ class SpectralModel(InlierModel):
             "held_out.ids": np.searchsorted(self.machine_ids, self.held_out.machine_ids).astype(np.int64),
         }
         if self.held_out.against_all is None:  # of a file of version 0.1
-            arrays["held_out.scores"] = self.held_out.scores[_SCORE]
+            arrays["held_out.scores"] = self.held_out.scores[SCORE]
         else:
-            arrays["held_out.against_all"] = self.held_out.against_all[_SCORE]
+            arrays["held_out.against_all"] = self.held_out.against_all[SCORE]
         for name, ratio in self._ratios.items():
             arrays |= {
                 f"{name}.kept": ratio.scale.varying,
@@ -235,6 +343,7 @@ class SpectralModel(InlierModel):
                 f"{name}.which": ratio.which,
             }
         arrays |= prefixed("moments", self._moments)
+        arrays |= prefixed("clips", self._learned.state() if self._learned else {})
         metadata = {
             "machine_ids": list(self.machine_ids),
             "n_mels": self._n_mels,
@@ -265,7 +374,7 @@ class SpectralModel(InlierModel):
                 )
                 for name in choice["feature_sets"]
             }
-            held_out = _restored_calibration(arrays, names)
+            held_out = restored_calibration(arrays, names)
             expected = (len(ratios), len(names))
             for name in ("standard.mean", "standard.deviation"):
                 if arrays[name].shape != expected:
@@ -282,69 +391,14 @@ class SpectralModel(InlierModel):
                 n_mels=metadata["n_mels"],
                 notes=tuple(metadata["notes"]),
                 moments=_checked_moments(under("moments", arrays), ratios, clips=len(held_out.indices)),
+                learned=LearnedTable.from_state(
+                    under("clips", arrays), n_ids=len(names), scored=held_out.indices
+                ),
             )
         except KeyError as error:
             raise DetectorFileError(
                 f"spectral model: the field {error} is missing; expected a file of this version of offkey"
             ) from None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Standard:
-    """What log scores are standardised by, for each feature set, and the clips' scores under it."""
-
-    pools: IdPools
-    log_scores: np.ndarray
-    """``(sets, clips)``: of the training clips against their own ID, left out; NaN where there is none."""
-    mean: np.ndarray
-    """``(sets, ids)``."""
-    deviation: np.ndarray
-    """``(sets, ids)``, above 0."""
-    z: np.ndarray
-    """``(clips, ids)``: the standardised sum over sets, as `SpectralModel.scores` gives it of other clips."""
-
-    @classmethod
-    def of(cls, log_scores: np.ndarray, ids: np.ndarray) -> Self:
-        """Take ``(sets, clips, ids)`` scores of clips left out."""
-        scored = np.isfinite(log_scores).all(axis=(0, 2))
-        pools = IdPools(ids, scored, n_ids=log_scores.shape[2])
-        at_own_id = log_scores[:, np.arange(len(ids)), ids]
-        standards = [pools.mean_and_deviation(scores) for scores in at_own_id]
-        mean, deviation = (np.stack(part) for part in zip(*standards, strict=True))
-        z = ((log_scores - mean[:, None]) / deviation[:, None]).sum(axis=0)
-        return cls(pools, at_own_id, mean, deviation, z)
-
-    def calibration(self, names: tuple[str, ...], ids: np.ndarray) -> Calibration:
-        rows = np.flatnonzero(self.pools.scored)
-        return Calibration(
-            kind="out_of_fold",
-            indices=rows,
-            machine_ids=tuple(names[i] for i in ids[rows]),
-            scores={_SCORE: self.z[rows, ids[rows]]},
-            against_all={_SCORE: self.z[rows]},
-        )
-
-
-def _restored_calibration(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> Calibration:
-    """Return what `state` gave; files of version 0.1 have scores at the clips' own IDs only."""
-    ids = arrays["held_out.ids"]
-    against_all = arrays.get("held_out.against_all")
-    expected = (len(ids), len(names))
-    if against_all is not None and against_all.shape != expected:
-        raise DetectorFileError(
-            f"spectral model: held_out.against_all has shape {against_all.shape}; expected {expected}"
-        )
-    return Calibration(
-        kind="out_of_fold",
-        indices=arrays["held_out.indices"],
-        machine_ids=tuple(names[i] for i in ids),
-        scores={
-            _SCORE: arrays["held_out.scores"]
-            if against_all is None
-            else against_all[np.arange(len(ids)), ids]
-        },
-        against_all=None if against_all is None else {_SCORE: against_all},
-    )
 
 
 def _checked_moments(
@@ -409,7 +463,6 @@ def _notes(
     ratios: dict[str, LikelihoodRatio],
     *,
     names: tuple[str, ...],
-    pools: IdPools,
     clips: NormalClips,
 ) -> list[str]:
     how = "the label-free check chose" if choice.criteria else "as the recipe says:"
@@ -426,27 +479,7 @@ def _notes(
         dropped |= ratio.scale.dropped()
     for name, bins in dropped.items():
         notes.append(f"spectral: Mel bins {bins} of `{name}` do not vary over clips, not used")
-    if pools.shared and len(names) > 1:
-        few = ", ".join(names[i] for i in pools.shared)
-        notes.append(f"spectral: ID {few}: fewer than 10 clips, standardised with pooled statistics")
-    lone = sorted(set(range(len(names))) - set(clips.ids[pools.scored].tolist()))
-    if lone:
-        listed = ", ".join(names[i] for i in lone)
-        notes.append(f"spectral: ID {listed}: one clip only, which cannot be left out to be scored")
     return notes
-
-
-def _nearest_note(held_out: Calibration, names: tuple[str, ...]) -> list[str]:
-    """Say how often clips left out are nearest to their own ID, mean over IDs."""
-    if len(names) < 2 or held_out.against_all is None:
-        return []
-    own = np.searchsorted(names, held_out.machine_ids)
-    right = held_out.against_all[_SCORE].argmin(axis=1) == own
-    accuracy = np.mean([right[own == i].mean() for i in np.unique(own)])
-    return [
-        f"spectral: clips whose ID is not given are matched to the right one with accuracy {accuracy:.2f} "
-        f"(chance {1 / len(names):.2f})"
-    ]
 
 
 def _odd_note(weights: np.ndarray, groups: Sequence[str]) -> list[str]:
