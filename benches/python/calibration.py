@@ -1,13 +1,13 @@
 """Whether healthy recordings raise as many alarms as were asked for: recipe `spectral` on synthetic machines.
 
-    python benches/python/calibration.py FOLDER [--seeds 3] [--splits 5] [--clips 20,60,200,600]
+    python benches/python/calibration.py FOLDER [--seeds 2] [--splits 5] [--clips 20,60,200,600] [--alone]
         [--recordings NAME=TREE]
 
 Four types of four machines for each seed; of each machine 700 healthy clips of five seconds, for the first seed 1,100,
 and 60 with a fault. A split takes training clips and 500 others that alarms are counted on; the splits of a seed have
 the same machines, other training clips, and test clips that overlap. Of 200 clips and more there are two splits, and
 600 are there for the first seed alone. Intervals are those of a mean over types and seeds, whose machines are all
-different.
+different. --alone learns each machine by itself, as a detector of a single ID.
 
 --recordings adds real ones: with their own division into training and test clips, and ten times with a quarter of the
 training recordings of each machine held out, whose clips are then what alarms are counted on. Faults choose nothing.
@@ -193,6 +193,15 @@ def counted(split: Split, *, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
+def counted_alone(split: Split, *, seed: int) -> list[dict[str, Any]]:
+    """Return the same rows with a detector for each machine."""
+    machines = [
+        Split(*(part.take(part.ids == machine_id) for part in split))
+        for machine_id in np.unique(split.training.ids)
+    ]
+    return [row for machine in machines for row in counted(machine, seed=seed)]
+
+
 def _long_recordings(
     fusion: Fusion, normals: dict[str, np.ndarray], at: np.ndarray, machine_id: str, rate: float
 ) -> dict[str, int]:
@@ -205,24 +214,22 @@ def _long_recordings(
 
 def runs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Count what has not been counted; yield the result of each run."""
+    count, suffix = (counted_alone, "-alone") if arguments.alone else (counted, "")
     for seed in range(arguments.seeds):
         for machine in synthetic.MACHINES:
             arrays = None
             for clips in (number for number in arguments.clips if number <= most_clips(seed)):
                 for split in range(arguments.splits if clips <= FEW else min(2, arguments.splits)):
-                    path = arguments.folder / f"{machine}-{seed}-{split}of{arguments.splits}-{clips}.json"
+                    name = f"{machine}-{seed}-{split}of{arguments.splits}-{clips}{suffix}.json"
+                    path = arguments.folder / name
                     if not path.exists():
                         arrays = arrays or statistics(machine, seed, arguments.folder)
                         drawn = synthetic_split(
                             arrays, clips=clips, seed=seed, split=split, of=arguments.splits
                         )
-                        write_text(path, json.dumps(counted(drawn, seed=split), indent=1))
-                    yield {
-                        "name": machine,
-                        "clips": clips,
-                        "seed": seed,
-                        "rows": json.loads(path.read_text()),
-                    }
+                        write_text(path, json.dumps(count(drawn, seed=split), indent=1))
+                    rows = json.loads(path.read_text())
+                    yield {"name": machine, "clips": clips, "seed": seed, "rows": rows}
     for name, tree in arguments.recordings:
         division = recorded_split(tree)
         draws = [division] if len(division.normals.ids) else []
@@ -293,7 +300,8 @@ def faults_called(results: Sequence[dict[str, Any]], rate: float) -> str:
         some = [result for result in results if (result["name"], result["clips"]) == (name, number)]
         own = {row["own_clips"] for result in some for row in result["rows"]}
         shown = f"{min(own)} to {max(own)}" if len(own) > 1 else f"{min(own)}"
-        alarms = percent(*share(some, rate, "alarms", "normals"))
+        mean, error = share(some, rate, "alarms", "normals")
+        alarms = f"{100 * mean:.1f}" if number else percent(mean, error)
         called, true = (
             f"{100 * share(some, rate, part, 'faults')[0]:.0f}"
             for part in ("called", "called_by_a_true_threshold")
@@ -314,7 +322,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument(
         "--clips",
@@ -322,6 +330,7 @@ def main() -> None:
         default=[20, 60, 200, 600],
         help="training clips of each machine, at most 600",
     )
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--recordings", type=named_tree, action="append", default=[], metavar="NAME=TREE")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
