@@ -8,20 +8,22 @@ from __future__ import annotations
 import dataclasses
 import functools
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
 
 from offkey._util.named_arrays import prefixed, under
 from offkey.errors import DetectorFileError
+from offkey.models.network.batches import ClipSource
+from offkey.models.network.net.multitask import Model
 from offkey.models.network.score import ClipOutputs, Scorer, infer, window_frames
 from offkey.models.network.train import Trained, chunks
 from offkey.recipe import Features, Scoring
 from offkey.scoring.calibration import Calibration, PseudoAnomalies
 from offkey.scoring.gaussian import Gaussian
 
-__all__ = ["Calibrated", "FitOutputs", "calibrate"]
+__all__ = ["Calibrated", "FitOutputs", "calibrate", "outputs_of"]
 
 _NEAR_CHANCE = 0.25
 """Part of the way from chance to certainty below which IDs count as not told apart."""
@@ -58,17 +60,40 @@ class FitOutputs:
             "others_held_out": split.others_held_out,
         }
 
-        def outputs(indices: np.ndarray) -> ClipOutputs:
-            parts = [infer(trained.model, trained.source.clean(c), longest=longest) for c in chunks(indices)]
-            return functools.reduce(operator.add, parts)
-
         return cls(
             machine_ids=trained.machine_ids,
             ids=np.searchsorted(trained.machine_ids, list(trained.clips.machine_ids)).astype(np.int64),
             recordings=np.unique(list(trained.clips.groups), return_inverse=True)[1].astype(np.int64),
             positions={name: positions[name] for name in ("train", "held_out")},
-            outputs={name: outputs(indices) for name, indices in positions.items() if len(indices)},
+            outputs={
+                name: outputs_of(trained.model, trained.source, indices, longest=longest)
+                for name, indices in positions.items()
+                if len(indices)
+            },
             others=len(trained.clips.others) > 0,
+        )
+
+    def extended(self, outputs: ClipOutputs, ids: np.ndarray, groups: Sequence[str]) -> Self:
+        """Return the outputs with those of further clips, which the network has not seen: they count as held out.
+
+        Parameters
+        ----------
+        outputs
+            Of the clips.
+        ids
+            ``(clips,)`` int64: positions of their IDs.
+        groups
+            The recording that each was cut from.
+        """
+        recordings = np.unique(list(groups), return_inverse=True)[1].astype(np.int64)
+        positions = len(self.ids) + np.arange(len(ids))
+        held_out = self.outputs.get("held_out")
+        return dataclasses.replace(
+            self,
+            ids=np.concatenate([self.ids, ids]),
+            recordings=np.concatenate([self.recordings, self.recordings.max() + 1 + recordings]),
+            positions=self.positions | {"held_out": np.concatenate([self.positions["held_out"], positions])},
+            outputs=self.outputs | {"held_out": outputs if held_out is None else held_out + outputs},
         )
 
     def ids_of(self, part: str) -> tuple[str, ...]:
@@ -133,6 +158,12 @@ class FitOutputs:
             outputs=outputs,
             others=bool(metadata["others"]),
         )
+
+
+def outputs_of(model: Model, source: ClipSource, indices: np.ndarray, *, longest: int) -> ClipOutputs:
+    """Return what a network says of some clips of a source, one or more, clean and whole (see `infer`)."""
+    parts = [infer(model, source.clean(part), longest=longest) for part in chunks(indices)]
+    return functools.reduce(operator.add, parts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from offkey._util.files import check_folder, check_writable
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
 from offkey.errors import DetectorFileError, OffkeyError, ParameterError, RecipeError
-from offkey.models.base import FitOptions, InlierModel, ignore
-from offkey.models.network.calibrate import Calibrated, FitOutputs, calibrate
+from offkey.models.base import FitOptions, InlierModel, LearnedClips, ignore
+from offkey.models.network.batches import source_of
+from offkey.models.network.calibrate import Calibrated, FitOutputs, calibrate, outputs_of
 from offkey.models.network.checkpoint import Checkpoint
 from offkey.models.network.device import Compute, resolve_device, seeded, torch_threads
 from offkey.models.network.events import Note
@@ -170,6 +171,45 @@ class NetworkModel(InlierModel):
             calibrated,
             notes=self.notes,  # none of them depends on it
             outputs=self._outputs,
+            provenance=self.provenance,
+        )
+
+    def updated(
+        self, clips: TrainingClips, *, recipe: Recipe, learned: LearnedClips, num_threads: int | None = None
+    ) -> Self:
+        """Return the model with further normal clips of known IDs in its Gaussians and its calibration.
+
+        The network stays as it is. It has not seen the new clips, which therefore join those that were held out.
+
+        Parameters
+        ----------
+        clips, recipe, learned, num_threads
+            See `InlierModel.updated`.
+
+        Raises
+        ------
+        ParameterError
+            If the model comes from a file without the network's outputs.
+        """
+        if self._outputs is None:
+            raise ParameterError(
+                "update: the file of this detector was written by a version of offkey that kept too little of the "
+                "training clips: fit again, to all of them"
+            )
+        scale, every = _scale(self._model), np.arange(len(clips.clips))
+        with torch_threads(num_threads):
+            source = source_of(clips, recipe, seed=0, num_threads=num_threads)
+            outputs = outputs_of(self._model, source, every, longest=self._longest)
+        ids = np.searchsorted(self.machine_ids, list(clips.machine_ids)).astype(np.int64)
+        together = self._outputs.extended(outputs, ids, clips.groups)
+        calibrated = calibrate(together, recipe.scoring, scale=scale)
+        stale = calibrate(self._outputs, recipe.scoring, scale=scale).notes
+        return type(self)(
+            recipe,
+            self._model,
+            calibrated,
+            notes=(*(note for note in self.notes if note not in stale), *calibrated.notes),
+            outputs=together,
             provenance=self.provenance,
         )
 
