@@ -89,12 +89,13 @@ def test_drift_is_said_at_most_as_often_as_stated_where_there_is_none(recordings
 
 
 @pytest.mark.parametrize("recordings", [30, 100, 600])
-def test_a_tenth_of_anomalies_raises_the_rate_of_drift_no_further(recordings):
+@pytest.mark.parametrize("off", [6, -6])
+def test_a_tenth_of_odd_recordings_raises_the_rate_of_drift_no_further(recordings, off):
     rng = np.random.default_rng(recordings)
 
     def batch():
         scores = rng.normal(size=recordings)
-        scores[: recordings // 10] += 6
+        scores[: recordings // 10] += off
         return scores
 
     rate = _rate_of_drift(batch, lambda: rng.normal(size=240), draws=1000)
@@ -103,7 +104,14 @@ def test_a_tenth_of_anomalies_raises_the_rate_of_drift_no_further(recordings):
 
 @pytest.mark.parametrize(
     ("recordings", "shift", "factor", "seen"),
-    [(24, 1, 1, 0.5), (24, -1, 1, 0.7), (60, 1, 1, 0.95), (60, 0, 2, 0.4), (60, 0, 0.5, 0.4)],
+    [
+        (24, 1, 1, 0.5),
+        (24, -1, 1, 0.5),
+        (60, 1, 1, 0.95),
+        (60, -1, 1, 0.95),
+        (300, 0, 2, 0.4),
+        (300, 0, 0.5, 0.9),
+    ],
 )
 def test_a_change_of_the_bulk_is_seen(recordings, shift, factor, seen):
     rng = np.random.default_rng(0)
