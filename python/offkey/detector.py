@@ -20,9 +20,8 @@ from offkey.fitted import Fitted
 from offkey.models.base import FitOptions, check_fit, ignore, kinds_of
 from offkey.recipe import Precision
 from offkey.score_file import JUDGED
-from offkey.score_rows import ScoreRows, Windows, check_windows
+from offkey.score_rows import ScoreRows, Windows
 from offkey.scores import ScoreTable
-from offkey.scoring.null import check_rate
 from offkey.signal.audio import MAX_SECONDS
 from offkey.training_record import KeepStatistics, kept_clips
 from offkey.updating import check_record, new_normals, updated, without_anomalous
@@ -169,6 +168,7 @@ class Detector(DetectorBase):
         sample_rate: int | None = None,
         machine_id: str | None = None,
         false_alarm_rate: float | None = None,
+        false_discovery_rate: float | None = None,
         windows: Windows = "worst",
         device: str = "auto",
         max_seconds: float = MAX_SECONDS,
@@ -193,12 +193,13 @@ class Detector(DetectorBase):
         machine_id
             The ID of all of them. By default it is the table's, or is read from the file's name (``id_XX``, or
             ``section_XX`` at its head) and, if a folder is named, from the folders below it (``id_XX``, or named as a
-            known ID). A clip of an unknown ID is
-            scored as the known one that it is nearest to, which the column `scored_as` names.
+            known ID). A clip of an unknown ID is scored as the known one nearest to it: column `scored_as`.
         false_alarm_rate
             The share of healthy recordings of a machine that may be called anomalous, above 0 and below 1; by default
-            the recipe's (`scoring.false_alarm_rate`, 5% unless it says otherwise), and then the thresholds decide that
-            `confirm` has lowered. See docs/scoring.md.
+            the recipe's (`scoring.false_alarm_rate`), and then the thresholds of `confirm` decide: docs/alarms.md.
+        false_discovery_rate
+            Decide on all recordings together, so that at most this part of those called anomalous is healthy: see
+            `ScoreTable.with_false_discovery_rate`; by a tail where ranks among calibration clips can find none.
         windows
             Of a recording that is cut: `worst` gives one row, which has the scores of the worst window and in `start_s`
             where that begins; `each` gives a row for each window, decided on as a clip of its own.
@@ -233,22 +234,23 @@ class Detector(DetectorBase):
         -----
         OffkeyWarning
             If files or folders were passed over, recordings were resampled, an ID is not known, a folder ``id_XX`` lies
-            above what was named, or the rate takes more calibration clips of an ID than there are.
+            above what was named, the rate takes more calibration clips of an ID than there are, or recordings score
+            otherwise than these (`offkey.scoring.drift`).
         """
-        check_windows(windows)
-        rate = None if false_alarm_rate is None else check_rate(false_alarm_rate)
-        rows = ScoreRows(self._fitted(), rate=rate, windows=windows, num_threads=num_threads)
+        rows = ScoreRows(
+            self._fitted(),
+            rate=false_alarm_rate,
+            fdr=false_discovery_rate,
+            windows=windows,
+            num_threads=num_threads,
+        )
         self._use_device(device)
         source = self._source(
-            recordings,
-            sample_rate=sample_rate,
-            machine_id=machine_id,
-            clip_seconds=self._fitted().clip_seconds,
-            max_seconds=max_seconds,
+            recordings, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
         )
         for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
             rows.add(chunk)
-        table = ScoreTable.from_rows(rows.rows)
+        table = rows.table()
         table.survey = source.survey()
         for note in (*rows.notes(), *notes_on(table.survey.passed_over)):
             warnings.warn(note, OffkeyWarning, stacklevel=2)

@@ -198,12 +198,7 @@ class DetectorBase:
         model = cast(Any, models[kind.name])
         sums: dict[int, np.ndarray] = {}
         windows = Counter[int]()
-        source = self._source(
-            recordings,
-            sample_rate=sample_rate,
-            clip_seconds=self._fitted().clip_seconds,
-            max_seconds=max_seconds,
-        )
+        source = self._source(recordings, sample_rate=sample_rate, max_seconds=max_seconds)
         for chunk in source.chunks(num_threads=num_threads):
             for part, rows in chunk.attempt(
                 lambda clips: model.embeddings(getattr(clips, kind.inputs), num_threads=num_threads)
@@ -248,7 +243,9 @@ class DetectorBase:
         return self._fitted().describe()
 
     def _source(self, recordings: Recordings, **options: Any) -> Source:
-        return Source.of(recordings, features=self._fitted().features, known_ids=self.machine_ids, **options)
+        fitted = self._fitted()
+        options |= {"features": fitted.features, "clip_seconds": fitted.clip_seconds}
+        return Source.of(recordings, known_ids=self.machine_ids, **options)
 
     def _use_device(self, device: str) -> None:
         check_device(device)

@@ -184,6 +184,28 @@ class Fitted:
         of_rate = self.fusion.null.thresholds(self.false_alarm_rate)
         return of_rate | {name: confirmed.threshold for name, confirmed in self.confirmed.items()}
 
+    def apart_calibration(self) -> dict[str | None, np.ndarray]:
+        """Return rising scores of calibration clips that no model has seen, of IDs whose clips are whole recordings.
+
+        Under None are those of clips as if their IDs were not known, where the models tell that.
+        """
+        if any(model.held_out.kind == "training" for model in self.models.values()):
+            return {}
+        null = self.fusion.null
+        groups: dict[str, list[int]] = {}
+        if self.record is not None:
+            for name, group in zip(self.record.machine_ids, self.record.groups.tolist(), strict=True):
+                groups.setdefault(name, []).append(group)
+        apart = {name for name in null.ids if len(set(own := groups.get(name, []))) == len(own)}
+        calibration: dict[str | None, np.ndarray] = {
+            name: own for name, own in zip(null.ids, null.own, strict=True) if name in apart and len(own)
+        }
+        if len(apart) == len(null.ids) and (
+            len(null.ids) == 1 or not np.array_equal(null.nearest, null.pooled)
+        ):
+            calibration[None] = null.nearest
+        return calibration
+
     @property
     def parameters(self) -> int:
         """How many numbers the fit has set."""

@@ -16,6 +16,10 @@ from offkey.datasets.source import Chunk, SourceRates
 from offkey.datasets.windows import WHOLE
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
+from offkey.scores import ScoreTable
+from offkey.scoring import false_discovery, null
+from offkey.scoring.drift import Drift, drifts, note_of_drift
+from offkey.scoring.null import Judged
 from offkey.signal.quality import ClipQuality
 
 __all__ = ["ScoreRows", "Windows", "check_windows"]
@@ -95,18 +99,33 @@ class ScoreRows:
     rate
         The share of healthy recordings that may be called anomalous; None: what the detector stands for, that of its
         recipe or the thresholds of confirmed anomalies.
+    fdr
+        The false discovery rate by which all recordings are decided on together; None: each is on its own.
     windows
         Whether a recording that is cut has one row or many.
     num_threads
         Threads of the kernels and of torch; all cores if None.
+
+    Raises
+    ------
+    ParameterError
+        If a rate is not above 0 and below 1, or `windows` is neither word.
     """
 
     def __init__(
-        self, fitted: Fitted, *, rate: float | None, windows: Windows, num_threads: int | None
+        self,
+        fitted: Fitted,
+        *,
+        rate: float | None,
+        fdr: float | None,
+        windows: Windows,
+        num_threads: int | None,
     ) -> None:
+        check_windows(windows)
         self._fitted = fitted
-        self._rate = fitted.false_alarm_rate if rate is None else rate
-        self._confirmed = fitted.confirmed if rate is None else {}
+        self._rate = fitted.false_alarm_rate if rate is None else null.check_rate(rate)
+        self._fdr = None if fdr is None else false_discovery.check_rate(fdr)
+        self._confirmed = fitted.confirmed if rate is None and fdr is None else {}
         self._each = windows == "each"
         self._num_threads = num_threads
         self._sample_rate = fitted.recipe.features.sample_rate
@@ -117,8 +136,10 @@ class ScoreRows:
         self._scored: list[_Scored] = []  # of a recording whose chunks go on
         self._heard: list[_Heard] = []  # likewise
         self._errors: dict[int, Exception] = {}
-        self.rows: list[dict[str, Any]] = []
-        """The rows, as `ScoreTable.from_rows` takes them."""
+        self._counts: dict[int, int] = {}  # of windows, where one row has the scores of the worst
+        self._rows: list[dict[str, Any]] = []  # as `ScoreTable.from_rows` takes them
+        self._windows: list[int] = []  # of how many clips the scores of each row are the largest
+        self._table_notes: tuple[str, ...] = ()
 
     def add(self, chunk: Chunk) -> None:
         """Score a chunk; the rows of a recording that goes on in the next one come with its last."""
@@ -145,8 +166,9 @@ class ScoreRows:
             )
             if heard is not None and error is None:
                 cells = self._with_warnings(cells, item, heard, np.flatnonzero(heard.positions == position))
-            self.rows += [self._known_of(item) | cell for cell in cells]
-        self._scored, self._heard, self._errors = [], [], {}
+            self._rows += [self._known_of(item) | cell for cell in cells]
+            self._windows += [self._counts.get(position, 1)] * len(cells)
+        self._scored, self._heard, self._errors, self._counts = [], [], {}, {}
 
     def _with_warnings(
         self, cells: list[dict[str, Any]], item: Item, heard: _Heard, rows: np.ndarray
@@ -219,6 +241,7 @@ class ScoreRows:
         positions, counts = scored.positions, np.ones(len(scored.positions), dtype=np.int64)
         if not self._each:
             positions, counts = np.unique(positions, return_counts=True)
+            self._counts = dict(zip(positions.tolist(), counts.tolist(), strict=True))
             self._most_windows = max(self._most_windows, *counts.tolist(), 1)
         fusion = self._fitted.fusion
         fused = fusion.apply(
@@ -228,7 +251,6 @@ class ScoreRows:
             clips=counts,
             confirmed=self._confirmed,
         )
-        judged = fused.judged
         scores: dict[int, list[dict[str, Any]]] = {}
         for row, position in enumerate(positions.tolist()):
             column, clip = fused.column[row], fused.clip[row]
@@ -237,18 +259,68 @@ class ScoreRows:
                 "scored_as": fusion.machine_ids[column],
                 **{name: float(matrix[clip, column]) for name, matrix in scored.raw.items()},
                 "anomaly_score": float(fused.anomaly_score[row]),
-                "decision": int(judged.decision[row]),
-                "threshold": float(judged.threshold[row]),
-                "p_value": float(judged.p_value[row]),
-                "calibration": judged.calibration[row],
-                "calibration_clips": int(judged.clips[row]),
+                **_cells(fused.judged, row),
             }
             place = {} if start == WHOLE else {"start_s": start / self._sample_rate}
             scores.setdefault(position, []).append(cells | place)
         return scores
 
+    def table(self) -> ScoreTable:
+        """Return the rows, decided on together if that is asked for, and how they differ from calibration clips."""
+        table = ScoreTable.from_rows(self._rows)
+        if self._fdr is not None:
+            table = self._with_discoveries(table, self._fdr)
+        table.drift = self._drift()
+        self._table_notes += note_of_drift(table.drift)
+        return table
+
+    def _with_discoveries(self, table: ScoreTable, rate: float) -> ScoreTable:
+        """Decide by ranks among calibration clips; by a tail where ranks are too coarse to find anything."""
+        decided = table.with_false_discovery_rate(rate, windows=self._windows)
+        by_ranks = decided.discoveries
+        if by_ranks is None or by_ranks.called or not by_ranks.recordings or by_ranks.least_findable == 1:
+            return decided
+        self._judge_anew(rate / np.count_nonzero(~np.isnan(table.p_value)))
+        least = "none" if by_ranks.least_findable is None else f"no fewer than {by_ranks.least_findable}"
+        self._table_notes += (
+            f"false discovery: by ranks among calibration clips {least} of {by_ranks.recordings} recordings could be "
+            "found, and none is: p-values come from a tail that is fitted to the clips' scores (calibration: tail): "
+            "estimates",
+        )
+        return ScoreTable.from_rows(self._rows).with_false_discovery_rate(rate, windows=self._windows)
+
+    def _judge_anew(self, rate: float) -> None:
+        """Give all rows the p-values that serve for so small a rate."""
+        at = [row for row, cells in enumerate(self._rows) if "anomaly_score" in cells]
+        judged = self._fitted.fusion.null.judge(
+            [self._rows[row]["anomaly_score"] for row in at],
+            [self._rows[row]["machine_id"] or "?" for row in at],
+            rate=rate,
+            windows=[self._windows[row] for row in at],
+        )
+        for place, row in enumerate(at):
+            self._rows[row] |= _cells(judged, place)
+
+    def _drift(self) -> tuple[Drift, ...]:
+        """Compare recordings of one clip with calibration clips that are recordings of their own.
+
+        A set with labels is made for evaluation, and may have any number of faulty ones.
+        """
+        whole = [
+            cells
+            for cells in self._rows
+            if "anomaly_score" in cells and "start_s" not in cells and cells["label"] is None
+        ]
+        calibration = self._fitted.apart_calibration()
+        ids = [cells["machine_id"] or "?" for cells in whole]
+        return drifts(
+            np.array([cells["anomaly_score"] for cells in whole], dtype=np.float64),
+            [name if name in self._fitted.fusion.machine_ids else None for name in ids],
+            calibration,
+        )
+
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know: other rates, IDs unknown or not read, thresholds that are estimates."""
+        """Return what a user should know: other rates, IDs unknown or not read, estimated thresholds, drift."""
         of_null = self._fitted.fusion.null.notes(self._rate, windows=self._most_windows)
         told = self._most_windows == 1 and self._rate == self._fitted.false_alarm_rate  # at the training
         return (
@@ -256,6 +328,7 @@ class ScoreRows:
             *self._channels.notes(),
             *self._ids.notes(),
             *(() if told else of_null),
+            *self._table_notes,
             *self._confirmed_note(),
         )
 
@@ -264,8 +337,18 @@ class ScoreRows:
             return ()
         listed = ", ".join(self._fitted.confirmed)
         return (
-            f"a false-alarm rate was asked for: thresholds that were confirmed by anomalies (ID {listed}) do not count",
+            f"a rate was asked for: thresholds that were confirmed by anomalies (ID {listed}) do not count",
         )
+
+
+def _cells(judged: Judged, row: int) -> dict[str, Any]:
+    return {
+        "decision": int(judged.decision[row]),
+        "threshold": float(judged.threshold[row]),
+        "p_value": float(judged.p_value[row]),
+        "calibration": judged.calibration[row],
+        "calibration_clips": int(judged.clips[row]),
+    }
 
 
 def _of_some(kind: str, flags: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,11 +26,13 @@ from offkey.score_file import (
     is_number,
     is_score,
 )
+from offkey.scoring.drift import Drift
+from offkey.scoring.false_discovery import Discoveries
 
 if TYPE_CHECKING:
     from offkey.datasets import Survey
 
-__all__ = ["COLUMNS", "ScoreTable", "from_csv", "from_json", "is_score"]
+__all__ = ["COLUMNS", "ScoreTable", "check_top", "from_csv", "from_json", "is_score"]
 
 Texts: TypeAlias = Sequence[str | None]
 
@@ -128,6 +131,10 @@ class ScoreTable:
         """``(recordings,)`` float64."""
         self.survey: Survey | None = None
         """What `offkey.Detector.score` saw: rates, channels and lengths, and what was passed over; not in files."""
+        self.drift: tuple[Drift, ...] = ()
+        """How recordings of each ID differ from its calibration clips, as far as they were compared; not in files."""
+        self.discoveries: Discoveries | None = None
+        """What `with_false_discovery_rate` has called, and what it could have; not in files."""
         self._check()
 
     def _check(self) -> None:
@@ -187,6 +194,84 @@ class ScoreTable:
         if name not in self._scores:
             raise ParameterError(f"score {name!r}: expected one of {', '.join(self._scores)}")
         return self._scores[name]
+
+    def with_false_discovery_rate(self, rate: float, *, windows: ArrayLike | None = None) -> ScoreTable:
+        """Return the table with decisions on all recordings together, by their p-values.
+
+        On average at most a part `rate` of the recordings called anomalous is then healthy, however many healthy ones
+        there are (Benjamini and Hochberg 1995; see `offkey.scoring.false_discovery`). A false-alarm rate is about the
+        healthy ones instead: at 5%, 10,000 of them raise 500 alarms.
+
+        Parameters
+        ----------
+        rate
+            In (0, 1).
+        windows
+            Of how many windows the score of each row is the largest, ``(rows,)``, as far as that is known: the smallest
+            p-value that a recording can have rises with it. By default 1. A recording of several rows, its windows, is
+            one test.
+
+        Returns
+        -------
+        ScoreTable
+            The same rows, with a `decision` where there is a p-value, and without a `threshold`: what is called depends
+            on all of them. Its `discoveries` say how many there are, and the least number that could have been found.
+
+        Raises
+        ------
+        ParameterError
+            If `rate` is outside (0, 1), or the table has scores but no p-values.
+
+        Examples
+        --------
+        >>> table = ScoreTable(path=["a.wav", "b.wav"], anomaly_score=[5.0, 0.3], p_value=[0.004, 0.4])
+        >>> table.with_false_discovery_rate(0.1).decision
+        array([1, 0], dtype=int8)
+        """
+        if np.isnan(self.p_value).all() and not np.isnan(self.anomaly_score).all():
+            raise ParameterError("p_value: the table has scores but no p-values; score the recordings again")
+        ranks = np.array([kind != "tail" for kind in self.calibration])
+        floor = ranks / (1 + np.nan_to_num(self.calibration_clips, nan=np.inf))
+        factor = np.ones(len(self)) if windows is None else np.asarray(windows, dtype=np.float64)
+        discoveries = Discoveries.among(
+            self.p_value,
+            smallest_p=np.minimum(1.0, factor * floor),
+            recordings=self._recordings(),
+            rate=rate,
+        )
+        table = copy.copy(self)
+        table.decision, table.discoveries = discoveries.decisions, discoveries
+        table.threshold = np.full(len(self), np.nan)
+        return table
+
+    def most_anomalous(self, top: int) -> ScoreTable:
+        """Return the rows of the recordings that sound most wrong: by p-value, then by score, the oddest first.
+
+        Parameters
+        ----------
+        top
+            How many, from 1; of a recording that has several rows, its windows, the oddest one is taken.
+
+        Raises
+        ------
+        ParameterError
+            If it is below 1.
+        """
+        check_top(top)
+        order = np.lexsort((-self.anomaly_score, self.p_value))  # NaN last
+        order = order[~np.isnan(self.anomaly_score[order])]
+        first = np.sort(np.unique(self._recordings()[order], return_index=True)[1])
+        rows = list(self.rows())
+        table = ScoreTable.from_rows([rows[at] for at in order[first[:top]].tolist()])
+        table.survey, table.drift, table.discoveries = self.survey, self.drift, self.discoveries
+        return table
+
+    def _recordings(self) -> NDArray[np.int64]:
+        """Return of which recording each row is, numbered from 0: rows with `start_s` and one path are its windows."""
+        numbers: dict[object, int] = {}
+        windows = zip(self.path, np.isnan(self.start_s).tolist(), strict=True)
+        keys: list[object] = [row if whole else path for row, (path, whole) in enumerate(windows)]
+        return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
     def rows(self) -> Iterator[dict[str, Cell]]:
         """Yield each row as plain data, None where nothing is known; the path as text."""
@@ -335,6 +420,18 @@ def _marks(name: str, values: ArrayLike | Sequence[int | None] | None, n: int) -
     column = numbers.astype(np.int8)
     column.flags.writeable = False
     return column
+
+
+def check_top(top: int) -> None:
+    """Refuse a number of recordings below 1.
+
+    Raises
+    ------
+    ParameterError
+        If it is.
+    """
+    if top < 1:
+        raise ParameterError(f"top = {top}: expected at least 1 recording")
 
 
 def from_csv(text: str, where: object) -> ScoreTable:

@@ -15,7 +15,7 @@ from offkey.cli.words import table_in_options
 from offkey.detector import load
 from offkey.score_file import check_target
 from offkey.score_rows import Windows
-from offkey.scores import ScoreTable
+from offkey.scores import ScoreTable, check_top
 from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["score"]
@@ -29,6 +29,8 @@ def score(
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     machine_id: str | None = None,
     rate: RateOptions = RateOptions(),  # noqa: B008  # immutable
+    false_discovery_rate: Annotated[float | None, Parameter(alias="--fdr")] = None,
+    top: int | None = None,
     windows: Windows = "worst",
     device: Device = "auto",
     max_seconds: float = MAX_SECONDS,
@@ -50,6 +52,11 @@ def score(
         ID of the recorded machine. By default `id_XX` in each file's name, or, below a folder given here, a folder
         named `id_XX` or as a machine that the detector knows, or `section_XX_...` in the name; a recording without one
         is compared with every machine, and the nearest is named.
+    false_discovery_rate
+        Decide on all recordings together, so that at most this part of those that are said to sound wrong is healthy,
+        such as `0.1`; for an archive, where a false-alarm rate of 5% means an alarm for each twentieth recording.
+    top
+        Show, or write, no more than so many recordings: those that sound most wrong, the oddest first.
     windows
         A recording longer than twice `training.clip_seconds` of the recipe (20 s) is cut into windows of that length.
         `worst`: it has one row, with the scores of its worst window and where that begins (`start_s`); `each`: a row
@@ -66,12 +73,15 @@ def score(
     if out is not None:
         check_target(out)
     false_alarm_rate = rate.rate()
+    if top is not None:
+        check_top(top)
     trained = load(detector)
     with console.bars() as bars:
         table = trained.score(
             recordings,
             machine_id=machine_id,
             false_alarm_rate=false_alarm_rate,
+            false_discovery_rate=false_discovery_rate,
             windows=windows,
             device=device,
             max_seconds=max_seconds,
@@ -79,15 +89,16 @@ def score(
             on_progress=bars.counter("scoring"),
         )
     table = table_in_options(table, app["score"])
+    shown = table if top is None else table.most_anomalous(top)
     if out is not None:
-        table.write(out)
-        console.note(f"{len(table)} scores written to {out}")
+        shown.write(out)
+        console.note(f"{len(shown)} scores written to {out}")
     if json:
-        console.data(table.to_json())
+        console.data(shown.to_json())
     elif out is None and sys.stdout is not None and sys.stdout.isatty():
-        console.result(table.to_text())
+        console.result(shown.to_text())
     elif out is None:
-        console.data(table.to_csv())
+        console.data(shown.to_csv())
     return _report(table, each=windows == "each")
 
 
@@ -108,6 +119,8 @@ def _report(table: ScoreTable, *, each: bool) -> int:
     console.note(f"{text}, {np.count_nonzero(table.decision == 1)} sound wrong{missed}")
     if (table.decision == 1).any():
         console.note(_oddest(table))
+    if table.discoveries is not None:
+        console.note(table.discoveries.summary())
     seen = table.survey
     if seen is not None:
         console.note(f"seen: {seen.summary()}")

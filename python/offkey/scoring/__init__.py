@@ -1,7 +1,7 @@
-"""From raw scores to decisions: Gaussians, standardisation, combinations, null distributions. numpy alone."""
+"""From raw scores to decisions: Gaussians, standardisation, combinations, null distributions, drift. numpy alone."""
 
 from __future__ import annotations
 
-from offkey.scoring import combine, gaussian, null, standardize
+from offkey.scoring import combine, drift, false_discovery, gaussian, null, standardize
 
-__all__ = ["combine", "gaussian", "null", "standardize"]
+__all__ = ["combine", "drift", "false_discovery", "gaussian", "null", "standardize"]

@@ -103,8 +103,18 @@ class Discoveries:
     """How many of them are called anomalous."""
     least_findable: int | None
     """The least number that it could have called; None: none, whatever they sound like."""
+    smallest_p: float
+    """The smallest p-value that any of them could have; NaN if none was tested."""
     decisions: NDArray[np.int8]
     """``(rows,)``: 1 = called, 0 = not, -1 = not tested."""
+
+    def summary(self) -> str:
+        """Return in a line what was found, and what could have been."""
+        text = f"{self.called} of {self.recordings} recordings sound wrong at a false discovery rate of {self.rate:g}"
+        if self.least_findable == 1 or not self.recordings:
+            return text
+        least = "none can" if self.least_findable is None else f"no fewer than {self.least_findable} can"
+        return f"{text}; {least} be found, since the calibration clips allow no p-value below {self.smallest_p:.2g}"
 
     @classmethod
     def among(
@@ -147,6 +157,7 @@ class Discoveries:
             recordings=int(np.count_nonzero(rows_of_each)),
             called=int(np.count_nonzero(called)),
             least_findable=least_findable(floors, rate),
+            smallest_p=float(np.fmin.reduce(floors, initial=np.nan)),
             decisions=np.where(tested, of_rows <= bound, -1).astype(np.int8),
         )
 

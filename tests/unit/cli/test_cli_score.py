@@ -228,3 +228,38 @@ def test_a_rate_that_cannot_be_is_refused_before_the_detector_is_read(offkey, op
     shown = offkey("score", "none.offkey", "none", *options)
     assert shown.code == 2
     assert words in shown.err
+
+
+def test_a_false_discovery_rate_decides_over_all_recordings(offkey, detector, tree):
+    shown = offkey("score", detector, tree / "fan" / "test", "--fdr", "0.3", "--json")
+    assert shown.code == 0
+    rows = json.loads(shown.out)["rows"]
+    assert {row["threshold"] for row in rows} == {None}
+    called = sum(row["decision"] for row in rows)
+    assert f"{called} of 16 recordings sound wrong at a false discovery rate of 0.3" in shown.err
+    shown = offkey("score", detector, tree / "fan" / "test", "--fdr", "1.5")
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err.startswith("error: --false-discovery-rate 1.5: expected a number above 0 and below 1")
+
+
+def test_the_top_are_shown_and_all_are_counted(offkey, detector, tree):
+    shown = offkey("score", detector, tree / "fan" / "test", "--top", "3", "--out", "s.csv")
+    assert shown.code == 0
+    assert shown.err.startswith("3 scores written to s.csv\n16 recordings scored, ")
+    top = ScoreTable.read("s.csv")
+    assert len(top) == 3
+    assert all("anomaly" in path.name for path in top.path)
+    assert (np.diff(top.p_value) >= 0).all()
+    shown = offkey("score", detector, tree / "fan" / "test", "--top", "0")
+    assert (shown.code, shown.err) == (2, "error: --top 0: expected at least 1 recording\n")
+
+
+def test_drift_is_a_note(offkey, detector, tmp_path):
+    from machines import recording
+
+    rng = np.random.default_rng(7)
+    for k in range(20):
+        sf.write(tmp_path / f"{k}_id_00.wav", recording(rng, hum_hz=100), 16_000, "PCM_16")
+    shown = offkey("score", detector, tmp_path)
+    assert shown.code == 0
+    assert "note: drift: ID 00: higher scores, " in shown.err
