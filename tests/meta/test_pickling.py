@@ -144,6 +144,12 @@ INSTANCES = {
     "Gaussian": used_gaussian,
     "Labelled": lambda: Labelled(machine_types=["fan"], machine_ids=["00"], labels=np.zeros(1, np.int8)),
     "Judged": lambda: NULL.judge([1.0, 2.0], ["a", "b"], rate=0.1),
+    "LearnedClips": lambda: models.LearnedClips(
+        machine_ids=("00", "02"),
+        groups=np.arange(2),
+        indices=np.arange(1),
+        statistics=offkey.LogMel().statistics(CLIPS[:1]),
+    ),
     "LogMel": lambda: used(offkey.LogMel(n_mels=64, num_threads=2)),
     "LogMelArrays": lambda: datasets.LogMelArrays(
         logmels=np.zeros((2, 4, 5), np.float32), machine_ids=("00", "02")

@@ -54,15 +54,17 @@ class LearnedTable:
         return {"ids": self.ids, "weights": self.weights, "units": self.units}
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, np.ndarray], *, n_ids: int, scored: np.ndarray) -> Self | None:
+    def from_state(
+        cls, arrays: Mapping[str, np.ndarray], *, n_ids: int, indices: np.ndarray, ids: np.ndarray
+    ) -> Self | None:
         """Restore what `state` gave; None for files that do not have it.
 
         Parameters
         ----------
         n_ids
             How many IDs there are.
-        scored
-            Positions of the clips that have a calibration score.
+        indices, ids
+            Positions of the clips that have a calibration score, and of their IDs.
 
         Raises
         ------
@@ -79,8 +81,9 @@ class LearnedTable:
             and table.ids.dtype == table.units.dtype == np.int64
             and np.array_equal(np.unique(table.ids), np.arange(n_ids))
             and ((table.weights > 0) & (table.weights <= 1)).all()
-            and (table.units >= 0).all()
-            and np.isin(scored, np.arange(clips)).all()
+            and np.isin(table.units, np.arange(clips)).all()
+            and np.isin(indices, np.arange(clips)).all()
+            and np.array_equal(table.ids[indices], ids)
         )
         if not sound:
             raise DetectorFileError(

@@ -392,7 +392,10 @@ class SpectralModel(InlierModel):
                 notes=tuple(metadata["notes"]),
                 moments=_checked_moments(under("moments", arrays), ratios, clips=len(held_out.indices)),
                 learned=LearnedTable.from_state(
-                    under("clips", arrays), n_ids=len(names), scored=held_out.indices
+                    under("clips", arrays),
+                    n_ids=len(names),
+                    indices=held_out.indices,
+                    ids=arrays["held_out.ids"],
                 ),
             )
         except KeyError as error:
