@@ -132,6 +132,7 @@ def test_a_tree_of_ones_own_is_not_taken_for_a_public_set(offkey, lay):
     assert package.load("e.offkey").machine == "e"
 
 
+@pytest.mark.filterwarnings("ignore:drift")  # the detector was trained on these recordings
 def test_the_same_recordings_whatever_their_path_is_called(offkey, lay, tmp_path, monkeypatch):
     lay("machines/01")
     lay("machines/02")

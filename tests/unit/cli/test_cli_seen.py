@@ -136,6 +136,7 @@ def test_info_takes_the_options_of_training(offkey, recordings):
     assert "for folders" in refused.err
 
 
+@pytest.mark.filterwarnings("ignore:drift")  # the detector was trained on these recordings
 def test_what_is_passed_over_in_python(offkey, recordings, monkeypatch):
     import offkey as package
 
