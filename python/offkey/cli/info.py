@@ -94,6 +94,8 @@ def _plain(value: Any, *, depth: int = 1) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
-        texts = [_plain(item) for item in value]
-        return ", ".join(texts) if all(len(text) < _LONG for text in texts) else "\n  - ".join(["", *texts])
+        texts = [_plain(item, depth=depth + 1) for item in value]
+        start = "\n" + "  " * depth + "- "
+        short = all(len(text) < _LONG and "\n" not in text for text in texts)
+        return ", ".join(texts) if short else "".join(start + text.lstrip() for text in texts)
     return printable(str(value))

@@ -33,6 +33,11 @@ def test_new_recordings_are_learned_and_the_table_says_what_changed(offkey, dete
     assert [event["kind"] for event in facts["history"]] == ["fit", "update"]
     assert facts["calibration_clips"]["00"] == 18
     assert package.load(detector).describe()["calibration_clips"]["00"] == 12
+    lines = [line.rstrip() for line in offkey("info", "new.offkey").out.splitlines()]
+    history = lines[lines.index("history:") + 1 : lines.index("notes:")]
+    starts = [at for at, line in enumerate(history) if line.startswith("  - kind:")]
+    assert [history[at].split()[-1] for at in starts] == ["fit", "update"]
+    assert all(line.startswith("    ") for at, line in enumerate(history) if at not in starts)
 
 
 def test_the_same_file_may_be_written_and_what_was_learned_is_passed_over(offkey, detector, june, tmp_path):
