@@ -1,10 +1,12 @@
 """A small tree, detectors of it, and a way to run a command as a shell would."""
 
 import dataclasses
+import functools
 import shutil
 
 import pytest
 from machines import write_tree
+from tiny_recipe import SPECTRAL
 from tiny_recipe import TINY as SMALLEST
 
 from offkey.cli import run
@@ -57,6 +59,20 @@ def tiny(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli") / "tiny.json"
     path.write_text(TINY.to_json())
     return path
+
+
+@pytest.fixture(scope="session")
+def few_mels(tmp_path_factory):
+    """A recipe file of `spectral` with few Mel bands."""
+    path = tmp_path_factory.mktemp("cli") / "spectral.json"
+    path.write_text(SPECTRAL.to_json())
+    return path
+
+
+@pytest.fixture
+def train(offkey, few_mels):
+    """Run `offkey train` with few Mel bands."""
+    return functools.partial(offkey, "train", "--recipe", few_mels)
 
 
 @pytest.fixture

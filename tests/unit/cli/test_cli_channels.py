@@ -4,6 +4,7 @@ import json
 
 import pytest
 from channel_recordings import hiss, machine, silence, write, write_many
+from tiny_recipe import SPECTRAL
 
 import offkey as package
 
@@ -25,8 +26,8 @@ def data(tmp_path):
         (("--channel", "far, near"), 1, "channel 1 (near) is what is learned"),
     ],
 )
-def test_the_channel_is_chosen_said_and_kept(offkey, data, tmp_path, option, channel, said):
-    trained = offkey("train", data, "--out", "d.offkey", "--false-alarm-rate", "0.01", *option)
+def test_the_channel_is_chosen_said_and_kept(offkey, train, data, tmp_path, option, channel, said):
+    trained = train(data, "--out", "d.offkey", "--false-alarm-rate", "0.01", *option)
     assert trained.code == 0
     assert f"note: 16 training recordings have 2 channels; {said} (" in trained.err
     assert ("far quieter" in trained.err) == (channel == 0)
@@ -41,16 +42,15 @@ def test_the_channel_is_chosen_said_and_kept(offkey, data, tmp_path, option, cha
 
 
 def test_the_option_stands_above_the_recipe(offkey, data, tmp_path):
-    recipe = package.Recipe.named("spectral").replace(features__channel="mean")
-    (tmp_path / "r.json").write_text(recipe.to_json())
+    (tmp_path / "r.json").write_text(SPECTRAL.replace(features__channel="mean").to_json())
     assert "the mean of all channels is" in offkey("train", data, "--out", "a", "--recipe", "r.json").err
     told = offkey("train", data, "--out", "a", "--recipe", "r.json", "--channel", "far,near")
     assert "channel 1 (near) is" in told.err
 
 
 @pytest.mark.parametrize("channel", ["foo", "-1", "1.5", "near", "near,near", "near,far,far", ""])
-def test_channels_that_are_none(offkey, data, channel):
-    refused = offkey("train", data, "--out", "d.offkey", f"--channel={channel}")
+def test_channels_that_are_none(train, data, channel):
+    refused = train(data, "--out", "d.offkey", f"--channel={channel}")
     assert refused.code == 2
     assert "expected the number of a channel, from 0, or mean, loudest, near,far or far,near" in " ".join(
         refused.err.replace("│", " ").split()
@@ -58,14 +58,14 @@ def test_channels_that_are_none(offkey, data, channel):
 
 
 @pytest.mark.parametrize("channel", ["2", "5000"])
-def test_a_channel_that_no_recording_has(offkey, data, channel):
-    refused = offkey("train", data, "--out", "d.offkey", "--channel", channel)
+def test_a_channel_that_no_recording_has(train, data, channel):
+    refused = train(data, "--out", "d.offkey", "--channel", channel)
     assert refused.code == 2
     assert f"channel {channel}" in refused.err.replace(" = ", " ")
 
 
-def test_a_dead_channel_is_refused_with_the_option(offkey, tmp_path):
-    refused = offkey("train", write_many(tmp_path / "dead", silence, machine), "--out", "d.offkey")
+def test_a_dead_channel_is_refused_with_the_option(train, tmp_path):
+    refused = train(write_many(tmp_path / "dead", silence, machine), "--out", "d.offkey")
     assert refused.code == 2
     assert "channel 0 is silent in all 16 training recordings" in refused.err
     assert "--channel" in refused.err

@@ -49,14 +49,14 @@ def test_a_submission_is_written(offkey, scores, tree, tmp_path):
     assert all(f"wrote team/{name}" in shown.err for name in names)
 
 
-def test_labels_come_from_more_folders_too(offkey, tree, tmp_path):
+def test_labels_come_from_more_folders_too(offkey, train, tree, tmp_path):
     parts = [tmp_path / "one", tmp_path / "two"]
     for part, machine_id in zip(parts, ("00", "02"), strict=True):
         for path in (tree / "fan").rglob(f"*_id_{machine_id}_*.wav"):
             target = part / path.relative_to(tree)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path)
-    assert offkey("train", parts[0], "--also", parts[1], "--out", "fan.offkey").code == 0
+    assert train(parts[0], "--also", parts[1], "--out", "fan.offkey").code == 0
     assert (
         offkey("score", "fan.offkey", *(part / "fan" / "test" for part in parts), "-o", "all.csv").code == 0
     )
@@ -94,7 +94,7 @@ def test_a_labelled_test_part_alone_is_evaluated(offkey, detector, scores, tree,
     assert shown.err.count("\n") == 1
 
 
-def test_a_manifest_of_tests_alone_is_evaluated(offkey, detector, scores, tree, test_part):
+def test_a_manifest_of_tests_alone_is_evaluated(offkey, train, detector, scores, tree, test_part):
     expected = figures(offkey("evaluate", scores, "--data", tree, "--machine", "fan", "--json"))
     assert offkey("score", detector, test_part, "--out", "t.csv").code == 0
     lines = [
@@ -106,7 +106,7 @@ def test_a_manifest_of_tests_alone_is_evaluated(offkey, detector, scores, tree, 
     assert figures(shown) == expected
     assert shown.err.startswith("seen: 16 recordings, ")
     assert shown.err.count("\n") == 1
-    shown = offkey("train", test_part, "--manifest", test_part / "m.csv", "--out", "x.offkey")
+    shown = train(test_part, "--manifest", test_part / "m.csv", "--out", "x.offkey")
     assert shown.code == 2
     assert "no normal training clip" in shown.err
 

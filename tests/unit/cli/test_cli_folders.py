@@ -32,10 +32,10 @@ def lay(recordings, tmp_path):
     return copy
 
 
-def test_faults_are_left_out_and_ids_are_shown_before_training(offkey, lay):
+def test_faults_are_left_out_and_ids_are_shown_before_training(train, lay):
     lay("d/press-a/OK", "d/press-a/NG")
     lay("d/press-b/OK")
-    shown = offkey("train", "d", "--out", "d.offkey")
+    shown = train("d", "--out", "d.offkey")
     assert shown.code == 0
     assert shown.err.splitlines()[0] == (
         "machine IDs to learn: press-a (12), press-b (12), from the names of folders"
@@ -43,13 +43,13 @@ def test_faults_are_left_out_and_ids_are_shown_before_training(offkey, lay):
     assert package.load("d.offkey").machine_ids == ("press-a", "press-b")
 
 
-def test_labels_are_told(offkey, lay):
+def test_labels_are_told(offkey, train, lay):
     lay("d/press/mode 1", "d/press/before_fault")
-    shown = offkey("train", "d", "--out", "d.offkey")
+    shown = train("d", "--out", "d.offkey")
     assert (shown.code, len(shown.err.splitlines())) == (2, 1)
     assert "--label 'PATTERN=healthy'" in shown.err
     told = ("--label", "before_fault=faulty", "mode 1=healthy")
-    assert offkey("train", "d", "--out", "d.offkey", *told, "--id", "1").code == 0
+    assert train("d", "--out", "d.offkey", *told, "--id", "1").code == 0
     assert package.load("d.offkey").machine_ids == ("press",)
     assert offkey("score", "d.offkey", "d", "--out", "s.csv").code == 0
     evaluated = offkey("evaluate", "s.csv", "--data", "d", *told, "--id", "1", "--test-fraction", "0.3")
@@ -57,86 +57,86 @@ def test_labels_are_told(offkey, lay):
 
 
 @pytest.mark.parametrize("text", ["before_fault", "=healthy", "x=maybe", "x="])
-def test_labels_that_are_none(offkey, lay, text):
+def test_labels_that_are_none(train, lay, text):
     lay("d/x")
-    shown = offkey("train", "d", "--out", "d.offkey", "--label", text)
+    shown = train("d", "--out", "d.offkey", "--label", text)
     assert shown.code == 2
     assert "healthy" in shown.err
 
 
 @pytest.mark.parametrize("place", ["0", "-1", "first", "1.5"])
-def test_a_place_of_ids_that_is_none(offkey, lay, place):
+def test_a_place_of_ids_that_is_none(train, lay, place):
     lay("d/x")
-    shown = offkey("train", "d", "--out", "d.offkey", "--id", place)
+    shown = train("d", "--out", "d.offkey", "--id", place)
     assert shown.code == 2
     assert "--id" in shown.err
 
 
-def test_days_are_refused_and_what_helps_is_said(offkey, lay):
+def test_days_are_refused_and_what_helps_is_said(train, lay):
     lay("d/2026-11-01")
     lay("d/2026-11-02")
-    shown = offkey("train", "d", "--out", "d.offkey")
+    shown = train("d", "--out", "d.offkey")
     assert (shown.code, len(shown.err.splitlines())) == (2, 1)
     assert "2026-11-01" in shown.err
-    assert offkey("train", "d", "--out", "d.offkey", "--id", "none").code == 0
+    assert train("d", "--out", "d.offkey", "--id", "none").code == 0
     assert package.load("d.offkey").machine_ids == ("00",)
 
 
-def test_a_manifest_where_the_shell_finds_it(offkey, lay, tmp_path):
+def test_a_manifest_where_the_shell_finds_it(train, lay, tmp_path):
     lay("rec")
     text = "file,label\n" + "".join(f"{i}.wav,iO\n" for i in range(12))
     for place in ("clips.csv", "rec/inside.csv"):
         (tmp_path / place).write_text(text)
     for given in ("clips.csv", "rec/inside.csv", "inside.csv"):
-        assert offkey("train", "rec", "--manifest", given, "--out", "d.offkey").code == 0
+        assert train("rec", "--manifest", given, "--out", "d.offkey").code == 0
 
 
-def test_folders_that_begin_with_a_dash(offkey, lay, monkeypatch):
+def test_folders_that_begin_with_a_dash(offkey, train, lay, monkeypatch):
     lay("-6_dB_fan/fan/id_00/normal", "-6_dB_fan/fan/id_00/abnormal")
     options = ("--snr-db", "-6", "--out", "d.offkey")
-    shown = offkey("train", "-6_dB_fan", *options)
+    shown = train("-6_dB_fan", *options)
     assert shown.code == 2
     assert "write ./-6_dB_fan, or put -- before it" in shown.err
-    assert offkey("train", *options, "--", "-6_dB_fan").code == 0
-    assert offkey("train", "./-6_dB_fan", *options).code == 0
+    assert train(*options, "--", "-6_dB_fan").code == 0
+    assert train("./-6_dB_fan", *options).code == 0
     assert offkey("info", "--", "-6_dB_fan").code == 0
 
 
-def test_several_folders_follow_one_option(offkey, tmp_path):
+def test_several_folders_follow_one_option(train, tmp_path):
     for name in "abc":
         write_tree(tmp_path / name, train=6, test=1)
-    shown = offkey("train", "a", "--machine", "fan", "--out", "d.offkey", "--also", "b", "c")
+    shown = train("a", "--machine", "fan", "--out", "d.offkey", "--also", "b", "c")
     assert shown.code == 0
     assert "00 (18), 02 (18)" in shown.err
     one_by_one = ("--also", "b", "--also", "c")
-    assert "00 (18)" in offkey("train", "a", "--machine", "fan", "--out", "d.offkey", *one_by_one).err
+    assert "00 (18)" in train("a", "--machine", "fan", "--out", "d.offkey", *one_by_one).err
 
 
 @pytest.mark.parametrize("name", ["[1] pump", "{a}", '{"a": 1}', "[1, 2]", "#1, 2;"])
-def test_names_that_look_like_json(offkey, detector, tree, tmp_path, name):
+def test_names_that_look_like_json(offkey, train, detector, tree, tmp_path, name):
     source = next(iter((tree / "fan" / "test").iterdir()))
     shutil.copy(source, tmp_path / f"{name}.wav")
     assert offkey("score", detector, f"{name}.wav").code == 0
     shutil.copytree(tree, tmp_path / name)
-    also = offkey("train", tree, "--machine", "fan", "--out", "d.offkey", "--also", name)
+    also = train(tree, "--machine", "fan", "--out", "d.offkey", "--also", name)
     assert also.code == 0
 
 
-def test_a_tree_of_ones_own_is_not_taken_for_a_public_set(offkey, lay):
+def test_a_tree_of_ones_own_is_not_taken_for_a_public_set(offkey, train, lay):
     lay("d/85dB")
     lay("d/70dB")
     assert offkey("info", "d").code == 0
-    assert offkey("train", "d", "--out", "d.offkey").code == 0
+    assert train("d", "--out", "d.offkey").code == 0
     lay("e/train/normal", "e/test/abnormal")
-    assert offkey("train", "e", "--out", "e.offkey").code == 0
+    assert train("e", "--out", "e.offkey").code == 0
     assert package.load("e.offkey").machine == "e"
 
 
 @pytest.mark.filterwarnings("ignore:drift")  # the detector was trained on these recordings
-def test_the_same_recordings_whatever_their_path_is_called(offkey, lay, tmp_path, monkeypatch):
+def test_the_same_recordings_whatever_their_path_is_called(train, lay, tmp_path, monkeypatch):
     lay("machines/01")
     lay("machines/02")
-    assert offkey("train", "machines", "--out", "d.offkey").code == 0
+    assert train("machines", "--out", "d.offkey").code == 0
     lay(None, "2026/11/02")
     detector = package.load("d.offkey")
     folder = tmp_path / "2026" / "11" / "02"

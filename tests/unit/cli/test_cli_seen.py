@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mixed_folder import mixed_folder
+from tiny_recipe import SPECTRAL
 from trees import refuse_to_list
 
 from offkey.cli import exit_codes
@@ -14,11 +15,12 @@ from offkey.cli import exit_codes
 
 @pytest.fixture
 def recordings(tree, tmp_path):
-    """A folder of twelve healthy recordings and three faulty ones."""
+    """A folder of twelve healthy recordings and three faulty ones, and a recipe beside it."""
     for target, pattern, count in (("OK", "train/normal*", 12), ("NG", "test/anomaly*", 3)):
         (tmp_path / "rec" / target).mkdir(parents=True)
         for i, file in enumerate(sorted((tree / "fan").glob(pattern))[:count]):
             shutil.copy(file, tmp_path / "rec" / target / f"{i}.wav")
+    (tmp_path / "few.json").write_text(SPECTRAL.to_json())
     return tmp_path / "rec"
 
 
@@ -26,7 +28,7 @@ def shown_by_all(offkey, folder="rec"):
     """Return the code, and all that is said, of each command that looks into a folder."""
     commands = {
         "info": ("info", folder),
-        "train": ("train", folder, "--out", "d.offkey"),
+        "train": ("train", folder, "--recipe", "few.json", "--out", "d.offkey"),
         "score": ("score", "d.offkey", folder, "--out", "s.csv"),
         "evaluate": ("evaluate", "s.csv", "--data", folder),
     }
@@ -137,16 +139,16 @@ def test_info_takes_the_options_of_training(offkey, recordings):
 
 
 @pytest.mark.filterwarnings("ignore:drift")  # the detector was trained on these recordings
-def test_what_is_passed_over_in_python(offkey, recordings, monkeypatch):
+def test_what_is_passed_over_in_python(train, recordings, monkeypatch):
     import offkey as package
 
     shutil.copytree(recordings / "OK", recordings / "locked")
     refuse_to_list("locked", monkeypatch)
-    assert offkey("train", "rec", "--out", "d.offkey").code == exit_codes.PARTLY
+    assert train("rec", "--out", "d.offkey").code == exit_codes.PARTLY
     with pytest.warns(
         package.errors.OffkeyWarning, match="passed over: 1 folder that cannot be read: .*locked"
     ):
-        package.Detector().fit(package.datasets.folder("rec"))
+        package.Detector(SPECTRAL).fit(package.datasets.folder("rec"))
     data = package.datasets.folder("rec", test_fraction=1.0)
     (recordings / "x.m4a").touch()
     with pytest.warns(package.errors.OffkeyWarning, match=r"passed over: 1 file of a sound format.*x\.m4a"):

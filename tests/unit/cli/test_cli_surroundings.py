@@ -158,11 +158,11 @@ def test_errors_in_a_table_speak_of_options_and_names_stay(offkey, detector, tre
         assert "in/`json`.wav: longer than" in printed
 
 
-def test_warnings_of_a_training_speak_of_options(offkey, own_tree):
+def test_warnings_of_a_training_speak_of_options(train, own_tree):
     path = next((own_tree / "fan" / "train").glob("*.wav"))
     rate = sf.info(path).samplerate
     sf.write(path, np.zeros(rate), rate)
-    shown = offkey("train", own_tree, "--machine", "fan", "--out", "fan.offkey")
+    shown = train(own_tree, "--machine", "fan", "--out", "fan.offkey")
     assert shown.err.count("--keep-broken keeps them") == 1
     assert "keep_broken" not in shown.err
 

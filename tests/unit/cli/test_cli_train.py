@@ -18,8 +18,8 @@ def test_a_detector_is_written_and_notes_go_to_stderr(offkey, tree):
     assert package.load("fan.offkey").machine_ids == ("00", "02")
 
 
-def test_json_describes_the_detector(offkey, tree):
-    shown = offkey("train", tree, "--machine", "fan", "-o", "fan.offkey", "--json")
+def test_json_describes_the_detector(train, tree):
+    shown = train(tree, "--machine", "fan", "-o", "fan.offkey", "--json")
     described = json.loads(shown.out)
     assert (described["recipe"], described["machine"]) == ("spectral", "fan")
     assert set(described["thresholds"]) == {"00", "02"}
@@ -35,31 +35,31 @@ def test_a_network_says_how_each_stage_went_and_goes_on_from_its_checkpoint(offk
     assert (tmp_path / "a.offkey").read_bytes() == (tmp_path / "b.offkey").read_bytes()
 
 
-def test_unreadable_recordings_are_named_and_make_the_exit_code_3(offkey, own_tree):
+def test_unreadable_recordings_are_named_and_make_the_exit_code_3(train, own_tree):
     broken = sorted((own_tree / "fan" / "train").iterdir())[:2]
     broken[0].write_bytes(b"")
     broken[1].write_bytes(broken[1].read_bytes()[:500])
-    shown = offkey("train", own_tree, "--machine", "fan", "--out", "fan.offkey")
+    shown = train(own_tree, "--machine", "fan", "--out", "fan.offkey")
     assert shown.code == 3
     for path in broken:
         assert f"note: left out of training: {path}" in shown.err
     assert package.load("fan.offkey").machine == "fan"
 
 
-def test_recordings_longer_than_max_seconds_are_left_out(offkey, own_tree):
+def test_recordings_longer_than_max_seconds_are_left_out(train, own_tree):
     long = own_tree / "fan" / "train" / "normal_id_00_00000003.wav"
     sf.write(long, 0.1 * np.random.default_rng(0).standard_normal(48_000), 16_000)
-    arguments = ("train", own_tree, "--machine", "fan", "--out", "fan.offkey")
-    shown = offkey(*arguments, "--max-seconds", "2")
+    arguments = (own_tree, "--machine", "fan", "--out", "fan.offkey")
+    shown = train(*arguments, "--max-seconds", "2")
     assert shown.code == 3
     assert f"{long}: longer than 2 s" in shown.err
-    assert offkey(*arguments).code == 0
+    assert train(*arguments).code == 0
 
 
-def test_a_file_name_that_is_no_text_cannot_play_tricks_with_the_terminal(offkey, own_tree):
+def test_a_file_name_that_is_no_text_cannot_play_tricks_with_the_terminal(train, own_tree):
     path = own_tree / "fan" / "train" / "normal_id_00_\x1b[2Jx\n.wav"
     path.write_bytes(b"")
-    shown = offkey("train", own_tree, "--machine", "fan", "--out", "fan.offkey")
+    shown = train(own_tree, "--machine", "fan", "--out", "fan.offkey")
     assert shown.code == 3
     assert "\x1b[2J" not in shown.err
     assert r"normal_id_00_\x1b[2Jx\n.wav" in shown.err
@@ -126,15 +126,15 @@ def test_bad_input_to_train_is_one_line_and_writes_no_detector(offkey, tree, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_without_sounds_and_one_without_normals(offkey, tmp_path, tree):
+def test_a_folder_without_sounds_and_one_without_normals(train, tmp_path, tree):
     (tmp_path / "empty").mkdir()
-    shown = offkey("train", "empty", "--out", "x.offkey")
+    shown = train("empty", "--out", "x.offkey")
     assert (shown.code, "empty: no sound file" in shown.err) == (2, True)
     faulty = tmp_path / "faulty" / "fan" / "test"
     faulty.mkdir(parents=True)
     for path in (tree / "fan" / "test").glob("anomaly*"):
         (faulty / path.name).write_bytes(path.read_bytes())
-    shown = offkey("train", "faulty", "--layout", "folder", "--out", "x.offkey")
+    shown = train("faulty", "--layout", "folder", "--out", "x.offkey")
     assert (shown.code, "no normal training clip" in shown.err) == (2, True)
 
 
