@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 from machines import recording, write_tree
+from tiny_recipe import BOTH as SMALLEST_BOTH
+from tiny_recipe import SPECTRAL
 from tiny_recipe import TINY as SMALLEST
 
 import offkey
@@ -15,7 +17,7 @@ from offkey.datasets import LogMelArrays
 from offkey.errors import DatasetError, OffkeyWarning, ParameterError
 
 TINY = SMALLEST.replace(training__stage1_epochs=2, training__clip_seconds=1.0)
-BOTH = TINY.replace(name="both", spectral=offkey.Recipe.named("spectral").spectral, training__stage1_epochs=1)
+BOTH = SMALLEST_BOTH.replace(training__clip_seconds=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +30,17 @@ def data(tree):
     return datasets.dcase2020(tree, machine="fan")
 
 
+@pytest.fixture(scope="module")
+def spectral(data):
+    """The recipe of most users as it is."""
+    return offkey.Detector().fit(data)
+
+
 @pytest.fixture(scope="module", params=["spectral", "tiny", "both"])
 def detector(request, data):
-    recipe = {"tiny": TINY, "both": BOTH}.get(request.param) or offkey.Recipe.named(request.param)
-    return offkey.Detector(recipe).fit(data, device="cpu")
+    if request.param == "spectral":
+        return request.getfixturevalue("spectral")
+    return offkey.Detector({"tiny": TINY, "both": BOTH}[request.param]).fit(data, device="cpu")
 
 
 def test_every_recipe_scores_every_clip(detector, data):
@@ -60,8 +69,8 @@ def test_scores_do_not_depend_on_threads_or_company(detector, data):
     assert alone.machine_id == [whole.machine_id[3]]
 
 
-def test_spectral_finds_the_faults_and_few_healthy_clips_are_called_faulty(data):
-    table = offkey.Detector().fit(data).score(data.test)
+def test_spectral_finds_the_faults_and_few_healthy_clips_are_called_faulty(spectral, data):
+    table = spectral.score(data.test)
     labels = data.test.labels
     assert table.decision[labels == 1].all()
     assert {row.score: row.auc for row in offkey.evaluate(table).overall}["anomaly_score"] == 1.0
@@ -92,15 +101,15 @@ def test_recordings_without_an_id_in_their_name_are_unknown(detector, data, tmp_
 
 
 def test_log_mel_arrays_take_the_place_of_recordings(data):
-    logmel = offkey.LogMel.paper()
+    logmel = offkey.LogMel.from_recipe(SPECTRAL.features)
     arrays = LogMelArrays(
         logmels=logmel.from_files(data.train.paths),
         machine_ids=data.train.machine_ids,
         groups=data.train.groups,
     )
-    own = offkey.Detector().fit(arrays)
+    own = offkey.Detector(SPECTRAL).fit(arrays)
     test = LogMelArrays(logmels=logmel.from_files(data.test.paths), machine_ids=data.test.machine_ids)
-    expected = offkey.Detector().fit(data).score(data.test)
+    expected = offkey.Detector(SPECTRAL).fit(data).score(data.test)
     np.testing.assert_allclose(own.score(test).anomaly_score, expected.anomaly_score, rtol=1e-3, atol=1e-3)
 
 
@@ -118,7 +127,7 @@ def test_a_broken_training_file_is_named_and_left_out(tmp_path):
     broken = sorted((root / "fan" / "train").iterdir())[5]
     broken.write_bytes(broken.read_bytes()[:1000])
     with pytest.warns(OffkeyWarning, match="1 recording that cannot be read"):
-        detector = offkey.Detector().fit(datasets.dcase2020(root, machine="fan"))
+        detector = offkey.Detector(SPECTRAL).fit(datasets.dcase2020(root, machine="fan"))
     assert any(str(broken) in note for note in detector.notes)
 
 
@@ -128,7 +137,7 @@ def test_a_recording_that_is_too_long_is_left_out_of_a_fit_and_gets_no_score(tmp
     sf.write(long, recording(np.random.default_rng(0), hum_hz=90, seconds=3), 16_000)
     data = datasets.dcase2020(root, machine="fan")
     with pytest.warns(OffkeyWarning, match="1 recording that cannot be read"):
-        detector = offkey.Detector().fit(data, max_seconds=2)
+        detector = offkey.Detector(SPECTRAL).fit(data, max_seconds=2)
     assert [str(long) in text for text in detector.unread] == [True]
     table = detector.score([long, data.test.paths[0]], max_seconds=2)
     assert "longer than 2 s" in table.error[0]
@@ -181,9 +190,9 @@ def test_what_is_not_fitted_cannot_score_or_be_saved(tmp_path):
     assert repr(offkey.Detector()) == "Detector(recipe 'spectral', not fitted)"
 
 
-def test_spectral_has_no_embeddings_and_says_so(data):
+def test_spectral_has_no_embeddings_and_says_so(spectral, data):
     with pytest.raises(ParameterError, match="no network"):
-        offkey.Detector().fit(data).embeddings(data.test)
+        spectral.embeddings(data.test)
 
 
 def test_an_unknown_device_for_embeddings_is_refused(data):

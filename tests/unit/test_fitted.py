@@ -52,13 +52,14 @@ def saved(detector, path):
 )
 def test_a_rescored_detector_is_the_one_that_a_fit_would_have_made(detectors, data, tmp_path, name, changes):
     recipe = RECIPES[name].replace(**{f"scoring__{key}": value for key, value in changes.items()})
-    expected = saved(fit(recipe, data), tmp_path / "expected")
+    whole = fit(recipe, data)
+    expected = saved(whole, tmp_path / "expected")
     before = saved(detectors[name], tmp_path / "before")
     rescored = detectors[name].rescored(recipe.scoring)
     assert saved(rescored, tmp_path / "rescored") == expected
     assert saved(offkey.load(tmp_path / "before").rescored(recipe.scoring), tmp_path / "loaded") == expected
     assert saved(detectors[name], tmp_path / "after") == before
-    assert rescored.score(data.test) == fit(recipe, data).score(data.test)
+    assert rescored.score(data.test) == whole.score(data.test)
 
 
 def test_select_without_other_types_is_a_matter_of_scoring(data, tmp_path):

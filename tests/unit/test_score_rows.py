@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from machines import RATE, recording
+from tiny_recipe import SPECTRAL as FEW_MELS
 from tiny_recipe import TINY as SMALLEST
 
 import offkey
@@ -11,7 +12,7 @@ from offkey.datasets import Clip, Clips, Dataset
 from offkey.errors import ArrayError, OffkeyWarning, ParameterError
 
 CLIP_S = 1.0
-SPECTRAL = offkey.Recipe.named("spectral").replace(training__clip_seconds=CLIP_S)
+SPECTRAL = FEW_MELS.replace(training__clip_seconds=CLIP_S)
 TINY = SMALLEST.replace(training__stage1_epochs=1, training__clip_seconds=CLIP_S)
 
 pytestmark = pytest.mark.filterwarnings("ignore:false alarms")
@@ -92,7 +93,8 @@ def test_a_recording_has_the_scores_of_its_worst_window(detector, incoming):
 
 
 def test_the_fault_is_found_where_it_is(data, incoming):
-    table = offkey.Detector(SPECTRAL).fit(data).score(incoming, false_alarm_rate=0.001)
+    recipe = offkey.Recipe.named("spectral").replace(training__clip_seconds=CLIP_S)
+    table = offkey.Detector(recipe).fit(data).score(incoming, false_alarm_rate=0.001)
     assert table.decision.tolist() == [0, 0, 0, 1]
     assert table.start_s[3] == 4.0
 

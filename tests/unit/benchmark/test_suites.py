@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+from tiny_recipe import SPECTRAL as FEW_MELS
 
 from offkey import benchmark, datasets
 from offkey.benchmark.runs import Execution, Run, RunEnded, RunStarted, Setting
@@ -39,8 +40,15 @@ def table(made, start):
     return next(t for t in made.tables() if t.title.startswith(start))
 
 
-def test_dcase_tables_agree_with_the_official_evaluation_of_the_submission_files(dcase, tmp_path):
-    made = benchmark.dcase2020(dcase, out=tmp_path / "out", recipes=[SPECTRAL], seeds=1)
+@pytest.fixture(scope="module")
+def whole(dcase, tmp_path_factory):
+    """A benchmark of all settings of the tree, and the folder that it wrote."""
+    out = tmp_path_factory.mktemp("whole")
+    return benchmark.dcase2020(dcase, out=out, recipes=[SPECTRAL], seeds=1), out
+
+
+def test_dcase_tables_agree_with_the_official_evaluation_of_the_submission_files(dcase, whole):
+    made, out = whole
     key, machine = {}, ""
     with (dcase / "eval_data_list.csv").open(newline="") as file:
         for row in csv.reader(file):
@@ -52,7 +60,7 @@ def test_dcase_tables_agree_with_the_official_evaluation_of_the_submission_files
     def labels(machine, name):
         return key[machine, name] if name.startswith("id_") else int(name.startswith("anomaly"))
 
-    submitted = tmp_path / "out" / "submissions" / "spectral-seed0"
+    submitted = out / "submissions" / "spectral-seed0"
     row = "offkey spectral: anomaly_score (a_spectral)"
     for start, ids in (("Table 2", ("00", "02")), ("Table 3", ("01",))):
         part = {"Table 2": "development", "Table 3": "evaluation"}[start]
@@ -70,8 +78,8 @@ def test_dcase_tables_agree_with_the_official_evaluation_of_the_submission_files
     }
 
 
-def test_what_the_paper_has_and_the_data_has_not_is_named_and_left_empty(dcase, tmp_path):
-    made = benchmark.dcase2020(dcase, out=tmp_path, recipes=[SPECTRAL], seeds=1)
+def test_what_the_paper_has_and_the_data_has_not_is_named_and_left_empty(dcase, whole):
+    made, _ = whole
     assert made.missing == (f"valve is not in {dcase}", f"slider is not in {dcase}")
     found = cells(table(made, "Table 2"), "offkey spectral: anomaly_score (a_spectral)")
     assert found["valve"] == found["slider"] == found["mean"] == ""
@@ -107,12 +115,12 @@ def test_every_score_every_combination_and_the_oracle(dcase, tmp_path):
     assert len(figures) == 9 * 3
 
 
-def test_what_is_done_is_not_done_again(dcase, tmp_path, monkeypatch):
+def test_what_is_done_is_not_done_again(dcase, whole, monkeypatch):
     events = []
-    first = benchmark.dcase2020(dcase, out=tmp_path, recipes=[SPECTRAL], seeds=1)
+    first, out = whole
     monkeypatch.setattr(Detector, "fit", None)
     again = benchmark.dcase2020(
-        dcase, out=tmp_path, recipes=[SPECTRAL], seeds=1, how=Execution(on_event=events.append)
+        dcase, out=out, recipes=[SPECTRAL], seeds=1, how=Execution(on_event=events.append)
     )
     assert again == first
     ended = [event for event in events if isinstance(event, RunEnded)]
@@ -158,7 +166,7 @@ def test_an_interrupted_training_goes_on_to_the_same_figures(dcase, tmp_path):
 
 
 def test_other_labels_give_other_figures_from_the_same_detectors_and_scores(own_dcase, tmp_path):
-    options = {"out": tmp_path / "out", "recipes": [SPECTRAL], "seeds": 1}
+    options = {"out": tmp_path / "out", "recipes": [FEW_MELS], "seeds": 1}
     first = benchmark.dcase2020(own_dcase, **options)
     kept = {
         p: p.read_bytes()
@@ -179,7 +187,7 @@ def test_other_labels_give_other_figures_from_the_same_detectors_and_scores(own_
 
 def test_evaluation_data_without_labels_are_scored_and_submitted(own_dcase, tmp_path):
     (own_dcase / "eval_data_list.csv").unlink()
-    made = benchmark.dcase2020(own_dcase, out=tmp_path / "out", recipes=[SPECTRAL], seeds=1, machines=["fan"])
+    made = benchmark.dcase2020(own_dcase, out=tmp_path / "out", recipes=[FEW_MELS], seeds=1, machines=["fan"])
     assert any("8 of 24 test clips have no label" in text for text in made.missing)
     assert not any(row[0].startswith("offkey") for row in table(made, "Table 3").rows)
     submitted = tmp_path / "out" / "submissions" / "spectral-seed0" / "anomaly_score_fan_id_01.csv"
@@ -189,7 +197,7 @@ def test_evaluation_data_without_labels_are_scored_and_submitted(own_dcase, tmp_
 def test_a_run_that_fails_is_named_and_the_others_go_on(own_dcase, tmp_path):
     broken = next((own_dcase / "dev_data" / "fan" / "test").iterdir())
     broken.write_bytes(b"RIFF")
-    made = benchmark.dcase2020(own_dcase, out=tmp_path / "out", recipes=[SPECTRAL], seeds=1)
+    made = benchmark.dcase2020(own_dcase, out=tmp_path / "out", recipes=[FEW_MELS], seeds=1)
     assert [record.setting.machine for record in made.records] == ["pump"]
     assert len(made.failures) == 1
     assert made.failures[0].startswith("fan, recipe spectral, seed 0: 1 of 24 test clips cannot be scored")
@@ -205,13 +213,13 @@ def test_a_run_in_which_torch_fails_does_not_stop_the_others(dcase, tmp_path, mo
         return fit(self, data, **options)
 
     monkeypatch.setattr(Detector, "fit", failing)
-    made = benchmark.dcase2020(dcase, out=tmp_path, recipes=[SPECTRAL], seeds=1)
+    made = benchmark.dcase2020(dcase, out=tmp_path, recipes=[FEW_MELS], seeds=1)
     assert [record.setting.machine for record in made.records] == ["pump"]
     assert made.failures == ("fan, recipe spectral, seed 0: RuntimeError: CUDA out of memory",)
 
 
 def test_mimii_has_a_column_for_each_type_and_ratio(mimii, tmp_path):
-    made = benchmark.mimii(mimii, out=tmp_path, recipes=[SPECTRAL], seeds=1)
+    made = benchmark.mimii(mimii, out=tmp_path, recipes=[FEW_MELS], seeds=1)
     found = cells(table(made, "Table 1"), "offkey spectral: anomaly_score (a_spectral)")
     filled = {name for name, cell in found.items() if cell}
     assert filled == {"fan -6 dB", "fan 0 dB", "valve -6 dB", "valve 0 dB"}
@@ -224,7 +232,7 @@ def test_mimii_has_a_column_for_each_type_and_ratio(mimii, tmp_path):
 
 @pytest.mark.long
 def test_each_seed_of_a_random_split_draws_its_own_test_clips(mimii, tmp_path):
-    options = {"recipes": [SPECTRAL], "seeds": 2, "machines": ["fan"], "snrs_db": [0.0]}
+    options = {"recipes": [FEW_MELS], "seeds": 2, "machines": ["fan"], "snrs_db": [0.0]}
     benchmark.mimii(mimii, out=tmp_path / "r", split="random75", **options)
     benchmark.mimii(mimii, out=tmp_path / "h", **options)
 
@@ -238,7 +246,7 @@ def test_each_seed_of_a_random_split_draws_its_own_test_clips(mimii, tmp_path):
 
 
 def test_the_files_hold_what_the_tables_say(mimii, tmp_path):
-    made = benchmark.mimii(mimii, out=tmp_path, recipes=[SPECTRAL], seeds=2, machines=["valve"])
+    made = benchmark.mimii(mimii, out=tmp_path, recipes=[FEW_MELS], seeds=2, machines=["valve"])
     assert json.loads((tmp_path / "results.json").read_text()) == made.to_dict()
     assert (tmp_path / "figures.csv").read_text() == made.to_csv()
     for one in made.tables():
@@ -260,7 +268,7 @@ def test_a_benchmark_of_nothing_is_refused_before_anything_is_written(
     mimii, tmp_path, options, error, message
 ):
     with pytest.raises(error, match=message):
-        benchmark.mimii(mimii, out=tmp_path / "out", **({"recipes": [SPECTRAL]} | options))
+        benchmark.mimii(mimii, out=tmp_path / "out", **({"recipes": [FEW_MELS]} | options))
     assert not (tmp_path / "out").exists()
 
 
@@ -286,16 +294,16 @@ def test_runs_are_told_apart_by_precision_version_and_longest_and_not_by_where_t
     assert folder(dcase, max_seconds=60) != before
     settled = Execution(device="cpu", precision="auto").recipe(TINY).training.precision
     assert settled in ("float32", "bfloat16")
-    assert Execution(precision="bfloat16").recipe(SPECTRAL) == SPECTRAL
+    assert Execution(precision="bfloat16").recipe(FEW_MELS) == FEW_MELS
     monkeypatch.setattr("offkey.benchmark.runs.offkey.__version__", "99.0")
     assert folder(dcase) != before
 
 
 def test_a_folder_of_another_layout_is_refused(tmp_path, dcase):
     with pytest.raises(DatasetError, match="no folder of an SNR"):
-        benchmark.mimii(dcase, out=tmp_path / "out", recipes=[SPECTRAL])
+        benchmark.mimii(dcase, out=tmp_path / "out", recipes=[FEW_MELS])
     with pytest.raises(FileNotFoundError):
-        benchmark.dcase2020(tmp_path / "nowhere", out=tmp_path / "out", recipes=[SPECTRAL])
+        benchmark.dcase2020(tmp_path / "nowhere", out=tmp_path / "out", recipes=[FEW_MELS])
 
 
 @pytest.mark.long
@@ -319,7 +327,7 @@ def test_recipes_that_differ_in_scoring_alone_share_a_training(dcase, tmp_path):
     for third in (
         TINY.replace(name="third", network__kernel_size=31),
         TINY.replace(name="fourth", scoring__combine="mean"),
-        TINY.replace(name="fifth", spectral=SPECTRAL.spectral),
+        TINY.replace(name="fifth", spectral=FEW_MELS.spectral),
     ):
         events.clear()
         benchmark.dcase2020(dcase, out=tmp_path / "shared", recipes=[third], how=how, **options)
@@ -329,7 +337,7 @@ def test_recipes_that_differ_in_scoring_alone_share_a_training(dcase, tmp_path):
 @pytest.mark.long
 def test_runs_side_by_side_give_the_same(own_dcase, tmp_path):
     next((own_dcase / "dev_data" / "pump" / "test").iterdir()).write_bytes(b"RIFF")
-    recipes = [SPECTRAL, SPECTRAL.replace(name="unchecked", spectral__check=False)]
+    recipes = [FEW_MELS, FEW_MELS.replace(name="unchecked", spectral__check=False)]
     events = []
     how = Execution(jobs=2, on_event=events.append)
     two = benchmark.dcase2020(own_dcase, out=tmp_path / "two", recipes=recipes, seeds=1, how=how)
@@ -342,7 +350,7 @@ def test_runs_side_by_side_give_the_same(own_dcase, tmp_path):
 
 def test_less_than_one_job_is_refused(dcase, tmp_path):
     with pytest.raises(ParameterError, match="jobs = 0"):
-        benchmark.dcase2020(dcase, out=tmp_path / "out", recipes=[SPECTRAL], how=Execution(jobs=0))
+        benchmark.dcase2020(dcase, out=tmp_path / "out", recipes=[FEW_MELS], how=Execution(jobs=0))
 
 
 def test_tables_of_made_up_machines_say_so(tmp_path):
@@ -352,6 +360,6 @@ def test_tables_of_made_up_machines_say_so(tmp_path):
         tmp_path / "data", machines=("fan",), ids=("00",), clips_train=12, clips_test_normal=2,
         clips_test_anomaly=2, seconds=1.0,
     )  # fmt: skip
-    made = benchmark.dcase2020(tmp_path / "data", out=tmp_path / "out", recipes=[SPECTRAL], seeds=1)
+    made = benchmark.dcase2020(tmp_path / "data", out=tmp_path / "out", recipes=[FEW_MELS], seeds=1)
     assert "holds synthetic machines (`offkey synth`)" in made.to_text()
     assert "synthetic machines" in (tmp_path / "out" / "tables.md").read_text()

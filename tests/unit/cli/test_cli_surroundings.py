@@ -217,13 +217,13 @@ def test_what_cannot_be_written_is_told_before_the_work_starts(
 
 
 @pytest.mark.parametrize("ending", ["", ".csv", ".json"])
-def test_scores_go_through_a_pipe(detector, tree, tmp_path, ending):
+def test_scores_go_through_a_pipe(offkey, detector, tree, tmp_path, ending):
     pipe = tmp_path / f"pipe{ending}"
     os.mkfifo(pipe)
     with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
-        shown = run("score", detector, tree / "fan" / "test", "--out", pipe)
+        shown = offkey("score", detector, tree / "fan" / "test", "--out", pipe)
         text = reader.communicate(timeout=60)[0]
-    assert shown.returncode == 0, shown.stderr
+    assert shown.code == 0, shown.err
     assert text.startswith(b'{"rows"' if ending == ".json" else b"path,")
     assert pipe.is_fifo()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from machines import RATE, recording
+from tiny_recipe import SPECTRAL
 
 from offkey import Detector
 from offkey.datasets import folder
@@ -134,7 +135,7 @@ def test_each_kind_is_warned_of_once(healthy):
     shutil.copy(healthy / "r03.wav", healthy / "r03 (1).wav")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        detector = Detector().fit(folder(healthy.parent))
+        detector = Detector(SPECTRAL).fit(folder(healthy.parent))
     texts = [str(warning.message) for warning in caught if warning.category is OffkeyWarning]
     assert sum("silent" in text for text in texts) == 1
     assert sum("identical" in text for text in texts) == 1

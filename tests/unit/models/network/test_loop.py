@@ -92,11 +92,16 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("keep", ["last", "lowest_loss"])
+@pytest.fixture(scope="module", params=["last", "lowest_loss"])
+def uninterrupted(request):
+    """Which epoch is kept, the losses of a run in one go, and its weights."""
+    model, whole = trainer(keep=request.param)
+    return request.param, whole.run(), model.state_dict()
+
+
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4])
-def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, epochs, keep):
-    model, whole = trainer(keep=keep)
-    history = whole.run()
+def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, uninterrupted, epochs):
+    keep, history, weights = uninterrupted
     checkpoint = Checkpoint(tmp_path / "run.safetensors", FINGERPRINT, levels=LEVELS)
     _, broken = trainer(keep=keep, checkpoint=checkpoint, observer=stop_after(epochs))
     with pytest.raises(KeyboardInterrupt):
@@ -105,7 +110,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, epochs, keep):
     events = []
     resumed_model, resumed = trainer(keep=keep, checkpoint=checkpoint, observer=events.append)
     assert resumed.run() == history
-    assert same(resumed_model.state_dict(), model.state_dict())
+    assert same(resumed_model.state_dict(), weights)
     assert events[0] == TrainingStarted(device="cpu", precision="float32")
     assert events[1] == Resumed(path=checkpoint.path, epochs_done=epochs, spent_s=events[1].spent_s)
     assert sum(isinstance(event, EpochEnded) for event in events) == 5 - epochs
@@ -205,30 +210,36 @@ def test_an_error_while_making_batches_reaches_the_caller():
         trainer(make=broken)[1].run()
 
 
-def finished(tmp_path):
-    checkpoint = Checkpoint(tmp_path / "run.safetensors", FINGERPRINT, levels=LEVELS)
+@pytest.fixture(scope="module")
+def run_to_its_end(tmp_path_factory):
+    """The checkpoint of a finished run; not to be changed."""
+    path = tmp_path_factory.mktemp("finished") / "run.safetensors"
     saved = []
-    _, run = trainer(checkpoint=checkpoint, observer=saved.append)
+    _, run = trainer(checkpoint=Checkpoint(path, FINGERPRINT, levels=LEVELS), observer=saved.append)
     run.run()
-    assert CheckpointSaved(path=checkpoint.path, epochs_done=5) in saved
-    return checkpoint.path
+    assert CheckpointSaved(path=path, epochs_done=5) in saved
+    return path
+
+
+@pytest.fixture
+def finished(run_to_its_end, tmp_path):
+    """A copy of that checkpoint, which a test may change."""
+    return Path(shutil.copy(run_to_its_end, tmp_path))
 
 
 @pytest.mark.parametrize("name", list(FINGERPRINT))
-def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path, name):
-    path = finished(tmp_path)
-    other = Checkpoint(path, {**FINGERPRINT, name: "changed"}, levels=LEVELS)
+def test_a_checkpoint_of_another_training_is_refused_by_name(finished, name):
+    other = Checkpoint(finished, {**FINGERPRINT, name: "changed"}, levels=LEVELS)
     with pytest.raises(
         TrainingError, match=f"written with another {name} than this training; remove the file"
     ):
         trainer(checkpoint=other)[1].run()
 
 
-def test_a_checkpoint_of_other_sound_is_refused(tmp_path):
-    path = finished(tmp_path)
-    near = Checkpoint(path, FINGERPRINT, levels=LEVELS + 1e-4)
+def test_a_checkpoint_of_other_sound_is_refused(finished):
+    near = Checkpoint(finished, FINGERPRINT, levels=LEVELS + 1e-4)
     trainer(checkpoint=near)[1].run()
-    far = Checkpoint(path, FINGERPRINT, levels=LEVELS + 1e-2)
+    far = Checkpoint(finished, FINGERPRINT, levels=LEVELS + 1e-2)
     with pytest.raises(TrainingError, match="another content of the clips"):
         trainer(checkpoint=far)[1].run()
 
@@ -255,31 +266,28 @@ def rewrite(path, change):
         (lambda t, m: m.update(fingerprint=[]), "damaged"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, change, message):
-    path = finished(tmp_path)
-    rewrite(path, change)
+def test_a_checkpoint_that_does_not_fit_is_refused(finished, change, message):
+    rewrite(finished, change)
     with pytest.raises(TrainingError, match=message):
-        trainer(checkpoint=Checkpoint(path, FINGERPRINT, levels=LEVELS))[1].run()
+        trainer(checkpoint=Checkpoint(finished, FINGERPRINT, levels=LEVELS))[1].run()
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 9, None], ids=["empty", "nonsense", "cut off"])
-def test_a_damaged_checkpoint_is_refused(tmp_path, content):
-    path = finished(tmp_path)
-    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+def test_a_damaged_checkpoint_is_refused(finished, content):
+    finished.write_bytes(finished.read_bytes()[:-100] if content is None else content)
     with pytest.raises(TrainingError, match=r"run.safetensors: damaged or no checkpoint .*; remove the file"):
-        trainer(checkpoint=Checkpoint(path, FINGERPRINT, levels=LEVELS))[1].run()
+        trainer(checkpoint=Checkpoint(finished, FINGERPRINT, levels=LEVELS))[1].run()
 
 
-def test_a_full_disk_names_the_checkpoint_and_leaves_the_one_before(tmp_path, monkeypatch):
-    path = finished(tmp_path)
-    before = path.read_bytes()
+def test_a_full_disk_names_the_checkpoint_and_leaves_the_one_before(tmp_path, finished, monkeypatch):
+    before = finished.read_bytes()
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
     checkpoint = Checkpoint(tmp_path / "copy.safetensors", FINGERPRINT, levels=LEVELS)
-    shutil.copy(path, checkpoint.path)
+    shutil.copy(finished, checkpoint.path)
     model, run = trainer(checkpoint=checkpoint)
     progress = checkpoint.restore(model, run._optimiser)
     with pytest.raises(OSError, match=r"No space left on device: '.*copy\.safetensors'"):
