@@ -193,8 +193,10 @@ def test_what_cannot_be_written_is_told_before_the_work_starts(
         raise AssertionError("work began")
 
     monkeypatch.setattr("offkey.datasets.source.Source.chunks", too_late)
-    monkeypatch.setattr("offkey.evaluation.protocols.evaluate", too_late)
-    monkeypatch.setattr("offkey.benchmark.runs.execute", too_late)
+    # Each where it is used: a module that is first imported meanwhile would keep what stands elsewhere.
+    monkeypatch.setattr("offkey.evaluate", too_late)
+    monkeypatch.setattr("offkey.demo.evaluate", too_late)
+    monkeypatch.setattr("offkey.benchmark.schedule.execute", too_late)
     monkeypatch.setattr("offkey.datasets.synthetic.write", too_late)
     train = ("train", own_tree, "--machine", "fan", "--recipe", tiny, "--out")
     commands = [
