@@ -9,8 +9,9 @@ from cyclopts import Parameter
 
 from offkey._util.files import check_writable
 from offkey._util.text_table import text_table
-from offkey.cli import console, exit_codes
+from offkey.cli import app, console, exit_codes
 from offkey.cli.options import Device
+from offkey.cli.words import in_options
 from offkey.detector import load
 from offkey.history import Event
 from offkey.signal.audio import MAX_SECONDS
@@ -73,6 +74,9 @@ def update(
             on_progress=bars.counter("reading"),
         )
     newer.save(out)
+    for text in newer.notes:
+        if text not in known.notes:
+            console.warn(in_options(text, app["train"]))
     event = newer.history[-1]
     if json:
         console.print_json(event.state())

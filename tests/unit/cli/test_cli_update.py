@@ -29,6 +29,10 @@ def test_new_recordings_are_learned_and_the_table_says_what_changed(offkey, dete
     assert first.split()[:2] == ["00", "6"]
     assert second.split()[:2] == ["02", "0"]
     assert "next: offkey score new.offkey RECORDINGS" in shown.err
+    assert (
+        "takes 19 calibration clips of a machine; ID 00 (18), 02 (12)" in shown.err
+    )  # what the update has changed
+    assert "note: spectral: the label-free check chose" not in shown.err
     facts = json.loads(offkey("info", "new.offkey", "--json").out)
     assert [event["kind"] for event in facts["history"]] == ["fit", "update"]
     assert facts["calibration_clips"]["00"] == 18

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -11,9 +12,10 @@ from offkey.errors import DetectorFileError
 from offkey.models.spectral.pools import IdPools
 from offkey.scoring.calibration import Calibration
 
-__all__ = ["SCORE", "Standard", "nearest_note", "pool_notes", "restored_calibration"]
+__all__ = ["SCORE", "Standard", "nearest_note", "pool_notes", "restored_calibration", "updated_notes"]
 
 SCORE = "a_spectral"
+_EARLIER = "calibration scores are from before the update"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,4 +102,45 @@ def nearest_note(held_out: Calibration, names: tuple[str, ...]) -> list[str]:
     return [
         f"spectral: clips whose ID is not given are matched to the right one with accuracy {accuracy:.2f} "
         f"(chance {1 / len(names):.2f})"
+    ]
+
+
+def updated_notes(
+    notes: Sequence[str],
+    names: tuple[str, ...],
+    *,
+    before: tuple[Calibration, np.ndarray],
+    after: tuple[Calibration, np.ndarray],
+    again: np.ndarray,
+) -> tuple[str, ...]:
+    """Return the notes of a model that has learned further clips.
+
+    Parameters
+    ----------
+    notes
+        Those that it had.
+    names
+        The machine IDs.
+    before, after
+        Its calibration, and the positions of the IDs of all clips.
+    again
+        ``(n,)`` int64: the clips that the updated model has scored.
+    """
+
+    def on_calibration(held_out: Calibration, ids: np.ndarray) -> list[str]:
+        pools = IdPools(ids, np.isin(np.arange(len(ids)), held_out.indices), n_ids=len(names))
+        return [*pool_notes(names, pools, ids), *nearest_note(held_out, names)]
+
+    stale = set(on_calibration(*before))
+    kept = (note for note in notes if note not in stale and _EARLIER not in note)
+    return (*kept, *on_calibration(*after), *_earlier_note(after[0], again))
+
+
+def _earlier_note(held_out: Calibration, again: np.ndarray) -> list[str]:
+    earlier = len(np.setdiff1d(held_out.indices, again))
+    if not earlier:
+        return []
+    return [
+        f"spectral: {earlier} of {len(held_out.indices)} {_EARLIER}, since no statistics of these clips' recordings "
+        "are kept (keep_statistics): thresholds may be too high"
     ]

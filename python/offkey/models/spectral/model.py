@@ -13,13 +13,15 @@ from offkey.datasets.training import TrainingClips
 from offkey.errors import ArrayError, DatasetError, DetectorFileError, ParameterError, RecipeError
 from offkey.models.base import FitOptions, InlierModel, LearnedClips
 from offkey.models.spectral import Spectral
-from offkey.models.spectral.calibrate import SCORE, Standard, nearest_note, pool_notes, restored_calibration
-from offkey.models.spectral.check import (
-    BASE_SETS,
-    Choice,
-    NormalClips,
-    choose,
+from offkey.models.spectral.calibrate import (
+    SCORE,
+    Standard,
+    nearest_note,
+    pool_notes,
+    restored_calibration,
+    updated_notes,
 )
+from offkey.models.spectral.check import BASE_SETS, Choice, NormalClips, choose
 from offkey.models.spectral.feature_sets import Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.learned_table import LearnedTable
@@ -272,9 +274,6 @@ class SpectralModel(InlierModel):
         earlier[self.held_out.indices] = against_all[SCORE]
         standard = Standard.of(log_scores, after.ids, earlier=earlier)
         held_out = standard.calibration(names, after.ids)
-        scored_before = np.isin(np.arange(len(before.ids)), self.held_out.indices)
-        pools_before = IdPools(before.ids, scored_before, n_ids=n_ids)
-        stale = {*pool_notes(names, pools_before, before.ids), *nearest_note(self.held_out, names)}
         return type(self)(
             machine_ids=names,
             ratios=ratios,
@@ -283,10 +282,12 @@ class SpectralModel(InlierModel):
             held_out=held_out,
             choice=self.choice,
             n_mels=self._n_mels,
-            notes=(
-                *(note for note in self.notes if note not in stale),
-                *pool_notes(names, standard.pools, after.ids),
-                *nearest_note(held_out, names),
+            notes=updated_notes(
+                self.notes,
+                names,
+                before=(self.held_out, before.ids),
+                after=(held_out, after.ids),
+                again=rows,
             ),
             moments={"log_scores": standard.log_scores[:, standard.pools.scored]} | moments,
             learned=after,

@@ -147,6 +147,11 @@ def test_clips_without_statistics_keep_their_log_scores_and_those_with_some_do_n
     )
     halves = Case(RECIPE, rows=np.arange(0, 70, 2))  # one clip of each recording: it cannot be left out alone
     np.testing.assert_array_equal(halves.arrays["moments.log_scores"][:, :70], before)
+    for case, earlier in ((whole, 0), (part, 34), (halves, 70)):
+        note = f"spectral: {earlier} of 91 calibration scores are from before the update"
+        assert [text.startswith(note) for text in case.updated.notes if "before the update" in text] == [
+            True
+        ] * (earlier > 0)
     assert Case(RECIPE, rows=np.empty(0, np.int64)).updated.held_out.indices.tolist() == list(range(91))
 
 
