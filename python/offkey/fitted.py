@@ -330,6 +330,9 @@ class Fitted:
             model = model_class(kind).from_state(recipe, under(kind.name, arrays), state)
             _check_calibration(kind.name, model)
             models[kind.name] = model
+        record = TrainingRecord.from_state(under("training", arrays), training) if training else None
+        if record is not None:
+            _check_record(record, models)
         fusion = Fusion.from_state(metadata["fusion"], list(models.values()))
         return cls(
             recipe=recipe,
@@ -337,7 +340,7 @@ class Fitted:
             models=models,
             fusion=fusion,
             data_notes=tuple(notes),
-            record=TrainingRecord.from_state(under("training", arrays), training) if training else None,
+            record=record,
             channels=None
             if (channels := metadata.get("channels")) is None
             else ChannelChoice.from_state(channels),
@@ -374,6 +377,18 @@ def _check_calibration(name: str, model: InlierModel) -> None:
         if set(part.scores) != set(model.score_names):
             raise DetectorFileError(
                 f"{name}: held-out scores {', '.join(part.scores)}; expected {', '.join(model.score_names)}"
+            )
+
+
+def _check_record(record: TrainingRecord, models: Mapping[str, InlierModel]) -> None:
+    """Refuse calibration clips that are not those of the record."""
+    for name, model in models.items():
+        indices, clips = model.held_out.indices.tolist(), len(record.machine_ids)
+        if not all(0 <= i < clips for i in indices) or model.held_out.machine_ids != tuple(
+            record.machine_ids[i] for i in indices
+        ):
+            raise DetectorFileError(
+                f"{name}: calibration clips that are not among the {clips} training clips"
             )
 
 

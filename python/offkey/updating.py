@@ -11,8 +11,9 @@ import numpy as np
 
 from offkey.datasets import Clip, Clips, Dataset, LogMelArrays, TrainingClips
 from offkey.datasets.file_clips import FileClips
-from offkey.datasets.passed_over import PassedOver
-from offkey.datasets.recordings import Recordings, items_of
+from offkey.datasets.passed_over import PassedOver, notes_on
+from offkey.datasets.paths import NO_SOUND_FILE
+from offkey.datasets.recordings import Recordings, describe, items_of
 from offkey.datasets.source import Progress
 from offkey.datasets.training import read_training_clips
 from offkey.errors import DatasetError, ParameterError
@@ -48,7 +49,9 @@ def new_normals(
     elif machine_id is not None:
         clips = Clips([dataclasses.replace(clip, machine_id=machine_id) for clip in clips])
     if not len(clips):
-        raise DatasetError("no recordings to learn from; expected some of healthy machines")
+        raise DatasetError(
+            "a table without clips: no recordings to learn from; expected some of healthy machines"
+        )
     for clip in clips:
         if clip.label == 1:
             raise DatasetError(f"{clip.path}: labelled anomalous; expected recordings of healthy machines")
@@ -90,6 +93,9 @@ def _clips_of(
                 group=str(item.content),
             )
         )
+    if not clips:
+        notes = notes_on(passed_over.values())
+        raise DatasetError("; ".join([f"{describe(recordings)}: {NO_SOUND_FILE}", *notes]))
     return Clips(clips)
 
 

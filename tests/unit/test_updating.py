@@ -9,7 +9,7 @@ from machines import RATE, recording, write_tree
 import offkey
 from offkey import Recipe, datasets, detector_file
 from offkey.datasets import LogMelArrays
-from offkey.errors import DatasetError, OffkeyWarning, ParameterError
+from offkey.errors import DatasetError, DetectorFileError, OffkeyWarning, ParameterError
 
 SPECTRAL = Recipe.named("spectral").replace(
     features__n_mels=32, spectral__check_draws=2, scoring__false_alarm_rate=0.1
@@ -182,6 +182,10 @@ def test_what_cannot_be_learned_is_refused(detector, data, june, tmp_path):
         detector.update(data.test)
     with pytest.raises(DatasetError, match="no recordings to learn from"):
         detector.update(datasets.Clips([]))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("no sound")
+    with pytest.raises(DatasetError, match="empty: no sound file found"):
+        detector.update(tmp_path / "empty")
     with pytest.raises(FileNotFoundError):
         detector.update(tmp_path / "nowhere")
     with pytest.raises(ParameterError, match="no file; expected files, folders or patterns"):
@@ -218,3 +222,15 @@ def test_files_without_a_record_of_the_training_are_refused(detector, june, tmp_
     detector_file.write(tmp_path / "old", arrays, metadata | {"training": None})
     with pytest.raises(ParameterError, match="kept no record of the training: fit again"):
         offkey.load(tmp_path / "old").update(june)
+
+
+def test_files_whose_record_is_of_other_clips_are_refused(detector, tmp_path):
+    detector.save(tmp_path / "new")
+    arrays, metadata = detector_file.read(tmp_path / "new")
+    for ids in (["02"] * 40 + ["00"] * 40, ["00"] * 80):
+        training = metadata["training"] | {"machine_ids": ids}
+        detector_file.write(tmp_path / "odd", arrays, metadata | {"training": training})
+        with pytest.raises(
+            DetectorFileError, match="calibration clips that are not among the 80 training clips"
+        ):
+            offkey.load(tmp_path / "odd")

@@ -7,7 +7,7 @@ from tiny_recipe import BOTH, TINY
 
 import offkey
 from offkey.datasets import LogMelArrays
-from offkey.errors import ParameterError
+from offkey.errors import OffkeyWarning, ParameterError
 from offkey.models.network.model import NetworkModel
 from offkey.scoring.gaussian import Gaussian
 from offkey.signal.logmel import LogMel
@@ -113,7 +113,8 @@ def test_where_nothing_was_held_out_the_new_clips_are(new):
 def test_a_network_and_a_closed_form_learn_the_same_clips():
     fitted = offkey.Detector(BOTH).fit(arrays(BOTH, 24, seed=0), device="cpu")
     drifted = arrays(BOTH, 20, seed=2, noise=0.01)
-    before = fitted.score(arrays(BOTH, 20, seed=3, noise=0.01), device="cpu").decision.mean()
+    with pytest.warns(OffkeyWarning, match="drift: "):
+        before = fitted.score(arrays(BOTH, 20, seed=3, noise=0.01), device="cpu").decision.mean()
     updated = fitted.update(drifted, force=True, device="cpu")
     after = updated.score(arrays(BOTH, 20, seed=3, noise=0.01), device="cpu").decision.mean()
     assert before > 0.4
