@@ -50,12 +50,16 @@ NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
 
+# To look them up takes longer than all checks of a section.
+_fields = functools.cache(msgspec.structs.fields)
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of a recipe; a model's own is a subclass whose fields all have defaults."""
 
     def __post_init__(self) -> None:
         """Check values whichever way they came in: msgspec itself checks only what it decodes."""
-        for field in msgspec.structs.fields(self):
+        for field in _fields(type(self)):
             value = getattr(self, field.name)
             if not isinstance(value, msgspec.Struct):
                 try:

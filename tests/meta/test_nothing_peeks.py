@@ -9,11 +9,16 @@ import pytest
 from machines import write_tree
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from tiny_recipe import N_MELS
 
 from offkey.cli import run
 
 RECIPES = {
-    "spectral": {"spectral": {"check": True}, "scoring": {"combine": "a_spectral"}},
+    "spectral": {
+        "features": {"n_mels": N_MELS},
+        "spectral": {"check": True},
+        "scoring": {"combine": "a_spectral"},
+    },
     "network": {
         "network": {"subsampling_channels": 4, "blocks": 1, "dim": 16, "heads": 2, "ffn_dim": 32},
         "training": {"stage1_epochs": 2, "stage2_epochs": 2, "clip_seconds": 1.0},

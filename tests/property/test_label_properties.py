@@ -49,7 +49,7 @@ def faulty_paths(draw):
     return BASE.joinpath(*parts[:-1], f"{parts[-1]}.wav")
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(
     path=faulty_paths(),
     others=st.lists(st.sampled_from(["normal/1.wav", "press-a/ok/1.wav", "2.wav", "ng/3.wav"])),

@@ -144,7 +144,7 @@ def _score(detector, paths):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_detector_that_was_used_can_be_copied_and_sent_to_other_processes(detectors, data, tmp_path, name):
+def test_a_detector_that_was_used_can_be_copied(detectors, data, tmp_path, name):
     detector = detectors[name]
     expected = _score(detector, data.test.paths)
     joblib.dump(detector, tmp_path / "detector.joblib")
@@ -157,6 +157,12 @@ def test_a_detector_that_was_used_can_be_copied_and_sent_to_other_processes(dete
     for again in copies:
         assert _score(again, data.test.paths) == expected
         assert again.describe() == detector.describe()
+
+
+@pytest.mark.parametrize("name", ["spectral", "both"])
+def test_a_detector_that_was_used_can_be_sent_to_other_processes(detectors, data, name):
+    detector = detectors[name]
+    expected = _score(detector, data.test.paths)
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         assert (
             pool.submit(detector.score, data.test.paths, device="cpu", num_threads=1).result(120) == expected

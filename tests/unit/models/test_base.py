@@ -87,21 +87,33 @@ def test_a_model_from_outside_stands_beside_those_of_offkey(distance, tree):
 
 
 def test_the_command_line_finds_models_of_installed_packages(installed, tree, tmp_path):
-    def run(*arguments, code=0):
-        command = [sys.executable, "-m", "offkey", *map(str, arguments)]
-        done = subprocess.run(command, cwd=tmp_path, env=installed, capture_output=True, text=True)
-        assert done.returncode == code, done.stderr
-        return done
-
-    run("train", tree, "--machine", "fan", "--recipe", "distance", "--out", "fan.offkey")
-    run("score", "fan.offkey", tree / "fan" / "test", "--out", "scores.csv")
-    assert json.loads(run("info", "fan.offkey", "--json").stdout)["scores"] == ["a_distance"]
-    table = run("evaluate", "scores.csv", "--data", tree, "--machine", "fan").stdout
-    assert "a_distance" in table
-    lost = run("train", tree, "--machine", "fan", "--recipe", "lost", "--out", "x.offkey", code=2)
-    assert "model 'lost': no_such_module cannot be imported" in lost.stderr
-    unknown = run("train", tree, "--machine", "fan", "--recipe", "none", "--out", "x.offkey", code=2)
-    assert "expected one of paper, small, spectral, distance, lost" in unknown.stderr
+    fans = (tree, "--machine", "fan")
+    commands = [
+        ("train", *fans, "--recipe", "distance", "--out", "fan.offkey"),
+        ("score", "fan.offkey", tree / "fan" / "test", "--out", "scores.csv"),
+        ("info", "fan.offkey", "--json"),
+        ("evaluate", "scores.csv", "--data", *fans),
+        ("train", *fans, "--recipe", "lost", "--out", "x.offkey"),
+        ("train", *fans, "--recipe", "none", "--out", "x.offkey"),
+    ]
+    code = f"""
+import contextlib, io, json
+from offkey.cli import run
+for command in {[[str(argument) for argument in command] for command in commands]}:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = run(command)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=installed, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    trained, scored, info, evaluated, lost, unknown = map(json.loads, done.stdout.splitlines())
+    assert [shown[0] for shown in (trained, scored, info, evaluated, lost, unknown)] == [0, 0, 0, 0, 2, 2]
+    assert json.loads(info[1])["scores"] == ["a_distance"]
+    assert "a_distance" in evaluated[1]
+    assert "model 'lost': no_such_module cannot be imported" in lost[2]
+    assert "expected one of paper, small, spectral, distance, lost" in unknown[2]
 
 
 def test_a_detector_of_a_model_that_is_not_installed_names_it(distance, tree, tmp_path):
