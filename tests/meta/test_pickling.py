@@ -19,6 +19,8 @@ from offkey.evaluation.protocols import Labelled
 from offkey.models.network import Network
 from offkey.models.spectral import Spectral
 from offkey.scoring.combine import Selection
+from offkey.scoring.drift import Drift
+from offkey.scoring.false_discovery import Discoveries
 from offkey.scoring.null import NullDistributions
 from offkey.scoring.standardize import Standardizer
 
@@ -139,6 +141,17 @@ INSTANCES = {
     "Clips": lambda: datasets.Clips([clip(0), clip(1)]),
     "Dataset": lambda: datasets.Dataset(machine="fan", clips=datasets.Clips([clip(0)])),
     "Detector": used_detector,
+    "Discoveries": lambda: Discoveries(
+        rate=0.1,
+        recordings=2,
+        called=1,
+        least_findable=1,
+        smallest_p=0.01,
+        decisions=np.array([1, 0], np.int8),
+    ),
+    "Drift": lambda: Drift(
+        machine_id="00", recordings=20, calibration_clips=60, p_value=0.5, share=0.5, below=9, higher=True
+    ),
     "Evaluation": lambda: offkey.evaluate(table(), resamples=10),
     "Features": recipe.Features,
     "Gaussian": used_gaussian,
