@@ -25,7 +25,11 @@ from offkey.models.spectral.check import BASE_SETS, Choice, NormalClips, choose
 from offkey.models.spectral.feature_sets import Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.learned_table import LearnedTable
-from offkey.models.spectral.leave_one_out import log_scores_left_out
+from offkey.models.spectral.leave_one_out import (
+    FEWEST_FOR_UPDATES,
+    log_scores_left_out,
+    log_scores_refitted,
+)
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio, Moments
 from offkey.models.spectral.pools import IdPools
 from offkey.models.spectral.weights import ODD, clip_weights
@@ -158,7 +162,15 @@ class SpectralModel(InlierModel):
             )
             ratios[name] = moments[name].ratio(whitenings)
             log_scores.append(
-                log_scores_left_out(
+                log_scores_refitted(
+                    clips,
+                    feature_set=name,
+                    own_covariance=choice.own_covariance,
+                    ridge=choice.ridge,
+                    units=folds.units,
+                )
+                if len(ids) < FEWEST_FOR_UPDATES
+                else log_scores_left_out(
                     moments[name],
                     whitenings,
                     features=table.features(name),

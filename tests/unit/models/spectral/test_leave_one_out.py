@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from spectral_clips import machine_clips
 
-from offkey.models.spectral.leave_one_out import log_scores_left_out
+from offkey.models.spectral.check import NormalClips
+from offkey.models.spectral.feature_sets import StatisticsTable
+from offkey.models.spectral.leave_one_out import log_scores_left_out, log_scores_refitted
 from offkey.models.spectral.likelihood_ratio import Moments, prior_covariance
 
 N_MELS = 6
@@ -157,3 +160,33 @@ def test_fits_from_scratch_hardly_differ(size, tolerance):
         moments = Moments.fit(features[rest], ids[rest], weights[rest], feature_set="A", n_ids=2, own_ids=())
         again = moments.model(own_covariance=False, ridge=1e-3, tau=0.01).log_scores(features[~rest])
         assert np.abs(scores[~rest] - again).max() < tolerance
+
+
+def test_refits_are_what_a_model_without_the_recording_says():
+    table, ids, units = _refit_case()
+    clips = NormalClips(
+        table=table,
+        ids=ids,
+        n_ids=2,
+        fold=np.arange(len(ids)) % 5,
+        own_ids=(),
+        weights=np.linspace(0.3, 1.0, len(ids)),
+        tau=0.01,
+    )
+    settings = {"feature_set": "A", "own_covariance": False, "ridge": 1e-3}
+    scores = log_scores_refitted(clips, units=units, **settings)
+    for unit in (0, 7):
+        leaving = units == unit
+        moments = clips.moments(~leaving, feature_set="A")
+        model = moments.model(own_covariance=False, ridge=1e-3, tau=0.01)
+        np.testing.assert_allclose(scores[leaving], model.log_scores(table.features("A")[leaving]))
+    lone = np.where(ids == 1, 99, units)  # all clips of an ID leave together
+    refitted = log_scores_refitted(clips, units=lone, **settings)
+    assert np.isnan(refitted[ids == 1]).all()
+    assert np.isfinite(refitted[ids == 0]).all()
+
+
+def _refit_case():
+    statistics, names, groups = machine_clips(3, [14, 12], n_mels=16)
+    ids = np.array([int(name) for name in names])
+    return StatisticsTable.checked(statistics), ids, np.unique(groups, return_inverse=True)[1]
