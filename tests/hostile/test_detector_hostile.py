@@ -360,7 +360,12 @@ def test_arrays_that_contradict_the_recipe_are_refused_as_a_damaged_file(files, 
     for key, array in arrays.items():
         if any(part in key for part in ("num_batches_tracked", "shrinkages", "augmentation_head")):
             continue  # no score depends on their values
-        for wrong in shapes_of(array):
+        wrongs = list(shapes_of(array))
+        if key.startswith(
+            "network.model."
+        ):  # torch takes all weights the same way: a wrong shape, a wrong value
+            wrongs = [wrongs[0], wrongs[-1]]
+        for wrong in wrongs:
             path = altered(source, tmp_path / "x.offkey", lambda a, m, k=key, w=wrong: (a | {k: w}, m))
             with pytest.raises(DetectorFileError, match=r"x\.offkey: "):
                 offkey.load(path)
