@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from machines import recording, write_tree
+from tiny_recipe import SPECTRAL
 
 import offkey
 from offkey.datasets import Clips, Dataset, dcase2020, file_clips
@@ -202,7 +203,7 @@ def test_each_kind_of_clip_that_is_left_out_is_warned_of_once(tmp_path):
     rate = sf.info(paths[5]).samplerate
     sf.write(paths[5], np.zeros(rate), rate)
     sf.write(paths[6], np.full(rate, 0.25), rate)
-    detector = offkey.Detector("spectral")
+    detector = offkey.Detector(SPECTRAL)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         detector.fit(fans(tree))
