@@ -1,10 +1,15 @@
 """Fixtures shared by all tests."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import offkey
 
 # A slow machine is no failure; a temporary folder that several examples share is meant so.
 settings.register_profile(
@@ -25,3 +30,13 @@ def real_dir() -> Path:
             pytest.fail(f"{reason}, and OFFKEY_REQUIRE_REAL is set")
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture
+def distance() -> Iterator[ModuleType]:
+    """A model from outside the package, which is registered while a test runs."""
+    import plugin_model
+
+    yield plugin_model
+    offkey.recipe._KINDS.pop("distance", None)
+    del sys.modules["plugin_model"]

@@ -1,7 +1,6 @@
 """`Detector.update`: further healthy recordings, without a new fit."""
 
 import numpy as np
-import plugin_model
 import pytest
 import soundfile as sf
 from machines import RATE, recording, write_tree
@@ -209,8 +208,8 @@ def test_log_mels_are_learned_by_a_detector_of_log_mels():
         detector.update(other)
 
 
-def test_a_model_without_a_way_to_learn_more_says_so(data, june):
-    recipe = Recipe(name="distance", distance=plugin_model.Distance())
+def test_a_model_without_a_way_to_learn_more_says_so(distance, data, june):
+    recipe = Recipe(name="distance", distance=distance.Distance())
     with pytest.raises(ParameterError, match="scores a_distance takes no further clips: fit again"):
         offkey.Detector(recipe).fit(data).update(june, force=True)
 

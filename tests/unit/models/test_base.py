@@ -33,15 +33,6 @@ def tree(tmp_path_factory):
 
 
 @pytest.fixture
-def distance():
-    import plugin_model
-
-    yield plugin_model
-    offkey.recipe._KINDS.pop("distance", None)
-    del sys.modules["plugin_model"]
-
-
-@pytest.fixture
 def installed(tmp_path):
     """An environment in which a package with the model is installed: its metadata name the entry point."""
     package = tmp_path / "site" / "distance-1.0.dist-info"
