@@ -114,8 +114,9 @@ class _Tail:
         return cls(start, (count + 1) / (n + 1), count, total) if total > 0 else None
 
     def p_values(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        excess = np.maximum(scores - self.start, 0.0)
-        p: NDArray[np.float64] = self.p_at_start * (1 + excess / self.total) ** -float(self.excesses)
+        with np.errstate(over="ignore"):  # what is infinitely far out has the smallest p-value
+            excess = np.maximum(scores - self.start, 0.0)
+            p: NDArray[np.float64] = self.p_at_start * (1 + excess / self.total) ** -float(self.excesses)
         return np.maximum(p, np.finfo(np.float64).tiny)
 
     def threshold(self, rate: float) -> float:

@@ -66,6 +66,11 @@ def test_new_normals_exceed_the_threshold_as_often_as_asked(draw, n, rate):
     assert np.mean(achieved) > lighter * rate - error
 
 
+@pytest.mark.parametrize(("scores", "far"), [([0.0, 1e-308], 2.0), ([-1.5e308, -1.4e308], 1.5e308)])
+def test_a_score_that_is_beyond_all_measure_has_the_smallest_p_value(scores, far):
+    assert NullDistribution("tail", np.array(scores)).p_values([far])[0] == np.finfo(np.float64).tiny
+
+
 def test_an_exponential_tail_is_met_exactly():
     rng = np.random.default_rng(0)
     rates = (0.03, 0.01, 0.001)
