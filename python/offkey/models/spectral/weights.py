@@ -5,18 +5,24 @@ hand on the microphone, a compressed copy. Such clips lie far off in directions 
 that is where faults show. The rule grows a core of clips that are alike, as the minimum covariance determinant does
 (Rousseeuw and Van Driessen 1999). Its first half is found in the manner of PCOut (Filzmoser, Maronna and Werner 2008):
 principal components of spatial signs, which a few clips cannot turn. Clips are then measured by the core's covariance,
-those of the core by what it is without them: a few that are odd in the same way cannot hide behind each other.
+those of the core by what it is without them: a few that are odd in the same way cannot hide behind each other. At last
+the model itself, fitted with these weights, scores each clip without that clip: what it would call plainly anomalous,
+such as noise that hides in the quiet bins, is unlike the rest too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
+from offkey.errors import DatasetError
 from offkey.models.spectral.feature_sets import StatisticsTable
+from offkey.models.spectral.leave_one_out import log_scores_left_out
+from offkey.models.spectral.likelihood_ratio import Moments
 
 __all__ = ["ODD", "clip_weights"]
 
@@ -36,6 +42,9 @@ _POWER = 4  # of the mean over components: one in which a clip stands out tells 
 _CORE_SHARES = (0.5, 0.7, 0.9)  # of each ID's clips: as the core grows
 _RIDGE = 0.1  # of the core's covariance, which has hardly more clips than dimensions
 _FULL_WEIGHT, _NO_WEIGHT = 4.5, 5.5  # deviations of a clip's distance from the median of distances
+_FULL_WEIGHT_OF_SCORE, _NO_WEIGHT_OF_SCORE = 5.0, 6.0  # likewise of its log score
+_SCORED_BY = ("M", "P")
+_TAU = 0.01
 _LEAST_WEIGHT = 1e-6  # so that an ID of which nothing else is in a fold still has a mean
 _MOST_OF_AN_ID = 0.1  # of its clips; more are one of the ways in which the machine sounds when it is healthy
 _NORMAL_MAD = 1.4826  # deviations in one median absolute deviation of a normal distribution
@@ -64,14 +73,57 @@ def clip_weights(table: StatisticsTable, ids: np.ndarray) -> np.ndarray:
     for share in _CORE_SHARES:
         core = _nearest(farthest, ids, share)
         farthest = _farthest(table, ids, partial(_distances_from_core, core=core))
-    falling = (_NO_WEIGHT - np.maximum(by_components, farthest)) / (_NO_WEIGHT - _FULL_WEIGHT)
-    weights: np.ndarray = np.clip(falling, _LEAST_WEIGHT, 1.0)
+    farthest = np.maximum(by_components, farthest)
+    weights = _falling(farthest, _FULL_WEIGHT, _NO_WEIGHT, ids, otherwise=np.ones(len(ids)))
+    scores = _scores_left_out(table, ids, weights)
+    by_scores = _falling(scores, _FULL_WEIGHT_OF_SCORE, _NO_WEIGHT_OF_SCORE, ids, otherwise=weights)
+    smallest: np.ndarray = np.minimum(weights, by_scores)
+    return smallest
+
+
+def _falling(
+    values: np.ndarray, full: float, none: float, ids: np.ndarray, otherwise: np.ndarray
+) -> np.ndarray:
+    """Return weights that fall from one value to the other; those of `otherwise` for IDs with too many odd clips."""
+    weights: np.ndarray = np.clip((none - values) / (none - full), _LEAST_WEIGHT, 1.0)
     for i in np.unique(ids):
         rows = ids == i
         count, odd = np.count_nonzero(rows), np.count_nonzero(weights[rows] < ODD)
         if count < _FEWEST_OF_AN_ID or odd > max(1.0, _MOST_OF_AN_ID * count):
-            weights[rows] = 1.0
+            weights[rows] = otherwise[rows]
     return weights
+
+
+def _scores_left_out(table: StatisticsTable, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return each clip's log score by a model without it, in deviations from the ID's median, by the worse of two sets.
+
+    Scores that cannot be taken, of an ID's only clip or where nothing varies, count as no deviation.
+    """
+    largest = np.zeros(len(ids))
+    for feature_set in _SCORED_BY:
+        with contextlib.suppress(DatasetError):
+            scores = _log_scores(table.features(feature_set), ids, weights, feature_set=feature_set)
+            scored = np.isfinite(scores)
+            for i in np.unique(ids[scored]):
+                scores[scored & (ids == i)] -= np.median(scores[scored & (ids == i)])
+            deviation = _NORMAL_MAD * np.quantile(scores[scored], 0.75) if scored.any() else 0.0
+            if deviation > 1e-9:
+                largest[scored] = np.maximum(largest[scored], scores[scored] / deviation)
+    return largest
+
+
+def _log_scores(
+    features: np.ndarray, ids: np.ndarray, weights: np.ndarray, *, feature_set: str
+) -> np.ndarray:
+    """Return each clip's log score at its own ID by a model without it, ``(clips,)``; NaN where there is none."""
+    n_ids = int(ids.max()) + 1
+    moments = Moments.fit(features, ids, weights, feature_set=feature_set, n_ids=n_ids, own_ids=())
+    whitenings = moments.whitenings(own_covariance=False, ridge=_RIDGE, tau=_TAU)
+    against_all = log_scores_left_out(
+        moments, whitenings, features=features, ids=ids, weights=weights, units=np.arange(len(ids))
+    )
+    scores: np.ndarray = against_all[np.arange(len(ids)), ids]
+    return scores
 
 
 def _farthest(table: StatisticsTable, ids: np.ndarray, distances: Callable[..., np.ndarray]) -> np.ndarray:

@@ -72,6 +72,19 @@ def test_of_few_clips_nobody_can_say_what_the_rest_are():
     assert weights_of(with_noise(statistics, [42], np.random.default_rng(0)), ids)[40:].min() == 1.0
 
 
+def test_clips_that_stand_out_only_where_the_rest_hardly_vary_are_odd():
+    statistics, ids, _ = machine_clips(2, [60, 60])
+    rows = [3, 70, 100]
+    mean = statistics.mean.astype(np.float64)
+    within = mean - np.repeat([mean[:60].mean(axis=0), mean[60:].mean(axis=0)], 60, axis=0)
+    variances, vectors = np.linalg.eigh(within.T @ within / 118)
+    rng = np.random.default_rng(2)
+    for row in rows:
+        mean[row] += vectors[:, :6] @ (12 * np.sqrt(variances[:6]) * rng.standard_normal(6))
+    weights = weights_of(statistics._replace(mean=mean.astype(np.float32)), ids)
+    assert np.flatnonzero(weights < ODD).tolist() == rows
+
+
 def test_copies_of_one_clip_are_alike():
     statistics = normal_statistics(np.random.default_rng(0), 1)
     copies = take(statistics, np.zeros(30, dtype=int))
