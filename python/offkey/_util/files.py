@@ -12,10 +12,21 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["atomic_path", "check_folder", "check_writable", "encoded", "is_stream", "named", "write_text"]
+from offkey.errors import ParameterError
+
+__all__ = [
+    "atomic_path",
+    "check_folder",
+    "check_writable",
+    "encoded",
+    "ending_of",
+    "is_stream",
+    "named",
+    "write_text",
+]
 
 _DESCRIPTORS = {"/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
@@ -118,6 +129,22 @@ def is_stream(path: Path | str) -> bool:
     except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def ending_of(path: Path, endings: Sequence[str]) -> str:
+    """Return a file's ending, which says its format; a stream without one gets plain text.
+
+    Raises
+    ------
+    ParameterError
+        If it is none of `endings`.
+    """
+    ending = path.suffix.lower()
+    if not ending and is_stream(path):
+        return ".txt"
+    if ending not in endings:
+        raise ParameterError(f"{path}: ending {path.suffix!r}; expected one of {', '.join(endings)}")
+    return ending
 
 
 def encoded(text: str) -> bytes:

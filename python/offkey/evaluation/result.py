@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from offkey._util.csv_text import to_csv
-from offkey._util.files import check_writable, is_stream, write_text
+from offkey._util.files import check_writable, ending_of, write_text
 from offkey._util.text_table import text_table
-from offkey.errors import ParameterError
 
 __all__ = [
     "Evaluation",
@@ -138,7 +137,7 @@ class Evaluation:
             If the file cannot be written.
         """
         forms = {".md": self.to_markdown, ".csv": self.to_csv, ".json": self.to_json, ".txt": self.to_text}
-        write_text(Path(path), forms[_kind(Path(path))]())
+        write_text(Path(path), forms[ending_of(Path(path), _ENDINGS)]())
 
 
 def check_target(path: Path) -> None:
@@ -149,17 +148,8 @@ def check_target(path: Path) -> None:
     ParameterError, OSError
         As `Evaluation.write`.
     """
-    _kind(path)
+    ending_of(path, _ENDINGS)
     check_writable(path)
-
-
-def _kind(path: Path) -> str:
-    kind = path.suffix.lower()
-    if not kind and is_stream(path):
-        return ".txt"
-    if kind not in _ENDINGS:
-        raise ParameterError(f"{path}: ending {path.suffix!r}; expected one of {', '.join(_ENDINGS)}")
-    return kind
 
 
 Row = list[str]

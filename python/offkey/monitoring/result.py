@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey._util.csv_text import to_csv
-from offkey._util.files import check_writable, is_stream, write_text
+from offkey._util.files import check_writable, ending_of, write_text
 from offkey._util.text_table import text_table
-from offkey.errors import ParameterError
 
 __all__ = ["Alarm", "MachineTrend", "Trends", "check_target"]
 
@@ -198,7 +197,7 @@ class Trends:
             If the file cannot be written.
         """
         forms = {".csv": self.to_csv, ".json": self.to_json, ".txt": self.to_text}
-        write_text(Path(path), forms[_kind(Path(path))]())
+        write_text(Path(path), forms[ending_of(Path(path), _ENDINGS)]())
 
 
 def check_target(path: Path) -> None:
@@ -209,17 +208,8 @@ def check_target(path: Path) -> None:
     ParameterError, OSError
         As `Trends.write`.
     """
-    _kind(path)
+    ending_of(path, _ENDINGS)
     check_writable(path)
-
-
-def _kind(path: Path) -> str:
-    kind = path.suffix.lower()
-    if not kind and is_stream(path):
-        return ".txt"
-    if kind not in _ENDINGS:
-        raise ParameterError(f"{path}: ending {path.suffix!r}; expected one of {', '.join(_ENDINGS)}")
-    return kind
 
 
 def _to_text(trends: Trends) -> str:

@@ -31,16 +31,14 @@ from offkey.models.spectral.leave_one_out import (
     log_scores_refitted,
 )
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio, Moments
+from offkey.models.spectral.notes import MIN_CLIPS_FOR_OWN_COVARIANCE, choice_notes, odd_note
 from offkey.models.spectral.pools import IdPools
-from offkey.models.spectral.weights import ODD, clip_weights
+from offkey.models.spectral.weights import clip_weights
 from offkey.recipe import Recipe
 from offkey.scoring.calibration import Calibration
 from offkey.signal.statistics import ClipStatistics
 
 __all__ = ["SpectralModel"]
-
-_MIN_CLIPS_FOR_OWN_COVARIANCE = 20
-_MOST_NAMED = 5  # clips that a note names
 
 
 class SpectralModel(InlierModel):
@@ -183,10 +181,10 @@ class SpectralModel(InlierModel):
         held_out = standard.calibration(names, ids)
         notes = (
             *folds.notes,
-            *_notes(choice, ratios, names=names, clips=clips),
+            *choice_notes(choice, ratios, names=names, clips=clips),
             *pool_notes(names, standard.pools, ids),
             *nearest_note(held_out, names),
-            *_odd_note(clips.weights, groups),
+            *odd_note(clips.weights, groups),
         )
         return cls(
             machine_ids=names,
@@ -465,47 +463,10 @@ def _own_ids(ids: np.ndarray, fold: np.ndarray) -> tuple[int, ...]:
     counts = np.zeros((int(fold.max()) + 1, int(ids.max()) + 1), dtype=np.int64)
     np.add.at(counts, (fold, ids), 1)
     fewest = (counts.sum(axis=0) - counts).min(axis=0)
-    return tuple(int(i) for i in np.flatnonzero(fewest >= _MIN_CLIPS_FOR_OWN_COVARIANCE))
+    return tuple(int(i) for i in np.flatnonzero(fewest >= MIN_CLIPS_FOR_OWN_COVARIANCE))
 
 
 def _without_check(settings: Spectral) -> Choice:
     """Return the recipe's own settings as a choice, for a fit without the check."""
     sets = (*BASE_SETS, "L") if settings.use_level_deviation else BASE_SETS
     return Choice(settings.own_covariance, settings.ridge, sets, {})
-
-
-def _notes(
-    choice: Choice,
-    ratios: dict[str, LikelihoodRatio],
-    *,
-    names: tuple[str, ...],
-    clips: NormalClips,
-) -> list[str]:
-    how = "the label-free check chose" if choice.criteria else "as the recipe says:"
-    kind = "one covariance for each ID" if choice.own_covariance else "one covariance shared by the IDs"
-    sets = " + ".join(choice.feature_sets)
-    notes = [f"spectral: {how} {kind}, ridge {choice.ridge:g}, feature sets {sets}"]
-    if choice.own_covariance and len(clips.own_ids) < len(names):
-        few = ", ".join(name for i, name in enumerate(names) if i not in clips.own_ids)
-        notes.append(
-            f"spectral: ID {few}: shared covariance, for under {_MIN_CLIPS_FOR_OWN_COVARIANCE} clips a fold"
-        )
-    dropped: dict[str, str] = {}
-    for ratio in ratios.values():
-        dropped |= ratio.scale.dropped()
-    for name, bins in dropped.items():
-        notes.append(f"spectral: Mel bins {bins} of `{name}` do not vary over clips, not used")
-    return notes
-
-
-def _odd_note(weights: np.ndarray, groups: Sequence[str]) -> list[str]:
-    """Say which clips sound unlike the rest."""
-    odd = np.flatnonzero(weights < ODD).tolist()
-    if not odd:
-        return []
-    kind, verb = ("clips sound", "they count") if len(odd) > 1 else ("clip sounds", "it counts")
-    listed = ", ".join(groups[i] for i in odd[:_MOST_NAMED]) + ", ..." * (len(odd) > _MOST_NAMED)
-    return [
-        f"spectral: {len(odd)} training {kind} unlike the rest ({listed}): {verb} less in the fit, or not at all, as "
-        "faults could hide behind such a sound; in thresholds in full"
-    ]
