@@ -29,11 +29,11 @@ def machine_clips(seed, counts, *, n_mels=24, clips_in_group=2):
     """Normals of several IDs: statistics, machine IDs, groups (recordings of `clips_in_group` clips)."""
     rng = np.random.default_rng(seed)
     parts = [normal_statistics(rng, n, n_mels=n_mels, offset_db=4.0 * i) for i, n in enumerate(counts)]
-    statistics = ClipStatistics(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    statistics = ClipStatistics.joined(parts)
     ids = [f"{i:02d}" for i, n in enumerate(counts) for _ in range(n)]
     groups = [f"{i:02d}/{k // clips_in_group}" for i, n in enumerate(counts) for k in range(n)]
     return statistics, ids, groups
 
 
 def take(statistics, rows):
-    return ClipStatistics(*(column[rows] for column in statistics))
+    return statistics.take(rows)

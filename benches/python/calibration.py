@@ -53,8 +53,9 @@ class Clips(NamedTuple):
     def take(self, rows: np.ndarray) -> Clips:
         """Return those at `rows`, a mask or positions."""
         positions = np.arange(len(self.ids))[rows]
-        columns = ClipStatistics(*(column[positions] for column in self.statistics))
-        return Clips(columns, self.ids[positions], [self.groups[i] for i in positions])
+        return Clips(
+            self.statistics.take(positions), self.ids[positions], [self.groups[i] for i in positions]
+        )
 
 
 class Split(NamedTuple):
@@ -104,7 +105,7 @@ def _rendered(machine: str, machine_id: str, seed: int, clips: list[dict[str, An
             synthetic.render(machine, machine_id, seconds=SECONDS, seed=seed, **clip)[0]
             for clip in clips[first : first + 100]
         ]
-        parts.append(np.stack(LOGMEL.statistics(sounds)))
+        parts.append(np.stack(LOGMEL.statistics(sounds)[:4]))
     return np.concatenate(parts, axis=1)
 
 

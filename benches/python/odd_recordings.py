@@ -109,7 +109,7 @@ class Set:
     def outcome(self, effect: Effect | None, count: int, *, keep_broken: bool) -> np.ndarray:
         """AUC and share of faults found, with `count` odd clips in each ID."""
         rng = np.random.default_rng(5)
-        clips, statistics = list(self.clips), [column.copy() for column in self.statistics]
+        clips, statistics = list(self.clips), self.statistics.take(np.arange(len(self.clips)))
         ids = np.array(self.ids)
         rows = np.concatenate(
             [rng.choice(np.flatnonzero(ids == i), count, replace=False) for i in np.unique(ids)]
@@ -119,14 +119,14 @@ class Set:
             clips[row] = (np.round(odd * 32767) / 32768).astype(np.float32)
         if effect is not None:
             changed = self.logmel.statistics([clips[row] for row in rows])
-            for column, values in zip(statistics, changed, strict=True):
-                column[rows] = values
+            for name, values in changed.arrays().items():
+                getattr(statistics, name)[rows] = values
         recorded = [Recorded(str(i), name, self.groups[i], RATE, None) for i, name in enumerate(self.ids)]
         quality = clip_quality(clips, sample_rate=RATE)
         usable = TrainingQuality.of(quality, recorded, machine="", keep_broken=keep_broken).usable
         rows = np.flatnonzero(usable)
         model = spectral_model.SpectralModel.of_statistics(
-            type(self.statistics)(*(column[rows] for column in statistics)),
+            statistics.take(rows),
             [self.ids[row] for row in rows],
             [self.groups[row] for row in rows],
             recipe=RECIPE,

@@ -59,14 +59,14 @@ class TrainingRecord:
         """Take down what the detector is fitted to, and the statistics of `keep` clips of each ID: a seeded choice."""
         indices = kept_clips(clips.machine_ids, keep=keep, seed=seed)
         empty = np.empty((0, 0), dtype=np.float32)
-        columns = clips.statistics() if len(indices) else ClipStatistics(*[empty] * 4)
+        statistics = clips.statistics() if len(indices) else ClipStatistics(*[empty] * 4)
         return cls(
             provenance=provenance,
             machine_ids=tuple(clips.machine_ids),
             groups=np.unique(list(clips.groups), return_inverse=True)[1].astype(np.int64),
             paths=tuple(clips.paths),
             indices=indices,
-            statistics=ClipStatistics(*(column[indices] for column in columns)),
+            statistics=statistics.take(indices),
             conditions=clips.conditions,
             keep="all" if keep == "all" else operator.index(keep),
         )
@@ -77,11 +77,10 @@ class TrainingRecord:
         Statistics are kept of as many as each ID has room for. How the clips were recorded stays as it is.
         """
         first = len(self.machine_ids)
-        statistics = clips.statistics()
         rows = self._room(clips.machine_ids)
-        columns = [new[rows] for new in statistics]
+        statistics = clips.statistics().take(rows)
         if len(self.indices):  # otherwise there is no saying how many bins they would have
-            columns = [np.concatenate(pair) for pair in zip(self.statistics, columns, strict=True)]
+            statistics = ClipStatistics.joined([self.statistics, statistics])
         groups = np.unique(list(clips.groups), return_inverse=True)[1].astype(np.int64)
         update = {"data": data, "clips": len(clips.machine_ids), "offkey": __version__}
         return dataclasses.replace(
@@ -91,7 +90,7 @@ class TrainingRecord:
             groups=np.concatenate([self.groups, self.groups.max() + 1 + groups]),
             paths=(*self.paths, *(clips.paths or clips.groups)) if self.paths else (),
             indices=np.concatenate([self.indices, first + rows]),
-            statistics=ClipStatistics(*columns),
+            statistics=statistics,
         )
 
     def _room(self, machine_ids: Sequence[str]) -> np.ndarray:
@@ -109,7 +108,7 @@ class TrainingRecord:
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays and plain data: all that `from_state` needs."""
         arrays = {"groups": self.groups, "indices": self.indices}
-        arrays |= prefixed("statistics", self.statistics._asdict())
+        arrays |= prefixed("statistics", self.statistics.arrays())
         metadata = {
             "provenance": dict(self.provenance),
             "machine_ids": list(self.machine_ids),
@@ -138,14 +137,17 @@ class TrainingRecord:
             raise DetectorFileError("training: expected IDs and paths as texts")
         clips = len(machine_ids)
         shapes = {groups.shape, (clips,)} | ({(len(paths),)} if paths else set())
-        counts = {array.shape for array in statistics}
-        fits = (
-            len(shapes) == len(counts) == 1 and indices.ndim == 1 and next(iter(counts))[:1] == indices.shape
-        )
+        counts = {array.shape for array in statistics[:4]}
+        rows = {array.shape[:1] for array in statistics.arrays().values()}
+        fits = len(shapes) == len(counts) == 1 and indices.ndim == 1 and rows == {indices.shape}
         possible = all(np.isin(array, np.arange(clips)).all() for array in (groups, indices))
         keep = metadata.get("keep", _KEEP_BEFORE)
         kept_clips((), keep=keep, seed=0)  # refuses what is no number
-        if not fits or not possible or not all(np.isfinite(array).all() for array in statistics):
+        if (
+            not fits
+            or not possible
+            or not all(np.isfinite(array).all() for array in statistics.arrays().values())
+        ):
             raise DetectorFileError(f"training: {clips} clips do not fit the rest of what is kept of them")
         return cls(
             provenance=dict(metadata["provenance"]),

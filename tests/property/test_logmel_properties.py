@@ -96,7 +96,7 @@ def test_a_shift_by_hops_is_a_shift_by_frames(clip, frames):
 def test_statistics_agree_with_numpy(clips, n_mels, frames, mean, deviation, seed):
     noise = np.random.default_rng(seed).standard_normal((clips, n_mels, frames))
     logmels = (mean + deviation * noise).astype(np.float32)
-    for mine, theirs in zip(offkey.clip_statistics(logmels), numpy_statistics(logmels), strict=True):
+    for mine, theirs in zip(offkey.clip_statistics(logmels)[:4], numpy_statistics(logmels), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-4)
 
 

@@ -95,7 +95,7 @@ def test_bumps_are_finite_and_bounded(n_mels, n_clips, seed):
 @settings(max_examples=15, deadline=None)
 def test_another_gain_of_the_whole_recording_chain_changes_no_score(shift, seed):
     statistics, ids, groups = machine_clips(seed, [12, 12], n_mels=8)
-    statistics = ClipStatistics(*(c.astype(np.float64) for c in statistics))
+    statistics = ClipStatistics(*(c.astype(np.float64) for c in statistics[:4]))
     louder = statistics._replace(mean=statistics.mean + shift, p5=statistics.p5 + shift)
     scores = [
         SpectralModel.of_statistics(s, ids, groups, recipe=RECIPE, seed=0).scores(s)["a_spectral"]

@@ -27,7 +27,7 @@ def test_every_recording_agrees_with_librosa(real_dir):
         assert np.abs(got - expected).max() < TOLERANCE_DB, path
         statistics, errors = logmel.statistics_from_files([path])
         assert not errors
-        for mine, theirs in zip(statistics, numpy_statistics(expected[None]), strict=True):
+        for mine, theirs in zip(statistics[:4], numpy_statistics(expected[None]), strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-4, err_msg=str(path))
 
 

@@ -8,7 +8,7 @@ import offkey
 
 
 def assert_equal_to_numpy(got, logmels):
-    for name, mine, theirs in zip(got._fields, got, numpy_statistics(logmels), strict=True):
+    for name, mine, theirs in zip(got.arrays(), got[:4], numpy_statistics(logmels), strict=True):
         assert mine.dtype == np.float32
         assert mine.shape == theirs.shape
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-4, err_msg=name)
@@ -39,16 +39,14 @@ def test_fused_with_the_spectrogram():
     logmel = offkey.LogMel.paper()
     got = logmel.statistics(clips)
     for index, spectrogram in enumerate(logmel.each(clips)):
-        assert_equal_to_numpy(
-            offkey.ClipStatistics(*(part[index : index + 1] for part in got)), spectrogram[None]
-        )
+        assert_equal_to_numpy(got.take([index]), spectrogram[None])
 
 
 def test_end_to_end_against_librosa():
     clips = np.stack([machine(seed) for seed in range(3)])
     got = offkey.LogMel.paper().statistics(clips)
     expected = numpy_statistics([librosa_db(clip) for clip in clips])
-    for mine, theirs in zip(got, expected, strict=True):
+    for mine, theirs in zip(got[:4], expected, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-4)
 
 
@@ -60,5 +58,5 @@ def test_any_layout_and_float64():
         np.asfortranarray(logmels.astype(np.float32)),
         logmels.astype(np.float32)[::-1][::-1],
     ):
-        for mine, theirs in zip(offkey.clip_statistics(same), expected, strict=True):
+        for mine, theirs in zip(offkey.clip_statistics(same)[:4], expected[:4], strict=True):
             np.testing.assert_array_equal(mine, theirs)

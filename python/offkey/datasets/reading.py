@@ -100,7 +100,7 @@ class Reading:
 
     def joined_statistics(self) -> ClipStatistics:
         """Return the statistics of all clips."""
-        return ClipStatistics(*(column[self._usable()] for column in _joined(self.statistics)))
+        return ClipStatistics.joined(self.statistics).take(self._usable())
 
     def joined_moments(self) -> FrameMoments:
         """Return the moments of all clips."""
@@ -116,7 +116,7 @@ class Reading:
         used = set(self.positions)
         rows = [row for row, (position, _) in enumerate(self._places) if position in used]
         usable = np.isin(rows, self._usable())
-        return ClipStatistics(*(column[usable] for column in _joined(parts)))
+        return ClipStatistics.joined(parts).take(usable)
 
     def _usable(self) -> np.ndarray:
         """Return the rows of recordings that could be read to their end, without broken clips."""
@@ -146,10 +146,6 @@ def check_share(unread: int, clips: int, machine_type: str, errors: Sequence[Exc
         raise DatasetError(
             f"machine type {machine_type!r}: {share} its {clips} normal training clips can be read: {reasons}"
         )
-
-
-def _joined(parts: Sequence[ClipStatistics]) -> ClipStatistics:
-    return ClipStatistics(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def relative_names(paths: Sequence[Path]) -> tuple[str, ...]:

