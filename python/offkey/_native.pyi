@@ -25,9 +25,12 @@ __all__ = [
     "clip_quality",
     "clip_statistics",
     "counts_from",
+    "draw_near_anomaly",
     "fade",
     "fit_gaussians",
     "mask",
+    "near_anomalies",
+    "near_anomaly",
     "pitch_shift",
     "read_audio",
     "read_audio_batch",
@@ -159,6 +162,25 @@ def augment_logmels(
     occurrences: _U64,
     num_threads: int | None,
 ) -> tuple[_F32, _I64]: ...
+def near_anomaly(
+    kind: str,
+    parameters: NDArray[np.float64],
+    logmel: _F32,
+    *,
+    deviation_db: _F32 | None,
+    seed: int,
+    out: _F32 | None,
+) -> _F32: ...
+def near_anomalies(
+    logmels: _F32,
+    kinds: Sequence[str],
+    *,
+    deviations_db: _F32,
+    seeds: _U64,
+    out: _F32 | None,
+    num_threads: int | None,
+) -> tuple[_F32, _I64]: ...
+def draw_near_anomaly(kind: str, *, n_mels: int, frames: int, seed: int) -> list[tuple[str, list[float]]]: ...
 
 @final
 class Augmenter:

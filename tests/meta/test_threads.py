@@ -15,8 +15,10 @@ import offkey
 from offkey._util import threads as calls
 from offkey.scoring.gaussian import Gaussian
 from offkey.signal import augment
+from offkey.signal.near_anomalies import near_anomalies
 
 BATCH = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 16_000)).astype(np.float32)
+LOGMELS = np.random.default_rng(2).normal(-40, 5, (2, 128, 313)).astype(np.float32)
 ROWS = np.random.default_rng(1).normal(size=(2000, 16)).astype(np.float32)
 LOGMEL = offkey.LogMel(num_threads=1)
 GAUSSIAN = Gaussian.fit(ROWS, ["a"] * len(ROWS))
@@ -29,6 +31,7 @@ KERNELS = {
     "read_batch": lambda: offkey.read_batch(PATHS, num_threads=2),
     "augmenter": lambda: offkey.Augmenter(num_threads=1)(BATCH, seed=0),
     "effect": lambda: augment.pitch_shift(BATCH[0], semitones=2),
+    "near_anomalies": lambda: near_anomalies(LOGMELS, deviation_db=np.ones(128), seeds=[0, 1], num_threads=1),
     "mahalanobis": lambda: GAUSSIAN.mahalanobis(ROWS, num_threads=1),
 }
 

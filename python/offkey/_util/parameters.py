@@ -17,6 +17,7 @@ __all__ = [
     "choice",
     "index",
     "integer",
+    "number",
     "paths",
     "seconds",
     "several",
@@ -101,6 +102,19 @@ def channel(value: object) -> int | None:
         raise ParameterError(
             f"channel = {value!r}: expected an integer from 0 to {_MAX_CHANNELS - 1}, or 'mean'"
         ) from None
+
+
+def number(name: str, value: object) -> float:
+    """Return a real number.
+
+    Raises
+    ------
+    ParameterError
+        If it is none.
+    """
+    if isinstance(value, numbers.Real):
+        return float(value)
+    raise ParameterError(f"{name} = {value!r}: expected a number")
 
 
 def seconds(name: str, value: object) -> float:

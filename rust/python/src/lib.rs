@@ -8,6 +8,7 @@ mod augment;
 mod call;
 mod features;
 mod gaussian;
+mod near;
 mod quality;
 mod ranking;
 
@@ -45,5 +46,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ranking::register(module)?;
     features::register(module)?;
     augment::register(module)?;
+    near::register(module)?;
     audio::register(module)
 }

@@ -85,6 +85,29 @@ pub(super) fn exp2(x: f64) -> f64 {
     series * f64::from_bits(((whole as i64 + 1023) as u64) << 52)
 }
 
+/// `2^x` for `x` within -126 to 126, to 2e-7 relative, by the Taylor series about the nearest integer.
+#[inline(always)]
+pub(super) fn exp2_single(x: f32) -> f32 {
+    let rounded = x + ROUNDER;
+    let t = (x - (rounded - ROUNDER)) * LN_2;
+    let series =
+        polynomial(t, [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0]);
+    // The rounder's last bits are those of the integer.
+    series * f32::from_bits((rounded.to_bits() << 23).wrapping_add(0x3f80_0000))
+}
+
+/// Binary logarithm of a normal positive number in double precision, to 1e-15 relative to the larger of itself and 1.
+pub(super) fn log2(x: f64) -> f64 {
+    // x = m 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh((m - 1) / (m + 1)) by its series.
+    const SQRT_HALF_BITS: u64 = consts::FRAC_1_SQRT_2.to_bits();
+    let bits = x.to_bits().wrapping_sub(SQRT_HALF_BITS);
+    let exponent = ((bits as i64) >> 52) as f64;
+    let mantissa = f64::from_bits((bits & ((1 << 52) - 1)) + SQRT_HALF_BITS);
+    let s = (mantissa - 1.0) / (mantissa + 1.0);
+    let series = (0..11).rev().fold(0.0, |sum, n| sum * s * s + 2.0 / f64::from(2 * n + 1));
+    exponent + s * series * consts::LOG2_E
+}
+
 /// `2^(u - 1)` for `u` in `0..=1`, to 1e-9, by the Taylor series about the middle.
 #[inline(always)]
 pub(super) fn half_exp2(u: f64) -> f64 {
@@ -149,6 +172,25 @@ mod tests {
             assert!((exp2(x) / x.exp2() - 1.0).abs() < 4e-16, "2^{x}");
         }
         assert_eq!([exp2(0.0), exp2(-3.0), exp2(10.0)], [1.0, 0.125, 1024.0]);
+    }
+
+    #[test]
+    fn powers_of_two_are_accurate_in_single_precision() {
+        for i in -12_600..=12_600 {
+            let x = i as f32 * 0.01;
+            let exact = f64::from(x).exp2();
+            assert!((f64::from(exp2_single(x)) / exact - 1.0).abs() < 2e-7, "2^{x}");
+        }
+        assert_eq!([exp2_single(0.0), exp2_single(-126.0), exp2_single(3.0)], [1.0, f32::MIN_POSITIVE, 8.0]);
+    }
+
+    #[test]
+    fn binary_logarithms_are_accurate() {
+        for i in -3_000..=3_000 {
+            let x = (f64::from(i) * 0.037).exp2();
+            assert!((log2(x) - x.log2()).abs() < 1e-15 * x.log2().abs().max(1.0), "log2 {x}");
+        }
+        assert_eq!([log2(1.0), log2(8.0), log2(0.25)], [0.0, 3.0, -2.0]);
     }
 
     #[test]

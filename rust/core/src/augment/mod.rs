@@ -9,6 +9,7 @@ mod class;
 mod elementary;
 mod fade;
 mod mask;
+pub mod near;
 mod noise;
 mod phases;
 mod pitch_shift;

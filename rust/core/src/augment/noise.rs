@@ -15,7 +15,7 @@ use std::f64::consts::LOG2_10;
 /// Samples drawn at a time: enough for the loops to vectorise, few enough to stay in the nearest cache.
 const BLOCK: usize = 1024;
 /// Generators side by side: several vectors of the widest kind.
-const GENERATORS: usize = 64;
+pub(super) const GENERATORS: usize = 64;
 
 /// Add white Gaussian noise whose power is exactly `snr_db` below the clip's.
 ///
@@ -93,10 +93,10 @@ fn energy(samples: &[f32], cancel: &Cancel) -> Result<f64> {
 }
 
 /// Generators xoshiro128++ (Blackman and Vigna 2019) side by side, each with a state of its own.
-struct Generators([[u32; GENERATORS]; 4]);
+pub(super) struct Generators([[u32; GENERATORS]; 4]);
 
 impl Generators {
-    fn new(stream: &mut RandomStream) -> Self {
+    pub(super) fn new(stream: &mut RandomStream) -> Self {
         let mut states = [[0; GENERATORS]; 4];
         for i in 0..GENERATORS {
             for words in states.chunks_exact_mut(2) {
@@ -107,9 +107,9 @@ impl Generators {
         Self(states)
     }
 
-    /// 32 uniform bits of each generator in turn.
+    /// 32 uniform bits of each generator in turn, as often as there is room for all of them.
     #[inline(always)]
-    fn fill(&mut self, bits: &mut [u32; BLOCK]) {
+    pub(super) fn fill(&mut self, bits: &mut [u32]) {
         let [a, b, c, d] = &mut self.0;
         for bits in bits.as_chunks_mut::<GENERATORS>().0 {
             for i in 0..GENERATORS {
