@@ -6,6 +6,7 @@ mod gaussian;
 mod inputs;
 
 use inputs::{RATE_HZ, file, flac, hum, hums, logmel_of, wav};
+use offkey_core::augment::near::{self, Kind};
 use offkey_core::augment::{self, Axis, Shape};
 use offkey_core::decode::{self, ChannelChoice, Limits, Reader};
 use offkey_core::mel::{LogMel, Samples, Settings};
@@ -55,6 +56,7 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("fade_linear_in_place", fade_in_place),
     ("time_mask", || masked(Axis::Time, 100..140)),
     ("frequency_mask", || masked(Axis::Frequency, 30..50)),
+    ("near_anomalies", near_anomalies),
     ("mahalanobis_1_id", || gaussian::distances(1)),
     ("mahalanobis_4_ids", || gaussian::distances(4)),
     ("fit_ledoit_wolf", gaussian::fit),
@@ -158,5 +160,20 @@ fn masked(axis: Axis, bins: Range<usize>) -> Kernel {
             augment::mask(Some(&logmel), &mut out, frames, axis, bins.clone(), None, &Cancel::default());
         masked.expect("a mask within the log-Mel");
         black_box(&mut out);
+    })
+}
+
+/// One clip with each kind.
+fn near_anomalies() -> Kernel {
+    let (logmel, n_mels, cancel) = (logmel_of(&hum()), Settings::default().n_mels, Cancel::default());
+    let (size, deviation_db) = ([n_mels, logmel.len() / n_mels], vec![1.0; n_mels]);
+    let parameters = Kind::ALL.map(|kind| near::draw(kind, size[0], size[1], 1));
+    let mut out = vec![0.0; logmel.len()];
+    Box::new(move || {
+        for (kind, parameters) in Kind::ALL.into_iter().zip(&parameters) {
+            near::near_anomaly(kind, parameters, &logmel, size, &deviation_db, 1, &mut out, &cancel)
+                .expect("parameters in range");
+            black_box(&mut out);
+        }
     })
 }
