@@ -137,7 +137,7 @@ class JointBatchNorm(BatchNorm):
 
     def whole(self, input: Tensor) -> Tensor:  # noqa: A002  # the name of the base class
         """Normalise a batch by the joint statistics, and remember them."""
-        if not self.training:
+        if not self.training or self.alone:
             return super().whole(input)
         normalised, mean, variance = self._by_joint(input)
         self._remember(mean, variance)

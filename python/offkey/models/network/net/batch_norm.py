@@ -19,6 +19,8 @@ class BatchNorm(nn.BatchNorm1d):
 
     normals: int | None = None
     """How many clips the first part has; None: the whole batch is one."""
+    alone: bool = False
+    """Of a process in a group: whether its batch is the whole one, not its share of a joint one."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name of the base class
         """Return ``(clips, channels)`` or ``(clips, channels, frames)``, normalised, from the same shape."""
@@ -55,6 +57,7 @@ def estimate_anew(model: nn.Module, batches: Iterable[Tensor]) -> None:
     model.eval()
     for norm in norms:
         norm.train()
+        norm.alone = True  # every process of a group passes all clips
     clips = 0
     for batch in batches:
         clips += len(batch)
@@ -62,7 +65,7 @@ def estimate_anew(model: nn.Module, batches: Iterable[Tensor]) -> None:
             norm.momentum = len(batch) / clips
         model(batch)
     for norm, before in zip(norms, momentum, strict=True):
-        norm.momentum = before
+        norm.momentum, norm.alone = before, False
     model.eval()
 
 
