@@ -21,13 +21,6 @@ def test_a_recipe_comes_back_from_json(name):
     [
         (lambda: Training(batch_size=-3), "batch_size = -3"),
         (lambda: Training(learning_rate=0), "learning_rate = 0"),
-        (lambda: Training(stage2_normals=0), "stage2_normals = 0"),
-        (
-            lambda: Training(batch_norm_others="separate", stage2_normals=1),
-            "1 normal clips and 28 pseudo-anomalies",
-        ),
-        (lambda: Training(batch_norm_others="separate", pseudo_anomalies=1), "expected 2 or more of each"),
-        (lambda: Training(keep="mean", mean_epochs=0), "mean_epochs = 0"),
         (lambda: Features(n_fft=1000), "power of two"),
         (lambda: Features(f_min_hz=9000), "f_min_hz = 9000"),
         (lambda: Features(f_max_hz=9000), "at most half of sample_rate"),
@@ -41,9 +34,9 @@ def test_a_recipe_comes_back_from_json(name):
         (lambda: Spectral(ridge=0), "ridge = 0"),
         (
             lambda: Recipe(name="empty"),
-            "expected at least one model, given none; the models are network, spectral",
+            "expected at least one model, given none; the models are near, network, spectral",
         ),
-        (lambda: Recipe.named("nameless"), "nameless.*expected one of paper, small, spectral"),
+        (lambda: Recipe.named("nameless"), "nameless.*expected one of paper, small, near, spectral"),
         (lambda: Recipe.named("small").replace(training__stage1_epochs=-1), "stage1_epochs"),
         (lambda: Recipe.named("small").replace(training__epochs=1), "unknown field `epochs`"),
         (lambda: Recipe.named("small").replace(training_stage__x=1), "no section 'training_stage'"),
@@ -51,7 +44,7 @@ def test_a_recipe_comes_back_from_json(name):
         (lambda: Recipe.from_json("{"), "not valid JSON"),
         (
             lambda: Recipe.from_json('{"name": "x", "spectrl": {}}'),
-            "unknown field `spectrl`.*model: network, spectral",
+            "unknown field `spectrl`.*model: near, network, spectral",
         ),
         (lambda: Recipe(name="x", spectrl=Spectral()), "unknown field `spectrl`"),
         (lambda: Recipe(name="x", spectral=Network()), r"spectral = Network\(.*; expected Spectral"),
@@ -96,7 +89,7 @@ def test_a_recipe_is_a_value():
     assert small != small.replace(training__stage1_epochs=1)
     with pytest.raises(AttributeError, match="replace"):
         small.name = "large"
-    with pytest.raises(AttributeError, match="no 'netwrk'; the models are network, spectral"):
+    with pytest.raises(AttributeError, match="no 'netwrk'; the models are near, network, spectral"):
         _ = small.netwrk
     assert small.spectral is None
     assert small.replace(network=None, spectral={}).network is None

@@ -61,8 +61,9 @@ def train(
     out
         File of the detector, such as `fan.offkey`.
     recipe
-        `spectral` (seconds, no GPU, best with up to a few hundred clips of a machine), `small` (a network for a
-        CPU), `paper` (the paper's network), the name of a model that an installed package brings, or a JSON file with a
+        `spectral` (seconds, no GPU, best with up to a few hundred clips of a machine), `near` (small
+        networks taught by slight faults added to normal recordings, minutes on a CPU), `paper` (the paper's network),
+        `small` (the same, smaller), the name of a model that an installed package brings, or a JSON file with a
         recipe of your own.
     channel
         Which channel of recordings with several is learned, and later scored: its number, counted from 0 (the default);

@@ -10,7 +10,6 @@ from numpy.random import Generator
 
 from offkey.datasets.synthetic.fan import Fan
 from offkey.datasets.synthetic.noise import Factory
-from offkey.datasets.synthetic.premise import TOWARDS, blended, other_machine
 from offkey.datasets.synthetic.pump import Pump
 from offkey.datasets.synthetic.signals import Fault, Grid, decibel, rms, stream
 from offkey.datasets.synthetic.slider import Slider
@@ -70,8 +69,7 @@ def render(
         Which of the machine's clips: speed, load, distance, level and noise differ from clip to clip. A clip
         with a fault is the same clip without it in all these.
     fault
-        One of `FAULTS` of that type, one of `TOWARDS`, which are faults of a world in which the premise of outlier
-        exposure holds, or None.
+        One of `FAULTS` of that type, or None.
     severity
         In [0, 1], from barely audible to plain.
     snr_db
@@ -130,7 +128,7 @@ def mix(
     broken = None
     if fault is not None:
         broken = Fault(kind=fault, severity=severity, rng=stream(seed, *key, "fault"))
-    spectrum = _sound(machine, key, broken, seed, grid)
+    spectrum = machine.spectrum(stream(seed, *key, "machine"), broken)
     placing = stream(seed, *key, "place")
     spectrum *= _colouring(placing, grid)
     spectrum = grid.scaled(spectrum, 1.0)
@@ -150,18 +148,6 @@ def mix(
     return mixed
 
 
-def _sound(
-    machine: Machine, key: tuple[str, str, int], broken: Fault | None, seed: int, grid: Grid
-) -> np.ndarray:
-    """Return the half spectrum of a machine alone, at any level."""
-    if broken is None or broken.kind not in TOWARDS:
-        return machine.spectrum(stream(seed, *key, "machine"), broken)
-    healthy = machine.spectrum(stream(seed, *key, "machine"), None)
-    other_type, other_id = other_machine(broken, *key[:2], types=MACHINES)
-    other = _machine(other_type, other_id, seed, grid).spectrum(stream(seed, *key, "other machine"), None)
-    return blended(broken, healthy, other, grid)
-
-
 def _check(
     machine_type: str,
     machine_id: str,
@@ -175,9 +161,8 @@ def _check(
         raise ParameterError(f"machine type {machine_type!r}: expected one of {', '.join(MACHINES)}")
     if not machine_id:
         raise ParameterError("machine_id: expected a text that is not empty")
-    faults = FAULTS[machine_type] + TOWARDS
-    if fault is not None and fault not in faults:
-        raise ParameterError(f"fault {fault!r}: a {machine_type} has {', '.join(faults)}")
+    if fault is not None and fault not in FAULTS[machine_type]:
+        raise ParameterError(f"fault {fault!r}: a {machine_type} has {', '.join(FAULTS[machine_type])}")
     if not 0.0 <= severity <= 1.0:
         raise ParameterError(f"severity = {severity}: expected 0 to 1")
     for name, value, least in (("clip", clip, 0), ("channels", channels, 1), ("seed", seed, 0)):

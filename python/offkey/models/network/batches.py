@@ -302,16 +302,13 @@ class BatchLoader:
         self._clips = clips
         self._pin_memory = pin_memory
         self._epoch = 0
+        self._steps = math.ceil(len(self.split.train) / training.batch_size)
         self._ids = _numbers(clips, self.machine_ids)
-        alone, joined = training.batch_size, training.stage2_normals or training.batch_size
-        self._normals = {
-            pseudo_anomalies: BalancedSampler(
-                by_label(clips.machine_ids, self.split.train),
-                per_step=per_step,
-                seed=derived_seed(seed, _NORMALS),
-            )
-            for pseudo_anomalies, per_step in ((False, alone), (True, joined))
-        }
+        self._normals = BalancedSampler(
+            by_label(clips.machine_ids, self.split.train),
+            per_step=training.batch_size,
+            seed=derived_seed(seed, _NORMALS),
+        )
         self._others: BalancedSampler | None = None
         if len(self.split.others):
             self._others = BalancedSampler(
@@ -332,11 +329,7 @@ class BatchLoader:
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch: as many as the normals fill."""
-        return self.steps(pseudo_anomalies=self._pseudo_anomalies)
-
-    def steps(self, *, pseudo_anomalies: bool) -> int:
-        """Return the number of batches of an epoch with pseudo-anomalies or without."""
-        return math.ceil(len(self.split.train) / self._normals[pseudo_anomalies].per_step)
+        return self._steps
 
     def set_epoch(self, epoch: int) -> None:
         """Choose which epoch, from 0, the next iteration yields: each has crops and augmentations of its own."""
@@ -350,9 +343,8 @@ class BatchLoader:
 
     def batches(self, epoch: int, *, pseudo_anomalies: bool) -> Iterator[Batch]:
         """Yield the batches of an epoch, each made when it is asked for."""
-        normals, others = self._normals[pseudo_anomalies], self._others if pseudo_anomalies else None
-        steps = self.steps(pseudo_anomalies=pseudo_anomalies)
-        for step in epoch_steps(normals, others, epoch=epoch, steps=steps):
+        others = self._others if pseudo_anomalies else None
+        for step in epoch_steps(self._normals, others, epoch=epoch, steps=self._steps):
             yield self._batch(_share(step), epoch)
 
     def _batch(self, step: Step, epoch: int) -> Batch:

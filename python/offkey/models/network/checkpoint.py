@@ -13,8 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from offkey._util.files import atomic_path
-from offkey.errors import RecipeError, TrainingError
-from offkey.recipe import Recipe
+from offkey.errors import TrainingError
 
 __all__ = ["Checkpoint", "Progress"]
 
@@ -48,8 +47,8 @@ class Progress:
     """How long the epochs took, in seconds."""
     best_loss: float | None = None
     """Lowest total loss of an epoch of the last stage, where the recipe keeps the weights of that epoch."""
-    kept: dict[str, Tensor] = dataclasses.field(default_factory=dict)
-    """The weights of that epoch, or the mean of those of the last epochs so far; empty where the last ones are kept."""
+    best: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    """The weights of that epoch."""
 
 
 class Checkpoint:
@@ -72,8 +71,8 @@ class Checkpoint:
         self._fingerprint = dict(fingerprint)
         self._levels = levels
 
-    def save(self, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
-        """Write the state, replacing the file only when all is written.
+    def save(self, model: nn.Module, optimiser: torch.optim.Optimizer | None, progress: Progress) -> None:
+        """Write the state, replacing the file only when all is written; finished networks need no optimiser.
 
         Raises
         ------
@@ -81,9 +80,9 @@ class Checkpoint:
             If the file cannot be written; what stood there before is then still there.
         """
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in progress.kept.items()}
+        tensors |= {f"best.{name}": value for name, value in progress.best.items()}
         tensors["levels"] = self._levels
-        for number, state in optimiser.state_dict()["state"].items():
+        for number, state in (optimiser.state_dict()["state"] if optimiser else {}).items():
             tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
         header = _Header(
             format=_FORMAT,
@@ -110,7 +109,7 @@ class Checkpoint:
         if self.path.exists():
             self._read()
 
-    def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
+    def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer | None) -> Progress | None:
         """Put the saved state into model and optimiser; return the progress, or None if there is no file.
 
         Raises
@@ -124,7 +123,8 @@ class Checkpoint:
         self._check(header, tensors)
         try:
             model.load_state_dict(_part(tensors, "model."))
-            _restore_optimiser(optimiser, _part(tensors, "optimiser."))
+            if optimiser is not None:
+                _restore_optimiser(optimiser, _part(tensors, "optimiser."))
         except (RuntimeError, IndexError, ValueError) as error:
             raise TrainingError(
                 f"checkpoint {self.path}: does not fit the network: {error}; {self._advice}"
@@ -134,7 +134,7 @@ class Checkpoint:
             history=header.history,
             best_loss=header.best_loss,
             spent_s=header.spent_s,
-            kept=_part(tensors, "best."),
+            best=_part(tensors, "best."),
         )
 
     @property
@@ -157,9 +157,7 @@ class Checkpoint:
                 f"checkpoint {self.path}: format {header.format}, expected {_FORMAT}; {self._advice}"
             )
         saved = header.fingerprint
-        different = [
-            name for name, value in self._fingerprint.items() if not _agree(name, saved.get(name), value)
-        ]
+        different = [name for name, value in self._fingerprint.items() if saved.get(name) != value]
         levels = tensors.get("levels", torch.empty(0))
         if levels.shape != self._levels.shape or (levels - self._levels).abs().max() > _SAME_DB:
             different.append("content of the clips")
@@ -168,16 +166,6 @@ class Checkpoint:
                 f"checkpoint {self.path}: written with another {' and another '.join(different)} than this "
                 f"training; {self._advice}"
             )
-
-
-def _agree(name: str, saved: str | None, value: str) -> bool:
-    """Return whether a part of two fingerprints means the same: fields that a recipe lacks have their default."""
-    if saved is None or saved == value or name != "recipe":
-        return saved == value
-    try:
-        return Recipe.from_json(saved) == Recipe.from_json(value)
-    except RecipeError:
-        return False
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,0 +1,208 @@
+"""From the logits of several networks to one score, and to what it is among normal clips that they have not seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+
+from offkey.errors import DatasetError, DetectorFileError
+from offkey.scoring.calibration import Calibration
+
+__all__ = ["SCORE", "Calibrated", "Merge", "Standard"]
+
+SCORE = "a_near"
+_FAR = 1e6  # deviations: how far the ends of a distribution go on
+_SMALLEST_SLOPE = 0.1  # of the logit of a share, over a deviation
+_TAIL_SHARE = 0.1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Standard:
+    """What logits are standardised by: a mean that is a network's plus an ID's, and a deviation for each network."""
+
+    of_network: np.ndarray
+    """``(networks,)``."""
+    of_id: np.ndarray
+    """``(ids,)``."""
+    deviation: np.ndarray
+    """``(networks,)``."""
+
+    @classmethod
+    def of(
+        cls, logits: np.ndarray, ids: np.ndarray, networks: np.ndarray, *, counts: tuple[int, int]
+    ) -> Self:
+        """Estimate from logits ``(clips,)`` of clips against their own IDs, each by a network that has not seen it.
+
+        `ids` and `networks` are ``(clips,)`` positions, `counts` how many networks and IDs there are.
+        """
+        n_networks, n_ids = counts
+        overall = logits.mean()
+        of_network = _means(logits - overall, networks, n_networks)
+        of_id = overall + _means(logits - overall - of_network[networks], ids, n_ids)
+        residuals = logits - of_network[networks] - of_id[ids]
+        overall_deviation = residuals.std() or 1.0
+        squares = np.bincount(networks, weights=np.square(residuals), minlength=n_networks)
+        clips = np.bincount(networks, minlength=n_networks)
+        deviation = np.sqrt(squares / np.maximum(clips, 1))
+        return cls(of_network, of_id, np.where(deviation > 0, deviation, overall_deviation))
+
+    def z(self, logits: np.ndarray, network: int) -> np.ndarray:
+        """Return the logits ``(clips, ids)`` of a network in deviations from the mean."""
+        z: np.ndarray = (logits - self.of_network[network] - self.of_id) / self.deviation[network]
+        return z
+
+
+def _means(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Return the mean of each group; 0 of one that has no value."""
+    sums = np.bincount(groups, weights=values, minlength=count)
+    means: np.ndarray = sums / np.maximum(np.bincount(groups, minlength=count), 1)
+    return means
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Merge:
+    """The score of which the share of normal clips that lie above it is the mean of those of several networks.
+
+    A mean of scores varies less than the scores of single networks, with which normal clips have to be compared: each
+    of those was not seen by one network only. The mean of the shares is the cross-conformal p-value (Vovk 2015).
+    """
+
+    scores: np.ndarray
+    """``(n,)`` rising, without repetition: those of normal clips, and one far beyond each end."""
+    logits: np.ndarray
+    """``(n,)`` falling: ln p / (1 - p) of the share p that lies above."""
+
+    @classmethod
+    def of(cls, z: np.ndarray) -> Self:
+        """Take the scores ``(clips,)`` of normal clips, each of a network that has not seen it."""
+        scores, counts = np.unique(z, return_counts=True)
+        above = (len(z) - np.cumsum(counts) + counts / 2) / len(z)
+        above = np.clip(above, 0.5 / len(z), 1 - 0.5 / len(z))
+        logits = np.log(above) - np.log1p(-above)
+        tail = max(2, round(_TAIL_SHARE * len(scores)))
+        first, last = _slope(scores[:tail], logits[:tail]), _slope(scores[-tail:], logits[-tail:])
+        return cls(
+            np.concatenate([scores[:1] - _FAR, scores, scores[-1:] + _FAR]),
+            np.concatenate([logits[:1] + _FAR * first, logits, logits[-1:] - _FAR * last]),
+        )
+
+    def __call__(self, z: np.ndarray) -> np.ndarray:
+        """Return the score of ``(networks, ...)`` ones; NaN are left out."""
+        known = ~np.isnan(z)
+        logits = np.interp(np.where(known, z, 0.0), self.scores, self.logits)
+        above, below = (
+            np.logaddexp.reduce(np.where(known, -np.logaddexp(0.0, -sign * logits), -np.inf), axis=0)
+            for sign in (1, -1)
+        )
+        merged: np.ndarray = np.interp(below - above, -self.logits, self.scores)
+        return merged
+
+
+def _slope(scores: np.ndarray, logits: np.ndarray) -> float:
+    """Return how steeply the logit of the share falls with the score."""
+    slope = -np.polyfit(scores, logits, 1)[0] if len(scores) > 1 else 1.0
+    return max(float(slope), _SMALLEST_SLOPE)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Calibrated:
+    """Everything beside the networks that a fitted model consists of."""
+
+    standard: Standard
+    merge: Merge
+    held_out: Calibration
+
+    @classmethod
+    def of(
+        cls,
+        logits: np.ndarray,
+        ids: np.ndarray,
+        networks: np.ndarray,
+        names: tuple[str, ...],
+        *,
+        n_networks: int,
+    ) -> Self:
+        """Take the logits ``(clips, ids)`` of clips, each by the network ``(clips,)`` that has not seen its recording.
+
+        Raises
+        ------
+        DatasetError
+            If no clip could be scored.
+        """
+        own = logits[np.arange(len(ids)), ids]
+        rows = np.flatnonzero(np.isfinite(own))
+        if not len(rows):
+            raise DatasetError(
+                "near: no normal clip could be scored by a network that has not seen its recording; expected IDs "
+                "with at least two recordings"
+            )
+        counts = n_networks, len(names)
+        standard = Standard.of(own[rows], ids[rows], networks[rows], counts=counts)
+        z = np.stack([standard.z(logits[row], int(networks[row])) for row in rows])
+        at_own_id = z[np.arange(len(rows)), ids[rows]]
+        # An ID that the network has not seen is far from all clips.
+        z = np.where(np.isnan(z), np.nanmax(z) + 1.0, z)
+        held_out = Calibration(
+            kind="held_out",
+            indices=rows,
+            machine_ids=tuple(names[i] for i in ids[rows]),
+            scores={SCORE: at_own_id},
+            against_all={SCORE: z},
+        )
+        return cls(standard, Merge.of(at_own_id), held_out)
+
+    def scores(self, logits: np.ndarray) -> np.ndarray:
+        """Return the scores ``(clips, ids)`` of clips that no network has seen: ``(networks, clips, ids)`` logits."""
+        return self.merge(np.stack([self.standard.z(part, k) for k, part in enumerate(logits)]))
+
+    def state(self, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Return arrays: all that `from_state` needs."""
+        assert self.held_out.against_all is not None
+        return {
+            "of_network": self.standard.of_network,
+            "of_id": self.standard.of_id,
+            "deviation": self.standard.deviation,
+            "indices": self.held_out.indices,
+            "ids": np.searchsorted(names, self.held_out.machine_ids).astype(np.int64),
+            "against_all": self.held_out.against_all[SCORE],
+        }
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray], names: tuple[str, ...], *, n_networks: int) -> Self:
+        """Restore what `state` gave.
+
+        Raises
+        ------
+        DetectorFileError
+            If arrays do not fit each other.
+        KeyError
+            If one is missing.
+        """
+        ids, z, indices = (arrays[name] for name in ("ids", "against_all", "indices"))
+        standard = Standard(*(arrays[name] for name in ("of_network", "of_id", "deviation")))
+        shapes = {name: arrays[name].shape for name in ("of_network", "of_id", "deviation", "against_all")}
+        expected = {
+            "of_network": (n_networks,),
+            "of_id": (len(names),),
+            "deviation": (n_networks,),
+            "against_all": (len(ids), len(names)),
+        }
+        if shapes != expected or not np.isin(ids, np.arange(len(names))).all() or not len(ids):
+            raise DetectorFileError(f"near: calibration of shapes {shapes}; expected {expected}")
+        finite = all(np.isfinite(part).all() for part in (standard.of_network, standard.of_id, z))
+        if not finite or not (np.isfinite(standard.deviation) & (standard.deviation > 0)).all():
+            raise DetectorFileError(
+                "near: calibration with values that are not finite, or deviations not above 0"
+            )
+        at_own_id = z[np.arange(len(ids)), ids]
+        held_out = Calibration(
+            kind="held_out",
+            indices=indices,
+            machine_ids=tuple(names[i] for i in ids),
+            scores={SCORE: at_own_id},
+            against_all={SCORE: z},
+        )
+        return cls(standard, Merge.of(at_own_id), held_out)

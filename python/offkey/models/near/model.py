@@ -1,0 +1,337 @@
+"""The networks of `near` as a model of normal sound: fitted, scored, saved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from offkey._util import ranks
+from offkey._util.files import check_folder, check_writable
+from offkey._util.named_arrays import prefixed, under
+from offkey.datasets.training import TrainingClips
+from offkey.errors import DetectorFileError, OffkeyError, ParameterError, RecipeError
+from offkey.models.base import FitOptions, InlierModel, check_seed
+from offkey.models.near import Near
+from offkey.models.near.calibrate import SCORE, Calibrated
+from offkey.models.near.clips import NormalClips
+from offkey.models.near.deviations import DeviationSets
+from offkey.models.near.features import ClipFeatures
+from offkey.models.near.gate import Plan, plan
+from offkey.models.near.member import ClipInputs, Member
+from offkey.models.near.net import NearNet
+from offkey.models.near.train import train
+from offkey.models.network.checkpoint import Checkpoint
+from offkey.models.network.device import resolve_device, seeded, torch_threads
+from offkey.models.network.events import Note
+from offkey.models.spectral.folds import make_folds
+from offkey.recipe import Recipe
+
+__all__ = ["NearModel"]
+
+_CHUNK = 64  # clips
+
+
+class NearModel(InlierModel):
+    """Networks that were taught by near anomalies, each without a share of the recordings.
+
+    Made by `fit` or `from_state`.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        members: Sequence[Member],
+        calibrated: Calibrated,
+        *,
+        machine_ids: tuple[str, ...],
+        gain: np.ndarray,
+        notes: tuple[str, ...],
+        provenance: Mapping[str, Any],
+    ) -> None:
+        self._members = tuple(members)
+        self._calibrated = calibrated
+        self._gain = gain
+        self._extract = ClipFeatures(recipe.features)
+        self.score_names = (SCORE,)
+        self.machine_ids = machine_ids
+        self.standardise_on = self.held_out = calibrated.held_out
+        self.notes = notes
+        self.provenance = provenance
+        self.parameters = sum(weight.numel() for member in members for weight in member.net.parameters())
+
+    @classmethod
+    def check(cls, recipe: Recipe, options: FitOptions) -> None:
+        """Refuse at once what `fit` would refuse after reading all clips.
+
+        Raises
+        ------
+        RecipeError, ParameterError
+            If the recipe has no section `near`, or asks for what these networks do not have.
+        DeviceError
+            If the device is not there.
+        OSError, TrainingError
+            If the checkpoint cannot be written, or what stands there is none.
+        """
+        _settings(recipe)
+        check_seed(options.seed)
+        if ranks.launched():
+            raise ParameterError(
+                f"the networks of recipe {recipe.name!r} are too small to share among torchrun's processes: train "
+                "them by one process"
+            )
+        resolve_device(options.device)
+        if options.compile or options.precision == "bfloat16":
+            given = "compile = True" if options.compile else "precision = 'bfloat16'"
+            raise ParameterError(
+                f"{given}: the networks of recipe {recipe.name!r} are too small to gain by it; leave it out"
+            )
+        if options.checkpoint is not None:
+            check_folder(options.checkpoint.parent)
+            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            check_writable(options.checkpoint)
+            Checkpoint(options.checkpoint, {}, levels=torch.empty(0)).check_readable()
+
+    @classmethod
+    def fit(cls, clips: TrainingClips, *, recipe: Recipe, options: FitOptions) -> Self:
+        """Train on normal clips.
+
+        On a CPU the same seed, clips and number of torch's threads give the same bytes.
+
+        Parameters
+        ----------
+        clips
+            Normal clips of the target type.
+        recipe
+            With a section `near`.
+        options
+            Device, seed and the like.
+
+        Raises
+        ------
+        RecipeError, ParameterError, DeviceError
+            As `check`.
+        DatasetError
+            If there are too few clips, or nothing varies over them.
+        TrainingError
+            If a loss is not finite, or the checkpoint is damaged or of another training.
+        ArrayError
+            If a clip is empty, not finite or of the wrong shape.
+        """
+        settings = _settings(recipe)
+        device = resolve_device(options.device)
+        with torch_threads(options.num_threads):
+            normals = NormalClips(clips, recipe, seed=options.seed, num_threads=options.num_threads)
+            chosen = plan(settings, normals.features["T"], normals.ids)
+            folds = make_folds(
+                normals.ids, normals.groups, names=normals.names, count=settings.networks, seed=options.seed
+            )
+            notes = (*folds.notes, chosen.note)
+            for text in notes:
+                options.on_event(Note(text=text))
+            members, history = train(
+                normals,
+                chosen,
+                folds,
+                settings=settings,
+                seed=options.seed,
+                device=device,
+                num_threads=options.num_threads,
+                checkpoint=_checkpoint(clips, normals, recipe, options),
+                observer=options.on_event,
+            )
+            logits = _held_out_logits(normals, chosen, members, folds.fold)
+            provenance = {
+                "device": device.type,
+                "threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+                "rhythm": chosen.rhythm,
+                "losses": history[-1],
+            }
+        calibrated = Calibrated.of(logits, normals.ids, folds.fold, normals.names, n_networks=len(members))
+        return cls(
+            recipe,
+            members,
+            calibrated,
+            machine_ids=normals.names,
+            gain=normals.dynamics_gain,
+            notes=notes,
+            provenance=provenance,
+        )
+
+    def scores(
+        self, inputs: Sequence[np.ndarray], *, num_threads: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """Score clips against every known ID.
+
+        Parameters
+        ----------
+        inputs
+            Log-Mels ``(n_mels, frames)`` float32 in dB, or an array ``(clips, n_mels, frames)``.
+        num_threads
+            Threads of torch; all cores if None.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``a_near`` -> ``(clips, ids)`` float64, higher = more anomalous.
+
+        Raises
+        ------
+        ArrayError
+            If there is no clip, or one of another shape or with values that are not finite.
+        """
+        logits = [member_logits for member_logits, _ in self._says(inputs, num_threads)]
+        return {SCORE: self._calibrated.scores(np.stack(logits))}
+
+    def embeddings(self, inputs: Sequence[np.ndarray], *, num_threads: int | None = None) -> np.ndarray:
+        """Return the embeddings of all networks side by side, ``(clips, dim)`` float64.
+
+        They are those of a clip as one of the ID that it is nearest to.
+
+        Parameters
+        ----------
+        inputs, num_threads
+            As for `scores`.
+        """
+        said = self._says(inputs, num_threads)
+        nearest = self._calibrated.scores(np.stack([logits for logits, _ in said])).argmin(axis=1)
+        rows = np.arange(len(nearest))
+        return np.concatenate([np.nan_to_num(embedding[rows, nearest]) for _, embedding in said], axis=1)
+
+    def use_device(self, device: str) -> None:
+        """Compute on another device from now on.
+
+        Raises
+        ------
+        DeviceError
+            If it is not there.
+        """
+        resolved = resolve_device(device)
+        for member in self._members:
+            member.net.to(resolved)
+
+    def _says(
+        self, inputs: Sequence[np.ndarray], num_threads: int | None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        first = self._members[0]
+        gain = None if first.net.conformer is None else self._gain
+        with torch_threads(num_threads):
+            clips = ClipInputs.of(inputs, self._extract, tuple(first.deviations.sets), gain)
+            return [member.says(clips) for member in self._members]
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
+        arrays = prefixed("calibration", self._calibrated.state(self.machine_ids)) | {"gain": self._gain}
+        for number, member in enumerate(self._members):
+            weights = {k: v.cpu().contiguous().numpy() for k, v in member.net.state_dict().items()}
+            arrays |= prefixed(f"net{number}", weights)
+            arrays |= prefixed(f"deviations{number}", member.deviations.state())
+        net = self._members[0].net
+        return arrays, {
+            "machine_ids": list(self.machine_ids),
+            "networks": len(self._members),
+            "feature_sets": list(self._members[0].deviations.sets),
+            "kinds": net.kinds.out_features,
+            "conformer": net.conformer is not None,
+            "ids_told_apart": net.arcface is not None,
+            "notes": list(self.notes),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_state(cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
+        """Rebuild a model that gives the same scores, on the CPU.
+
+        Raises
+        ------
+        DetectorFileError
+            If arrays or metadata are missing or do not fit the recipe.
+        """
+        try:
+            return cls._rebuilt(recipe, arrays, metadata)
+        except DetectorFileError:
+            raise
+        except KeyError as error:
+            raise DetectorFileError(f"saved networks: have no {error}") from None
+        except (AttributeError, TypeError, ValueError, RuntimeError, OffkeyError) as error:
+            raise DetectorFileError(f"saved networks: do not fit recipe {recipe.name!r}: {error}") from None
+
+    @classmethod
+    def _rebuilt(cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
+        names = tuple(map(str, metadata["machine_ids"]))
+        n_mels, count = recipe.features.n_mels, int(metadata["networks"])
+        _settings(recipe)
+        if count < 1 or not metadata["feature_sets"]:
+            raise DetectorFileError("near: expected at least one network, and a feature set")
+        members = []
+        for number in range(count):
+            deviations = DeviationSets.from_state(
+                under(f"deviations{number}", arrays),
+                metadata["feature_sets"],
+                n_ids=len(names),
+                n_mels=n_mels,
+            )
+            with seeded(0, torch.device("cpu")):  # the first weights are replaced
+                net = NearNet(
+                    deviations.sizes,
+                    n_mels=n_mels,
+                    kinds=int(metadata["kinds"]),
+                    ids=len(names) if metadata["ids_told_apart"] else 0,
+                    conformer=bool(metadata["conformer"]),
+                )
+            weights = under(f"net{number}", arrays)
+            net.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
+            members.append(Member(net.eval(), deviations))
+        gain = arrays["gain"]
+        if gain.shape != (n_mels,) or not np.isfinite(gain).all():
+            raise DetectorFileError(f"near: gain of shape {gain.shape}; expected ({n_mels},), finite")
+        return cls(
+            recipe,
+            members,
+            Calibrated.from_state(under("calibration", arrays), names, n_networks=count),
+            machine_ids=names,
+            gain=gain,
+            notes=tuple(map(str, metadata["notes"])),
+            provenance=dict(metadata["provenance"]),
+        )
+
+
+def _settings(recipe: Recipe) -> Near:
+    settings: Near | None = recipe.models.get("near")  # type: ignore[assignment]
+    if settings is None:
+        raise RecipeError(f"recipe {recipe.name!r}: expected a section `near`, given none")
+    return settings
+
+
+def _held_out_logits(
+    normals: NormalClips, chosen: Plan, members: Sequence[Member], fold: np.ndarray
+) -> np.ndarray:
+    """Return the logits ``(clips, ids)`` of each clip by the network that has not seen its recording."""
+    logits = np.empty((len(normals), len(normals.names)))
+    for number, member in enumerate(members):
+        held_out = np.flatnonzero(fold == number)
+        for start in range(0, len(held_out), _CHUNK):
+            rows = held_out[start : start + _CHUNK]
+            logits[rows] = member.says(normals.inputs(rows, chosen))[0]
+    return logits
+
+
+def _checkpoint(
+    clips: TrainingClips, normals: NormalClips, recipe: Recipe, options: FitOptions
+) -> Checkpoint | None:
+    """Return where the training keeps its state, and what must be the same for it to go on."""
+    if options.checkpoint is None:
+        return None
+    columns = [clips.inputs, list(clips.paths), list(clips.machine_ids)]
+    of_training = Recipe(name="training", features=recipe.features, near=recipe.models["near"])
+    fingerprint = {
+        "recipe": of_training.to_json(),
+        "seed": str(options.seed),
+        "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
+    }
+    return Checkpoint(options.checkpoint, fingerprint, levels=torch.from_numpy(normals.levels.mean(axis=0)))

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from offkey.errors import DatasetError, DetectorFileError
+from offkey.models.near.calibrate import SCORE, Calibrated, Merge, Standard
+
+NAMES = ("00", "02")
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
+
+
+def test_standardised_scores_have_mean_0_and_deviation_1_in_each_network(random):
+    ids, networks = np.arange(80) % 2, np.arange(80) // 2 % 4
+    logits = random.normal(0, 1, 80) * (1 + networks) + 5 * ids - 3 * networks
+    standard = Standard.of(logits, ids, networks, counts=(4, 2))
+    z = np.array([standard.z(np.full(2, x), k)[i] for x, i, k in zip(logits, ids, networks, strict=True)])
+    for group in (ids == 0, ids == 1, *(networks == k for k in range(4))):
+        assert z[group].mean() == pytest.approx(0, abs=0.2)
+    for k in range(4):
+        assert np.sqrt(np.mean(z[networks == k] ** 2)) == pytest.approx(1, abs=1e-9)
+
+
+def test_equal_scores_and_networks_without_clips_have_a_deviation():
+    standard = Standard.of(np.ones(4), np.zeros(4, dtype=int), np.zeros(4, dtype=int), counts=(2, 1))
+    assert (standard.deviation > 0).all()
+
+
+def test_the_score_of_several_networks_lies_below_the_mean_share_of_normal_clips(random):
+    normals = np.sort(random.normal(0, 1, 199))
+    z = random.normal(0, 1.5, (4, 300))
+    merged = Merge.of(normals)(z)
+    shares = np.mean([np.mean(normals >= row[:, None], axis=1) for row in z], axis=0)
+    inside = (shares > 0.02) & (shares < 0.98)
+    np.testing.assert_allclose(np.mean(normals >= merged[:, None], axis=1)[inside], shares[inside], atol=0.01)
+
+
+def test_one_network_or_equal_ones_keep_their_scores(random):
+    merge = Merge.of(random.normal(0, 1, 50))
+    z = random.normal(0, 3, 20)
+    np.testing.assert_allclose(merge(z[None]), z, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(merge(np.stack([z, z, z])), z, rtol=1e-6, atol=1e-6)
+
+
+def test_scores_far_beyond_all_normal_clips_keep_their_order(random):
+    z = np.array([-1e4, -100.0, -10.0, 0.0, 10.0, 100.0, 1e4])
+    merged = Merge.of(random.normal(0, 1, 50))(np.stack([z, z + 0.5]))
+    assert np.isfinite(merged).all()
+    assert (np.diff(merged) > 0).all()
+
+
+def test_a_network_that_does_not_know_an_id_is_left_out(random):
+    merge = Merge.of(random.normal(0, 1, 50))
+    np.testing.assert_allclose(merge(np.array([[0.5, np.nan], [np.nan, -0.5]])), [0.5, -0.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("z", [np.zeros(5), np.array([1.0]), np.array([1.0, 1.0, 2.0])])
+def test_few_or_equal_scores_of_normal_clips_suffice(z):
+    merged = Merge.of(z)(np.array([[-1.0, 0.0, 3.0]]))
+    assert np.isfinite(merged).all()
+    assert (np.diff(merged) > 0).all()
+
+
+def calibrated(random, *, clips=40):
+    ids, networks = np.arange(clips) % 2, np.arange(clips) // 2 % 2
+    return Calibrated.of(random.normal(0, 1, (clips, 2)), ids, networks, NAMES, n_networks=2)
+
+
+def test_held_out_clips_keep_their_own_and_all_other_scores(random):
+    held_out = calibrated(random).held_out
+    own = held_out.against_all[SCORE][np.arange(40), np.searchsorted(NAMES, held_out.machine_ids)]
+    assert np.array_equal(held_out.scores[SCORE], own)
+
+
+def test_clips_that_no_network_could_score_are_left_out(random):
+    logits = random.normal(0, 1, (10, 2))
+    ids = np.array([1, *[0] * 9])
+    logits[0, 1] = logits[5, 1] = np.nan
+    held_out = Calibrated.of(logits, ids, np.arange(10) % 2, NAMES, n_networks=2).held_out
+    assert held_out.indices.tolist() == list(range(1, 10))
+    assert np.isfinite(held_out.against_all[SCORE]).all()
+    with pytest.raises(DatasetError, match="no normal clip could be scored"):
+        Calibrated.of(
+            np.full((3, 2), np.nan), np.zeros(3, dtype=int), np.zeros(3, dtype=int), NAMES, n_networks=2
+        )
+
+
+def test_what_is_stored_gives_the_same_scores(random):
+    fitted = calibrated(random)
+    again = Calibrated.from_state(fitted.state(NAMES), NAMES, n_networks=2)
+    logits = random.normal(0, 2, (2, 7, 2))
+    assert np.array_equal(again.scores(logits), fitted.scores(logits))
+    assert again.held_out.machine_ids == fitted.held_out.machine_ids
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("of_network", lambda array: array[:1]),
+        ("of_network", lambda array: array * np.nan),
+        ("of_id", lambda array: array[:1]),
+        ("deviation", lambda array: array * 0),
+        ("deviation", lambda array: array[:1]),
+        ("against_all", lambda array: array[:, :1]),
+        ("against_all", lambda array: array * np.inf),
+        ("ids", lambda array: array + 5),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(random, name, change):
+    arrays = calibrated(random).state(NAMES)
+    with pytest.raises(DetectorFileError, match="near: calibration"):
+        Calibrated.from_state(arrays | {name: change(arrays[name])}, NAMES, n_networks=2)

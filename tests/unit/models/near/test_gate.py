@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from near_recipe import logmels
+
+from offkey.models.near import Near
+from offkey.models.near.features import rhythm_of
+from offkey.models.near.gate import plan, rhythm_strength
+
+STILL, MOVING = (rhythm_of(logmels(30, hz=hz), frame_rate_hz=62.5) for hz in (None, 6.0))
+ONE_ID = np.zeros(30, dtype=np.int64)
+
+
+def test_machines_with_a_rhythm_have_much_of_it_and_noise_has_hardly_any():
+    assert rhythm_strength(STILL, ONE_ID) < 0.1
+    assert rhythm_strength(MOVING, ONE_ID) > 0.3
+
+
+def test_a_level_or_a_rate_that_all_bands_have_in_common_is_no_rhythm():
+    rates, bands = np.arange(4)[:, None], np.arange(4)[None, :]
+    assert rhythm_strength(STILL + (3 * rates + 5 * bands).ravel(), ONE_ID) == pytest.approx(
+        rhythm_strength(STILL, ONE_ID)
+    )
+
+
+def test_it_is_the_mean_over_ids_that_have_two_clips():
+    both = np.concatenate([STILL, MOVING, MOVING[:1]])
+    ids = np.repeat([0, 1, 2], [30, 30, 1])
+    mean = (rhythm_strength(STILL, ONE_ID) + rhythm_strength(MOVING, ONE_ID)) / 2
+    assert rhythm_strength(both, ids) == pytest.approx(mean)
+    assert rhythm_strength(MOVING[:1], np.zeros(1, dtype=np.int64)) == 0
+
+
+@pytest.mark.parametrize(("rhythm", "rich"), [(STILL, False), (MOVING, True)])
+def test_rhythm_decides_on_features_and_near_anomalies(rhythm, rich):
+    chosen = plan(Near(), rhythm, ONE_ID)
+    assert chosen.rich is rich
+    assert ("T" in chosen.feature_sets) is rich
+    assert f"these machines have {'a' if rich else 'no'} rhythm ({chosen.rhythm:.2f})" in chosen.note
+
+
+@pytest.mark.parametrize("gate", ["rich", "static"])
+def test_a_recipe_can_decide_itself(gate):
+    chosen = plan(Near(gate=gate), STILL, ONE_ID)
+    assert chosen.rich is (gate == "rich")
+    assert "as the recipe says" in chosen.note
+
+
+@pytest.mark.parametrize("conformer", ["on", "off"])
+@pytest.mark.parametrize("gate", ["rich", "static"])
+def test_the_conformer_path_can_be_had_or_left_out(gate, conformer):
+    assert plan(Near(gate=gate, conformer=conformer), STILL, ONE_ID).conformer is (conformer == "on")
