@@ -65,7 +65,7 @@ def trained(
         training=recipe.training,
         stages=(rounds,),
         batches=lambda _stage, _epoch: itertools.islice(batches, steps),
-        steps_per_epoch=steps,
+        steps=lambda _stage: steps,
         seed=0,
         compute=compute,
         observer=observe,

@@ -161,18 +161,41 @@ class Training(Section, frozen=True):
     batch_size: Positive = 28
     pseudo_anomalies: Positive = 28
     """How many clips of other machine types join each batch in stage 2."""
+    stage2_normals: Positive | None = None
+    """How many normal clips a batch has that pseudo-anomalies join; None: `batch_size`. An epoch goes once through the
+    normal clips, so fewer of them a batch are more steps."""
+    stage2_adam: Literal["carried", "fresh"] = "carried"
+    """Whether stage 2 goes on with the moments that Adam has of stage 1, or starts without."""
+    batch_norm_others: Literal["joint", "separate"] = "joint"
+    """`separate`: pseudo-anomalies are normalised by their own mean and variance in training, not by those of the whole
+    batch, and leave the running statistics to the normal clips."""
+    batch_norm_from: Literal["training", "clean"] = "training"
+    """Which clips the statistics that scoring normalises by come from: those of the training steps, augmented and with
+    pseudo-anomalies, or one pass over clean normal training clips after the last epoch."""
     learning_rate: PositiveFloat = 1e-3
     alpha: NonNegative = 1.0
     """Weight of the ID loss."""
     beta: NonNegative = 1.0
     """Weight of the augmentation loss."""
     loss_reduction: Literal["mean", "sum"] = "mean"
-    keep: Literal["last", "lowest_loss"] = "last"
+    keep: Literal["last", "lowest_loss", "mean"] = "last"
+    """Of the last stage: the weights of its last epoch, of the epoch with the lowest loss, or the mean of the weights
+    at the end of its last `mean_epochs`."""
+    mean_epochs: Positive = 10
     clip_seconds: PositiveFloat = 10.0
     precision: Precision = "float32"
     """`bfloat16`: matrix products and convolutions in it, weights and losses in float32. The result of `auto` depends
     on the hardware."""
     augmentation: Augmentation = Augmentation()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        normals = self.batch_size if self.stage2_normals is None else self.stage2_normals
+        if self.batch_norm_others == "separate" and min(normals, self.pseudo_anomalies) < 2:
+            raise RecipeError(
+                f"Training.batch_norm_others = 'separate': {normals} normal clips and {self.pseudo_anomalies} "
+                "pseudo-anomalies a batch; expected 2 or more of each, for statistics of their own"
+            )
 
 
 class Scoring(Section, frozen=True):

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from trees import dcase_names, touch
 
 from offkey.datasets import dcase2020, folder
-from offkey.datasets.synthetic import FAULTS, MACHINES, render
+from offkey.datasets.synthetic import FAULTS, MACHINES, TOWARDS, render
 from offkey.datasets.synthetic.plan import Plan, jobs
 
-machine_and_fault = st.sampled_from([(m, f) for m in MACHINES for f in (None, *FAULTS[m])])
+machine_and_fault = st.sampled_from([(m, f) for m in MACHINES for f in (None, *FAULTS[m], *TOWARDS)])
 
 
 @settings(max_examples=25, deadline=None)

@@ -21,6 +21,13 @@ def test_a_recipe_comes_back_from_json(name):
     [
         (lambda: Training(batch_size=-3), "batch_size = -3"),
         (lambda: Training(learning_rate=0), "learning_rate = 0"),
+        (lambda: Training(stage2_normals=0), "stage2_normals = 0"),
+        (
+            lambda: Training(batch_norm_others="separate", stage2_normals=1),
+            "1 normal clips and 28 pseudo-anomalies",
+        ),
+        (lambda: Training(batch_norm_others="separate", pseudo_anomalies=1), "expected 2 or more of each"),
+        (lambda: Training(keep="mean", mean_epochs=0), "mean_epochs = 0"),
         (lambda: Features(n_fft=1000), "power of two"),
         (lambda: Features(f_min_hz=9000), "f_min_hz = 9000"),
         (lambda: Features(f_max_hz=9000), "at most half of sample_rate"),

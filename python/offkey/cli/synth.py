@@ -26,6 +26,7 @@ def synth(
     test_anomaly: int = 50,
     snr_db: Annotated[list[float] | None, COMMAS] = None,
     seconds: float = 10.0,
+    world: Literal["factory", "premise"] = "factory",
     seed: int = 0,
     resume: bool = False,
     threads: int | None = None,
@@ -55,6 +56,9 @@ def synth(
         Level of the machine against factory noise in dB, 0 by default; MIMII takes several, separated by commas.
     seconds
         Length of a clip in seconds.
+    world
+        What goes wrong. "factory": faults of each machine type. "premise": the same healthy recordings, but faulty
+        machines sound partly like another one of their type or of another type.
     seed
         The same seed makes the same recordings.
     resume
@@ -76,6 +80,7 @@ def synth(
             clips_test_anomaly=test_anomaly,
             snr_db=tuple(snr_db or (0.0,)),
             seconds=seconds,
+            world=world,
             seed=seed,
             resume=resume,
             num_workers=threads,

@@ -70,9 +70,14 @@ class PseudoAnomalies:
     """The ID that each clip was scored against, ``m`` of them."""
     scores: dict[str, np.ndarray]
     """For each score name ``(m,)`` float64."""
+    kinds: tuple[str, ...] | None = None
+    """What each clip is, such as ``other IDs`` or ``other types``: `select` weighs the kinds alike, whatever their
+    numbers. None: all are of one."""
 
     def __post_init__(self) -> None:
         _check_scores(self.scores, len(self.machine_ids))
+        if self.kinds is not None and len(self.kinds) != len(self.machine_ids):
+            raise ArrayError(f"kinds: {len(self.kinds)}; expected {len(self.machine_ids)}, one for each ID")
 
 
 def _check_scores(scores: dict[str, np.ndarray], n: int) -> None:

@@ -27,9 +27,11 @@ class Selection:
     """`select`: chosen without any test label. `oracle`: chosen by test labels, for comparison only."""
     chosen: tuple[str, ...]
     criterion: float
-    """AUC of the chosen subset, mean over IDs."""
+    """AUC of the chosen subset, mean over IDs; over several kinds of pseudo-anomalies the mean of each kind's."""
     criteria: Mapping[tuple[str, ...], float]
-    """AUC of every subset, mean over IDs."""
+    """The same of every subset."""
+    by_kind: Mapping[str, Mapping[tuple[str, ...], float]] = dataclasses.field(default_factory=dict)
+    """The AUC of every subset for each kind of pseudo-anomalies, where there are kinds."""
 
 
 def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -80,6 +82,7 @@ def select(
     *,
     ids: Sequence[str] | None = None,
     pseudo_ids: Sequence[str] | None = None,
+    kinds: Sequence[str] | None = None,
 ) -> Selection:
     """Choose the subset of scores that best separates held-out normals from pseudo-anomalies; no label is seen.
 
@@ -92,6 +95,10 @@ def select(
     ids, pseudo_ids
         The ID that each score is against. If given, the AUC is taken for each ID that has both, and averaged;
         else over all clips at once.
+    kinds
+        What each pseudo-anomaly is, such as another ID or another type. If given, every kind weighs the same, however
+        many clips it has: the criterion is the mean of each kind's AUC. A kind none of whose clips is of an ID with
+        normals is left out.
 
     Returns
     -------
@@ -117,7 +124,17 @@ def select(
         both[name] = np.concatenate(parts)
         labels = np.repeat(np.array([0, 1], dtype=np.int8), [len(part) for part in parts])
     machine_ids = None if ids is None or pseudo_ids is None else [*ids, *pseudo_ids]
-    return _best("select", both, labels, machine_ids)
+    groups = _groups(labels, machine_ids)
+    if kinds is None:
+        return _best("select", both, labels, {"": groups})
+    anomalies = int(labels.sum())
+    if len(kinds) != anomalies:
+        raise ArrayError(f"kinds: {len(kinds)} for {anomalies} pseudo-anomalies; expected one for each")
+    of_kind = np.array([""] * (len(labels) - anomalies) + list(kinds), dtype=object)
+    parts_of = {
+        kind: [group & ((labels == 0) | (of_kind == kind)) for group in groups] for kind in sorted(set(kinds))
+    }
+    return _best("select", both, labels, parts_of)
 
 
 def oracle(scores: Scores, labels: ArrayLike, *, ids: Sequence[str] | None = None) -> Selection:
@@ -137,30 +154,44 @@ def oracle(scores: Scores, labels: ArrayLike, *, ids: Sequence[str] | None = Non
     ArrayError
         If lengths differ, scores are not finite, or no ID has both classes.
     """
-    vectors = {name: finite_vector(values, name) for name, values in scores.items()}
-    return _best("oracle", vectors, np.asarray(labels), ids)
+    vectors, truth = (
+        {name: finite_vector(values, name) for name, values in scores.items()},
+        np.asarray(labels),
+    )
+    return _best("oracle", vectors, truth, {"": _groups(truth, ids)})
+
+
+def _groups(labels: NDArray[np.int8], ids: Sequence[str] | None) -> list[NDArray[np.bool_]]:
+    """Return which clips each machine ID has, ``(clips,)`` each; all of them without IDs."""
+    if ids is not None and len(ids) != len(labels):
+        raise ArrayError(f"ids: {len(ids)} for {len(labels)} clips; expected one for each")
+    names = np.array(["all"] * len(labels) if ids is None else list(ids), dtype=object)
+    return [names == name for name in sorted(set(names))]
 
 
 def _best(
     kind: Literal["select", "oracle"],
     scores: Mapping[str, NDArray[np.float64]],
     labels: NDArray[np.int8],
-    ids: Sequence[str] | None,
+    parts: Mapping[str, Sequence[NDArray[np.bool_]]],
 ) -> Selection:
-    if ids is not None and len(ids) != len(labels):
-        raise ArrayError(f"ids: {len(ids)} for {len(labels)} clips; expected one for each")
-    names = np.array(["all"] * len(labels) if ids is None else list(ids), dtype=object)
-    groups = [names == name for name in sorted(set(names))]
-    groups = [group for group in groups if len(set(labels[group])) == 2]
-    if not groups:
+    """Return the subset with the highest mean over parts of the mean AUC over a part's groups."""
+    two_sided = {name: [g for g in groups if len(set(labels[g])) == 2] for name, groups in parts.items()}
+    two_sided = {name: groups for name, groups in two_sided.items() if groups}
+    if not two_sided:
         raise ArrayError(
             f"{kind}: no machine ID has clips on both sides; expected normals and anomalies of one"
         )
-    criteria = {}
+    aucs: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in two_sided}
     for subset in subsets(list(scores)):
         z = combine(scores, subset)
         if len(z) != len(labels):
             raise ArrayError(f"labels: {len(labels)} for {len(z)} scores; expected one for each")
-        criteria[subset] = float(np.mean([auc(labels[group], z[group]) for group in groups]))
+        for name, groups in two_sided.items():
+            aucs[name][subset] = float(np.mean([auc(labels[group], z[group]) for group in groups]))
+    criteria = {
+        subset: float(np.mean([of_part[subset] for of_part in aucs.values()]))
+        for subset in subsets(list(scores))
+    }
     chosen = max(criteria, key=lambda subset: (criteria[subset], len(subset)))
-    return Selection(kind, chosen, criteria[chosen], criteria)
+    return Selection(kind, chosen, criteria[chosen], criteria, {name: a for name, a in aucs.items() if name})

@@ -84,7 +84,8 @@ class Fusion:
         chosen, selection = _choose(models, scoring, standardizers, held_out)
         criteria = {} if selection is None else {"+".join(k): v for k, v in selection.criteria.items()}
         null, notes = _null(held_out, chosen, machine_ids)
-        return cls(standardizers, chosen, null, (*_choice_notes(scoring, chosen, criteria), *notes), criteria)
+        notes = (*_choice_notes(scoring, chosen, selection), *notes)
+        return cls(standardizers, chosen, null, notes, criteria)
 
     def apply(
         self,
@@ -309,7 +310,7 @@ def _in_order(parts: Sequence[_HeldOut]) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.array(scores), tuple(ids)
 
 
-def _choice_notes(scoring: Scoring, chosen: Sequence[str], criteria: Mapping[str, float]) -> tuple[str, ...]:
+def _choice_notes(scoring: Scoring, chosen: Sequence[str], selection: Selection | None) -> tuple[str, ...]:
     """Say which scores make up the anomaly score where the recipe's words alone do not."""
     rule, names = scoring.combine, ", ".join(chosen)
     if rule == "mean" or chosen == (rule,):
@@ -317,14 +318,28 @@ def _choice_notes(scoring: Scoring, chosen: Sequence[str], criteria: Mapping[str
     if rule != "select":
         reason = "no such score could be trained"
         return (f"scoring.combine = {rule!r}: {reason}; the anomaly score is made of {names}",)
-    if not criteria:
+    if selection is None:
         reason = "there are no pseudo-anomalies to choose by"
         return (f"scoring.combine = 'select': {reason}; the anomaly score is made of all scores: {names}",)
-    aucs = ", ".join(f"{subset} {auc:.3f}" for subset, auc in criteria.items())
+    if len(selection.criteria) == 1:
+        reason = "there is a single score to choose from"
+        return (f"scoring.combine = 'select': {reason}; the anomaly score is made of {names}",)
+    kinds = list(selection.by_kind)
+    against = (
+        f" against {kinds[0]}" if len(kinds) == 1 else f", mean of {' and '.join(kinds)}" if kinds else ""
+    )
+    aucs = ", ".join(_auc_note(subset, selection) for subset in selection.criteria)
     return (
         f"the anomaly score is made of {names}: chosen by held-out normals and pseudo-anomalies (AUC of each "
-        f"subset: {aucs})",
+        f"subset{against}: {aucs})",
     )
+
+
+def _auc_note(subset: tuple[str, ...], selection: Selection) -> str:
+    note = f"{'+'.join(subset)} {selection.criteria[subset]:.3f}"
+    if len(selection.by_kind) > 1:
+        note += f" of {' and '.join(f'{aucs[subset]:.3f}' for aucs in selection.by_kind.values())}"
+    return note
 
 
 def _choose(
@@ -354,5 +369,6 @@ def _choose(
         {name: standardizers[name].transform_own(scores, ids) for name, scores in pseudo.items()},
         ids=normal_ids,
         pseudo_ids=ids,
+        kinds=parts[0].kinds,
     )
     return tuple(name for name in every if name in selection.chosen or name not in pseudo), selection

@@ -8,7 +8,7 @@ import soundfile
 from sklearn.metrics import roc_auc_score
 
 from offkey.datasets import synthetic
-from offkey.datasets.synthetic import FAULTS, MACHINES, render
+from offkey.datasets.synthetic import FAULTS, MACHINES, TOWARDS, render
 from offkey.datasets.synthetic.plan import Plan, jobs
 
 pytestmark = pytest.mark.long
@@ -26,8 +26,8 @@ def auc(normal, anomalous):
     return roc_auc_score(np.r_[np.zeros(len(normal)), np.ones(len(anomalous))], np.r_[normal, anomalous])
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
+@pytest.fixture(scope="module", params=["factory", "premise"])
+def written(tmp_path_factory, request):
     root = tmp_path_factory.mktemp("fair")
     synthetic.write(
         root,
@@ -39,6 +39,7 @@ def written(tmp_path_factory):
         seconds=1.0,
         sample_rate=8_000,
         num_workers=1,
+        world=request.param,
     )
     return root
 
@@ -135,8 +136,9 @@ def statistics(sound, filters):
     return np.r_[logmel.mean(axis=0), np.log(np.diff(logmel, axis=0).std(axis=0) + 1e-3)]
 
 
+@pytest.mark.parametrize("towards", [False, True], ids=["factory", "premise"])
 @pytest.mark.parametrize("machine", MACHINES)
-def test_a_simple_detector_hears_the_faults_but_not_all(machine, filters):
+def test_a_simple_detector_hears_the_faults_but_not_all(machine, towards, filters):
     """Mahalanobis on mean and restlessness of the log-Mel, the covariance of the normals with a ridge."""
     normals, tested, rng = 200, 60, np.random.default_rng(0)
 
@@ -168,6 +170,7 @@ def test_a_simple_detector_hears_the_faults_but_not_all(machine, filters):
         return np.einsum("ij,jk,ik->i", d, precision, d)
 
     found = auc(
-        score(features(normals, tested, [None])), score(features(normals + tested, tested, FAULTS[machine]))
+        score(features(normals, tested, [None])),
+        score(features(normals + tested, tested, TOWARDS if towards else FAULTS[machine])),
     )
     assert 0.62 < found < 0.99

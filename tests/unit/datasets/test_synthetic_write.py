@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from offkey.datasets import dcase2020, folder, mimii, synthetic
-from offkey.errors import DatasetError
+from offkey.errors import DatasetError, ParameterError
 
 SMALL = {
     "seconds": 1.0,
@@ -129,6 +129,31 @@ def test_a_file_is_what_render_gives(dcase_root):
     )
     written, _ = soundfile.read(dcase_root / job.files[0], dtype="int16")
     np.testing.assert_array_equal(written, np.rint(sound[0] * np.float32(32767)).astype(np.int16))
+
+
+def test_the_world_of_the_premise_has_the_same_healthy_recordings_and_other_faults(dcase_root, tmp_path):
+    setting = {"ids": ("00", "02"), "eval_ids": ("01",), "machines": ("fan", "valve"), **SMALL}
+    synthetic.write(tmp_path / "premise", world="premise", **setting)
+    factory, premise = contents(dcase_root), contents(tmp_path / "premise")
+    assert "world" not in json.loads(factory["synthetic.json"])
+    assert factory.keys() == premise.keys()
+    with (tmp_path / "premise" / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["fault"] for row in rows} == {"", "towards_other_id", "towards_other_type"}
+    for row in rows:
+        name = row["file"]
+        assert (factory[name] == premise[name]) == (row["label"] == "normal"), name
+        assert len(factory[name]) == len(premise[name])
+    assert synthetic.load(tmp_path / "premise", machine="fan").test.labels.sum() == 9
+
+
+def test_a_dataset_of_one_world_does_not_go_on_as_another(tmp_path):
+    setting = {"ids": ("00",), "machines": ("fan",), **SMALL}
+    synthetic.write(tmp_path, **setting)
+    with pytest.raises(DatasetError, match="world = 'factory', now 'premise'"):
+        synthetic.write(tmp_path, world="premise", resume=True, **setting)
+    with pytest.raises(ParameterError, match="world = 'ideal': expected one of factory, premise"):
+        synthetic.write(tmp_path / "new", world="ideal", **setting)
 
 
 def test_another_seed_is_another_dataset(dcase_root, tmp_path):

@@ -67,6 +67,38 @@ def test_the_criterion_is_a_mean_over_ids():
     assert one_sided.criterion == 1.0
 
 
+def test_each_kind_of_pseudo_anomalies_weighs_the_same_however_many_they_are():
+    """As many IDs as DCASE has: a_out tells nothing of them, and they are by far the most."""
+    rng, normals_of, ids, types = np.random.default_rng(0), 60, 360, 60
+    kinds = ["other IDs"] * ids + ["other types"] * types
+    normals = {name: rng.normal(size=normals_of) for name in ("a_out", "a_arc")}
+    pseudo = {
+        "a_out": np.r_[rng.normal(size=ids), rng.normal(9, 1, types)],  # perfect on other types
+        "a_arc": np.r_[rng.normal(1, 1, ids), rng.normal(0.2, 1, types)],
+    }
+    together, weighed = select(normals, pseudo), select(normals, pseudo, kinds=kinds)
+    assert together.criteria[("a_out",)] < 0.6 < together.criteria[("a_arc",)]
+    assert together.by_kind == {}
+    assert list(weighed.by_kind) == ["other IDs", "other types"]
+    assert weighed.by_kind["other types"][("a_out",)] == 1.0
+    for subset, criterion in weighed.criteria.items():
+        assert criterion == pytest.approx(np.mean([aucs[subset] for aucs in weighed.by_kind.values()]))
+    assert weighed.criteria[("a_out",)] > weighed.criteria[("a_arc",)]
+    labels = [0] * normals_of + [1] * ids
+    for_ids = auc(labels, np.r_[normals["a_arc"], pseudo["a_arc"][:ids]])
+    assert weighed.by_kind["other IDs"][("a_arc",)] == pytest.approx(for_ids)
+
+
+def test_a_kind_that_meets_no_normals_is_left_out():
+    normals, pseudo = {"a": np.array([0.0, 1.0])}, {"a": np.array([2.0, -1.0])}
+    ids = {"ids": ["x", "x"], "pseudo_ids": ["x", "y"], "kinds": ["other IDs", "other types"]}
+    selection = select(normals, pseudo, **ids)
+    assert selection.by_kind == {"other IDs": {("a",): 1.0}}
+    assert selection.criterion == 1.0
+    with pytest.raises(ArrayError, match="kinds: 1 for 2 pseudo-anomalies; expected one for each"):
+        select(normals, pseudo, kinds=["other IDs"])
+
+
 def test_the_oracle_says_what_it_is():
     labels = np.repeat([0, 1], 50)
     found = oracle(scores(100, labels), labels)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ class Known:
     pseudo_ids: tuple[str, ...] = IDS * 40
     scale: float = 1.0
     machine_ids: tuple[str, ...] = IDS
+    kinds: tuple[str, ...] | None = None
 
     @property
     def score_names(self):
@@ -53,7 +55,7 @@ class Known:
             return None
         rng = np.random.default_rng(7)
         scores = {n: rng.normal(size=len(self.pseudo_ids)) + self.shift[n] for n in self.names}
-        return PseudoAnomalies(machine_ids=self.pseudo_ids, scores=scores)
+        return PseudoAnomalies(machine_ids=self.pseudo_ids, scores=scores, kinds=self.kinds)
 
 
 def clips(n, ids=IDS, start=0):
@@ -199,6 +201,31 @@ def test_select_that_has_nothing_to_choose_by_says_so():
     (note,) = fusion.notes
     assert "'select': there are no pseudo-anomalies to choose by" in note
     assert "all scores: a_spectral, a_maha" in note
+
+
+def test_select_says_how_every_subset_did_against_each_kind():
+    kinds = ("other IDs", "other types") * 40
+    fusion = Fusion.fit([Known(NETWORK, clips(80), shift=USEFUL, kinds=kinds)], Scoring(combine="select"))
+    (note,) = fusion.notes
+    assert "AUC of each subset, mean of other IDs and other types: a_out 0." in note
+    of_each = re.findall(r"(\S+) (0\.\d+|1\.000) of (\d\.\d+) and (\d\.\d+)", note)
+    assert [subset for subset, *_ in of_each] == list(fusion.criteria)
+    for subset, mean, *parts in of_each:
+        assert fusion.criteria[subset] == pytest.approx(float(mean), abs=6e-4)
+        assert float(mean) == pytest.approx(np.mean([float(part) for part in parts]), abs=1.1e-3)
+    one = Fusion.fit(
+        [Known(NETWORK, clips(80), shift=USEFUL, kinds=("other IDs",) * 80)], Scoring(combine="select")
+    )
+    assert "AUC of each subset against other IDs: a_out 0." in one.notes[0]
+
+
+def test_select_among_one_score_claims_no_choice():
+    model = Known(("a_maha",), clips(80), shift={"a_maha": 3.0})
+    fusion = Fusion.fit([model], Scoring(combine="select"))
+    assert fusion.chosen == ("a_maha",)
+    (note,) = fusion.notes
+    assert "'select': there is a single score to choose from" in note
+    assert "chosen" not in note
 
 
 def test_a_model_without_any_held_out_clip_is_an_error_that_names_its_score():

@@ -10,13 +10,18 @@ from typing import Literal, get_args
 
 import msgspec
 
+from offkey.datasets.synthetic.premise import TOWARDS
 from offkey.datasets.synthetic.scene import FAULTS, MACHINES, check_clip_format
 from offkey.datasets.synthetic.signals import stream
 from offkey.errors import ParameterError
 
-__all__ = ["Job", "Layout", "Plan", "eval_list", "jobs"]
+__all__ = ["Job", "Layout", "Plan", "World", "eval_list", "jobs"]
 
 Layout = Literal["dcase2020", "mimii"]
+
+World = Literal["factory", "premise"]
+"""What goes wrong: `factory`, the faults of each machine type; `premise`, what moves a machine's sound towards that of
+another machine."""
 
 _ID = re.compile(r"[0-9A-Za-z]+")
 
@@ -37,6 +42,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     seed: int
     generator: int = 1
     """Raised whenever the same parameters come to make other sounds, so that no dataset is half old, half new."""
+    world: World | msgspec.UnsetType = msgspec.UNSET
+    """Left out where it is `factory`: datasets of before there were others do not name it."""
+
+    @property
+    def faults(self) -> dict[str, tuple[str, ...]]:
+        """The faults of each machine type in this world."""
+        return dict.fromkeys(MACHINES, TOWARDS) if self.world == "premise" else FAULTS
 
     @property
     def channels(self) -> int:
@@ -47,6 +59,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Raise ParameterError if a value is out of range."""
         if self.layout not in get_args(Layout):
             raise ParameterError(f"layout = {self.layout!r}: expected one of {', '.join(get_args(Layout))}")
+        if self.world not in (msgspec.UNSET, "premise"):
+            raise ParameterError(f"world = {self.world!r}: expected one of {', '.join(get_args(World))}")
         _check_names("machines", self.machines, MACHINES)
         _check_names("ids and eval_ids", self.ids + self.eval_ids, None)
         for name, least in (
@@ -122,7 +136,7 @@ def _of_machine(plan: Plan, machine_type: str, machine_id: str) -> Iterator[Job]
     numbers = stream(plan.seed, machine_type, machine_id, "numbers").permutation(total)
     hidden = stream(plan.seed, machine_type, machine_id, "names").permutation(total - counts[0])
     faults = stream(plan.seed, machine_type, machine_id, "faults")
-    kinds = FAULTS[machine_type]
+    kinds = plan.faults[machine_type]
     for index in range(total):
         in_test = index - counts[0]
         of_anomalies = in_test - counts[1]

@@ -10,6 +10,7 @@ from numpy.random import Generator
 
 from offkey.datasets.synthetic.fan import Fan
 from offkey.datasets.synthetic.noise import Factory
+from offkey.datasets.synthetic.premise import TOWARDS, blended, other_machine
 from offkey.datasets.synthetic.pump import Pump
 from offkey.datasets.synthetic.signals import Fault, Grid, decibel, rms, stream
 from offkey.datasets.synthetic.slider import Slider
@@ -69,7 +70,8 @@ def render(
         Which of the machine's clips: speed, load, distance, level and noise differ from clip to clip. A clip
         with a fault is the same clip without it in all these.
     fault
-        One of `FAULTS` of that type, or None.
+        One of `FAULTS` of that type, one of `TOWARDS`, which are faults of a world in which the premise of outlier
+        exposure holds, or None.
     severity
         In [0, 1], from barely audible to plain.
     snr_db
@@ -128,7 +130,7 @@ def mix(
     broken = None
     if fault is not None:
         broken = Fault(kind=fault, severity=severity, rng=stream(seed, *key, "fault"))
-    spectrum = machine.spectrum(stream(seed, *key, "machine"), broken)
+    spectrum = _sound(machine, key, broken, seed, grid)
     placing = stream(seed, *key, "place")
     spectrum *= _colouring(placing, grid)
     spectrum = grid.scaled(spectrum, 1.0)
@@ -148,6 +150,18 @@ def mix(
     return mixed
 
 
+def _sound(
+    machine: Machine, key: tuple[str, str, int], broken: Fault | None, seed: int, grid: Grid
+) -> np.ndarray:
+    """Return the half spectrum of a machine alone, at any level."""
+    if broken is None or broken.kind not in TOWARDS:
+        return machine.spectrum(stream(seed, *key, "machine"), broken)
+    healthy = machine.spectrum(stream(seed, *key, "machine"), None)
+    other_type, other_id = other_machine(broken, *key[:2], types=MACHINES)
+    other = _machine(other_type, other_id, seed, grid).spectrum(stream(seed, *key, "other machine"), None)
+    return blended(broken, healthy, other, grid)
+
+
 def _check(
     machine_type: str,
     machine_id: str,
@@ -161,8 +175,9 @@ def _check(
         raise ParameterError(f"machine type {machine_type!r}: expected one of {', '.join(MACHINES)}")
     if not machine_id:
         raise ParameterError("machine_id: expected a text that is not empty")
-    if fault is not None and fault not in FAULTS[machine_type]:
-        raise ParameterError(f"fault {fault!r}: a {machine_type} has {', '.join(FAULTS[machine_type])}")
+    faults = FAULTS[machine_type] + TOWARDS
+    if fault is not None and fault not in faults:
+        raise ParameterError(f"fault {fault!r}: a {machine_type} has {', '.join(faults)}")
     if not 0.0 <= severity <= 1.0:
         raise ParameterError(f"severity = {severity}: expected 0 to 1")
     for name, value, least in (("clip", clip, 0), ("channels", channels, 1), ("seed", seed, 0)):

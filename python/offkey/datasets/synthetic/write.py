@@ -18,7 +18,7 @@ from offkey.datasets.clips import Dataset
 from offkey.datasets.dcase import EVAL_LIST, dcase2020
 from offkey.datasets.mimii import Split, mimii
 from offkey.datasets.paths import PathLike, existing_folder
-from offkey.datasets.synthetic.plan import Job, Layout, Plan, eval_list, jobs
+from offkey.datasets.synthetic.plan import Job, Layout, Plan, World, eval_list, jobs
 from offkey.datasets.synthetic.scene import MACHINES, grid, mix
 from offkey.errors import DatasetError, ParameterError
 
@@ -61,6 +61,7 @@ def write(
     seconds: float = 10.0,
     sample_rate: int = 16_000,
     snr_db: float | Sequence[float] = 0.0,
+    world: World = "factory",
     seed: int = 0,
     resume: bool = False,
     num_workers: int | None = None,
@@ -86,6 +87,10 @@ def write(
         Duration in [1, 600] s and rate in [4000, 192000] Hz of each clip.
     snr_db
         Level of the machine against the factory; layout ``"mimii"`` takes several.
+    world
+        ``"factory"``: machines have the faults of their type (`FAULTS`). ``"premise"``: the same healthy recordings,
+        but faults move a machine's sound towards that of another one of its type or of another type (`TOWARDS`), which
+        is what networks that tell machines apart are made to hear.
     seed
         The same seed makes the same files, for any number of workers. At least 0.
     resume
@@ -119,6 +124,7 @@ def write(
         sample_rate=sample_rate,
         snrs_db=tuple(float(snr) for snr in ((snr_db,) if isinstance(snr_db, (int, float)) else snr_db)),
         seed=seed,
+        world=msgspec.UNSET if world == "factory" else world,
     )
     plan.check()
     if num_workers is not None and num_workers < 1:
@@ -188,7 +194,7 @@ def _prepare(base: Path, plan: Plan, resume: bool) -> None:
             )
         before = _read_plan(base)
         if before != plan:
-            old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(plan)
+            old, new = (msgspec.structs.asdict(p) | {"world": p.world or "factory"} for p in (before, plan))
             other = ", ".join(
                 f"{name} = {old[name]!r}, now {new[name]!r}" for name in old if old[name] != new[name]
             )

@@ -43,6 +43,9 @@ class Network(Section, frozen=True):
     arcface_margin_rad: Annotated[float, msgspec.Meta(ge=0, le=1.5707963267948966)] = 1.28
     normalisation: Literal["standard", "none"] = "standard"
     """`standard`: per-Mel-bin mean and deviation over the type's training clips."""
+    redundant_biases: bool = True
+    """Whether there are biases that change no output and so have no gradient but rounding: of a convolution before
+    BatchNorm, of the keys of the attention, of scores before a softmax. Adam lets them walk at random."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -302,13 +302,16 @@ class BatchLoader:
         self._clips = clips
         self._pin_memory = pin_memory
         self._epoch = 0
-        self._steps = math.ceil(len(self.split.train) / training.batch_size)
         self._ids = _numbers(clips, self.machine_ids)
-        self._normals = BalancedSampler(
-            by_label(clips.machine_ids, self.split.train),
-            per_step=training.batch_size,
-            seed=derived_seed(seed, _NORMALS),
-        )
+        alone, joined = training.batch_size, training.stage2_normals or training.batch_size
+        self._normals = {
+            pseudo_anomalies: BalancedSampler(
+                by_label(clips.machine_ids, self.split.train),
+                per_step=per_step,
+                seed=derived_seed(seed, _NORMALS),
+            )
+            for pseudo_anomalies, per_step in ((False, alone), (True, joined))
+        }
         self._others: BalancedSampler | None = None
         if len(self.split.others):
             self._others = BalancedSampler(
@@ -329,7 +332,11 @@ class BatchLoader:
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch: as many as the normals fill."""
-        return self._steps
+        return self.steps(pseudo_anomalies=self._pseudo_anomalies)
+
+    def steps(self, *, pseudo_anomalies: bool) -> int:
+        """Return the number of batches of an epoch with pseudo-anomalies or without."""
+        return math.ceil(len(self.split.train) / self._normals[pseudo_anomalies].per_step)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose which epoch, from 0, the next iteration yields: each has crops and augmentations of its own."""
@@ -343,8 +350,9 @@ class BatchLoader:
 
     def batches(self, epoch: int, *, pseudo_anomalies: bool) -> Iterator[Batch]:
         """Yield the batches of an epoch, each made when it is asked for."""
-        others = self._others if pseudo_anomalies else None
-        for step in epoch_steps(self._normals, others, epoch=epoch, steps=self._steps):
+        normals, others = self._normals[pseudo_anomalies], self._others if pseudo_anomalies else None
+        steps = self.steps(pseudo_anomalies=pseudo_anomalies)
+        for step in epoch_steps(normals, others, epoch=epoch, steps=steps):
             yield self._batch(_share(step), epoch)
 
     def _batch(self, step: Step, epoch: int) -> Batch:

@@ -194,6 +194,8 @@ class Calibrated:
         if self.pseudo_anomalies is not None:
             arrays |= prefixed("pseudo_anomalies", self.pseudo_anomalies.scores)
             metadata["pseudo_anomalies"] = {"machine_ids": list(self.pseudo_anomalies.machine_ids)}
+            if self.pseudo_anomalies.kinds is not None:  # files of before there were kinds have none
+                metadata["pseudo_anomalies"]["kinds"] = list(self.pseudo_anomalies.kinds)
         return arrays, metadata
 
     @classmethod
@@ -213,7 +215,9 @@ class Calibrated:
             pseudo_anomalies=None
             if pseudo is None
             else PseudoAnomalies(
-                machine_ids=tuple(pseudo["machine_ids"]), scores=under("pseudo_anomalies", arrays)
+                machine_ids=tuple(pseudo["machine_ids"]),
+                scores=under("pseudo_anomalies", arrays),
+                kinds=tuple(pseudo["kinds"]) if "kinds" in pseudo else None,
             ),
             id_accuracy=metadata["id_accuracy"],
             notes=(),
@@ -342,14 +346,18 @@ def _pseudo_anomalies(
     other = np.array(normal_ids)[:, None] != np.array(machine_ids)[None, :]
     rows, columns = np.nonzero(other)
     scores = {name: matrix[rows, columns] for name, matrix in normals.items()}
+    kinds = ["other IDs"] * len(columns)
     if foreign is not None:
         rows = np.arange(len(next(iter(foreign.values()))))
         turns = rows % len(machine_ids)
         scores = {name: np.concatenate([scores[name], foreign[name][rows, turns]]) for name in scores}
         columns = np.concatenate([columns, turns])
+        kinds += ["other types"] * len(turns)
     if not len(columns):
         return None
-    return PseudoAnomalies(machine_ids=tuple(machine_ids[i] for i in columns.tolist()), scores=scores)
+    return PseudoAnomalies(
+        machine_ids=tuple(machine_ids[i] for i in columns.tolist()), scores=scores, kinds=tuple(kinds)
+    )
 
 
 def _id_accuracy(fitted: FitOutputs) -> tuple[float | None, tuple[str, ...]]:

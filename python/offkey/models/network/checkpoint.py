@@ -13,7 +13,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from offkey._util.files import atomic_path
-from offkey.errors import TrainingError
+from offkey.errors import RecipeError, TrainingError
+from offkey.recipe import Recipe
 
 __all__ = ["Checkpoint", "Progress"]
 
@@ -47,8 +48,8 @@ class Progress:
     """How long the epochs took, in seconds."""
     best_loss: float | None = None
     """Lowest total loss of an epoch of the last stage, where the recipe keeps the weights of that epoch."""
-    best: dict[str, Tensor] = dataclasses.field(default_factory=dict)
-    """The weights of that epoch."""
+    kept: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    """The weights of that epoch, or the mean of those of the last epochs so far; empty where the last ones are kept."""
 
 
 class Checkpoint:
@@ -80,7 +81,7 @@ class Checkpoint:
             If the file cannot be written; what stood there before is then still there.
         """
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in progress.best.items()}
+        tensors |= {f"best.{name}": value for name, value in progress.kept.items()}
         tensors["levels"] = self._levels
         for number, state in (optimiser.state_dict()["state"] if optimiser else {}).items():
             tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
@@ -134,7 +135,7 @@ class Checkpoint:
             history=header.history,
             best_loss=header.best_loss,
             spent_s=header.spent_s,
-            best=_part(tensors, "best."),
+            kept=_part(tensors, "best."),
         )
 
     @property
@@ -157,7 +158,9 @@ class Checkpoint:
                 f"checkpoint {self.path}: format {header.format}, expected {_FORMAT}; {self._advice}"
             )
         saved = header.fingerprint
-        different = [name for name, value in self._fingerprint.items() if saved.get(name) != value]
+        different = [
+            name for name, value in self._fingerprint.items() if not _agree(name, saved.get(name), value)
+        ]
         levels = tensors.get("levels", torch.empty(0))
         if levels.shape != self._levels.shape or (levels - self._levels).abs().max() > _SAME_DB:
             different.append("content of the clips")
@@ -166,6 +169,16 @@ class Checkpoint:
                 f"checkpoint {self.path}: written with another {' and another '.join(different)} than this "
                 f"training; {self._advice}"
             )
+
+
+def _agree(name: str, saved: str | None, value: str) -> bool:
+    """Return whether a part of two fingerprints means the same: fields that a recipe lacks have their default."""
+    if saved is None or saved == value or name != "recipe":
+        return saved == value
+    try:
+        return Recipe.from_json(saved) == Recipe.from_json(value)
+    except RecipeError:
+        return False
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

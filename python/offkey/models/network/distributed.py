@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from offkey._util import ranks
 from offkey.errors import ParameterError, TrainingError
+from offkey.models.network.net.batch_norm import BatchNorm
 from offkey.models.network.net.multitask import Model
 from offkey.recipe import Training
 
@@ -83,11 +84,12 @@ def check_shares(training: Training) -> None:
     Raises
     ------
     ParameterError
-        If the number of processes does not divide `batch_size` and `pseudo_anomalies`.
+        If the number of processes does not divide `batch_size`, `stage2_normals` and `pseudo_anomalies`.
     """
     size = ranks.world_size()
-    for name, clips in (("batch_size", training.batch_size), ("pseudo_anomalies", training.pseudo_anomalies)):
-        if clips % size:
+    for name in ("batch_size", "stage2_normals", "pseudo_anomalies"):
+        clips = getattr(training, name)
+        if clips is not None and clips % size:
             raise ParameterError(
                 f"training.{name} = {clips}: expected a multiple of the {size} processes, so that each has as "
                 "many clips as the others"
@@ -127,16 +129,26 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-class JointBatchNorm(nn.BatchNorm1d):
+class JointBatchNorm(BatchNorm):
     """A BatchNorm over the joint batch of all processes, which hold as many clips each.
 
     As torch's SyncBatchNorm, which has no CPU.
     """
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name of the base class
-        """Return ``(clips, channels)`` or ``(clips, channels, frames)``, normalised, from the same shape."""
-        if not self.training:
-            return super().forward(input)
+    def whole(self, input: Tensor) -> Tensor:  # noqa: A002  # the name of the base class
+        """Normalise a batch by the joint statistics, and remember them."""
+        if not self.training or self.alone:
+            return super().whole(input)
+        normalised, mean, variance = self._by_joint(input)
+        self._remember(mean, variance)
+        return normalised
+
+    def passing(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Normalise a batch by the joint statistics and forget them."""
+        return self._by_joint(input)[0]
+
+    def _by_joint(self, input: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: A002
+        """Return the batch, normalised; the joint mean and the joint variance without bias, ``(channels,)``."""
         axes = [0] if input.ndim == 2 else [0, 2]
         shape = (1, -1) if input.ndim == 2 else (1, -1, 1)
         count = input.numel() // input.shape[1] * distributed.get_world_size()
@@ -144,11 +156,11 @@ class JointBatchNorm(nn.BatchNorm1d):
         mean: Tensor = _Sum.apply(x.sum(axes)) / count
         centred = x - mean.view(shape)
         variance: Tensor = _Sum.apply(centred.square().sum(axes)) / count
-        with torch.no_grad():
-            self._remember(mean, variance * (count / max(count - 1, 1)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (centred * scale.view(shape) + self.bias.view(shape)).to(input.dtype)
+        normalised = (centred * scale.view(shape) + self.bias.view(shape)).to(input.dtype)
+        return normalised, mean.detach(), variance.detach() * (count / max(count - 1, 1))
 
+    @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         assert self.momentum is not None  # torch's default is kept
         assert self.running_mean is not None and self.running_var is not None  # noqa: PT018
@@ -164,7 +176,7 @@ def join_batch_norms(model: Model) -> None:
         return
     for module in list(model.modules()):
         for name, child in module.named_children():
-            if type(child) is nn.BatchNorm1d:
+            if type(child) is BatchNorm:
                 joint = JointBatchNorm(child.num_features, eps=child.eps, momentum=child.momentum)
                 joint.load_state_dict(child.state_dict())
                 setattr(module, name, joint.to(child.weight.device))

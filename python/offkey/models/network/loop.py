@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import torch
@@ -26,9 +26,10 @@ from offkey.models.network.events import (
     StepEnded,
     TrainingStarted,
 )
+from offkey.models.network.net.batch_norm import separate
 from offkey.models.network.net.multitask import Model
 from offkey.models.network.sampling import derived_seed
-from offkey.models.network.stages import Batch, Stage, stage_losses
+from offkey.models.network.stages import NO_ID, Batch, Stage, stage_losses
 from offkey.recipe import Training
 
 __all__ = ["Trainer"]
@@ -40,7 +41,7 @@ Batches = Callable[[Stage, int], Iterator[Batch]]
 
 
 class Trainer:
-    """Trains a model through its stages with Adam.
+    """Trains a model through its stages with Adam, each stage with the moments of the one before or with fresh ones.
 
     In a group of processes (see `offkey.models.network.distributed`) the first one tells of the progress and saves the
     state, and all end with the same weights.
@@ -50,13 +51,13 @@ class Trainer:
     model : Model
         On the device that computes.
     training : recipe.Training
-        Learning rate, weights of the losses, which epoch is kept.
+        Learning rate, weights of the losses, what of the weights is kept.
     stages : sequence of Stage
-        What to train, in order; the optimiser and its moments go on from one to the next.
+        What to train, in order.
     batches : callable
         Makes the batches of an epoch, in a background thread.
-    steps_per_epoch : int
-        How many batches that yields.
+    steps : callable
+        Says how many batches an epoch of a stage has.
     seed : int
         Seed of the dropout.
     compute : Compute, optional
@@ -74,7 +75,7 @@ class Trainer:
         training: Training,
         stages: Sequence[Stage],
         batches: Batches,
-        steps_per_epoch: int,
+        steps: Callable[[Stage], int],
         seed: int,
         compute: Compute | None = None,
         checkpoint: Checkpoint | None = None,
@@ -84,12 +85,15 @@ class Trainer:
         self._training = training
         self._stages = tuple(stages)
         self._batches = batches
-        self._steps = steps_per_epoch
+        self._steps = steps
         self._seed = seed
         self._checkpoint = checkpoint
         self._observe = ignore if ranks.rank() else observer
         self._compute = compute or Compute(device=next(model.parameters()).device)
-        self._optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
+        self._optimiser = self._adam()
+
+    def _adam(self) -> torch.optim.Adam:
+        return torch.optim.Adam(self._model.parameters(), lr=self._training.learning_rate, fused=True)
 
     def run(self) -> list[dict[str, float]]:
         """Train to the end and leave the kept weights in the model; return the losses of each epoch.
@@ -112,8 +116,8 @@ class Trainer:
             if done < stage.epochs:
                 self._run_stage(stage, first, done, progress)
             first += stage.epochs
-        if progress.best:
-            self._model.load_state_dict(progress.best)
+        if progress.kept:
+            self._model.load_state_dict(progress.kept)
         self._model.eval()
         return progress.history
 
@@ -129,18 +133,19 @@ class Trainer:
         return progress
 
     def _run_stage(self, stage: Stage, first: int, done: int, progress: Progress) -> None:
+        steps = self._steps(stage)
         self._observe(
-            StageStarted(
-                stage=stage.number, epochs=stage.epochs, steps_per_epoch=self._steps, tasks=stage.tasks
-            )
+            StageStarted(stage=stage.number, epochs=stage.epochs, steps_per_epoch=steps, tasks=stage.tasks)
         )
+        if first and not done and self._training.stage2_adam == "fresh":
+            self._optimiser = self._adam()
         forward = self._forward_of(stage)
         # One thread for the whole stage: the first batch of an epoch is ready when the epoch before ends.
         with Prefetcher(self._stage_batches(stage, first, done)) as batches:
             ahead = iter(batches)
             for epoch in range(done, stage.epochs):
                 started = time.perf_counter()
-                losses = self._run_epoch(stage, epoch, first + epoch, forward, islice(ahead, self._steps))
+                losses = self._run_epoch(stage, epoch, first + epoch, forward, islice(ahead, steps))
                 seconds = time.perf_counter() - started
                 self._finish_epoch(stage, losses, seconds, progress)
                 self._observe(
@@ -149,7 +154,7 @@ class Trainer:
                         epoch=epoch + 1,
                         epochs=stage.epochs,
                         losses=losses,
-                        steps_per_s=self._steps / seconds,
+                        steps_per_s=steps / seconds,
                         eta_s=seconds * self._epochs_left(stage, epoch + 1),
                     )
                 )
@@ -178,14 +183,15 @@ class Trainer:
     def _run_epoch(
         self, stage: Stage, epoch: int, total_epoch: int, forward: nn.Module, batches: Iterable[Batch]
     ) -> dict[str, float]:
+        steps = self._steps(stage)
         self._model.train()
         sums: dict[str, Tensor] = {}
         for step, batch in enumerate(batches):
             losses = self._step(stage, forward, batch, self._dropout_seed(total_epoch, step))
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0) + loss.detach()
-            self._observe(StepEnded(stage=stage.number, epoch=epoch + 1, step=step + 1, steps=self._steps))
-        values = averaged(torch.stack(list(sums.values()))) / self._steps
+            self._observe(StepEnded(stage=stage.number, epoch=epoch + 1, step=step + 1, steps=steps))
+        values = averaged(torch.stack(list(sums.values()))) / steps
         means = dict(zip(sums, values.tolist(), strict=True))
         if not math.isfinite(means["total"]):
             raise TrainingError(
@@ -201,6 +207,8 @@ class Trainer:
 
     def _step(self, stage: Stage, forward: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
         device = self._compute.device
+        if self._training.batch_norm_others == "separate":
+            separate(self._model, int((batch.ids != NO_ID).sum()) if stage.pseudo_anomalies else None)
         batch = Batch(*(tensor.to(device, non_blocking=True) for tensor in batch))
         with seeded(seed, device), full_float32(device):
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._compute.autocast):
@@ -220,22 +228,47 @@ class Trainer:
         progress.spent_s += seconds
         progress.history.append(losses)
         # Losses of two stages are sums of different tasks: only those of the last can be compared.
-        candidate = self._training.keep == "lowest_loss" and stage is self._stages[-1]
-        if candidate and (progress.best_loss is None or losses["total"] < progress.best_loss):
-            progress.best_loss = losses["total"]
-            progress.best = {name: value.clone() for name, value in self._model.state_dict().items()}
+        if stage is self._stages[-1]:
+            self._keep(stage, losses["total"], progress)
         if self._checkpoint is not None and not ranks.rank():
             self._checkpoint.save(self._model, self._optimiser, progress)
             self._observe(CheckpointSaved(path=self._checkpoint.path, epochs_done=progress.epochs_done))
 
+    def _keep(self, stage: Stage, loss: float, progress: Progress) -> None:
+        """Let the weights after an epoch of the last stage join what is kept, as far as that is not the last ones."""
+        weights = self._model.state_dict()
+        if self._training.keep == "lowest_loss" and (progress.best_loss is None or loss < progress.best_loss):
+            progress.best_loss = loss
+            progress.kept = {name: value.clone() for name, value in weights.items()}
+        left = sum(each.epochs for each in self._stages) - progress.epochs_done
+        averaged_epochs = min(self._training.mean_epochs, stage.epochs) - left
+        if self._training.keep == "mean" and averaged_epochs > 0:
+            progress.kept = _running_mean(progress.kept, weights, averaged_epochs)
+
     def _epochs_left(self, stage: Stage, done: int) -> float:
         """Epochs still to come, in units of those of `stage`: with pseudo-anomalies they take longer."""
         remaining = float(stage.epochs - done)
-        key = self._clips_per_step(stage)
         for later in self._stages[self._stages.index(stage) + 1 :]:
-            remaining += later.epochs * self._clips_per_step(later) / key
+            remaining += later.epochs * self._clips_per_epoch(later) / self._clips_per_epoch(stage)
         return remaining
 
-    def _clips_per_step(self, stage: Stage) -> int:
-        extra = self._training.pseudo_anomalies if stage.pseudo_anomalies else 0
-        return self._training.batch_size + extra
+    def _clips_per_epoch(self, stage: Stage) -> int:
+        training = self._training
+        clips = training.batch_size
+        if stage.pseudo_anomalies:
+            clips = (training.stage2_normals or clips) + training.pseudo_anomalies
+        return clips * self._steps(stage)
+
+
+def _running_mean(
+    mean: Mapping[str, Tensor], weights: Mapping[str, Tensor], number: int
+) -> dict[str, Tensor]:
+    """Return the mean over `number` epochs from that over one fewer; counts are those of the last."""
+    if number == 1:
+        return {name: value.clone() for name, value in weights.items()}
+    return {
+        name: mean[name].to(value.device).lerp(value, 1.0 / number)
+        if value.is_floating_point()
+        else value.clone()
+        for name, value in weights.items()
+    }

@@ -63,7 +63,7 @@ class BalancedSampler:
                 f"sampler: expected at least one clip of each class, given none of {empty or 'any'}"
             )
         self._clips = list(classes.values())
-        self._per_step = per_step
+        self.per_step = per_step
         self._seed = seed
         self._permutations: dict[int, tuple[int, np.ndarray]] = {}
 
@@ -78,7 +78,7 @@ class BalancedSampler:
 
     def _drawn(self, index: int, steps: int) -> int:
         """How many clips of a class the first steps draw: draw d is of class d modulo the number of them."""
-        return (self._per_step * steps + len(self._clips) - 1 - index) // len(self._clips)
+        return (self.per_step * steps + len(self._clips) - 1 - index) // len(self._clips)
 
     def _permutation(self, index: int, cycle: int) -> np.ndarray:
         permutation = self._permutations.get(index)

@@ -10,17 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from offkey.datasets.training import TrainingClips
 from offkey.errors import ArrayError, RecipeError
 from offkey.models.base import check_seed
 from offkey.models.network import Network
-from offkey.models.network.batches import BatchLoader, ClipSource
+from offkey.models.network.batches import BatchLoader, ClipSource, crop
 from offkey.models.network.checkpoint import Checkpoint
-from offkey.models.network.device import Compute, seeded
+from offkey.models.network.device import Compute, full_float32, seeded
 from offkey.models.network.distributed import check_agreement, check_shares, join_batch_norms, process_group
 from offkey.models.network.events import Note, Observer
 from offkey.models.network.loop import Trainer
+from offkey.models.network.net.batch_norm import estimate_anew
 from offkey.models.network.net.multitask import Model
 from offkey.models.network.sampling import Split, derived_seed
 from offkey.models.network.stages import Stage, plan_stages
@@ -29,7 +31,7 @@ from offkey.signal.statistics import FrameMoments
 
 __all__ = ["Trained", "checked", "chunks", "train"]
 
-_WEIGHTS = 5  # first part of the key of a random stream
+_WEIGHTS, _CLEAN = 5, 9  # first parts of keys of random streams
 _CHUNK = 64  # clips whose log-Mels are in memory at a time: 10 MB of 10 s clips
 _MIN_DEVIATION_DB = 1e-3
 
@@ -98,7 +100,7 @@ def train(
             training=recipe.training,
             stages=stages,
             batches=lambda stage, epoch: loader.batches(epoch, pseudo_anomalies=stage.pseudo_anomalies),
-            steps_per_epoch=len(loader),
+            steps=lambda stage: loader.steps(pseudo_anomalies=stage.pseudo_anomalies),
             seed=seed,
             compute=compute,
             checkpoint=None
@@ -107,6 +109,9 @@ def train(
             observer=observer,
         )
         history = trainer.run()
+        if recipe.training.batch_norm_from == "clean":
+            with full_float32(compute.device):
+                estimate_anew(model, _clean_batches(source, split.train, recipe, seed, compute.device))
     return Trained(
         model=model,
         machine_ids=machine_ids,
@@ -139,6 +144,25 @@ def level_statistics(
             "they are silence or constant; expected recordings of machines"
         )
     return mean, deviation
+
+
+def _clean_batches(
+    source: ClipSource, indices: np.ndarray, recipe: Recipe, seed: int, device: torch.device
+) -> Iterator[Tensor]:
+    """Yield all clips once, not augmented, cut or repeated to the recipe's length, in batches of mixed IDs.
+
+    A single clip yields nothing: it has no variance.
+    """
+    features, training = recipe.features, recipe.training
+    frames = round(training.clip_seconds * features.sample_rate / features.hop_length) + 1
+    shuffled = np.random.default_rng(derived_seed(seed, _CLEAN)).permutation(indices)
+    batches = max(1, len(indices) // training.batch_size)  # each of that size or more
+    for batch in np.array_split(shuffled, batches) if len(indices) > 1 else ():
+        logmels = [
+            crop(logmel, frames, seed=derived_seed(seed, _CLEAN, clip))
+            for logmel, clip in zip(source.clean(batch), batch.tolist(), strict=True)
+        ]
+        yield torch.from_numpy(np.stack(logmels)).to(device)
 
 
 def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:

@@ -33,6 +33,29 @@ def test_is_an_iterable_of_epochs_for_loops_of_ones_own():
     assert not any(itertools.starmap(same, itertools.product(first, list(loader))))
 
 
+def test_fewer_normals_beside_pseudo_anomalies_are_more_steps_and_leave_stage_1_alone():
+    clips, halved = audio_clips(), RECIPE.replace(training__stage2_normals=6, training__pseudo_anomalies=6)
+    joined = BatchLoader(clips, halved, seed=1)
+    assert len(joined) == 4  # 21 normals, 6 a batch
+    batches = list(joined)
+    for batch in batches:
+        assert sorted(batch.ids.tolist()) == [NO_ID] * 6 + [0, 0, 1, 1, 2, 2]
+        assert (batch.ids[6:] == NO_ID).all()
+    alone = [BatchLoader(clips, recipe, seed=1, pseudo_anomalies=False) for recipe in (halved, RECIPE)]
+    assert all(itertools.starmap(same, zip(*alone, strict=True)))
+    assert len(alone[0]) == 2
+
+
+def test_an_epoch_goes_once_through_the_normals_of_each_id_in_either_stage():
+    recipe = RECIPE.replace(training__stage2_normals=6)
+    loader = BatchLoader(audio_clips(), recipe, seed=1)
+    for pseudo_anomalies, per_step in ((False, 12), (True, 6)):
+        steps = loader.steps(pseudo_anomalies=pseudo_anomalies)
+        drawn = np.concatenate([loader._normals[pseudo_anomalies].draw(step) for step in range(steps)])
+        assert 0 <= len(drawn) - len(loader.split.train) < per_step
+        assert set(drawn) == set(loader.split.train)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_the_batches_do_not_depend_on_the_number_of_threads(threads):
     clips = audio_clips(seconds=0.6)

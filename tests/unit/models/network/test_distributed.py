@@ -110,6 +110,23 @@ def test_two_processes_go_the_way_of_one_with_the_joint_batch(tmp_path, reductio
     )
 
 
+def test_two_processes_go_the_same_way_with_every_option_of_training(tmp_path):
+    recipe = EVEN.replace(
+        network__redundant_biases=False,
+        training__stage2_normals=6,
+        training__stage2_adam="fresh",
+        training__batch_norm_others="separate",
+        training__batch_norm_from="clean",
+        training__keep="mean",
+    )
+    (losses, _), weights = left(tmp_path, run_two(tmp_path, recipe=recipe))
+    expected, model = alone(recipe)
+    for ours, joint in zip(losses, expected, strict=True):
+        assert ours == pytest.approx(joint, rel=1e-4)
+    assert_equal(*weights, rtol=1e-6, atol=1e-7)
+    assert_equal(weights[0], model.state()[0], atol=2e-4)  # none is without a gradient
+
+
 def test_a_checkpoint_is_written_once_and_read_by_all(tmp_path):
     _, before = left(tmp_path, run_two(tmp_path, checkpoint=True))
     assert [path.name for path in tmp_path.glob("*.checkpoint*")] == ["run.checkpoint"]
@@ -158,6 +175,7 @@ def test_a_joint_batch_norm_of_one_process_is_a_batch_norm(tmp_path):
     from torch import distributed
 
     from offkey.models.network.distributed import JointBatchNorm
+    from offkey.models.network.net.batch_norm import BatchNorm, separate
 
     distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
@@ -171,5 +189,13 @@ def test_a_joint_batch_norm_of_one_process_is_a_batch_norm(tmp_path):
             torch.testing.assert_close(first.grad, second.grad, rtol=1e-3, atol=1e-3)
         for name, value in theirs.state_dict().items():
             torch.testing.assert_close(ours.state_dict()[name], value)
+        for norm in (ours, BatchNorm(6)):
+            norm.load_state_dict(theirs.state_dict())
+            separate(norm, 4)
+            apart = norm(x)
+            torch.testing.assert_close(apart[:4], theirs(x[:4]), rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(norm.running_var, theirs.running_var)
+            torch.testing.assert_close(apart[4:], torch.nn.BatchNorm1d(6)(x[4:]), rtol=1e-4, atol=1e-4)
+            theirs.load_state_dict(norm.state_dict())
     finally:
         distributed.destroy_process_group()

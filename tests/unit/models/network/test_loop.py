@@ -67,7 +67,7 @@ def trainer(
         training=Training(**{"learning_rate": 1e-2, **training}),
         stages=STAGES,
         batches=make,
-        steps_per_epoch=STEPS,
+        steps=lambda stage: STEPS,
         seed=11,
         compute=compute,
         checkpoint=checkpoint,
@@ -92,23 +92,33 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.fixture(scope="module", params=["last", "lowest_loss"])
+OPTIONS = {
+    "last": {},
+    "lowest loss": {"keep": "lowest_loss"},
+    "mean": {"keep": "mean", "mean_epochs": 2},
+    "fresh Adam": {"stage2_adam": "fresh"},
+    "BatchNorms apart": {"batch_norm_others": "separate"},
+}
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
 def uninterrupted(request):
-    """Which epoch is kept, the losses of a run in one go, and its weights."""
-    model, whole = trainer(keep=request.param)
-    return request.param, whole.run(), model.state_dict()
+    """An option, the losses of a run in one go, and its weights."""
+    options = OPTIONS[request.param]
+    model, whole = trainer(**options)
+    return options, whole.run(), model.state_dict()
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4])
 def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, uninterrupted, epochs):
-    keep, history, weights = uninterrupted
+    options, history, weights = uninterrupted
     checkpoint = Checkpoint(tmp_path / "run.safetensors", FINGERPRINT, levels=LEVELS)
-    _, broken = trainer(keep=keep, checkpoint=checkpoint, observer=stop_after(epochs))
+    _, broken = trainer(**options, checkpoint=checkpoint, observer=stop_after(epochs))
     with pytest.raises(KeyboardInterrupt):
         broken.run()
     assert [p.name for p in tmp_path.iterdir()] == ["run.safetensors"]
     events = []
-    resumed_model, resumed = trainer(keep=keep, checkpoint=checkpoint, observer=events.append)
+    resumed_model, resumed = trainer(**options, checkpoint=checkpoint, observer=events.append)
     assert resumed.run() == history
     assert same(resumed_model.state_dict(), weights)
     assert events[0] == TrainingStarted(device="cpu", precision="float32")
@@ -188,6 +198,61 @@ def test_lowest_loss_keeps_that_epoch_of_the_last_stage():
     run.run()
     assert losses[0] < losses[1]
     assert same(model.state_dict(), states[0])
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(1, 1), (2, 2), (9, 2)])
+def test_the_mean_of_the_last_epochs_is_kept_of_the_last_stage_alone(asked, taken):
+    states = []
+
+    def observe(event):
+        if isinstance(event, EpochEnded):
+            states.append({name: value.clone() for name, value in model.state_dict().items()})
+
+    model, run = trainer(keep="mean", mean_epochs=asked, observer=observe)
+    run.run()
+    for name, value in model.state_dict().items():
+        last = [state[name] for state in states[-taken:]]
+        expected = torch.stack(last).mean(dim=0) if value.is_floating_point() else last[-1]
+        torch.testing.assert_close(value, expected, msg=name)
+    assert taken == 1 or not same(model.state_dict(), states[-1])
+
+
+@pytest.mark.parametrize(("adam", "steps"), [("carried", 5 * STEPS), ("fresh", 2 * STEPS)])
+def test_adam_goes_into_stage_2_with_the_moments_of_stage_1_or_without(adam, steps):
+    model, run = trainer(stage2_adam=adam)
+    run.run()
+    state = run._optimiser.state
+    assert state[model.embedding.weight]["step"] == steps
+    assert state[model.type_head.weight]["step"] == 2 * STEPS  # new to both
+
+
+def test_a_fresh_adam_is_that_of_stage_2_not_of_its_epochs(tmp_path):
+    """Nothing is forgotten at the start of stage 1, or where a run goes on within a stage."""
+    model, run = trainer(stage2_adam="fresh", observer=stop_after(2))
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert run._optimiser.state[model.embedding.weight]["step"] == 2 * STEPS + 2
+
+
+@pytest.mark.parametrize("kind", ["joint", "separate"])
+def test_pseudo_anomalies_apart_leave_the_running_statistics_to_the_normals(kind):
+    def others_of_level(factor):
+        def made(stage, epoch):
+            for batch in batches(stage, epoch):
+                level = torch.where(batch.ids == NO_ID, factor, 1.0)[:, None, None]
+                yield batch._replace(logmels=level * batch.logmels)
+
+        return made
+
+    means = []
+    for factor in (
+        1.0,
+        100.0,
+    ):  # with hardly any step of the weights, by which the others act on normal clips, too
+        model, run = trainer(batch_norm_others=kind, make=others_of_level(factor), learning_rate=1e-12)
+        run.run()
+        means.append(model.norm.running_mean)
+    assert torch.allclose(*means, atol=1e-5) == (kind == "separate")
 
 
 def test_a_loss_that_is_not_finite_stops_with_advice():

@@ -164,6 +164,7 @@ def test_select_gets_pseudo_anomalies_that_were_not_trained_on():
     # 9 held-out normals against 2 other IDs each, and 2 held-out clips of each of 2 types against one ID in turn
     assert len(pseudo.machine_ids) == 9 * 2 + 4
     assert pseudo.machine_ids[18:] == ("00", "02", "04", "00")
+    assert pseudo.kinds == ("other IDs",) * 18 + ("other types",) * 4
     assert all(values.shape == (22,) for values in pseudo.scores.values())
     for i, own in enumerate(made.held_out.machine_ids):
         assert own not in pseudo.machine_ids[2 * i : 2 * i + 2]
@@ -372,7 +373,11 @@ def test_pseudo_anomalies_are_saved(logmels):
     made = fit(recipe=recipe)
     again = NetworkModel.from_state(recipe, *made.state())
     assert again.pseudo_anomalies.machine_ids == made.pseudo_anomalies.machine_ids
+    assert again.pseudo_anomalies.kinds == made.pseudo_anomalies.kinds
     assert same(made, again)
+    arrays, metadata = made.state()
+    del metadata["pseudo_anomalies"]["kinds"]  # as files of before there were kinds
+    assert NetworkModel.from_state(recipe, arrays, metadata).pseudo_anomalies.kinds is None
 
 
 @pytest.mark.parametrize(

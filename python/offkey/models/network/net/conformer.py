@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from offkey.errors import ParameterError
 from offkey.models.network import Network
+from offkey.models.network.net.batch_norm import BatchNorm
 
 __all__ = ["ConformerBlock", "ConformerEncoder", "LinearInput", "Subsampling"]
 
@@ -30,36 +31,53 @@ class FeedForward(nn.Sequential):
 
 
 class SelfAttention(nn.Module):
-    """Pre-norm multi-head self-attention over all frames; nothing tells it the order of the frames."""
+    """Pre-norm multi-head self-attention over all frames; nothing tells it the order of the frames.
 
-    def __init__(self, dim: int, heads: int, dropout: float, attention_dropout: float) -> None:
+    Without `key_bias` only queries and values have one: that of the keys adds the same to all scores of a query.
+    """
+
+    def __init__(
+        self, dim: int, heads: int, dropout: float, attention_dropout: float, *, key_bias: bool = True
+    ) -> None:
         super().__init__()
         self.heads = heads
+        self._key_bias = key_bias
         self.attention_dropout = attention_dropout
         self.norm = nn.LayerNorm(dim)
-        self.qkv = nn.Linear(dim, 3 * dim)
+        self.qkv = nn.Linear(dim, 3 * dim, bias=key_bias)
+        if not key_bias:
+            self.query_bias, self.value_bias = (nn.Parameter(torch.zeros(dim)) for _ in range(2))
         self.out = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(clips, frames, dim)`` from the same shape."""
         clips, frames, dim = x.shape
-        qkv = self.qkv(self.norm(x)).view(clips, frames, 3, self.heads, dim // self.heads)
+        qkv = functional.linear(self.norm(x), self.qkv.weight, self._bias())
+        qkv = qkv.view(clips, frames, 3, self.heads, dim // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         dropout = self.attention_dropout if self.training else 0.0
         attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         return self.dropout(self.out(attended.transpose(1, 2).reshape(clips, frames, dim)))  # type: ignore[no-any-return]
 
+    def _bias(self) -> Tensor:
+        """Return the bias of queries, keys and values, ``(3 * dim,)``."""
+        if self._key_bias:
+            return self.qkv.bias
+        return torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
+
 
 class ConvolutionModule(nn.Module):
     """LayerNorm, pointwise, GLU, depthwise over time, BatchNorm, swish, pointwise, dropout."""
 
-    def __init__(self, dim: int, kernel_size: int, dropout: float) -> None:
+    def __init__(self, dim: int, kernel_size: int, dropout: float, *, depthwise_bias: bool = True) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.expand = nn.Linear(dim, 2 * dim)
-        self.depthwise = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
-        self.batch_norm = nn.BatchNorm1d(dim)
+        self.depthwise = nn.Conv1d(
+            dim, dim, kernel_size, padding=kernel_size // 2, groups=dim, bias=depthwise_bias
+        )
+        self.batch_norm = BatchNorm(dim)
         self.project = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
 
@@ -82,11 +100,12 @@ class ConformerBlock(nn.Module):
         kernel_size: int,
         dropout: float = 0.1,
         attention_dropout: float = 0.0,
+        redundant_biases: bool = True,
     ) -> None:
         super().__init__()
         self.first_ffn = FeedForward(dim, ffn_dim, dropout)
-        self.attention = SelfAttention(dim, heads, dropout, attention_dropout)
-        self.convolution = ConvolutionModule(dim, kernel_size, dropout)
+        self.attention = SelfAttention(dim, heads, dropout, attention_dropout, key_bias=redundant_biases)
+        self.convolution = ConvolutionModule(dim, kernel_size, dropout, depthwise_bias=redundant_biases)
         self.second_ffn = FeedForward(dim, ffn_dim, dropout)
         self.norm = nn.LayerNorm(dim)
 
@@ -175,6 +194,7 @@ class ConformerEncoder(nn.Module):
                     kernel_size=network.kernel_size,
                     dropout=network.dropout,
                     attention_dropout=network.attention_dropout,
+                    redundant_biases=network.redundant_biases,
                 )
                 for _ in range(network.blocks)
             )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from offkey.models.network import Network
 from offkey.models.network.net.arcface import ArcFace
+from offkey.models.network.net.batch_norm import BatchNorm
 from offkey.models.network.net.conformer import ConformerEncoder
 from offkey.models.network.net.pooling import AttentiveStatisticsPooling
 
@@ -66,8 +67,10 @@ class Model(nn.Module):
         self.register_buffer("mean", torch.zeros(n_mels))
         self.register_buffer("gain", torch.ones(n_mels))
         self.encoder = ConformerEncoder(n_mels, network)
-        self.pooling = AttentiveStatisticsPooling(network.dim, network.pooling_channels)
-        self.norm = nn.BatchNorm1d(2 * network.dim)
+        self.pooling = AttentiveStatisticsPooling(
+            network.dim, network.pooling_channels, score_bias=network.redundant_biases
+        )
+        self.norm = BatchNorm(2 * network.dim)
         self.embedding = nn.Linear(2 * network.dim, network.embedding_dim)
         self.id_head: ArcFace | None = None
         if machine_ids > 1:

@@ -23,14 +23,16 @@ class AttentiveStatisticsPooling(nn.Module):
         Channels of the input.
     attention_channels : int
         Width of the hidden layer of the attention.
+    score_bias : bool
+        Whether there is c, which changes nothing: the softmax is over time, and c the same at all times.
     """
 
-    def __init__(self, dim: int, attention_channels: int) -> None:
+    def __init__(self, dim: int, attention_channels: int, *, score_bias: bool = True) -> None:
         super().__init__()
         # W in two parts, since the context is the same for all frames of a clip and is multiplied once.
         self.frame = nn.Linear(dim, attention_channels)
         self.context = nn.Linear(2 * dim, attention_channels, bias=False)
-        self.score = nn.Linear(attention_channels, dim)
+        self.score = nn.Linear(attention_channels, dim, bias=score_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(clips, 2 * dim)``, means then deviations, from ``(clips, frames, dim)``."""
