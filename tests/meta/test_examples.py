@@ -73,3 +73,10 @@ def test_docs_on_training(recordings):
     assert "range(80)" in block
     exec(compile(block.replace("range(80)", "range(1)"), "docs/training.md", "exec"), names)
     assert set(names["ids"].tolist()) == {-1, 0, 1}
+
+
+def test_docs_on_near_anomalies(capsys):
+    names = {}
+    exec(compile(python_blocks("docs/near_anomalies.md"), "docs/near_anomalies.md", "exec"), names)
+    assert names["changed"].shape == names["logmels"].shape
+    assert capsys.readouterr().out.count("'") == 16  # a name for each clip

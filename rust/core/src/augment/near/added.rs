@@ -16,20 +16,22 @@ const BLOCK: usize = 16 * GENERATORS;
 const MOST_OCTAVES: f32 = 100.0;
 
 /// The power of noise in cells whose mean is 1: what an exponential distribution has, but narrower.
-pub(super) struct Flutter(Generators);
+pub(super) struct Flutter {
+    generators: Generators,
+    bits: [u32; BLOCK],
+}
 
 impl Flutter {
     pub(super) fn new(seed: u64) -> Self {
-        Self(Generators::new(&mut Purpose::Flutter.stream(seed)))
+        Self { generators: Generators::new(&mut Purpose::Flutter.stream(seed)), bits: [0; BLOCK] }
     }
 
     /// `(0.5 - ln u) / 1.5` with `u` uniform, for each frame of a row.
     #[inline(always)]
     fn fill(&mut self, row: &mut [f32]) {
-        let mut bits = [0; BLOCK];
         for block in row.chunks_mut(BLOCK) {
-            self.0.fill(&mut bits[..block.len().next_multiple_of(GENERATORS)]);
-            for (power, &bits) in block.iter_mut().zip(&bits) {
+            self.generators.fill(&mut self.bits[..block.len().next_multiple_of(GENERATORS)]);
+            for (power, &bits) in block.iter_mut().zip(&self.bits) {
                 // Signed integers convert fastest. The sum rounds to 2^31 at most, never to 0.
                 let uniform = ((bits >> 1) as i32 as f32 + 0.5) * (1.0 / 2_147_483_648.0);
                 *power = (0.5 - ln(uniform)) * (1.0 / 1.5);
@@ -94,7 +96,11 @@ pub(super) fn add_sounds(
 ) -> Result<()> {
     let mut ground = Ground { logmel, size, out, flutter, cancel };
     steady(scratch, size[1])?;
-    parameters.as_chunks().0.iter().try_for_each(|&sound| ground.add(sound, 0..size[1], scratch))
+    // A loop, as a closure that is handed on would be compiled without the processor's vectors.
+    for &sound in parameters.as_chunks().0 {
+        ground.add(sound, 0..size[1], scratch)?;
+    }
+    Ok(())
 }
 
 /// Sounds that last for some frames each; what lies beyond the last frame is lost.

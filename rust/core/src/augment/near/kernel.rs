@@ -3,7 +3,7 @@
 use super::added::{Flutter, add_bursts, add_clicks, add_sounds};
 use super::kind::Kind;
 use super::moved::{shift_mels, warp_time};
-use crate::augment::elementary::{exp2, sin_cos};
+use crate::augment::elementary::{exp2_single, sin_cos};
 use crate::par::Cancel;
 use crate::samples::{NEAR, bits, copied_bits, greatest_bits};
 use crate::simd::{Kernel, SimdLevel, Vector};
@@ -22,6 +22,8 @@ pub(super) struct Scratch {
     /// One number for each frame.
     pub(super) envelope: Vec<f32>,
     pub(super) flutter: Vec<f32>,
+    /// Mean and deviation of each Mel bin.
+    pub(super) moments: Vec<[f64; 2]>,
     /// Which frame comes in the place of each.
     pub(super) places: Vec<usize>,
 }
@@ -126,7 +128,7 @@ impl Kernel for Apply<'_> {
         match kind {
             Kind::Bumps => add_bumps(parameters, deviation_db, size, out, cancel)?,
             Kind::Spread => widen(parameters, size, out, cancel)?,
-            Kind::MelShift => shift_mels(parameters[0], logmel, size, out, cancel)?,
+            Kind::MelShift => shift_mels(parameters[0], logmel, size, out, scratch, cancel)?,
             Kind::GainAndTilt => add_tilt(parameters, deviation_db, size, out, cancel)?,
             Kind::NoiseBand | Kind::Lines => {
                 add_sounds(parameters, flutter(), logmel, size, out, scratch, cancel)?;
@@ -166,7 +168,7 @@ pub(super) fn bump(n_mels: usize, centre: f64, width: f64) -> impl Iterator<Item
     let end = (centre + REACH * width).floor().min(n_mels as f64 - 1.0) + 1.0;
     (first..end as usize).map(move |row| {
         let widths = (row as f64 - centre) / width;
-        (row, exp2(-0.5 * LOG2_E * widths * widths) as f32)
+        (row, exp2_single((-0.5 * LOG2_E * widths * widths) as f32))
     })
 }
 
@@ -187,7 +189,11 @@ fn sum(row: &[f32], of: impl Fn(f64) -> f64) -> f64 {
     for (sum, &x) in sums.iter_mut().zip(rest) {
         *sum += of(f64::from(x));
     }
-    sums.iter().sum()
+    let mut total = 0.0;
+    for sum in sums {
+        total += sum;
+    }
+    total
 }
 
 #[inline(always)]

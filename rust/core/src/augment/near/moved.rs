@@ -14,25 +14,32 @@ pub(super) fn shift_mels(
     logmel: &[f32],
     [n_mels, frames]: [usize; 2],
     out: &mut [f32],
+    scratch: &mut Scratch,
     cancel: &Cancel,
 ) -> Result<()> {
-    let row = |i: usize| &logmel[i * frames..(i + 1) * frames];
+    scratch.moments.clear();
+    for row in logmel.chunks_exact(frames) {
+        cancel.check()?;
+        let mean = mean(row);
+        scratch.moments.push([mean, deviation(row, mean)]);
+    }
     for (i, out) in out.chunks_exact_mut(frames).enumerate() {
         cancel.check()?;
         let place = (i as f64 - bins).clamp(0.0, (n_mels - 1) as f64);
         let (lower, share) = (place as usize, place - place.floor());
+        let (a, others) = logmel[lower * frames..].split_at(frames);
         if share == 0.0 {
-            out.copy_from_slice(row(lower));
+            out.copy_from_slice(a);
             continue;
         }
-        let neighbours = [row(lower), row(lower + 1)];
-        let [a, b] = neighbours.map(|row| deviation(row, mean(row)));
-        between(neighbours, share as f32, out);
-        let (middle, spread) = (mean(out), deviation(out, mean(out)));
-        if spread > 0.0 {
-            let (middle, ratio) = (middle as f32, ((a + share * (b - a)) / spread) as f32);
+        between([a, &others[..frames]], share as f32, out);
+        let [a, b] = [scratch.moments[lower], scratch.moments[lower + 1]];
+        let [mean, spread] = [0, 1].map(|moment| a[moment] + share * (b[moment] - a[moment]));
+        let narrowed = deviation(out, mean);
+        if narrowed > 0.0 {
+            let (mean, ratio) = (mean as f32, (spread / narrowed) as f32);
             for x in out {
-                *x = middle + ratio * (*x - middle);
+                *x = mean + ratio * (*x - mean);
             }
         }
     }
