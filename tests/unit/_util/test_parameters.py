@@ -14,6 +14,7 @@ def test_what_is_given_comes_through() -> None:
     assert parameters.integer("n", np.int64(3), 1, 3) == 3
     assert parameters.unsigned("n", np.uint8(7)) == 7
     assert parameters.index("n", -(2**70)) == -(2**70)
+    assert parameters.number("x", np.float32(0.5)) == 0.5
     assert parameters.choice("word", "a", ("a", "b")) == "a"
     assert [parameters.channel(x) for x in ("mean", 0, np.int32(5))] == [None, 0, 5]
     assert parameters.paths([Path("a"), "b"]) == ["a", "b"]
@@ -26,6 +27,8 @@ def test_what_is_given_comes_through() -> None:
         (lambda: parameters.integer("n", 2.0, 1, 3), "n = 2.0: expected an integer"),
         (lambda: parameters.unsigned("n", -1), "n = -1: expected an integer from 0 to"),
         (lambda: parameters.unsigned("n", None), "n = None: expected an integer"),
+        (lambda: parameters.number("x", "1"), "x = '1': expected a number"),
+        (lambda: parameters.number("x", 1j), "x = 1j: expected a number"),
         (lambda: parameters.choice("word", "c", ("a", "b")), "word = 'c': expected 'a' or 'b'"),
         (lambda: parameters.choice("word", None, ("a", "b")), "word = None: expected 'a' or 'b'"),
         (

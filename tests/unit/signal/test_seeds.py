@@ -3,9 +3,12 @@
 Classes and masks are the same on every processor, as is noise; stretched clips within the rounding of float32.
 """
 
+import hashlib
+
 import numpy as np
 
 import offkey
+from offkey.signal.near_anomalies import near_anomalies
 
 CLASSES = [0, 2, 1, 1, 2, 7, 6, 1, 4, 5, 2, 2, 1, 6, 6, 1]
 NEXT_EPOCH = [2, 4, 3, 3, 0, 0, 0, 4, 1, 2, 7, 6, 0, 2, 4, 4]
@@ -40,3 +43,12 @@ def test_a_seed_stands_for_the_same_masks():
     expected[13, :2] = 0.4703977704048157, 0.06963314861059189
     expected[14, :2] = 0.19504523277282715, 0.01748763769865036
     np.testing.assert_array_equal(masks, expected)
+
+
+def test_a_seed_stands_for_the_same_near_anomalies_to_the_byte():
+    logmel = (np.arange(64 * 99).reshape(64, 99) * 37 % 101) / 8 - 40  # exact in float32
+    logmels = np.tile(logmel.astype(np.float32), (40, 1, 1))  # all kinds are among the 40
+    changed, kinds = near_anomalies(logmels, deviation_db=np.full(64, 1.5), seeds=range(40))
+    assert kinds[:16].tolist() == [3, 1, 5, 8, 3, 2, 3, 3, 6, 4, 4, 5, 5, 2, 8, 4]
+    assert np.unique(kinds).tolist() == list(range(10))
+    assert hashlib.sha256(changed.tobytes()).hexdigest().startswith("cfdd16ce7483a68b")
