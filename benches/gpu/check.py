@@ -4,9 +4,10 @@
 
 Needs no network and installs nothing from outside: `make gpu-prepare`, on a machine with a network, puts the wheel and
 its few dependencies into `.gpu/`; torch and numpy must be there. Every part (`parts.py`) runs in a process of its own
-under its own limit, so that a fault in one does not hide the rest. Results: FOLDER/gpu.json, FOLDER/gpu.md and a log of
-each part. A part that has its JSON in FOLDER/parts or in the work folder is not run again, unless the package or the
-setting has changed since. `--device cpu --quick` tests the logic; its figures mean nothing.
+under its own limit, so that a fault in one does not hide the rest. One call takes less than 9 minutes, enough for the
+parts of the first sitting; call again for the rest (CUDA graphs, a type of full size). Results: FOLDER/gpu.json,
+FOLDER/gpu.md and a log of each part. A part that has its JSON in FOLDER/parts or in the work folder is not run again,
+unless the package or the setting has changed since. `--device cpu --quick` tests the logic; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -176,12 +177,11 @@ def main() -> int:
         left_s = patience * TOTAL_S - (time.monotonic() - started)
         if is_done(part, result, setting) and not arguments.again:
             print(f"{name}: done before", flush=True)
-        elif left_s < 5:
-            result = {"status": "not run: no time left", "seconds": 0.0, "rows": [], "log": ""}
+        elif left_s < patience * part.limit_s:
+            status = f"not run: {left_s:.0f} s were left of this call; call again"
+            result = {"status": status, "seconds": 0.0, "rows": [], "log": ""}
         else:
-            result = run(
-                part, setting, min(patience * part.limit_s, left_s), environment, out / f"{name}.log"
-            )
+            result = run(part, setting, patience * part.limit_s, environment, out / f"{name}.log")
             finished.put(name, result)
             print(f"{name}: {result['status']}, {result['seconds']:.0f} s", flush=True)
         results[name] = result

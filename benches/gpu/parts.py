@@ -91,16 +91,20 @@ class Part:
     run: Callable[[Setting], Iterator[Row]]
     leaves: str | None
     """What later parts need of it in the work folder: without that it is run again."""
+    sitting: int
+    """Which call of the check has time for it: the parts of one sitting together keep to the limit of a call."""
 
 
 PARTS: dict[str, Part] = {}
 
 
-def part(title: str, *, limit_s: int, leaves: str | None = None):
+def part(title: str, *, limit_s: int, leaves: str | None = None, sitting: int = 1):
     """Register a function as a part, under its own name and in the order of this file."""
 
     def register(run: Callable[[Setting], Iterator[Row]]) -> Callable[[Setting], Iterator[Row]]:
-        PARTS[run.__name__] = Part(name=run.__name__, title=title, limit_s=limit_s, run=run, leaves=leaves)
+        PARTS[run.__name__] = Part(
+            name=run.__name__, title=title, limit_s=limit_s, run=run, leaves=leaves, sitting=sitting
+        )
         return run
 
     return register
@@ -161,16 +165,27 @@ def recordings(setting: Setting) -> Iterator[Row]:
     yield {"recordings": summary.files, "seconds": time.perf_counter() - started}
 
 
-def speed(setting: Setting, precision: str, *, compile: bool = False) -> Iterator[Row]:  # noqa: A002
-    """Measure steps per second: the loader alone, the network alone, both together."""
+def training_speed() -> Any:
+    """Return the module that measures steps per second."""
     sys.path.insert(0, str(ROOT / "benches" / "python"))
-    training_speed = importlib.import_module("training_speed")
-    yield from training_speed.rows(
+    return importlib.import_module("training_speed")
+
+
+def speed(
+    setting: Setting,
+    precision: str,
+    *,
+    compile: bool = False,  # noqa: A002
+    graphs: bool = False,
+) -> Iterator[Row]:
+    """Measure steps per second: the loader alone, the network alone, both together."""
+    yield from training_speed().rows(
         setting.data(),
         recipe=setting.recipe(80, 40),
         device=setting.device,
         precision=precision,
         compile=compile,
+        graphs=graphs,
         steps=setting.steps,
     )
 
@@ -185,12 +200,14 @@ def speed_float32(setting: Setting) -> Iterator[Row]:
     yield from speed(setting, "float32")
 
 
-def trained(setting: Setting, name: str, recipe: Any, device: str, precision: str) -> tuple[Any, Row]:
+def trained(
+    setting: Setting, name: str, recipe: Any, device: str, precision: str, data: Any = None
+) -> tuple[Any, Row]:
     """Train, keep the detector, score the test clips, and say how well it does."""
     import offkey
     from offkey.models.network.events import EpochEnded
 
-    data, epochs = setting.data(), []
+    data, epochs = data or setting.data(), []
     started = time.perf_counter()
     detector = offkey.Detector(recipe).fit(
         data,
@@ -265,6 +282,71 @@ def scoring(setting: Setting) -> Iterator[Row]:
 @part("Training speed, compiled, steps per second", limit_s=100)
 def speed_compiled(setting: Setting) -> Iterator[Row]:
     yield from speed(setting, "bfloat16", compile=True)
+
+
+@part("Training speed, compiled, as CUDA graphs, steps per second", limit_s=100, sitting=2)
+def speed_graphs(setting: Setting) -> Iterator[Row]:
+    yield from speed(setting, "bfloat16", compile=True, graphs=True)
+
+
+FULL_SIZE = "full-size"
+
+
+@part(
+    "Recordings of full size (synthetic, as many as DCASE 2020 has)", limit_s=100, leaves=FULL_SIZE, sitting=2
+)
+def full_size_recordings(setting: Setting) -> Iterator[Row]:
+    from offkey.datasets import synthetic
+
+    started = time.perf_counter()
+    summary = synthetic.write(
+        setting.work / FULL_SIZE,
+        ids=("00", "02", "04", "06"),
+        eval_ids=("01", "03", "05"),
+        clips_train=6 if setting.quick else 930,
+        clips_test_normal=3 if setting.quick else 30,
+        clips_test_anomaly=3 if setting.quick else 60,
+        seconds=2.0 if setting.quick else 10.0,
+        seed=1,
+        resume=True,
+    )
+    seconds = time.perf_counter() - started
+    yield {"recordings": summary.files, "made now": summary.files - summary.kept, "seconds": seconds}
+
+
+@part("One type of full size, recipe `paper`, as far as four minutes allow", limit_s=315, sitting=2)
+def full_size(setting: Setting) -> Iterator[Row]:
+    """Train as many of the 80 + 40 epochs as the time allows, in their proportion; say what all of them would take."""
+    from offkey.datasets import synthetic
+
+    data, bench = synthetic.load(setting.work / FULL_SIZE, machine=MACHINE), training_speed()
+    whole = setting.recipe(80, 40)
+    rates = []
+    for row in bench.rows(
+        data,
+        recipe=whole,
+        device=setting.device,
+        precision="bfloat16",
+        compile=False,
+        steps=max(1, setting.steps // 3),
+    ):
+        rates.append(row["together"])
+        yield row
+    training = whole.training
+    asked, steps = (
+        (training.stage1_epochs, training.stage2_epochs),
+        -(-len(data.train) // training.batch_size),
+    )
+    epochs = bench.affordable(asked, (steps, steps), rates, seconds=240)
+    with bench.utilisation(bench.Compute.of(setting.device)) as busy:
+        recipe = setting.recipe(*epochs)
+        _, row = trained(setting, "full-size", recipe, setting.device, "bfloat16", data)
+    yield row | {
+        "device busy": sum(busy) / len(busy) if busy else None,
+        "four types of all epochs, min": 4
+        * sum(e * steps / r for e, r in zip(asked, rates, strict=True))
+        / 60,
+    }
 
 
 def main() -> None:

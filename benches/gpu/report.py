@@ -63,5 +63,7 @@ def table(rows: list[Row]) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return four digits of a number; a text as it is."""
+    """Return four digits of a number; a text as it is; nothing for what could not be measured."""
+    if value is None:
+        return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

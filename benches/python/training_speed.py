@@ -1,21 +1,26 @@
 """Steps per second of training: the loader alone, the network alone, and both together; and the floor.
 
     python benches/python/training_speed.py TREE --machine fan [--recipe paper] [--device auto]
-        [--precisions float32,bfloat16] [--compile] [--cache FOLDER] [--steps 20] [--out speed.json]
+        [--precisions float32,bfloat16] [--compile] [--graphs] [--cache FOLDER] [--steps 20] [--out speed.json]
 
 TREE is a DCASE 2020 tree, such as ``offkey synth`` makes. The floor of a step is its operations over the rate at which
-the device multiplies two large matrices in the same precision. Medians over rounds, the first one left out.
+the device multiplies two large matrices in the same precision. Medians over rounds, the first one left out. How busy a
+GPU was while it trained is what nvidia-smi says.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import itertools
 import json
 import os
+import shutil
 import statistics
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -114,6 +119,47 @@ def matrix_rate(compute: Compute) -> float:
     return 2 * size**3 / statistics.median(times[2:])
 
 
+@contextlib.contextmanager
+def utilisation(compute: Compute) -> Iterator[list[float]]:
+    """Watch a GPU in the block; the list then has the share of the time that it was busy, ten times a second.
+
+    Empty on a CPU, or without nvidia-smi.
+    """
+    shares: list[float] = []
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=100"]
+    if compute.device.type != "cuda" or shutil.which(command[0]) is None:
+        yield shares
+        return
+    identity = f"--id={compute.device.index or 0}"
+    watcher = subprocess.Popen([*command, identity], stdout=subprocess.PIPE, text=True)
+    try:
+        yield shares
+    finally:
+        watcher.terminate()
+        lines = watcher.communicate()[0].split()
+        shares += [float(line) / 100 for line in lines if line.isdigit()]
+
+
+def affordable(
+    epochs: Sequence[int], steps: Sequence[int], rates: Sequence[float], seconds: float
+) -> tuple[int, ...]:
+    """Return how many epochs of each stage fit into a time, in the proportion asked for, one at least.
+
+    Parameters
+    ----------
+    epochs
+        Of each stage, asked for; no more than these are returned.
+    steps
+        Of an epoch of each stage.
+    rates
+        Steps per second of each stage.
+    seconds
+        How long all may take.
+    """
+    needed = sum(e * s / r for e, s, r in zip(epochs, steps, rates, strict=True))
+    return tuple(max(1, int(e * min(1.0, seconds / needed))) for e in epochs)
+
+
 def wait(compute: Compute) -> None:
     """Wait until the device has done what it was given."""
     if compute.device.type == "cuda":
@@ -128,10 +174,11 @@ def rows(
     precision: str,
     compile: bool,  # noqa: A002
     steps: int,
+    graphs: bool = False,
     cache: Path | None = None,
 ) -> Iterator[dict[str, object]]:
     """Yield the figures of each stage of a recipe's training."""
-    compute = Compute.of(device, precision, compile=compile)
+    compute = dataclasses.replace(Compute.of(device, precision, compile=compile), graphs=graphs)
     pinned = compute.device.type == "cuda"
     loader = offkey.batch_loader(data, recipe=recipe, pin_memory=pinned, cache=cache)
     stages = plan_stages(
@@ -152,15 +199,17 @@ def figures(
     flops = operations(recipe, loader, stage, one)
     loader_rate = loader_alone(loader, stage, steps)
     network_rate = trained(recipe, compute, loader, stage, steps, itertools.repeat(one))
-    together = trained(recipe, compute, loader, stage, steps, endless(loader, stage))
+    with utilisation(compute) as busy:
+        together = trained(recipe, compute, loader, stage, steps, endless(loader, stage))
     floor = matrix_rate(compute) / flops
     return {
         "stage": stage.number,
-        "computed": f"{compute.precision}{', compiled' if compute.compile else ''}",
+        "computed": f"{compute.precision}{', compiled' * compute.compile}{', CUDA graphs' * compute.graphs}",
         "clips": len(one.ids),
         "loader": loader_rate,
         "network": network_rate,
         "together": together,
+        "device busy": statistics.mean(busy) if busy else None,
         "of the slower": together / min(loader_rate, network_rate),
         "floor": floor,
         "of the floor": network_rate / floor,
@@ -179,6 +228,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precisions", default="float32,bfloat16")
     parser.add_argument("--compile", action="store_true", help="also through torch.compile")
+    parser.add_argument("--graphs", action="store_true", help="also as CUDA graphs")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--steps", type=int, default=20, help="of a round; 60 on a GPU")
     parser.add_argument("--out", type=Path)
@@ -188,13 +238,15 @@ def main() -> None:
     data = offkey.datasets.dcase2020(arguments.tree, machine=arguments.machine)
     table = []
     for precision in arguments.precisions.split(","):
-        for compiled in (False, True)[: 1 + arguments.compile]:
+        ways = [(False, False)] + [(True, False)] * arguments.compile + [(True, True)] * arguments.graphs
+        for compiled, graphs in ways:
             for row in rows(
                 data,
                 recipe=Recipe.named(arguments.recipe),
                 device=arguments.device,
                 precision=precision,
                 compile=compiled,
+                graphs=graphs,
                 steps=arguments.steps,
                 cache=arguments.cache,
             ):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,11 @@ def run_part(check, tmp_path, limit_s, **changes):
 
 def test_all_limits_together_are_within_the_limit_in_all(check):
     install_s = 20
-    assert sum(part.limit_s for part in check.PARTS.values()) + install_s <= check.TOTAL_S
+    for sitting in (1, 2):
+        limits = [part.limit_s for part in check.PARTS.values() if part.sitting == sitting]
+        assert sum(limits) + install_s <= check.TOTAL_S
+    sittings = [part.sitting for part in check.PARTS.values()]
+    assert sittings == sorted(sittings)
     assert check.TOTAL_S < 540
 
 
@@ -76,8 +81,8 @@ def test_a_failed_part_hides_no_other_and_is_run_again(tmp_path):
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_whole_check_on_the_cpu(check, tmp_path):
-    # The part that compiles is the same as the others but for torch.compile, which takes minutes on a busy CPU.
-    names = [name for name in check.PARTS if name != "speed_compiled"]
+    # The parts that compile are the same as the others but for torch.compile, which takes minutes on a busy CPU.
+    names = [name for name in check.PARTS if name not in ("speed_compiled", "speed_graphs")]
     done = call(tmp_path, "--parts", ",".join(names))
     assert done.returncode == 0, done.stdout + done.stderr
     parts = json.loads((tmp_path / "out" / "gpu.json").read_text())["parts"]
@@ -91,4 +96,47 @@ def test_the_whole_check_on_the_cpu(check, tmp_path):
     assert [device[name] for name in same] == [cpu[name] for name in same]  # both were the CPU
     assert both["largest difference of a score"] == 0
     assert {row["detector"] for row in parts["scoring"]["rows"]} == {"spectral", "network"}
+    *_, full = parts["full_size"]["rows"]
+    assert full["epochs"] == "1 + 1"
+    assert 0 <= full["AUC anomaly_score"] <= 1
+    assert full["four types of all epochs, min"] > 0
     assert "training: done before" in call(tmp_path, "--parts", "training").stdout
+
+
+@pytest.fixture
+def speed(monkeypatch):
+    """The module that measures steps per second."""
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(GPU.parent / "python"))
+    monkeypatch.delitem(sys.modules, "training_speed", raising=False)
+    import training_speed
+
+    yield training_speed
+    sys.modules.pop("training_speed", None)
+
+
+def test_as_many_epochs_as_a_time_allows_in_their_proportion(speed):
+    assert speed.affordable((80, 40), (200, 200), (100.0, 50.0), 1000) == (80, 40)  # 320 s are enough
+    assert speed.affordable((80, 40), (200, 200), (100.0, 50.0), 160) == (40, 20)
+    assert speed.affordable((80, 40), (200, 200), (1.0, 0.5), 10) == (1, 1)
+
+
+def test_a_gpu_is_watched_while_it_works_and_a_cpu_is_not(speed, tmp_path, monkeypatch):
+    import torch
+
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        '#!/bin/sh\necho "$@" > "$0.arguments"\necho 50\necho "[N/A]"\necho 100\nexec sleep 60\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with speed.utilisation(speed.Compute(device=torch.device("cpu"))) as busy:
+        pass
+    assert busy == []
+    with speed.utilisation(speed.Compute(device=torch.device("cuda", 1))) as busy:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "nvidia-smi.arguments").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.2)
+    assert busy == [0.5, 1.0]
+    assert "--id=1" in (tmp_path / "nvidia-smi.arguments").read_text()

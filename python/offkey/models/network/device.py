@@ -35,6 +35,8 @@ class Compute:
     """Whether matrix products and convolutions are computed in bfloat16; weights and losses stay float32."""
     compile: bool = False
     """Whether the network goes through `torch.compile`."""
+    graphs: bool = False
+    """Whether what is compiled is also recorded as CUDA graphs, each launched at once; no difference on a CPU."""
 
     @property
     def precision(self) -> Literal["float32", "bfloat16"]:

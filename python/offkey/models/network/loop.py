@@ -174,7 +174,8 @@ class Trainer:
             return model
         if model is not self._model:  # one graph: gradients of so few weights need not be averaged in parts
             torch._dynamo.config.optimize_ddp = False
-        return torch.compile(model, dynamic=False)  # type: ignore[return-value]
+        mode = "reduce-overhead" if self._compute.graphs else None
+        return torch.compile(model, dynamic=False, mode=mode)  # type: ignore[return-value]
 
     def _stage_batches(self, stage: Stage, first: int, done: int) -> Iterator[Batch]:
         for epoch in range(done, stage.epochs):
@@ -211,6 +212,8 @@ class Trainer:
             separate(self._model, int((batch.ids != NO_ID).sum()) if stage.pseudo_anomalies else None)
         batch = Batch(*(tensor.to(device, non_blocking=True) for tensor in batch))
         with seeded(seed, device), full_float32(device):
+            if self._compute.graphs:  # what the graphs of the step before have left may be overwritten
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._compute.autocast):
                 outputs = forward(batch.logmels)
             losses = stage_losses(self._model, outputs, batch, stage, self._training)
