@@ -121,8 +121,8 @@ def pauc(labels: ArrayLike, scores: ArrayLike, *, max_fpr: float = 0.1) -> float
 def area_under(
     false: NDArray[np.int64],
     true: NDArray[np.int64],
-    normals: int,
-    anomalies: int,
+    normals: int | NDArray[np.int64],
+    anomalies: int | NDArray[np.int64],
     *,
     max_fpr: float = 1.0,
 ) -> NDArray[np.float64]:
@@ -133,7 +133,7 @@ def area_under(
     false, true
         ``(..., points)``: normal clips and anomalies at or above each distinct score, scores falling.
     normals, anomalies
-        How many there are in all.
+        How many there are in all; of several curves one number or ``(..., 1)``.
     max_fpr
         In (0, 1].
 
@@ -210,11 +210,13 @@ def resampled_areas(
     resamples: int,
     key: Sequence[int],
     max_fpr: float,
+    recordings: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
 ) -> NDArray[np.float64]:
     """Return AUC and partial AUC of bootstrap samples of the clips.
 
     Normals and anomalies are each drawn with replacement, as many as there are (Efron and Tibshirani 1993, chapter
-    8), so the sizes of the classes stay. Clips of one recording count as independent, which they are not quite.
+    8). Clips that were cut from one recording are not independent: with `recordings` these are drawn, each with all of
+    its clips of the class.
 
     Parameters
     ----------
@@ -226,6 +228,8 @@ def resampled_areas(
         Non-negative integers that the draws are a function of.
     max_fpr
         In (0, 1].
+    recordings
+        Which recording each normal, ``(n,)``, and each anomaly, ``(m,)``, is of: any integers. None: each of its own.
 
     Returns
     -------
@@ -242,13 +246,19 @@ def resampled_areas(
     distinct = np.unique(np.concatenate([normals, anomalies]))
     # Places count from the highest score down, as the points of a ROC curve do.
     places = [len(distinct) - 1 - np.searchsorted(distinct, scores) for scores in (normals, anomalies)]
+    if recordings is None:
+        recordings = np.arange(len(normals)), np.arange(len(anomalies))
+    owners = [np.unique(of_class, return_inverse=True)[1] for of_class in recordings]
     result = np.empty((2, resamples))
     chunk = max(1, _CELLS // (len(distinct) + len(normals) + len(anomalies)))
     for start in range(0, resamples, chunk):
         count = min(chunk, resamples - start)
-        false, true = (_cumulative_counts(rng, place, count, len(distinct)) for place in places)
+        false, true = (
+            _cumulative_counts(rng, place, owner, count, len(distinct))
+            for place, owner in zip(places, owners, strict=True)
+        )
         for row, limit in zip(result, (1.0, max_fpr), strict=True):
-            row[start : start + count] = area_under(false, true, len(normals), len(anomalies), max_fpr=limit)
+            row[start : start + count] = area_under(false, true, false[:, -1:], true[:, -1:], max_fpr=limit)
     return result
 
 
@@ -271,11 +281,17 @@ def interval(values: NDArray[np.float64], confidence: float) -> tuple[float, flo
 
 
 def _cumulative_counts(
-    rng: np.random.Generator, places: NDArray[np.int64], samples: int, points: int
+    rng: np.random.Generator,
+    places: NDArray[np.int64],
+    owners: NDArray[np.int64],
+    samples: int,
+    points: int,
 ) -> NDArray[np.int64]:
     """Return for each sample how many drawn clips are at or above each distinct score, ``(samples, points)``."""
-    drawn = places[rng.integers(0, len(places), size=(samples, len(places)))]
-    flat = drawn + points * np.arange(samples)[:, None]
-    counts = np.bincount(flat.ravel(), minlength=samples * points).reshape(samples, points)
-    result: NDArray[np.int64] = np.cumsum(counts, axis=1)
+    recordings, sample = int(owners.max()) + 1, np.arange(samples)[:, None]
+    drawn = rng.integers(0, recordings, size=(samples, recordings))
+    times = np.bincount((drawn + recordings * sample).ravel(), minlength=samples * recordings)
+    of_clips = times.reshape(samples, recordings)[:, owners]
+    counts = np.bincount((places + points * sample).ravel(), of_clips.ravel(), minlength=samples * points)
+    result: NDArray[np.int64] = np.cumsum(counts.reshape(samples, points).astype(np.int64), axis=1)
     return result

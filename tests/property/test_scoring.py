@@ -84,6 +84,28 @@ def test_the_mean_of_bootstrap_samples_is_the_auc():
     assert areas[0].std() == pytest.approx(hanley, rel=0.2)
 
 
+def test_recordings_are_drawn_whole_so_that_their_copies_promise_nothing():
+    """Every clip five times over: the intervals are those of the recordings, not those of so many clips."""
+    rng = np.random.default_rng(3)
+    normals, anomalies = rng.normal(size=30), rng.normal(size=25) + 1
+    once = resampled_areas(normals, anomalies, resamples=400, key=(1,), max_fpr=0.1)
+    copies = np.repeat(normals, 5), np.repeat(anomalies, 5)
+    recordings = np.repeat(np.arange(30), 5), 9 - np.repeat(np.arange(25), 5)
+    whole = resampled_areas(*copies, resamples=400, key=(1,), max_fpr=0.1, recordings=recordings)
+    apart = resampled_areas(*copies, resamples=400, key=(1,), max_fpr=0.1)
+    assert whole[0].std() == pytest.approx(once[0].std(), rel=0.15)
+    assert apart[0].std() < 0.6 * once[0].std()
+
+
+def test_recordings_of_unequal_length_give_samples_of_unequal_size():
+    normals, anomalies = np.array([0.0, 1.0, 1.0, 1.0]), np.array([0.5])
+    recordings = np.array([7, 4, 4, 4]), np.array([1])
+    areas = resampled_areas(normals, anomalies, resamples=300, key=(0,), max_fpr=1.0, recordings=recordings)
+    # Either recording twice, or both: 1 of 1 below, 0 of 3, or 1 of 4.
+    assert set(np.round(areas[0], 9)) == {1.0, 0.0, 0.25}
+    np.testing.assert_allclose(areas[0], areas[1])
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     hnp.arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 6)), elements=FINITE),

@@ -36,6 +36,8 @@ class Labelled:
     machine_ids: Sequence[str | None]
     labels: NDArray[np.int8]
     """``(rows,)``: 1 anomaly, 0 normal, -1 not known."""
+    groups: Sequence[str]
+    """The recording that each was cut from."""
     notes: tuple[str, ...] = ()
     """What a user should know of how rows and clips were matched."""
 
@@ -55,7 +57,12 @@ def labelled(scores: ScoreTable, test: Clips | None) -> Labelled:
         )
     if test is None:
         _by_file([os.path.realpath(path) for path in scores.path], scores.path, "scores")
-        return Labelled(machine_types=scores.machine_type, machine_ids=scores.machine_id, labels=scores.label)
+        return Labelled(
+            machine_types=scores.machine_type,
+            machine_ids=scores.machine_id,
+            labels=scores.label,
+            groups=[str(path) for path in scores.path],
+        )
     files, note = matched(scores.path, test.paths)
     where = _by_file(files, scores.path, "scores")
     clips = _by_file([os.path.realpath(path) for path in test.paths], test.paths, "test clips")
@@ -73,6 +80,7 @@ def labelled(scores: ScoreTable, test: Clips | None) -> Labelled:
         machine_types=[clip.machine_type if clip else None for clip in rows],
         machine_ids=[clip.machine_id if clip else None for clip in rows],
         labels=labels,
+        groups=[clip.group if clip else file for clip, file in zip(rows, where, strict=True)],
         notes=() if note is None else (note,),
     )
 
@@ -166,7 +174,8 @@ def evaluate(
     max_fpr
         In (0, 1]: the partial AUC goes up to this false positive rate.
     resamples
-        Bootstrap samples for the confidence intervals; 0 for none.
+        Bootstrap samples for the confidence intervals; 0 for none. Clips that were cut from one recording
+        (`Clip.group`) are drawn together.
     confidence
         In (0, 1): of the intervals.
     seed
@@ -250,7 +259,8 @@ def _machines(truth: Labelled) -> Iterator[tuple[str | None, str | None, NDArray
 
 
 def _measure(scores: ScoreTable, truth: Labelled, name: str, plan: _Plan) -> Iterator[_Measured]:
-    column = scores.scores(name)
+    column, numbers = scores.scores(name), {group: i for i, group in enumerate(dict.fromkeys(truth.groups))}
+    recordings = np.array([numbers[group] for group in truth.groups], dtype=np.int64)
     for machine_type, machine_id, mine in _machines(truth):
         there = mine & ~np.isnan(column)
         normals, anomalies = column[there & (truth.labels == 0)], column[there & (truth.labels == 1)]
@@ -261,7 +271,12 @@ def _measure(scores: ScoreTable, truth: Labelled, name: str, plan: _Plan) -> Ite
             # The same draws for every score of an ID, whatever other IDs there are.
             key = (plan.seed, zlib.crc32(repr((machine_type, machine_id)).encode("utf-8", "surrogatepass")))
             resampled = resampled_areas(
-                normals, anomalies, resamples=plan.resamples, key=key, max_fpr=plan.max_fpr
+                normals,
+                anomalies,
+                resamples=plan.resamples,
+                key=key,
+                max_fpr=plan.max_fpr,
+                recordings=(recordings[there & (truth.labels == 0)], recordings[there & (truth.labels == 1)]),
             )
         decided = there & (scores.decision >= 0) & (name == "anomaly_score")
         row = IdResult(

@@ -1,6 +1,7 @@
 """Evaluation by protocol: means, notes, labels, tables."""
 
 import csv
+import dataclasses
 import io
 import json
 import subprocess
@@ -204,6 +205,23 @@ def test_intervals_are_a_function_of_the_seed(tmp_path):
         assert row.auc_interval[0] < row.auc < row.auc_interval[1]
         assert row.pauc_interval[0] <= row.pauc <= row.pauc_interval[1]
     assert evaluate(scores, test, resamples=0).ids[0].auc_interval is None
+
+
+def test_intervals_draw_clips_of_one_recording_together(tmp_path):
+    test = clips(tmp_path, ["00"], per_class=40)
+    of_ten = Clips(
+        [dataclasses.replace(clip, group=f"{clip.label}-{i // 10}") for i, clip in enumerate(test)]
+    )
+    rng = np.random.default_rng(5)
+    level = np.repeat(rng.normal(size=8), 10) + 0.1 * rng.normal(size=80) + test.labels  # by recording
+    scores = table(test, anomaly_score=level, a_spectral=level)
+    apart, together = (evaluate(scores, each).ids[0] for each in (test, of_ten))
+    assert apart.auc == together.auc
+    widths = [high - low for low, high in (apart.auc_interval, together.auc_interval)]
+    assert widths[1] > 1.3 * widths[0]
+    rows = [row | {"label": clip.label} for row, clip in zip(scores.rows(), test, strict=True)]
+    by_table = evaluate(ScoreTable.from_rows(rows))
+    assert by_table.ids[0].auc_interval == apart.auc_interval
 
 
 def test_tables_carry_every_figure(tmp_path):
