@@ -155,7 +155,9 @@ INSTANCES = {
     "Evaluation": lambda: offkey.evaluate(table(), resamples=10),
     "Features": recipe.Features,
     "Gaussian": used_gaussian,
-    "Labelled": lambda: Labelled(machine_types=["fan"], machine_ids=["00"], labels=np.zeros(1, np.int8)),
+    "Labelled": lambda: Labelled(
+        machine_types=["fan"], machine_ids=["00"], labels=np.zeros(1, np.int8), groups=["1.wav"]
+    ),
     "Judged": lambda: NULL.judge([1.0, 2.0], ["a", "b"], rate=0.1),
     "LearnedClips": lambda: models.LearnedClips(
         machine_ids=("00", "02"),
