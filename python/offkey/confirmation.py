@@ -10,7 +10,6 @@ from offkey.errors import ArrayError, DatasetError, ParameterError
 from offkey.fitted import Fitted
 from offkey.history import Event
 from offkey.scores import ScoreTable
-from offkey.scoring.combine import combine
 from offkey.scoring.confirmed import Confirmed
 
 __all__ = ["check_max_rate", "confirmed"]
@@ -162,7 +161,7 @@ def _check_scores(fitted: Fitted, table: ScoreTable) -> None:
     try:
         names = [str(table.scored_as[row]) for row in rows]
         raw = {name: table.scores(name)[rows] for name in fusion.score_names}
-        expected = combine(fusion.standardised(raw, names), fusion.chosen)
+        expected = fusion.combined(raw, names)
     except (ArrayError, ParameterError) as error:
         reason = str(error)
     else:

@@ -205,8 +205,8 @@ class Scoring(Section, frozen=True):
     covariance: Literal["ledoit_wolf", "oas", "empirical"] = "ledoit_wolf"
     standardise_on: Literal["held_out", "training"] = "held_out"
     combine: str = "mean"
-    """`mean` of all scores of the recipe's models, a subset that is chosen without labels (`select`), or the name of
-    one score, such as `a_maha`."""
+    """`mean` of all scores of the recipe's models, the same `weighted` by what each model says of itself, a subset that
+    is chosen without labels (`select`), or the name of one score, such as `a_maha`."""
     holdout_fraction: Fraction = 0.1
     """Part of each ID's normal clips that the network never trains on, recordings never split; 0: nothing is held out,
     and `holdout_clips` is of no effect."""
@@ -353,7 +353,7 @@ class Recipe:
             raise RecipeError(
                 f"recipe {name!r}: expected at least one model, given none; the models are {', '.join(model_names())}"
             )
-        if scoring.combine not in {*self.score_names, "mean", "select"}:
+        if scoring.combine not in {*self.score_names, "mean", "weighted", "select"}:
             raise RecipeError(
                 f"recipe {name!r}: scoring.combine = {scoring.combine!r}, but its models give only "
                 f"{', '.join(self.score_names)}"

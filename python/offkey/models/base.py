@@ -102,6 +102,9 @@ class InlierModel(abc.ABC):
     """The scores whose mean and deviation standardise each ID."""
     held_out: Calibration
     """The scores that thresholds and `select` are taken from; of kind `training` only as a last resort."""
+    weight: float = 1.0
+    """What each of its scores counts beside other models' in a recipe with `scoring.combine` = "weighted": above 0,
+    told from normal clips alone."""
     pseudo_anomalies: PseudoAnomalies | None = None
     """Scores for `select`, which keeps all scores of a model that has none."""
     parameters: int = 0

@@ -108,5 +108,9 @@ class Calibrated(Protocol):
         """The scores that thresholds and `select` are taken from; of kind `training` only as a last resort."""
 
     @property
+    def weight(self) -> float:
+        """What each of its scores counts beside other models' where the recipe weighs them; above 0."""
+
+    @property
     def pseudo_anomalies(self) -> PseudoAnomalies | None:
         """Scores for `select`, or None where the model has none to offer."""

@@ -46,7 +46,9 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     return [subset for size in sizes for subset in itertools.combinations(names, size)]
 
 
-def combine(scores: Scores, chosen: Sequence[str]) -> NDArray[np.float64]:
+def combine(
+    scores: Scores, chosen: Sequence[str], weights: Mapping[str, float] | None = None
+) -> NDArray[np.float64]:
     """Return the mean of the chosen standardised scores; one alone is returned as it is.
 
     Parameters
@@ -55,6 +57,8 @@ def combine(scores: Scores, chosen: Sequence[str]) -> NDArray[np.float64]:
         Arrays of one shape by name: ``(n,)``, or ``(n, ids)`` for scores against every ID.
     chosen
         Names of some of them.
+    weights
+        What each of these counts, from 0, some of them more; by default all count the same.
 
     Raises
     ------
@@ -72,8 +76,13 @@ def combine(scores: Scores, chosen: Sequence[str]) -> NDArray[np.float64]:
         if array.shape != arrays[0].shape:
             raise ArrayError(f"{name}: shape {array.shape}; expected {arrays[0].shape} as {chosen[0]} has")
         finite_vector(array.ravel(), name)
-    result: NDArray[np.float64] = np.mean(arrays, axis=0)
-    return result
+    if (
+        weights is None
+    ):  # rounds otherwise than a mean with equal weights, and detectors' files hold such scores
+        plain: NDArray[np.float64] = np.mean(arrays, axis=0)
+        return plain
+    weighted: NDArray[np.float64] = np.average(arrays, axis=0, weights=[weights[name] for name in chosen])
+    return weighted
 
 
 def select(

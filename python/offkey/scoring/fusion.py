@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
@@ -49,10 +50,13 @@ class Fusion:
         null: NullDistributions,
         notes: Sequence[str] = (),
         criteria: Mapping[str, float] = MappingProxyType({}),
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         self.machine_ids = null.ids
         self.chosen = tuple(chosen)
         """The scores that are averaged."""
+        self.weights = None if weights is None else dict(weights)
+        """What each of them counts; None: all the same."""
         self.null = null
         """How the scores of normal clips are distributed."""
         self.notes = tuple(notes)
@@ -83,9 +87,10 @@ class Fusion:
         held_out = _held_out(models, standardizers)
         chosen, selection = _choose(models, scoring, standardizers, held_out)
         criteria = {} if selection is None else {"+".join(k): v for k, v in selection.criteria.items()}
-        null, notes = _null(held_out, chosen, machine_ids)
-        notes = (*_choice_notes(scoring, chosen, selection), *notes)
-        return cls(standardizers, chosen, null, notes, criteria)
+        weights = _weights(models, scoring)
+        null, notes = _null(held_out, chosen, machine_ids, weights)
+        notes = (*_choice_notes(scoring, chosen, selection, weights), *notes)
+        return cls(standardizers, chosen, null, notes, criteria, weights)
 
     def apply(
         self,
@@ -112,7 +117,8 @@ class Fusion:
         confirmed
             ID -> its threshold below confirmed anomalies, which decides in place of that of the rate.
         """
-        combined = np.mean([self._standardizers[name].transform(raw[name]) for name in self.chosen], axis=0)
+        z = {name: self._standardizers[name].transform(raw[name]) for name in self.chosen}
+        combined = combine(z, self.chosen, self.weights)
         counts = np.ones(len(machine_ids), dtype=np.int64) if clips is None else clips
         firsts = np.cumsum(counts) - counts
         worst = np.maximum.reduceat(combined, firsts, axis=0)  # (recordings, IDs)
@@ -141,6 +147,10 @@ class Fusion:
             name: self._standardizers[name].transform_own(raw[name], machine_ids) for name in self.score_names
         }
 
+    def combined(self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str]) -> np.ndarray:
+        """Return the anomaly score ``(clips,)`` of raw scores ``(clips,)``, each against its own known ID."""
+        return combine(self.standardised(raw, machine_ids), self.chosen, self.weights)
+
     def oracle(
         self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str], labels: np.ndarray
     ) -> tuple[Selection, np.ndarray]:
@@ -167,6 +177,7 @@ class Fusion:
             "standardizers": {name: s.state() for name, s in self._standardizers.items()},
             "notes": list(self.notes),
             "criteria": self.criteria,
+            "weights": self.weights,
         }
 
     @classmethod
@@ -201,8 +212,9 @@ class Fusion:
             raise DetectorFileError(
                 f"fusion: chosen = {chosen}; expected some of {', '.join(standardizers) or 'the scores'}"
             )
-        null, _ = _null(_held_out(models, standardizers), chosen, machine_ids)
-        return cls(standardizers, chosen, null, notes, criteria)
+        weights = _restored_weights(state.get("weights"), chosen)
+        null, _ = _null(_held_out(models, standardizers), chosen, machine_ids, weights)
+        return cls(standardizers, chosen, null, notes, criteria, weights)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -273,7 +285,10 @@ def _refuse_none(name: str, machine_ids: Sequence[str], purpose: str) -> None:
 
 
 def _null(
-    held_out: Mapping[str, _HeldOut], chosen: Sequence[str], machine_ids: Sequence[str]
+    held_out: Mapping[str, _HeldOut],
+    chosen: Sequence[str],
+    machine_ids: Sequence[str],
+    weights: Mapping[str, float] | None,
 ) -> tuple[NullDistributions, tuple[str, ...]]:
     """Return how the mean of some scores is distributed over normal clips, and what a user should know of it.
 
@@ -285,36 +300,73 @@ def _null(
     for part in parts[1:]:
         common = np.intersect1d(common, part.indices)
     if not len(common):
-        scores, ids = _in_order(parts)
+        scores, ids = _in_order(parts, None if weights is None else [weights[name] for name in chosen])
         note = "the models have held out different clips: their scores are calibrated as if they rose and fell together"
         return NullDistributions.fit(scores, ids, machine_ids=machine_ids), (note,)
-    shared = [part.only(common) for part in parts]
-    scores, as_new = (np.mean([getattr(p, name) for p in shared], axis=0) for name in ("z", "z_as_new"))
-    against_all = [part.against_all for part in shared if part.against_all is not None]
-    nearest = np.mean(against_all, axis=0).min(axis=1) if len(against_all) == len(shared) else None
-    ids = shared[0].machine_ids
+    by_name = dict(zip(chosen, (part.only(common) for part in parts), strict=True))
+    scores, as_new = (
+        combine({key: getattr(part, name) for key, part in by_name.items()}, chosen, weights)
+        for name in ("z", "z_as_new")
+    )
+    against_all = {key: part.against_all for key, part in by_name.items() if part.against_all is not None}
+    nearest = combine(against_all, chosen, weights).min(axis=1) if len(against_all) == len(chosen) else None
+    ids = by_name[chosen[0]].machine_ids
     return NullDistributions.fit(scores, ids, machine_ids=machine_ids, as_new=as_new, nearest=nearest), ()
 
 
-def _in_order(parts: Sequence[_HeldOut]) -> tuple[np.ndarray, tuple[str, ...]]:
+def _weights(models: Sequence[Calibrated], scoring: Scoring) -> dict[str, float] | None:
+    """Return what each score counts, or None where all count the same."""
+    if scoring.combine != "weighted":
+        return None
+    return {name: model.weight for model in models for name in model.score_names}
+
+
+def _restored_weights(state: Any, chosen: Sequence[str]) -> dict[str, float] | None:
+    if state is None:
+        return None
+    numbers = isinstance(state, dict) and all(
+        isinstance(weight, int | float) and 0 < weight < math.inf for weight in state.values()
+    )
+    if not numbers or not set(chosen) <= set(state):
+        raise DetectorFileError(
+            f"fusion: weights = {state!r}; expected a number above 0 for each of {chosen}"
+        )
+    return {name: float(weight) for name, weight in state.items()}
+
+
+def _in_order(
+    parts: Sequence[_HeldOut], weights: Sequence[float] | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return for each ID the mean of the parts' k-th smallest scores, at as many places as the smallest part has."""
+    counts = [1.0] * len(parts) if weights is None else weights
     scores: list[float] = []
     ids: list[str] = []
     for machine_id in sorted({name for part in parts for name in part.machine_ids}):
         own = [part.z[np.array(part.machine_ids) == machine_id] for part in parts]
-        own = [group for group in own if len(group)]
-        count = min(map(len, own))
+        weighed = [(group, weight) for group, weight in zip(own, counts, strict=True) if len(group)]
+        count = min(len(group) for group, _ in weighed)
         places = (np.arange(count) + 0.5) / count
-        scores += np.mean([np.quantile(group, places) for group in own], axis=0).tolist()
+        quantiles = [np.quantile(group, places) for group, _ in weighed]
+        scores += np.average(quantiles, axis=0, weights=[weight for _, weight in weighed]).tolist()
         ids += [machine_id] * count
     return np.array(scores), tuple(ids)
 
 
-def _choice_notes(scoring: Scoring, chosen: Sequence[str], selection: Selection | None) -> tuple[str, ...]:
+def _choice_notes(
+    scoring: Scoring,
+    chosen: Sequence[str],
+    selection: Selection | None,
+    weights: Mapping[str, float] | None,
+) -> tuple[str, ...]:
     """Say which scores make up the anomaly score where the recipe's words alone do not."""
     rule, names = scoring.combine, ", ".join(chosen)
     if rule == "mean" or chosen == (rule,):
         return ()
+    if weights is not None:
+        shares = ", ".join(f"{weights[name] / sum(weights.values()):.2f} {name}" for name in chosen)
+        return (
+            f"the anomaly score is a mean of standardised scores, weighed by normal clips alone: {shares}",
+        )
     if rule != "select":
         reason = "no such score could be trained"
         return (f"scoring.combine = {rule!r}: {reason}; the anomaly score is made of {names}",)

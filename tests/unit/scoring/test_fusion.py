@@ -28,6 +28,7 @@ class Known:
     scale: float = 1.0
     machine_ids: tuple[str, ...] = IDS
     kinds: tuple[str, ...] | None = None
+    weight: float = 1.0
 
     @property
     def score_names(self):
@@ -282,3 +283,62 @@ def test_a_state_that_contradicts_itself_is_refused(part, value, message):
         Fusion.from_state(state | {part: value}, models)
     with pytest.raises(DetectorFileError, match=part):
         Fusion.from_state({name: v for name, v in state.items() if name != part}, models)
+
+
+def weighed(*weights, held):
+    models = [
+        Known((f"a_{k}", f"a_{k}{k}"), of, weight=weight)
+        for k, (weight, of) in enumerate(zip(weights, held, strict=True))
+    ]
+    return models, Fusion.fit(models, Scoring(combine="weighted"))
+
+
+def test_scores_count_what_their_models_say():
+    _, fusion = weighed(1.0, 3.0, held=(clips(40), clips(40)))
+    raw = {name: np.random.default_rng(k).normal(size=(5, 2)) for k, name in enumerate(fusion.score_names)}
+    z = fusion.standardised({name: values[:, 0] for name, values in raw.items()}, ["00"] * 5)
+    expected = (z["a_0"] + z["a_00"] + 3 * z["a_1"] + 3 * z["a_11"]) / 8
+    fused = fusion.apply(raw, ["00"] * 5, rate=0.05)
+    np.testing.assert_allclose(fused.anomaly_score, expected)
+    own = {name: values[:, 0] for name, values in raw.items()}
+    assert np.array_equal(fusion.combined(own, ["00"] * 5), fused.anomaly_score)
+    assert any("0.12 a_0, 0.12 a_00, 0.38 a_1, 0.38 a_11" in note for note in fusion.notes)
+
+
+def test_weighed_scores_are_compared_with_normal_clips_weighed_alike():
+    models, fusion = weighed(1.0, 3.0, held=(clips(40), clips(40)))
+    scores = {name: values for model in models for name, values in model.held_out.scores.items()}
+    z = fusion.standardised(scores, models[0].held_out.machine_ids)
+    expected = (z["a_0"] + z["a_00"] + 3 * z["a_1"] + 3 * z["a_11"]) / 8
+    ids = np.array(models[0].held_out.machine_ids)
+    for own, name in zip(fusion.null.own, fusion.null.ids, strict=True):
+        np.testing.assert_allclose(own, np.sort(expected[ids == name]))
+
+
+def test_equal_weights_are_the_mean():
+    models, fusion = weighed(2.0, 2.0, held=(clips(40), clips(40)))
+    plain = Fusion.fit(models, Scoring())
+    for one, other in zip(fusion.null.own, plain.null.own, strict=True):
+        np.testing.assert_allclose(one, other)
+
+
+def test_weights_are_stored():
+    models, fusion = weighed(1.0, 3.0, held=(clips(40), clips(40)))
+    state = json.loads(json.dumps(fusion.state()))
+    again = Fusion.from_state(state, models)
+    assert again.weights == fusion.weights
+    del state["weights"]  # as files of before there were weights
+    assert Fusion.from_state(state, models).weights is None
+
+
+@pytest.mark.parametrize("weights", [{"a_0": 1}, {}, [1, 2], {"a_0": -1, "a_00": 1, "a_1": 1, "a_11": 1}, 3])
+def test_weights_that_cannot_be_are_refused(weights):
+    models, fusion = weighed(1.0, 3.0, held=(clips(40), clips(40)))
+    with pytest.raises(DetectorFileError, match="weights"):
+        Fusion.from_state(fusion.state() | {"weights": weights}, models)
+
+
+def test_weights_hold_where_models_have_held_out_different_clips():
+    _, fusion = weighed(1.0, 1e-9, held=(clips(20), clips(20, start=20)))
+    alone = Fusion.fit([Known(("a_0", "a_00"), clips(20))], Scoring())
+    np.testing.assert_allclose(np.median(fusion.null.pooled), np.median(alone.null.pooled), atol=0.3)
