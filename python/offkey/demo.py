@@ -21,7 +21,7 @@ from offkey.signal.logmel import LogMel
 __all__ = ["DemoResult", "demo"]
 
 MACHINE = "fan"
-RECIPES = ("spectral", "small")
+RECIPES = ("spectral", "near")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def demo(
     on_progress
         Called with (done, total) recordings while they are synthesised.
     on_event
-        Called with the events of the network's training.
+        Called with the events of the networks' training.
 
     Raises
     ------
@@ -120,8 +120,8 @@ def _check_extras() -> None:
 
 def _panel(name: str, detector: Detector, data: datasets.Dataset, scores: ScoreTable) -> Panel:
     test = data.test
-    if detector.recipe.network:
-        points, of = detector.embeddings(test), "the network's embeddings"
+    if detector.recipe.near:
+        points, of = detector.embeddings(test), "the networks' embeddings"
     else:
         logmel = LogMel.from_recipe(detector.recipe.features)
         points, of = logmel.statistics_from_files(test.paths).statistics.mean, "the mean log-Mel spectra"

@@ -54,7 +54,7 @@ def bench(
         A folder for detectors, scores and tables (`tables.md`, `figures.csv`, `results.json`). Rerun the
         same command after an interruption to continue; finished runs are not repeated.
     recipes
-        What to compare, separated by commas: `paper`, `small`, `spectral`, or JSON files with recipes of your own.
+        What to compare, separated by commas: `spectral`, `near`, `paper`, `small`, or JSON files with own recipes.
     seeds
         Number of trainings of each recipe, with the seeds 0, 1, 2 and so on.
     machines

@@ -48,6 +48,6 @@ def demo(
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in outcome.seconds.items())
     console.result(
         f"\nDone in {sum(outcome.seconds.values()):.0f} s ({times}).\n"
-        f"Look at {outcome.picture}: ROC curves, histograms of the scores, a map of the network's embeddings.\n"
+        f"Look at {outcome.picture}: ROC curves, histograms of the scores, a map of the networks' embeddings.\n"
         f"Score a recording of your own: offkey score {outcome.detectors['spectral']} RECORDING.wav"
     )

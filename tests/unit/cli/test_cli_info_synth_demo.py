@@ -99,8 +99,8 @@ def test_synth_refuses_by_name(offkey, tmp_path, arguments, message):
 
 
 @pytest.fixture
-def small_demo(monkeypatch, tiny):
-    """The demonstration with few and short recordings, and a network that is trained in a second."""
+def small_demo(monkeypatch):
+    """The demonstration with few and short recordings, and networks that are trained in a second."""
     import offkey.demo
 
     write = datasets.synthetic.write
@@ -110,13 +110,14 @@ def small_demo(monkeypatch, tiny):
         return write(root, **(given | few | {"seconds": 1.0}))
 
     monkeypatch.setattr(offkey.demo.datasets.synthetic, "write", less)
-    monkeypatch.setitem(offkey.recipe._RECIPES, "small", json.loads(tiny.read_bytes()) | {"name": "small"})
+    few_steps = {"near": {"networks": 2, "steps": 10}, "features": {"n_mels": 32}}
+    monkeypatch.setitem(offkey.recipe._RECIPES, "near", offkey.recipe._RECIPES["near"] | few_steps)
 
 
 def test_demo_ends_with_tables_a_picture_and_a_next_step(offkey, small_demo, tmp_path):
     shown = offkey("demo", "--out", "d")
     assert shown.code == 0
-    for text in ("Recipe 'spectral'", "Recipe 'small'", "a_maha", "offkey score d/fan-spectral.offkey"):
+    for text in ("Recipe 'spectral'", "Recipe 'near'", "a_near", "offkey score d/fan-spectral.offkey"):
         assert text in shown.out
     assert [line[:3] for line in shown.err.splitlines() if line[1:3] == "/4"] == ["1/4", "2/4", "3/4", "4/4"]
     assert (tmp_path / "d" / "overview.png").read_bytes()[:4] == b"\x89PNG"
@@ -130,7 +131,7 @@ def test_demo_again_uses_its_recordings_and_refuses_those_of_another_seed(offkey
     (tmp_path / "demo" / "diary.txt").write_text("dear diary")
     assert offkey("demo").code == 0
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "demo" / "recordings").rglob("*.wav")}
-    assert json.loads(offkey("demo", "--json").out).keys() == {"spectral", "small"}
+    assert json.loads(offkey("demo", "--json").out).keys() == {"spectral", "near"}
     shown = offkey("demo", "--seed", "1")
     assert (shown.code, shown.out) == (2, "")
     assert "demo/recordings" in shown.err

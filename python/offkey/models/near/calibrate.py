@@ -11,12 +11,9 @@ import numpy as np
 from offkey.errors import DatasetError, DetectorFileError
 from offkey.scoring.calibration import Calibration
 
-__all__ = ["SCORE", "Calibrated", "Merge", "Standard"]
+__all__ = ["SCORE", "Calibrated", "Standard"]
 
 SCORE = "a_near"
-_FAR = 1e6  # deviations: how far the ends of a distribution go on
-_SMALLEST_SLOPE = 0.1  # of the logit of a share, over a deviation
-_TAIL_SHARE = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,56 +60,10 @@ def _means(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Merge:
-    """The score of which the share of normal clips that lie above it is the mean of those of several networks.
-
-    A mean of scores varies less than the scores of single networks, with which normal clips have to be compared: each
-    of those was not seen by one network only. The mean of the shares is the cross-conformal p-value (Vovk 2015).
-    """
-
-    scores: np.ndarray
-    """``(n,)`` rising, without repetition: those of normal clips, and one far beyond each end."""
-    logits: np.ndarray
-    """``(n,)`` falling: ln p / (1 - p) of the share p that lies above."""
-
-    @classmethod
-    def of(cls, z: np.ndarray) -> Self:
-        """Take the scores ``(clips,)`` of normal clips, each of a network that has not seen it."""
-        scores, counts = np.unique(z, return_counts=True)
-        above = (len(z) - np.cumsum(counts) + counts / 2) / len(z)
-        above = np.clip(above, 0.5 / len(z), 1 - 0.5 / len(z))
-        logits = np.log(above) - np.log1p(-above)
-        tail = max(2, round(_TAIL_SHARE * len(scores)))
-        first, last = _slope(scores[:tail], logits[:tail]), _slope(scores[-tail:], logits[-tail:])
-        return cls(
-            np.concatenate([scores[:1] - _FAR, scores, scores[-1:] + _FAR]),
-            np.concatenate([logits[:1] + _FAR * first, logits, logits[-1:] - _FAR * last]),
-        )
-
-    def __call__(self, z: np.ndarray) -> np.ndarray:
-        """Return the score of ``(networks, ...)`` ones; NaN are left out."""
-        known = ~np.isnan(z)
-        logits = np.interp(np.where(known, z, 0.0), self.scores, self.logits)
-        above, below = (
-            np.logaddexp.reduce(np.where(known, -np.logaddexp(0.0, -sign * logits), -np.inf), axis=0)
-            for sign in (1, -1)
-        )
-        merged: np.ndarray = np.interp(below - above, -self.logits, self.scores)
-        return merged
-
-
-def _slope(scores: np.ndarray, logits: np.ndarray) -> float:
-    """Return how steeply the logit of the share falls with the score."""
-    slope = -np.polyfit(scores, logits, 1)[0] if len(scores) > 1 else 1.0
-    return max(float(slope), _SMALLEST_SLOPE)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Calibrated:
     """Everything beside the networks that a fitted model consists of."""
 
     standard: Standard
-    merge: Merge
     held_out: Calibration
 
     @classmethod
@@ -152,11 +103,17 @@ class Calibrated:
             scores={SCORE: at_own_id},
             against_all={SCORE: z},
         )
-        return cls(standard, Merge.of(at_own_id), held_out)
+        return cls(standard, held_out)
 
     def scores(self, logits: np.ndarray) -> np.ndarray:
-        """Return the scores ``(clips, ids)`` of clips that no network has seen: ``(networks, clips, ids)`` logits."""
-        return self.merge(np.stack([self.standard.z(part, k) for k, part in enumerate(logits)]))
+        """Return the scores ``(clips, ids)`` of clips that no network has seen: ``(networks, clips, ids)`` logits.
+
+        They are the mean over the networks that know the ID.
+        """
+        z = np.stack([self.standard.z(part, k) for k, part in enumerate(logits)])
+        known = ~np.isnan(z)
+        mean: np.ndarray = np.where(known, z, 0.0).sum(axis=0) / known.sum(axis=0)
+        return mean
 
     def state(self, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Return arrays: all that `from_state` needs."""
@@ -205,4 +162,4 @@ class Calibrated:
             scores={SCORE: at_own_id},
             against_all={SCORE: z},
         )
-        return cls(standard, Merge.of(at_own_id), held_out)
+        return cls(standard, held_out)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from offkey.errors import DatasetError, DetectorFileError
-from offkey.models.near.calibrate import SCORE, Calibrated, Merge, Standard
+from offkey.models.near.calibrate import SCORE, Calibrated, Standard
 
 NAMES = ("00", "02")
 
@@ -28,39 +28,13 @@ def test_equal_scores_and_networks_without_clips_have_a_deviation():
     assert (standard.deviation > 0).all()
 
 
-def test_the_score_of_several_networks_lies_below_the_mean_share_of_normal_clips(random):
-    normals = np.sort(random.normal(0, 1, 199))
-    z = random.normal(0, 1.5, (4, 300))
-    merged = Merge.of(normals)(z)
-    shares = np.mean([np.mean(normals >= row[:, None], axis=1) for row in z], axis=0)
-    inside = (shares > 0.02) & (shares < 0.98)
-    np.testing.assert_allclose(np.mean(normals >= merged[:, None], axis=1)[inside], shares[inside], atol=0.01)
-
-
-def test_one_network_or_equal_ones_keep_their_scores(random):
-    merge = Merge.of(random.normal(0, 1, 50))
-    z = random.normal(0, 3, 20)
-    np.testing.assert_allclose(merge(z[None]), z, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(merge(np.stack([z, z, z])), z, rtol=1e-6, atol=1e-6)
-
-
-def test_scores_far_beyond_all_normal_clips_keep_their_order(random):
-    z = np.array([-1e4, -100.0, -10.0, 0.0, 10.0, 100.0, 1e4])
-    merged = Merge.of(random.normal(0, 1, 50))(np.stack([z, z + 0.5]))
-    assert np.isfinite(merged).all()
-    assert (np.diff(merged) > 0).all()
-
-
-def test_a_network_that_does_not_know_an_id_is_left_out(random):
-    merge = Merge.of(random.normal(0, 1, 50))
-    np.testing.assert_allclose(merge(np.array([[0.5, np.nan], [np.nan, -0.5]])), [0.5, -0.5], atol=1e-6)
-
-
-@pytest.mark.parametrize("z", [np.zeros(5), np.array([1.0]), np.array([1.0, 1.0, 2.0])])
-def test_few_or_equal_scores_of_normal_clips_suffice(z):
-    merged = Merge.of(z)(np.array([[-1.0, 0.0, 3.0]]))
-    assert np.isfinite(merged).all()
-    assert (np.diff(merged) > 0).all()
+def test_scores_are_the_mean_over_the_networks_that_know_the_id(random):
+    fitted = calibrated(random)
+    logits = random.normal(0, 1, (2, 3, 2))
+    z = np.stack([fitted.standard.z(logits[k], k) for k in range(2)])
+    np.testing.assert_allclose(fitted.scores(logits), z.mean(axis=0))
+    logits[0, :, 1] = np.nan
+    np.testing.assert_allclose(fitted.scores(logits)[:, 1], z[1, :, 1])
 
 
 def calibrated(random, *, clips=40):
