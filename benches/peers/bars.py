@@ -75,6 +75,19 @@ FEATURES = (
         "clip",
         (AtMost(1.25, "offkey, log-Mel alone"), Times(8, FASTEST), at_most("error", 1e-4)),
     ),
+    *(
+        Row(
+            f"the same, means of 256 Mels at hop {hop} and the rhythm",
+            "statistics",
+            f"fine{hop}",
+            (
+                AtMost(1.1, "offkey, log-Mel alone"),
+                AtMost(most, "offkey, statistics of one log-Mel"),
+                at_most("error", 1e-4),
+            ),
+        )
+        for hop, most in ((512, 3), (1024, 2))
+    ),
 )
 
 

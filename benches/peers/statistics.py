@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,14 @@ group = Group(
     "statistics",
     "ms a clip",
     1e3,
-    {"clip": "log-Mel 128 x 313 with the clip's statistics"},
+    {
+        "clip": "log-Mel 128 x 313 with the clip's statistics",
+        "fine512": "the same with the means of 256 Mels at n_fft 2048, hop 512, and the rhythm",
+        "fine1024": "the same with the means of 256 Mels at n_fft 2048, hop 1024, and the rhythm",
+    },
     same_work=(at_most("error", 1e-3),),
 )
+PLAIN, FINE = ("clip",), ("fine512", "fine1024")
 
 
 def by_numpy(logmel: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -43,37 +49,63 @@ def bench(statistics: Callable[[np.ndarray], Iterable[np.ndarray]], threads: int
     return made
 
 
+def fine_of(case: str) -> Any:
+    """The finer spectrogram of a case, or None."""
+    import offkey
+
+    hop = case.removeprefix("fine")
+    return offkey.LogMel(n_fft=2048, hop_length=int(hop), n_mels=256) if hop.isdigit() else None
+
+
 @group.contender("offkey", kind="ours")
 def ours(case: str, threads: int) -> Bench:
     import offkey
 
-    logmel = offkey.LogMel.paper(num_threads=threads)
-    return bench(lambda clip: [values[0] for values in logmel.statistics([clip])], threads)
+    logmel, fine = offkey.LogMel.paper(num_threads=threads), fine_of(case)
+
+    def statistics(clip: np.ndarray) -> list[np.ndarray]:
+        values = logmel.statistics([clip], fine=fine, rhythm=fine is not None)
+        return [column[0] for column in values[:4]]
+
+    return bench(statistics, threads)
 
 
 @group.contender("offkey, log-Mel alone", kind="reference")
 def alone(case: str, threads: int) -> Bench:
+    """Of the log-Mel, and of the finer one in the cases that have it."""
+    import offkey
+
+    logmels = [offkey.LogMel.paper(), fine_of(case)]
+    return each(
+        data.clips(64),
+        lambda clip: [logmel([clip], num_threads=threads) for logmel in logmels if logmel],
+        threads,
+    )
+
+
+@group.contender("offkey, statistics of one log-Mel", FINE, kind="reference")
+def of_one(case: str, threads: int) -> Bench:
     import offkey
 
     logmel = offkey.LogMel.paper(num_threads=threads)
-    return each(data.clips(64), lambda clip: logmel([clip]), threads)
+    return each(data.clips(64), lambda clip: logmel.statistics([clip]), threads)
 
 
 def in_numpy(logmel: LogMel, threads: int) -> Bench:
     return bench(lambda clip: by_numpy(logmel(clip)), threads)
 
 
-@group.contender("numpy + mkl_fft by an expert")
+@group.contender("numpy + mkl_fft by an expert", PLAIN)
 def expert(case: str, threads: int) -> Bench:
     return in_numpy(mkl_logmel(), threads)
 
 
-@group.contender("librosa + numpy")
+@group.contender("librosa + numpy", PLAIN)
 def librosa(case: str, threads: int) -> Bench:
     return in_numpy(librosa_logmel(), threads)
 
 
-@group.contender("numpy on our log-Mel", kind="reference")
+@group.contender("numpy on our log-Mel", PLAIN, kind="reference")
 def on_ours(case: str, threads: int) -> Bench:
     import offkey
 

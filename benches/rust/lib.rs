@@ -9,13 +9,17 @@ use inputs::{RATE_HZ, file, flac, hum, hums, logmel_of, wav};
 use offkey_core::augment::near::{self, Kind};
 use offkey_core::augment::{self, Axis, Shape};
 use offkey_core::decode::{self, ChannelChoice, Limits, Reader};
-use offkey_core::mel::{LogMel, Samples, Settings};
+use offkey_core::mel::{self, LogMel, Samples, Settings, StatisticsPlan};
 use offkey_core::par::Cancel;
 use offkey_core::resample::{ResampleScratch, Resampler};
 use offkey_core::rng::RandomStream;
-use offkey_core::statistics;
+use offkey_core::statistics::{self, Rhythm};
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::ops::Range;
+
+/// Clips of a call that works on several.
+const CLIPS: usize = 8;
 
 /// A kernel with its input, ready to run any number of times.
 pub type Kernel = Box<dyn FnMut()>;
@@ -41,6 +45,8 @@ pub const KERNELS: &[(&str, Make)] = &[
         logmel(move |work| work(Samples::I16(&clip)))
     }),
     ("statistics", clip_statistics),
+    ("statistics_all", all_statistics),
+    ("rhythm", rhythm),
     ("time_stretch_1.1", || stretched(1.1)),
     ("time_stretch_0.5", || stretched(0.5)),
     ("pitch_shift_2", || pitched(2.0)),
@@ -108,6 +114,31 @@ fn clip_statistics() -> Kernel {
     Box::new(move || {
         let frames = logmel.len() / n_mels;
         black_box(statistics::given(&logmel, n_mels, frames, None, &cancel).expect("finite decibels"));
+    })
+}
+
+/// The statistics, the means of 256 Mels and the rhythm of a few clips: what is made once for each worker weighs little.
+fn all_statistics() -> Kernel {
+    let fine = Settings { n_fft: 2048, n_mels: 256, ..Settings::default() };
+    let plans = [Settings::default(), fine].map(|settings| LogMel::new(settings).expect("in range"));
+    let (clip, cancel) = (hum(), Cancel::default());
+    Box::new(move || {
+        let plan = StatisticsPlan::new(&plans[0], Some(&plans[1]), true).expect("one sample rate");
+        let clips = [Samples::F32(&clip); CLIPS];
+        black_box(mel::statistics(&plan, &clips, NonZeroUsize::new(1), &cancel).expect("finite samples"));
+    })
+}
+
+/// The rhythm of as many.
+fn rhythm() -> Kernel {
+    let (logmels, cancel) = (logmel_of(&hum()).repeat(CLIPS), Cancel::default());
+    let n_mels = Settings::default().n_mels;
+    let rhythm = Rhythm::new(31.25, Rhythm::BANDS, Rhythm::RATES, Rhythm::LOWEST_HZ).expect("in range");
+    Box::new(move || {
+        let frames = logmels.len() / n_mels / CLIPS;
+        let threads = NonZeroUsize::new(1);
+        let rhythms = statistics::rhythms(&logmels, n_mels, frames, &rhythm, threads, &cancel);
+        black_box(rhythms.expect("finite decibels"));
     })
 }
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from offkey.signal.augmenter import Augmenter
     from offkey.signal.logmel import LogMel
-    from offkey.signal.statistics import ClipStatistics, clip_statistics
+    from offkey.signal.statistics import ClipStatistics, clip_statistics, rhythm
 
 _MODULES = {
     "audio": "offkey.signal.audio",
@@ -86,6 +86,7 @@ _NAMES = {
     "read_batch": "offkey.signal.audio",
     "read_blocks": "offkey.signal.audio",
     "resample": "offkey.signal.audio",
+    "rhythm": "offkey.signal.statistics",
     "trend": "offkey.monitoring.trends",
 }
 
@@ -123,6 +124,7 @@ __all__ = [
     "recipe",
     "report",
     "resample",
+    "rhythm",
     "scoring",
     "signal",
     "trend",

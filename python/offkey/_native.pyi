@@ -34,6 +34,7 @@ __all__ = [
     "pitch_shift",
     "read_audio",
     "read_audio_batch",
+    "rhythm",
     "time_shift",
     "time_stretch",
     "white_noise",
@@ -86,7 +87,14 @@ class QuadraticForms:
         root: bool = False,
     ) -> NDArray[np.float64]: ...
 
-_Statistics = tuple[NDArray[float32], NDArray[float32], NDArray[float32], NDArray[float32]]
+_Statistics = tuple[
+    NDArray[float32],
+    NDArray[float32],
+    NDArray[float32],
+    NDArray[float32],
+    NDArray[float32] | None,
+    NDArray[float32] | None,
+]
 
 @final
 class LogMel:
@@ -118,7 +126,9 @@ class LogMel:
         num_threads: int | None,
     ) -> NDArray[float32]: ...
     def each(self, clips: Sequence[ndarray], num_threads: int | None) -> list[NDArray[float32]]: ...
-    def statistics(self, clips: Sequence[ndarray], num_threads: int | None) -> _Statistics: ...
+    def statistics(
+        self, clips: Sequence[ndarray], fine: LogMel | None, rhythm: bool, num_threads: int | None
+    ) -> _Statistics: ...
     def from_files(
         self,
         paths: list[str],
@@ -136,10 +146,21 @@ class LogMel:
         channel: int | None,
         max_seconds: float,
         collect: bool,
+        fine: LogMel | None,
+        rhythm: bool,
         num_threads: int | None,
     ) -> tuple[_Statistics, list[tuple[int, OffkeyError | OSError]]]: ...
 
 def clip_statistics(logmels: NDArray[float32], num_threads: int | None) -> _Statistics: ...
+def rhythm(
+    logmels: NDArray[float32],
+    *,
+    frame_rate_hz: float,
+    bands: int,
+    rates: int,
+    lowest_hz: float,
+    num_threads: int | None,
+) -> NDArray[float32]: ...
 
 _F32 = NDArray[np.float32]
 _I64 = NDArray[np.int64]

@@ -159,8 +159,48 @@ def test_masks_that_are_no_fractions_are_refused_by_row(logmel, masks, message):
 def test_log_mels_without_statistics_are_refused_by_position(logmels, message):
     with pytest.raises(ArrayError, match=message):
         offkey.clip_statistics(logmels)
+    with pytest.raises(ArrayError, match=message):
+        offkey.rhythm(logmels, frame_rate_hz=31.25)
     with pytest.raises(ParameterError, match="num_threads = 0"):
         offkey.clip_statistics(np.zeros((1, 1, 1), np.float32), num_threads=0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"frame_rate_hz": 0}, "frame_rate_hz = 0"),
+        ({"frame_rate_hz": np.nan}, "frame_rate_hz = NaN"),
+        ({"frame_rate_hz": 0.8}, "lowest_hz = 0.4: expected above 0 and below half the frame rate, 0.4 Hz"),
+        ({"bands": 0}, "bands = 0"),
+        ({"bands": 32.0}, "bands = 32.0: expected an integer"),
+        ({"rates": -1}, "rates = -1"),
+        ({"rates": 8193}, "rates = 8193"),
+        ({"lowest_hz": 0.0}, "lowest_hz = 0"),
+        ({"lowest_hz": np.inf}, "lowest_hz = inf"),
+        ({"num_threads": 0}, "num_threads = 0"),
+    ],
+)
+def test_parameters_of_a_rhythm_are_named(parameters, message):
+    with pytest.raises(ParameterError, match=message):
+        offkey.rhythm(np.zeros((1, 4, 8), np.float32), **{"frame_rate_hz": 31.25} | parameters)
+
+
+def test_a_finer_spectrogram_that_does_not_fit_is_refused(logmel, tmp_path):
+    path = write(tmp_path / "clip.wav", CLIP)
+    for call, clips in ((logmel.statistics, [CLIP]), (logmel.statistics_from_files, [path])):
+        with pytest.raises(ParameterError, match="fine = a log-Mel of 22050 Hz: expected one of 16000 Hz"):
+            call(clips, fine=offkey.LogMel.librosa())
+        with pytest.raises(ParameterError, match="fine = 256: expected a LogMel"):
+            call(clips, fine=256)
+        with pytest.raises(
+            (ArrayError, AudioError), match="4000 samples; expected at least 8192 samples to fill one"
+        ):
+            call(clips, fine=offkey.LogMel(n_fft=8192, pad_mode="none"))
+    slow = offkey.LogMel(hop_length=20_000)
+    with pytest.raises(
+        ParameterError, match=r"lowest_hz = 0.4: expected above 0 and below half the frame rate"
+    ):
+        slow.statistics([CLIP], rhythm=True)
 
 
 def write(path, samples, rate=16_000):

@@ -19,7 +19,7 @@ from offkey._util import parameters
 from offkey._util.arrays import floats, output
 from offkey._util.parameters import Channel, Paths
 from offkey._util.threads import threads
-from offkey.errors import ArrayError, OffkeyWarning
+from offkey.errors import ArrayError, OffkeyWarning, ParameterError
 from offkey.signal.audio import MAX_SECONDS
 from offkey.signal.statistics import ClipStatistics, FileStatistics
 
@@ -284,25 +284,41 @@ class LogMel:
         """
         return self._kernel.each(self._clips(batch), self._threads(num_threads))
 
-    def statistics(self, batch: Batch, *, num_threads: int | None = None) -> ClipStatistics:
+    def statistics(
+        self,
+        batch: Batch,
+        *,
+        fine: LogMel | None = None,
+        rhythm: bool = False,
+        num_threads: int | None = None,
+    ) -> ClipStatistics:
         """Return statistics over time of clips of any length; their spectrograms are not kept.
 
         Parameters
         ----------
         batch, num_threads
             As for a call, but lengths may differ.
+        fine : LogMel, optional
+            A second spectrogram of the same sample rate, of which the mean over time is wanted too: `fine_mean`.
+        rhythm : bool, default False
+            Whether to measure the rhythm of this spectrogram too, as `offkey.rhythm` does by default.
 
         Returns
         -------
         ClipStatistics
-            Four arrays ``(clips, n_mels)`` float32.
+            Four arrays ``(clips, n_mels)`` float32, and those that were asked for.
 
         Raises
         ------
         ArrayError
-            As a call, but lengths may differ.
+            As a call, but lengths may differ; also if a clip is too short for `fine`.
+        ParameterError
+            If `fine` has another sample rate, or half the frame rate is too low for a rhythm.
         """
-        return ClipStatistics(*self._kernel.statistics(self._clips(batch), self._threads(num_threads)))
+        arrays = self._kernel.statistics(
+            self._clips(batch), _kernel("fine", fine), rhythm, self._threads(num_threads)
+        )
+        return ClipStatistics(*arrays)
 
     def from_files(
         self,
@@ -396,6 +412,8 @@ class LogMel:
         channel: Channel = 0,
         max_seconds: float = MAX_SECONDS,
         on_error: Literal["raise", "collect"] = "raise",
+        fine: LogMel | None = None,
+        rhythm: bool = False,
         num_threads: int | None = None,
     ) -> FileStatistics:
         """Return statistics over time of sound files of any length; neither samples nor spectrograms are kept.
@@ -411,13 +429,15 @@ class LogMel:
         on_error : {"raise", "collect"}, default "raise"
             ``"raise"``: the error of the first file, in order, that cannot be read; ``"collect"``: go on,
             keep it in `FileStatistics.errors` and leave NaN in that file's rows.
+        fine, rhythm
+            As for `statistics`; each file is decoded once.
         num_threads : int, optional
             Threads of this call. Default: as the plan was made.
 
         Raises
         ------
         OSError, AudioError, ParameterError
-            As `each_from_files`.
+            As `each_from_files` and `statistics`.
         """
         collect = parameters.choice("on_error", on_error, ("raise", "collect")) == "collect"
         arrays, errors = self._kernel.statistics_from_files(
@@ -425,6 +445,8 @@ class LogMel:
             parameters.channel(channel),
             parameters.seconds("max_seconds", max_seconds),
             collect,
+            _kernel("fine", fine),
+            rhythm,
             self._threads(num_threads),
         )
         return FileStatistics(ClipStatistics(*arrays), dict(errors))
@@ -448,6 +470,12 @@ class LogMel:
     def _kernel(self) -> _native.LogMel:
         kernel: _native.LogMel = self.__dict__["_native"]
         return kernel
+
+
+def _kernel(name: str, logmel: LogMel | None) -> _native.LogMel | None:
+    if not isinstance(logmel, LogMel | None):
+        raise ParameterError(f"{name} = {logmel!r}: expected a LogMel, or None")
+    return logmel._kernel if logmel else None
 
 
 def _settings(logmel: LogMel) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from offkey import _native
+from offkey._util import parameters
 from offkey._util.arrays import floats
 from offkey._util.threads import threads
 from offkey.errors import ArrayError, OffkeyError
 
-__all__ = ["ClipStatistics", "FileStatistics", "FrameMoments", "clip_statistics"]
+__all__ = ["ClipStatistics", "FileStatistics", "FrameMoments", "clip_statistics", "rhythm"]
 
 
 class ClipStatistics(NamedTuple):
@@ -142,3 +143,73 @@ def clip_statistics(logmels: npt.NDArray[np.floating], *, num_threads: int | Non
     """
     values = floats("logmels", logmels, ("clips", "n_mels", "frames"))
     return ClipStatistics(*_native.clip_statistics(values, threads(num_threads)))
+
+
+def rhythm(
+    logmels: npt.NDArray[np.floating],
+    *,
+    frame_rate_hz: float,
+    bands: int = 32,
+    rates: int = 4,
+    lowest_hz: float = 0.4,
+    num_threads: int | None = None,
+) -> npt.NDArray[np.float32]:
+    """Return how strongly the level of each clip swings, at several rates and in several bands.
+
+    Neighbouring Mels are averaged: band ``b`` is the mean of the Mels from ``floor(b * n_mels / bands)`` up to, but not
+    including, ``ceil((b + 1) * n_mels / bands)``, as adaptive average pooling does. So where `bands` does not divide
+    the number of Mels, neighbours share one; where there are fewer Mels than bands, bands repeat them.
+
+    Of each band, less its mean over time and weighted by a symmetric Hann window over the whole clip, the periodogram
+    ``|rfft|**2 / frames`` is averaged within ranges of frequency, the rates. Their edges are ``geomspace(lowest_hz,
+    frame_rate_hz / 2, rates + 1)``; the lower edge is part of a range, the upper is not. A range without a frequency
+    takes the one nearest to its geometric middle. The result is ``ln(mean + 1e-6)``, within 1e-4 of the definition
+    unless a rate has less than a thousandth of its band's mean power. A clip that does not vary, and so one of one
+    frame, has ``ln(1e-6)`` everywhere.
+
+    Parameters
+    ----------
+    logmels : (clips, n_mels, frames) float array
+        The spectrograms in dB; other floats than float32 are rounded to it.
+    frame_rate_hz : float
+        Frames a second: the sample rate over the hop length.
+    bands : int, default 32
+        From 1 to 8192.
+    rates : int, default 4
+        From 1 to 8192.
+    lowest_hz : float, default 0.4
+        The lowest rate, above 0 and below half the frame rate.
+    num_threads : int, optional
+        Threads of the call. Default: one for each core, but one in a worker of a torch `DataLoader`.
+
+    Returns
+    -------
+    (clips, rates * bands) float32
+        In ln dB^2: all bands of the lowest rate first.
+
+    Raises
+    ------
+    ArrayError
+        If the array has another shape or dtype, no frame, or values that are not finite.
+    ParameterError
+        If another parameter is outside its range.
+
+    Examples
+    --------
+    A level that swings by 3 dB four times a second:
+
+    >>> import numpy as np, offkey
+    >>> swing = 3 * np.sin(2 * np.pi * 4 * np.arange(313) / 31.25)
+    >>> rhythm = offkey.rhythm(np.tile(swing, (1, 128, 1)), frame_rate_hz=31.25)
+    >>> np.round(rhythm.reshape(4, 32)[:, 0].astype(float), 1).tolist()
+    [-13.8, -13.8, 2.0, -13.8]
+    """
+    values = floats("logmels", logmels, ("clips", "n_mels", "frames"))
+    return _native.rhythm(
+        values,
+        frame_rate_hz=frame_rate_hz,
+        bands=parameters.integer("bands", bands, 1, 8192),
+        rates=parameters.integer("rates", rates, 1, 8192),
+        lowest_hz=lowest_hz,
+        num_threads=threads(num_threads),
+    )

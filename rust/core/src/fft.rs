@@ -21,9 +21,9 @@ struct Pass {
     rotations: Vec<[[f32; 2]; 3]>,
 }
 
-/// The plan of a transform.
+/// The plan of a complex transform.
 #[derive(Clone, Debug)]
-struct Fft {
+pub(crate) struct Fft {
     length: usize,
     passes: Vec<Pass>,
 }
@@ -36,7 +36,7 @@ fn unit(numerator: usize, denominator: usize) -> [f32; 2] {
 
 impl Fft {
     /// A plan for `length` complex numbers, a power of two from 8.
-    fn new(length: usize) -> Self {
+    pub(crate) fn new(length: usize) -> Self {
         let mut passes = Vec::new();
         let (mut rest, mut stride) = (length, 1);
         while rest > 8 {
@@ -50,7 +50,7 @@ impl Fft {
     /// Transform the first numbers of the first buffer, real and imaginary parts in turn. The result is at the start of
     /// the first of the two buffers that come back; what lies behind it is left alone.
     #[inline(always)]
-    fn transform<'a, V: Vector>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
+    pub(crate) fn transform<'a, V: Vector>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
         let [mut from, mut to] = buffers;
         let size = 2 * self.length;
         for pass in &self.passes {

@@ -1,11 +1,16 @@
 //! Statistics of a log-Mel spectrogram over time, for each Mel band.
 
+mod chirp;
 mod order_statistic;
+mod rhythm;
 
 use crate::par::{self, Cancel};
 use crate::simd::{Aligned, Kernel, Lanes, MAX_LANES, SimdLevel, Vector, numbers, vectors};
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
+
+pub use rhythm::{Rhythm, rhythms};
+pub(crate) use rhythm::{RhythmScratch, clip as rhythm};
 
 /// What is added to deviations, in dB, before the logarithm.
 const DEVIATION_FLOOR_DB: f64 = 1e-3;
@@ -26,9 +31,28 @@ pub struct BandStatistics {
     pub p5: f32,
 }
 
-impl BandStatistics {
-    /// What stands for a clip that could not be read.
-    pub const MISSING: Self = Self { mean: f32::NAN, lstd: f32::NAN, ldstd: f32::NAN, p5: f32::NAN };
+/// All that is computed of one clip.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClipRow {
+    /// One for each Mel band.
+    pub bands: Vec<BandStatistics>,
+    /// Mean of the decibels of each band of the finer spectrogram; empty where there is none.
+    pub fine_mean: Vec<f32>,
+    /// See [`Rhythm`]; empty where it was not asked for.
+    pub rhythm: Vec<f32>,
+}
+
+impl ClipRow {
+    /// So many numbers of each that stand for a clip that could not be read.
+    #[must_use]
+    pub fn missing(n_mels: usize, fine_mels: usize, rhythm: usize) -> Self {
+        let nan = f32::NAN;
+        Self {
+            bands: vec![BandStatistics { mean: nan, lstd: nan, ldstd: nan, p5: nan }; n_mels],
+            fine_mean: vec![nan; fine_mels],
+            rhythm: vec![nan; rhythm],
+        }
+    }
 }
 
 /// Statistics of every band, one array each: `(clips, n_mels)` for many clips.
@@ -42,18 +66,21 @@ pub struct ClipStatistics {
     pub ldstd: Vec<f32>,
     /// See [`BandStatistics::p5`].
     pub p5: Vec<f32>,
+    /// See [`ClipRow::fine_mean`].
+    pub fine_mean: Vec<f32>,
+    /// See [`ClipRow::rhythm`].
+    pub rhythm: Vec<f32>,
 }
 
 impl ClipStatistics {
-    /// Room for so many values of each.
-    #[must_use]
-    pub fn with_capacity(size: usize) -> Self {
-        let room = || Vec::with_capacity(size);
-        Self { mean: room(), lstd: room(), ldstd: room(), p5: room() }
+    /// Append those of one clip.
+    pub fn push(&mut self, row: &ClipRow) {
+        self.extend(&row.bands);
+        self.fine_mean.extend(&row.fine_mean);
+        self.rhythm.extend(&row.rhythm);
     }
 
-    /// Append those of one clip.
-    pub fn extend(&mut self, bands: &[BandStatistics]) {
+    fn extend(&mut self, bands: &[BandStatistics]) {
         self.mean.extend(bands.iter().map(|band| band.mean));
         self.lstd.extend(bands.iter().map(|band| band.lstd));
         self.ldstd.extend(bands.iter().map(|band| band.ldstd));
@@ -80,10 +107,42 @@ pub fn given(
         clip(logmel, n_mels, scratch, cancel).map_err(|error| error.in_array(format!("logmels[{index}]")))
     };
     let clips: Vec<&[f32]> = logmels.chunks_exact(n_mels * frames).collect();
-    let mut statistics = ClipStatistics::with_capacity(clips.len() * n_mels);
+    let mut statistics = ClipStatistics::default();
     let all = par::map(clips, threads, cancel, || StatisticsScratch::new(SimdLevel::best()), work)?;
     all.iter().for_each(|bands| statistics.extend(bands));
     Ok(statistics)
+}
+
+/// Mean over time of each band of one clip, `(n_mels, frames)` row by row, at least one frame.
+pub(crate) fn means(logmel: &[f32], n_mels: usize, level: SimdLevel) -> Vec<f32> {
+    level.run(MeansKernel { logmel, frames: logmel.len() / n_mels })
+}
+
+struct MeansKernel<'a> {
+    logmel: &'a [f32],
+    frames: usize,
+}
+
+impl Kernel for MeansKernel<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> Vec<f32> {
+        self.logmel.chunks_exact(self.frames).map(mean::<V>).collect()
+    }
+}
+
+/// The mean, summed in double precision.
+#[inline(always)]
+fn mean<V: Vector>(row: &[f32]) -> f32 {
+    let mut sums = [V::Wide::splat(0.0); 2];
+    let (whole, rest) = row.split_at(row.len() / V::LANES * V::LANES);
+    for block in whole.chunks_exact(V::LANES) {
+        let [low, high] = V::load_wide(block);
+        sums = [sums[0] + low, sums[1] + high];
+    }
+    let total = numbers(&sums).iter().sum::<f64>() + rest.iter().map(|&x| f64::from(x)).sum::<f64>();
+    (total / row.len() as f64) as f32
 }
 
 /// The memory of one worker, and how it computes.
@@ -337,6 +396,22 @@ mod tests {
         check(&zeros.collect::<Vec<_>>(), 1);
         let huge = huge.collect::<Vec<_>>();
         assert_eq!((of(&huge).p5, of(&huge).mean), (1e30, 1.00005e30));
+    }
+
+    #[test]
+    fn means_are_those_of_the_definition() {
+        for frames in [1, 2, 7, 8, 15, 16, 17, 33, 313] {
+            let mut stream = RandomStream::new(&[frames as u64]);
+            let logmel: Vec<f32> = (0..3 * frames).map(|_| stream.uniform_in(-100.0, 40.0) as f32).collect();
+            for level in SimdLevel::all() {
+                let got = means(&logmel, 3, level);
+                assert_eq!(got.len(), 3);
+                for (row, got) in logmel.chunks_exact(frames).zip(got) {
+                    let expected = definition(row)[0];
+                    assert!((f64::from(got) - expected).abs() < 1e-5, "{level:?}: {got} for {expected}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use offkey_core::MAX_SAMPLE;
-use offkey_core::mel::{Floor, LogMel, MelNorm, MelScale, PadMode, Samples, Settings, Spectrum, statistics};
+use offkey_core::mel::{
+    Floor, LogMel, MelNorm, MelScale, PadMode, Samples, Settings, Spectrum, StatisticsPlan, statistics,
+};
 use offkey_core::par::Cancel;
 use offkey_core::simd::SimdLevel;
 use offkey_fuzz::Choices;
@@ -44,8 +46,12 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let one = NonZeroUsize::new(1);
-    let bands = statistics(&plan, &[Samples::F32(&clip)], one, &Cancel::default());
-    assert_eq!(bands.is_ok(), unsound.is_none());
+    let rhythm = f64::from(settings.sample_rate) / settings.hop_length as f64 > 1.0; // frames a second
+    let all = StatisticsPlan::new(&plan, Some(&plan), rhythm).expect("one sample rate");
+    let outcome = statistics(&all, &[Samples::F32(&clip)], one, &Cancel::default());
+    assert_eq!(outcome.is_ok(), unsound.is_none());
+    let Ok(statistics) = outcome else { return };
+    assert!(statistics.fine_mean.iter().chain(&statistics.rhythm).all(|x| x.is_finite()), "{settings:?}");
 });
 
 fn settings(choices: &mut Choices<'_>) -> Settings {

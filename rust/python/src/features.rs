@@ -6,19 +6,23 @@ use crate::call::{self, ArrayError, Cost};
 use numpy::ndarray::Ix1;
 use numpy::{PyArray1, PyArray2, PyArray3};
 use offkey_core::decode::OnError;
-use offkey_core::mel::{self, FileBatch, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum};
-use offkey_core::statistics::{self, BandStatistics, ClipStatistics};
+use offkey_core::mel::{
+    self, FileBatch, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum, StatisticsPlan,
+};
+use offkey_core::statistics::{self, ClipRow, ClipStatistics, Rhythm};
 use offkey_core::{Error, Result};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// Four arrays of `(clips, n_mels)`: mean, lstd, ldstd, p5.
+/// Four arrays of `(clips, n_mels)`, mean, lstd, ldstd, p5; then fine_mean and rhythm where they were asked for.
 type StatisticsArrays<'py> = (
     Bound<'py, PyArray2<f32>>,
     Bound<'py, PyArray2<f32>>,
     Bound<'py, PyArray2<f32>>,
     Bound<'py, PyArray2<f32>>,
+    Option<Bound<'py, PyArray2<f32>>>,
+    Option<Bound<'py, PyArray2<f32>>>,
 );
 
 /// The samples of one clip as Python holds them, borrowed until the call is over.
@@ -198,13 +202,16 @@ impl LogMel {
         &self,
         py: Python<'py>,
         clips: Vec<Bound<'py, PyAny>>,
+        fine: Option<&Bound<'py, Self>>,
+        rhythm: bool,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<StatisticsArrays<'py>> {
         let clips = ClipArray::all(&clips)?;
         let clips = samples(&clips);
-        let work = |cancel: &_| mel::statistics(&self.plan, &clips, num_threads, cancel);
+        let plan = self.statistics_plan(fine, rhythm)?;
+        let work = |cancel: &_| mel::statistics(&plan, &clips, num_threads, cancel);
         let statistics = call::run(py, self.cost(&clips), work)?;
-        statistics_arrays(py, statistics, [clips.len(), self.plan.n_mels()])
+        statistics_arrays(py, statistics, clips.len(), &plan.missing())
     }
 
     /// Log-Mel spectrograms of files of equal length, `(files, n_mels, frames)`.
@@ -245,6 +252,7 @@ impl LogMel {
     }
 
     /// Statistics over time of files of any length; with `collect`, NaN for files that cannot be read.
+    #[allow(clippy::too_many_arguments)] // those of one Python call
     fn statistics_from_files<'py>(
         &self,
         py: Python<'py>,
@@ -252,26 +260,26 @@ impl LogMel {
         channel: Option<usize>,
         max_seconds: f64,
         collect: bool,
+        fine: Option<&Bound<'py, Self>>,
+        rhythm: bool,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<FileStatistics<'py>> {
+        let plan = self.statistics_plan(fine, rhythm)?;
         let (channel, limits) = (choice_of_channel(channel), limits(max_seconds));
         let on_error = if collect { OnError::Keep } else { OnError::Stop };
         let files = call::run(py, Cost::UNKNOWN, |cancel| {
-            mel::statistics_from_files(&self.plan, &paths, channel, limits, on_error, num_threads, cancel)
+            mel::statistics_from_files(&plan, &paths, channel, limits, on_error, num_threads, cancel)
         })?;
-        let n_mels = self.plan.n_mels();
-        let mut statistics = ClipStatistics::with_capacity(files.len() * n_mels);
+        let missing = plan.missing();
+        let mut statistics = ClipStatistics::default();
         let mut errors = Vec::new();
         for (index, file) in files.into_iter().enumerate() {
-            match file {
-                Ok(bands) => statistics.extend(&bands),
-                Err(error) => {
-                    statistics.extend(&vec![BandStatistics::MISSING; n_mels]);
-                    errors.push((index, call::exception(error).into_value(py).into_any()));
-                }
+            statistics.push(file.as_ref().unwrap_or(&missing));
+            if let Err(error) = file {
+                errors.push((index, call::exception(error).into_value(py).into_any()));
             }
         }
-        Ok((statistics_arrays(py, statistics, [paths.len(), n_mels])?, errors))
+        Ok((statistics_arrays(py, statistics, paths.len(), &missing)?, errors))
     }
 }
 
@@ -281,6 +289,15 @@ impl LogMel {
         let settings = self.plan.settings();
         let frames = clips.iter().map(|clip| clip.len() / settings.hop_length + 1).sum();
         Cost::of(frames, 4 * settings.n_fft * settings.n_fft.ilog2() as usize)
+    }
+
+    fn statistics_plan<'a>(
+        &'a self,
+        fine: Option<&'a Bound<'_, Self>>,
+        rhythm: bool,
+    ) -> PyResult<StatisticsPlan<'a>> {
+        let fine = fine.map(|fine| &fine.get().plan);
+        StatisticsPlan::new(&self.plan, fine, rhythm).map_err(call::exception)
     }
 
     /// Spectrograms of any number of frames as arrays.
@@ -311,7 +328,31 @@ fn clip_statistics<'py>(
     let statistics = call::run(py, Cost::of(values.len(), 32), |cancel| {
         statistics::given(values, n_mels, frames, num_threads, cancel)
     })?;
-    statistics_arrays(py, statistics, [clips, n_mels])
+    statistics_arrays(py, statistics, clips, &ClipRow::missing(n_mels, 0, 0))
+}
+
+/// Rhythms of given log-Mel spectrograms, `(clips, n_mels, frames)`, as `(clips, rates * bands)`.
+#[pyfunction]
+#[pyo3(signature = (logmels, *, frame_rate_hz, bands, rates, lowest_hz, num_threads))]
+fn rhythm<'py>(
+    py: Python<'py>,
+    logmels: &Bound<'py, PyArray3<f32>>,
+    frame_rate_hz: f64,
+    bands: i64,
+    rates: i64,
+    lowest_hz: f64,
+    num_threads: Option<NonZeroUsize>,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let sizes = || Ok((size("bands", bands)?, size("rates", rates)?));
+    let (bands, rates) = sizes().map_err(call::exception)?;
+    let rhythm = Rhythm::new(frame_rate_hz, bands, rates, lowest_hz).map_err(call::exception)?;
+    let values = Values::new("logmels", logmels)?;
+    let &[clips, n_mels, frames] = values.shape() else { unreachable!("an array of three axes") };
+    let values = &*values;
+    let rhythms = call::run(py, Cost::of(values.len(), 32), |cancel| {
+        statistics::rhythms(values, n_mels, frames, &rhythm, num_threads, cancel)
+    })?;
+    matrix(py, rhythms, [clips, rhythm.size()])
 }
 
 fn mask_rows(masks: &Bound<'_, PyArray2<f32>>) -> PyResult<Vec<Mask>> {
@@ -322,21 +363,28 @@ fn mask_rows(masks: &Bound<'_, PyArray2<f32>>) -> PyResult<Vec<Mask>> {
     }
 }
 
-fn statistics_arrays(
-    py: Python<'_>,
+/// The arrays of so many clips; any row says how wide they are.
+fn statistics_arrays<'py>(
+    py: Python<'py>,
     statistics: ClipStatistics,
-    shape: [usize; 2],
-) -> PyResult<StatisticsArrays<'_>> {
-    let ClipStatistics { mean, lstd, ldstd, p5 } = statistics;
+    clips: usize,
+    row: &ClipRow,
+) -> PyResult<StatisticsArrays<'py>> {
+    let ClipStatistics { mean, lstd, ldstd, p5, fine_mean, rhythm } = statistics;
+    let n_mels = row.bands.len();
+    let optional = |values, width: usize| (width > 0).then(|| matrix(py, values, [clips, width])).transpose();
     Ok((
-        matrix(py, mean, shape)?,
-        matrix(py, lstd, shape)?,
-        matrix(py, ldstd, shape)?,
-        matrix(py, p5, shape)?,
+        matrix(py, mean, [clips, n_mels])?,
+        matrix(py, lstd, [clips, n_mels])?,
+        matrix(py, ldstd, [clips, n_mels])?,
+        matrix(py, p5, [clips, n_mels])?,
+        optional(fine_mean, row.fine_mean.len())?,
+        optional(rhythm, row.rhythm.len())?,
     ))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(clip_statistics, module)?)?;
+    module.add_function(wrap_pyfunction!(rhythm, module)?)?;
     module.add_class::<LogMel>()
 }

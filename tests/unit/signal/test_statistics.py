@@ -1,9 +1,12 @@
-"""`ClipStatistics`: arrays that not every clip has."""
+"""Clip statistics: arrays that not every clip has, and how they are asked for."""
 
 import numpy as np
 import pytest
+import soundfile
 
+import offkey
 from offkey.errors import ArrayError
+from offkey.signal.logmel import LogMel
 from offkey.signal.statistics import ClipStatistics
 
 
@@ -46,3 +49,56 @@ def test_parts_are_joined_in_order():
 def test_parts_with_different_arrays_do_not_join():
     with pytest.raises(ArrayError, match="only some of the parts have rhythm"):
         ClipStatistics.joined([statistics(2, rhythm=np.zeros((2, 5))), statistics(1)])
+
+
+FINE = LogMel(n_fft=2048, n_mels=256)
+CLIPS = [np.random.default_rng(i).normal(0, 0.1, 20_000 + 999 * i).astype(np.float32) for i in range(3)]
+
+
+def test_what_is_asked_for_beside_changes_nothing_else():
+    logmel = LogMel.paper()
+    plain = logmel.statistics(CLIPS)
+    whole = logmel.statistics(CLIPS, fine=FINE, rhythm=True)
+    assert plain.fine_mean is plain.rhythm is None
+    assert whole.fine_mean.shape == (3, 256)
+    assert whole.rhythm.shape == (3, 128)
+    for one, other in zip(plain[:4], whole[:4], strict=True):
+        np.testing.assert_array_equal(one, other)
+    for name, alone in (("fine_mean", {"fine": FINE}), ("rhythm", {"rhythm": True})):
+        some = logmel.statistics(CLIPS, **alone)
+        assert list(some.arrays())[4:] == [name]
+        np.testing.assert_array_equal(getattr(some, name), getattr(whole, name))
+    of_arrays = [offkey.rhythm(each[None], frame_rate_hz=31.25)[0] for each in logmel.each(CLIPS)]
+    np.testing.assert_allclose(whole.rhythm, of_arrays, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 7])
+def test_the_number_of_threads_changes_nothing(num_threads):
+    logmel = LogMel.paper()
+    expected = logmel.statistics(CLIPS, fine=FINE, rhythm=True).arrays()
+    got = logmel.statistics(CLIPS, fine=FINE, rhythm=True, num_threads=num_threads).arrays()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(got[name], array)
+
+
+def test_no_clips_have_empty_arrays():
+    none = LogMel.paper().statistics([], fine=FINE, rhythm=True)
+    assert [array.shape for array in none.arrays().values()] == [(0, 128)] * 4 + [(0, 256), (0, 128)]
+    assert offkey.rhythm(np.zeros((0, 16, 5), np.float32), frame_rate_hz=31.25).shape == (0, 128)
+
+
+def test_files_are_as_their_samples_and_missing_ones_nan(tmp_path):
+    paths = []
+    for i, clip in enumerate(CLIPS):
+        paths.append(tmp_path / f"{i}.wav")
+        soundfile.write(paths[-1], clip, 16_000, subtype="FLOAT")
+    logmel = LogMel.paper()
+    expected = logmel.statistics(CLIPS, fine=FINE, rhythm=True)
+    statistics, errors = logmel.statistics_from_files(
+        [*paths, tmp_path / "missing.wav"], fine=FINE, rhythm=True, on_error="collect"
+    )
+    assert list(errors) == [3]
+    for name, array in expected.arrays().items():
+        np.testing.assert_array_equal(getattr(statistics, name)[:3], array)
+        assert np.isnan(getattr(statistics, name)[3]).all()
+    assert logmel.statistics_from_files(paths).statistics.rhythm is None

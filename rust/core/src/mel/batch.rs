@@ -1,11 +1,10 @@
 //! Many clips at once, one clip for a thread at a time.
 
 use super::input::Samples;
-use super::logmel::{LogMel, LogMelScratch};
+use super::logmel::LogMel;
 use super::mask::{self, Mask};
 use crate::par::{self, Cancel};
-use crate::statistics::{self, BandStatistics, ClipStatistics, StatisticsScratch};
-use crate::{Error, Result, memory};
+use crate::{Error, Result};
 use std::num::NonZeroUsize;
 
 /// Name a clip of the batch in an error about its samples.
@@ -77,50 +76,4 @@ pub fn each(
         plan.process(scratch, *clip, cancel).map_err(at(index))
     };
     par::map(clips.iter().collect(), threads, cancel, || plan.scratch(), work)
-}
-
-/// A worker that keeps no spectrogram.
-#[derive(Debug)]
-pub(crate) struct StatisticsWorker {
-    logmel_scratch: LogMelScratch,
-    logmel: Vec<f32>,
-    statistics_scratch: StatisticsScratch,
-}
-
-impl StatisticsWorker {
-    pub(crate) fn new(plan: &LogMel) -> Self {
-        let statistics_scratch = StatisticsScratch::new(plan.level());
-        Self { logmel_scratch: plan.scratch(), logmel: Vec::new(), statistics_scratch }
-    }
-
-    /// Statistics of each band of one clip.
-    pub(crate) fn of(
-        &mut self,
-        plan: &LogMel,
-        clip: Samples<'_>,
-        cancel: &Cancel,
-    ) -> Result<Vec<BandStatistics>> {
-        memory::resize(&mut self.logmel, plan.n_mels().saturating_mul(plan.frames(clip.len())?), 0.0)?;
-        plan.process_into(&mut self.logmel_scratch, clip, &mut self.logmel, cancel)?;
-        statistics::clip(&self.logmel, plan.n_mels(), &mut self.statistics_scratch, cancel)
-    }
-}
-
-/// Statistics over time of the log-Mel spectrograms of clips of any length, `(clips, n_mels)` each.
-///
-/// # Errors
-/// As [`batch`].
-pub fn statistics(
-    plan: &LogMel,
-    clips: &[Samples<'_>],
-    threads: Option<NonZeroUsize>,
-    cancel: &Cancel,
-) -> Result<ClipStatistics> {
-    let work = |worker: &mut StatisticsWorker, index: usize, clip: &Samples<'_>| {
-        worker.of(plan, *clip, cancel).map_err(at(index))
-    };
-    let all = par::map(clips.iter().collect(), threads, cancel, || StatisticsWorker::new(plan), work)?;
-    let mut statistics = ClipStatistics::with_capacity(clips.len() * plan.n_mels());
-    all.iter().for_each(|bands| statistics.extend(bands));
-    Ok(statistics)
 }

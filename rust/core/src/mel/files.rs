@@ -1,11 +1,9 @@
 //! From sound files to log-Mel spectrograms in one step: no clip outlives its turn but the first of a [`FileBatch`].
 
-use super::batch::StatisticsWorker;
 use super::input::Samples;
 use super::logmel::{LogMel, LogMelScratch};
 use crate::decode::{ChannelChoice, Clip, Limits, OnError, ReadBuffer, Reader};
 use crate::par::{self, Cancel};
-use crate::statistics::BandStatistics;
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -128,27 +126,4 @@ pub fn each_from_files(
         logmel.map_err(|error| error.in_file(path))
     };
     reader.map(paths, OnError::Stop, threads, cancel, || Worker::new(plan), work)?.into_iter().collect()
-}
-
-/// Statistics over time of each file of any length, for every band.
-///
-/// # Errors
-/// [`Error::Interrupted`]; with [`OnError::Stop`] also those of [`each_from_files`].
-pub fn statistics_from_files(
-    plan: &LogMel,
-    paths: &[PathBuf],
-    channel: ChannelChoice,
-    limits: Limits,
-    on_error: OnError,
-    threads: Option<NonZeroUsize>,
-    cancel: &Cancel,
-) -> Result<Vec<Result<Vec<BandStatistics>>>> {
-    let reader = reader(plan, channel, limits)?;
-    let scratch = || (ReadBuffer::default(), StatisticsWorker::new(plan));
-    let work = |(buffer, worker): &mut (ReadBuffer, StatisticsWorker), path: &Path| {
-        let clip = reader.read(path, buffer, cancel)?;
-        let statistics = worker.of(plan, Samples::F32(&clip.samples), cancel);
-        statistics.map_err(|error| error.in_file(path))
-    };
-    reader.map(paths, on_error, threads, cancel, scratch, work)
 }

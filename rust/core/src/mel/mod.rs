@@ -8,13 +8,15 @@ mod input;
 mod logmel;
 mod mask;
 mod settings;
+mod statistics;
 mod stft;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{batch, common_frames, each, statistics};
-pub use files::{FileBatch, each_from_files, statistics_from_files};
+pub use batch::{batch, common_frames, each};
+pub use files::{FileBatch, each_from_files};
 pub use input::Samples;
 pub use logmel::{LogMel, LogMelScratch};
 pub use mask::Mask;
 pub use settings::{Floor, MelNorm, MelScale, PadMode, Settings, Spectrum};
+pub use statistics::{StatisticsPlan, statistics, statistics_from_files};
