@@ -390,8 +390,9 @@ class Recipe:
 
     @classmethod
     def named(cls, name: str) -> Recipe:
-        """Return a built-in recipe (`paper`, `small`, `near`, `spectral`), or a model's own by the model's name.
+        """Return a built-in recipe, or a model's own by the model's name.
 
+        The built-in ones are `paper`, `small`, `near`, `ensemble` and `spectral`.
         A model's own recipe has nothing but its section's defaults, and the mean of its scores.
 
         Raises
@@ -521,6 +522,7 @@ _RECIPES: dict[str, dict[str, Any]] = {
         "scoring": {"holdout_fraction": 0.2},
     },
     "near": {"near": {}, "scoring": {"combine": "a_near"}},
+    "ensemble": {"near": {}, "spectral": {}, "scoring": {"combine": "weighted"}},
     "spectral": {"spectral": {}, "scoring": {"combine": "a_spectral"}},
 }
 

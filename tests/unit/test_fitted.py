@@ -68,7 +68,7 @@ def test_select_without_other_types_is_a_matter_of_scoring(data, tmp_path):
     rescored = fit(TINY, alone).rescored(select.scoring)
     assert saved(rescored, tmp_path / "rescored") == saved(fit(select, alone), tmp_path / "expected")
     (note,) = (note for note in rescored.notes if "chosen by" in note)
-    assert "AUC of each subset: a_arc " in note
+    assert "AUC of each subset against other IDs: a_arc " in note
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,10 @@ def test_a_recipe_comes_back_from_json(name):
             lambda: Recipe(name="empty"),
             "expected at least one model, given none; the models are near, network, spectral",
         ),
-        (lambda: Recipe.named("nameless"), "nameless.*expected one of paper, small, near, spectral"),
+        (
+            lambda: Recipe.named("nameless"),
+            "nameless.*expected one of paper, small, near, ensemble, spectral",
+        ),
         (lambda: Recipe.named("small").replace(training__stage1_epochs=-1), "stage1_epochs"),
         (lambda: Recipe.named("small").replace(training__epochs=1), "unknown field `epochs`"),
         (lambda: Recipe.named("small").replace(training_stage__x=1), "no section 'training_stage'"),

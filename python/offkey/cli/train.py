@@ -61,8 +61,8 @@ def train(
     out
         File of the detector, such as `fan.offkey`.
     recipe
-        `spectral` (seconds, no GPU, best with up to a few hundred clips of a machine), `near` (small
-        networks taught by slight faults added to normal recordings, minutes on a CPU), `paper` (the paper's network),
+        `spectral` (seconds, no GPU, best with up to a few hundred clips of a machine), `near` (small networks taught by
+        slight faults added to normal recordings, minutes on a CPU), `ensemble` (both), `paper` (the paper's network),
         `small` (the same, smaller), the name of a model that an installed package brings, or a JSON file with a
         recipe of your own.
     channel

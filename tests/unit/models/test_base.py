@@ -104,7 +104,7 @@ for command in {[[str(argument) for argument in command] for command in commands
     assert json.loads(info[1])["scores"] == ["a_distance"]
     assert "a_distance" in evaluated[1]
     assert "model 'lost': no_such_module cannot be imported" in lost[2]
-    assert "expected one of paper, small, near, spectral, distance, lost" in unknown[2]
+    assert "expected one of paper, small, near, ensemble, spectral, distance, lost" in unknown[2]
 
 
 def test_a_detector_of_a_model_that_is_not_installed_names_it(distance, tree, tmp_path):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from offkey.errors import DatasetError
 from offkey.recipe import Features
-from offkey.signal.statistics import clip_statistics
+from offkey.signal.statistics import clip_statistics, rhythm
 
-__all__ = ["FEATURE_SETS", "ClipFeatures", "rhythm_of", "set_size", "varying_features"]
+__all__ = ["FEATURE_SETS", "ClipFeatures", "set_size", "varying_features"]
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "M": ("mean",),
@@ -23,9 +22,7 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
 """Name of a feature set -> what it is made of, a block of as many numbers as there are Mel bins each."""
 
 _RATES = 4
-_LOWEST_RATE_HZ = 0.4
 _MELS_OF_A_BAND = 4
-_SMALLEST_POWER = 1e-6
 
 
 class ClipFeatures:
@@ -40,20 +37,26 @@ class ClipFeatures:
         self, logmels: np.ndarray | Sequence[np.ndarray], feature_sets: Sequence[str]
     ) -> dict[str, np.ndarray]:
         """Return for each feature set ``(clips, blocks * n_mels)`` float64 of log-Mels ``(n_mels, frames)``."""
-        return self.sets(self.blocks(logmels, rhythm="T" in feature_sets), feature_sets)
+        return self.sets(self.blocks(logmels, with_rhythm="T" in feature_sets), feature_sets)
 
     def blocks(
-        self, logmels: np.ndarray | Sequence[np.ndarray], *, rhythm: bool = True
+        self, logmels: np.ndarray | Sequence[np.ndarray], *, with_rhythm: bool = True
     ) -> dict[str, np.ndarray]:
         """Return what feature sets are made of, ``(clips, n_mels)`` each."""
         batches = [logmels] if isinstance(logmels, np.ndarray) else [logmel[None] for logmel in logmels]
-        parts = [self._of_batch(batch, rhythm=rhythm) for batch in batches]
+        parts = [self._of_batch(batch, with_rhythm=with_rhythm) for batch in batches]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _of_batch(self, logmels: np.ndarray, *, rhythm: bool) -> dict[str, np.ndarray]:
+    def _of_batch(self, logmels: np.ndarray, *, with_rhythm: bool) -> dict[str, np.ndarray]:
         blocks = clip_statistics(logmels, num_threads=self._num_threads).arrays()
-        if rhythm:
-            blocks["rhythm"] = rhythm_of(logmels, frame_rate_hz=self.frame_rate_hz)
+        if with_rhythm:
+            blocks["rhythm"] = rhythm(
+                logmels,
+                frame_rate_hz=self.frame_rate_hz,
+                bands=self.n_mels // _MELS_OF_A_BAND,
+                rates=_RATES,
+                num_threads=self._num_threads,
+            )
         return blocks
 
     @staticmethod
@@ -92,27 +95,3 @@ def varying_features(features: np.ndarray, *, feature_set: str) -> np.ndarray:
             f"{len(features)} training clips; are they all silent, or copies of one clip?"
         )
     return varying
-
-
-def rhythm_of(logmels: np.ndarray, *, frame_rate_hz: float) -> np.ndarray:
-    """Return how strongly bands of log-Mels ``(clips, n_mels, frames)`` rise and fall at each of four rates.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``(clips, 4 * (n_mels // 4))`` float64: the logarithm of the power of the changes, rate by rate, lowest first.
-    """
-    clips, n_mels, frames = logmels.shape
-    bands = n_mels // _MELS_OF_A_BAND
-    levels = logmels[:, : bands * _MELS_OF_A_BAND].reshape(clips, bands, _MELS_OF_A_BAND, frames).mean(axis=2)
-    levels = (levels - levels.mean(axis=2, keepdims=True)) * np.hanning(frames)
-    powers = np.square(np.abs(np.fft.rfft(levels, axis=2))) / frames
-    rates_hz = np.fft.rfftfreq(frames, 1 / frame_rate_hz)
-    edges_hz = np.geomspace(_LOWEST_RATE_HZ, frame_rate_hz / 2, _RATES + 1)
-    columns = []
-    for low, high in itertools.pairwise(edges_hz.tolist()):
-        lines = np.flatnonzero((rates_hz >= low) & (rates_hz < high))
-        if not len(lines):
-            lines = np.array([np.abs(rates_hz - np.sqrt(low * high)).argmin()])
-        columns.append(np.log(powers[:, :, lines].mean(axis=2) + _SMALLEST_POWER))
-    return np.concatenate(columns, axis=1)

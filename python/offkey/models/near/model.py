@@ -34,6 +34,8 @@ from offkey.recipe import Recipe
 __all__ = ["NearModel"]
 
 _CHUNK = 64  # clips
+_FULL_RHYTHM = 0.4  # Q from which on these networks count in full beside other models
+_SMALLEST_WEIGHT = 1e-6
 
 
 class NearModel(InlierModel):
@@ -50,6 +52,7 @@ class NearModel(InlierModel):
         *,
         machine_ids: tuple[str, ...],
         gain: np.ndarray,
+        rhythm: float,
         notes: tuple[str, ...],
         provenance: Mapping[str, Any],
     ) -> None:
@@ -60,8 +63,10 @@ class NearModel(InlierModel):
         self.score_names = (SCORE,)
         self.machine_ids = machine_ids
         self.standardise_on = self.held_out = calibrated.held_out
+        self.weight = max(_SMALLEST_WEIGHT, min(1.0, (rhythm / _FULL_RHYTHM) ** 2))
         self.notes = notes
         self.provenance = provenance
+        self._rhythm = rhythm
         self.parameters = sum(weight.numel() for member in members for weight in member.net.parameters())
 
     @classmethod
@@ -149,7 +154,6 @@ class NearModel(InlierModel):
                 "device": device.type,
                 "threads": torch.get_num_threads(),
                 "torch": torch.__version__,
-                "rhythm": chosen.rhythm,
                 "losses": history[-1],
             }
         calibrated = Calibrated.of(logits, normals.ids, folds.fold, normals.names, n_networks=len(members))
@@ -159,6 +163,7 @@ class NearModel(InlierModel):
             calibrated,
             machine_ids=normals.names,
             gain=normals.dynamics_gain,
+            rhythm=chosen.rhythm,
             notes=notes,
             provenance=provenance,
         )
@@ -239,6 +244,7 @@ class NearModel(InlierModel):
             "kinds": net.kinds.out_features,
             "conformer": net.conformer is not None,
             "ids_told_apart": net.arcface is not None,
+            "rhythm": self._rhythm,
             "notes": list(self.notes),
             "provenance": dict(self.provenance),
         }
@@ -296,6 +302,7 @@ class NearModel(InlierModel):
             Calibrated.from_state(under("calibration", arrays), names, n_networks=count),
             machine_ids=names,
             gain=gain,
+            rhythm=float(metadata["rhythm"]),
             notes=tuple(map(str, metadata["notes"])),
             provenance=dict(metadata["provenance"]),
         )

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from near_recipe import logmels
 
+import offkey
 from offkey.models.near import Near
-from offkey.models.near.features import rhythm_of
 from offkey.models.near.gate import plan, rhythm_strength
 
-STILL, MOVING = (rhythm_of(logmels(30, hz=hz), frame_rate_hz=62.5) for hz in (None, 6.0))
+STILL, MOVING = (offkey.rhythm(logmels(30, hz=hz), frame_rate_hz=62.5, bands=4) for hz in (None, 6.0))
 ONE_ID = np.zeros(30, dtype=np.int64)
 
 
