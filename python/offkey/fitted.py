@@ -228,6 +228,7 @@ class Fitted:
             "machine_ids": list(self.fusion.machine_ids),
             "scores": sorted(name for model in self.models.values() for name in model.score_names),
             "combined": list(self.fusion.chosen),
+            "select_auc": self.fusion.criteria,
             "false_alarm_rate": self.false_alarm_rate,
             "thresholds": _of_ids(thresholds),
             "threshold_of_unknown_ids": thresholds[None],

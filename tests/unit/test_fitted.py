@@ -198,3 +198,17 @@ def test_a_saved_network_is_read_and_used_with_the_threads_that_are_asked_for(de
     finally:
         hook.remove()
         torch.set_num_threads(before)
+
+
+def test_a_detector_tells_by_what_its_scores_were_chosen(detectors, data, tmp_path):
+    selected = fit(TINY.replace(scoring__combine="select"), data)
+    selected.save(tmp_path / "fan.offkey")
+    for detector in (selected, offkey.load(tmp_path / "fan.offkey")):
+        facts = detector.describe()
+        assert set(facts["select_auc"]) == {
+            *("a_out", "a_arc", "a_maha", "a_out+a_arc", "a_out+a_maha", "a_arc+a_maha", "a_out+a_arc+a_maha")
+        }
+        assert facts["select_auc"]["+".join(facts["combined"])] == max(facts["select_auc"].values())
+        (note,) = [note for note in facts["notes"] if "the anomaly score is made of" in note]
+        assert "mean of other IDs and other types: a_out" in note
+    assert detectors["tiny"].describe()["select_auc"] == {}
