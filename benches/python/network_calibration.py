@@ -4,8 +4,8 @@
         [--set holdout_clips=0 ...] [--epochs 2,1]
 
 A seed has one machine type of four IDs: clips to train with, 250 fresh normals and 50 faults of each ID; the three
-other types are there as pseudo-anomalies. Clips have 5 s. What is in FOLDER already is not made or trained again, so
-that runs go on where they stopped. Labels are read after the fit.
+other types are there as pseudo-anomalies. Seeds 0 to 3 are fans, pumps, slide rails and valves. Clips have 5 s. What is
+in FOLDER already is not made or trained again, so that runs go on where they stopped. Labels are read after the fit.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ TRAIN, FRESH, FAULTS, OTHERS = 200, 250, 50, 15  # clips of each ID
 RATES = (0.01, 0.05, 0.10)
 
 
-def machine_set(out: Path, seed: int) -> Dataset:
-    """Make the recordings of a seed, or go on with them."""
+def machine_set(out: Path, seed: int, clips: int) -> Dataset:
+    """Make the recordings of a seed, or go on with them: at least so many training clips of each ID."""
     target = synthetic.MACHINES[seed % len(synthetic.MACHINES)]
     rest = tuple(machine for machine in synthetic.MACHINES if machine != target)
+    name = f"target-{seed}" if clips <= TRAIN else f"target-{seed}-{clips}"
     parts = {
-        f"target-{seed}": ((target,), TRAIN, FRESH, FAULTS),
+        name: ((target,), max(TRAIN, clips), FRESH, FAULTS),
         f"others-{seed}": (rest, OTHERS, 1, 1),
     }
-    for name, (machines, train, normal, anomaly) in parts.items():
+    for part, (machines, train, normal, anomaly) in parts.items():
         synthetic.write(
-            out / "sets" / name,
+            out / "sets" / part,
             machines=machines,
             clips_train=train,
             clips_test_normal=normal,
@@ -49,7 +50,7 @@ def machine_set(out: Path, seed: int) -> Dataset:
             resume=True,
         )
     others = [dcase2020(out / "sets" / f"others-{seed}" / "dev_data", machine=machine) for machine in rest]
-    return dcase2020(out / "sets" / f"target-{seed}" / "dev_data", machine=target).with_others(*others)
+    return dcase2020(out / "sets" / name / "dev_data", machine=target).with_others(*others)
 
 
 def first_clips(data: Dataset, count: int) -> Dataset:
@@ -163,12 +164,13 @@ def main() -> None:
     if arguments.epochs:
         first, second = map(int, arguments.epochs.split(","))
         recipe = recipe.replace(training__stage1_epochs=first, training__stage2_epochs=second)
-    title = "-".join([arguments.recipe, str(arguments.clips), *arguments.set])
+    epochs = [f"epochs={arguments.epochs}"] if arguments.epochs else []
+    title = "-".join([arguments.recipe, str(arguments.clips), *arguments.set, *epochs])
     runs = []
     for seed in map(int, arguments.seeds.split(",")):
         path = arguments.out / f"{title}-{seed}.offkey"
         if not path.exists():
-            data = machine_set(arguments.out, seed)
+            data = machine_set(arguments.out, seed, arguments.clips)
             train(path, first_clips(data, arguments.clips), recipe, seed)
         runs.append(figures(path))
     asked = " | ".join(
