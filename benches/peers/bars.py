@@ -77,16 +77,20 @@ FEATURES = (
     ),
     *(
         Row(
-            f"the same, means of 256 Mels at hop {hop} and the rhythm",
+            f"the same, means of {finer} and the rhythm",
             "statistics",
-            f"fine{hop}",
+            case,
             (
                 AtMost(1.1, "offkey, log-Mel alone"),
                 AtMost(most, "offkey, statistics of one log-Mel"),
                 at_most("error", 1e-4),
             ),
         )
-        for hop, most in ((512, 3), (1024, 2))
+        for case, finer, most in (
+            ("fine512", "256 Mels at hop 512", 3),
+            ("fine1024", "256 Mels at hop 1024", 2),
+            ("two", "256 Mels at n_fft 4096, 384 at 8192", 3),
+        )
     ),
 )
 

@@ -20,10 +20,11 @@ group = Group(
         "clip": "log-Mel 128 x 313 with the clip's statistics",
         "fine512": "the same with the means of 256 Mels at n_fft 2048, hop 512, and the rhythm",
         "fine1024": "the same with the means of 256 Mels at n_fft 2048, hop 1024, and the rhythm",
+        "two": "the same with the means of 256 Mels at n_fft 4096, of 384 at 8192, and the rhythm",
     },
     same_work=(at_most("error", 1e-3),),
 )
-PLAIN, FINE = ("clip",), ("fine512", "fine1024")
+PLAIN, FINE = ("clip",), ("fine512", "fine1024", "two")
 
 
 def by_numpy(logmel: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -49,12 +50,20 @@ def bench(statistics: Callable[[np.ndarray], Iterable[np.ndarray]], threads: int
     return made
 
 
-def fine_of(case: str) -> Any:
-    """The finer spectrogram of a case, or None."""
+_FINE = {
+    "fine512": ((2048, 512, 256),),
+    "fine1024": ((2048, 1024, 256),),
+    "two": ((4096, 1024, 256), (8192, 2048, 384)),
+}
+
+
+def fine_of(case: str) -> list[Any]:
+    """The finer spectrograms of a case."""
     import offkey
 
-    hop = case.removeprefix("fine")
-    return offkey.LogMel(n_fft=2048, hop_length=int(hop), n_mels=256) if hop.isdigit() else None
+    return [
+        offkey.LogMel(n_fft=n_fft, hop_length=hop, n_mels=mels) for n_fft, hop, mels in _FINE.get(case, ())
+    ]
 
 
 @group.contender("offkey", kind="ours")
@@ -64,7 +73,7 @@ def ours(case: str, threads: int) -> Bench:
     logmel, fine = offkey.LogMel.paper(num_threads=threads), fine_of(case)
 
     def statistics(clip: np.ndarray) -> list[np.ndarray]:
-        values = logmel.statistics([clip], fine=fine, rhythm=fine is not None)
+        values = logmel.statistics([clip], fine=fine, rhythm=bool(fine))
         return [column[0] for column in values[:4]]
 
     return bench(statistics, threads)
@@ -72,13 +81,13 @@ def ours(case: str, threads: int) -> Bench:
 
 @group.contender("offkey, log-Mel alone", kind="reference")
 def alone(case: str, threads: int) -> Bench:
-    """Of the log-Mel, and of the finer one in the cases that have it."""
+    """Of the log-Mel, and of the finer ones in the cases that have any."""
     import offkey
 
-    logmels = [offkey.LogMel.paper(), fine_of(case)]
+    logmels = [offkey.LogMel.paper(), *fine_of(case)]
     return each(
         data.clips(64),
-        lambda clip: [logmel([clip], num_threads=threads) for logmel in logmels if logmel],
+        lambda clip: [logmel([clip], num_threads=threads) for logmel in logmels],
         threads,
     )
 

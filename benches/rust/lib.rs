@@ -123,7 +123,7 @@ fn all_statistics() -> Kernel {
     let plans = [Settings::default(), fine].map(|settings| LogMel::new(settings).expect("in range"));
     let (clip, cancel) = (hum(), Cancel::default());
     Box::new(move || {
-        let plan = StatisticsPlan::new(&plans[0], Some(&plans[1]), true).expect("one sample rate");
+        let plan = StatisticsPlan::new(&plans[0], vec![&plans[1]], true).expect("one sample rate");
         let clips = [Samples::F32(&clip); CLIPS];
         black_box(mel::statistics(&plan, &clips, NonZeroUsize::new(1), &cancel).expect("finite samples"));
     })

@@ -127,7 +127,7 @@ class LogMel:
     ) -> NDArray[float32]: ...
     def each(self, clips: Sequence[ndarray], num_threads: int | None) -> list[NDArray[float32]]: ...
     def statistics(
-        self, clips: Sequence[ndarray], fine: LogMel | None, rhythm: bool, num_threads: int | None
+        self, clips: Sequence[ndarray], fine: list[LogMel], rhythm: bool, num_threads: int | None
     ) -> _Statistics: ...
     def from_files(
         self,
@@ -146,7 +146,7 @@ class LogMel:
         channel: int | None,
         max_seconds: float,
         collect: bool,
-        fine: LogMel | None,
+        fine: list[LogMel],
         rhythm: bool,
         num_threads: int | None,
     ) -> tuple[_Statistics, list[tuple[int, OffkeyError | OSError]]]: ...

@@ -192,6 +192,8 @@ def test_a_finer_spectrogram_that_does_not_fit_is_refused(logmel, tmp_path):
             call(clips, fine=offkey.LogMel.librosa())
         with pytest.raises(ParameterError, match="fine = 256: expected a LogMel"):
             call(clips, fine=256)
+        with pytest.raises(ParameterError, match="expected a LogMel, or several in a sequence"):
+            call(clips, fine=[logmel, None])
         with pytest.raises(
             (ArrayError, AudioError), match="4000 samples; expected at least 8192 samples to fill one"
         ):

@@ -288,7 +288,7 @@ class LogMel:
         self,
         batch: Batch,
         *,
-        fine: LogMel | None = None,
+        fine: LogMel | Sequence[LogMel] = (),
         rhythm: bool = False,
         num_threads: int | None = None,
     ) -> ClipStatistics:
@@ -298,8 +298,9 @@ class LogMel:
         ----------
         batch, num_threads
             As for a call, but lengths may differ.
-        fine : LogMel, optional
-            A second spectrogram of the same sample rate, of which the mean over time is wanted too: `fine_mean`.
+        fine : LogMel or sequence of LogMel, optional
+            Further spectrograms of the same sample rate, of which the means over time are wanted too: `fine_mean`, in
+            this order.
         rhythm : bool, default False
             Whether to measure the rhythm of this spectrogram too, as `offkey.rhythm` does by default.
 
@@ -311,12 +312,12 @@ class LogMel:
         Raises
         ------
         ArrayError
-            As a call, but lengths may differ; also if a clip is too short for `fine`.
+            As a call, but lengths may differ; also if a clip is too short for one of `fine`.
         ParameterError
-            If `fine` has another sample rate, or half the frame rate is too low for a rhythm.
+            If one of `fine` has another sample rate, or half the frame rate is too low for a rhythm.
         """
         arrays = self._kernel.statistics(
-            self._clips(batch), _kernel("fine", fine), rhythm, self._threads(num_threads)
+            self._clips(batch), _kernels("fine", fine), rhythm, self._threads(num_threads)
         )
         return ClipStatistics(*arrays)
 
@@ -412,7 +413,7 @@ class LogMel:
         channel: Channel = 0,
         max_seconds: float = MAX_SECONDS,
         on_error: Literal["raise", "collect"] = "raise",
-        fine: LogMel | None = None,
+        fine: LogMel | Sequence[LogMel] = (),
         rhythm: bool = False,
         num_threads: int | None = None,
     ) -> FileStatistics:
@@ -445,7 +446,7 @@ class LogMel:
             parameters.channel(channel),
             parameters.seconds("max_seconds", max_seconds),
             collect,
-            _kernel("fine", fine),
+            _kernels("fine", fine),
             rhythm,
             self._threads(num_threads),
         )
@@ -472,10 +473,11 @@ class LogMel:
         return kernel
 
 
-def _kernel(name: str, logmel: LogMel | None) -> _native.LogMel | None:
-    if not isinstance(logmel, LogMel | None):
-        raise ParameterError(f"{name} = {logmel!r}: expected a LogMel, or None")
-    return logmel._kernel if logmel else None
+def _kernels(name: str, logmels: LogMel | Sequence[LogMel]) -> list[_native.LogMel]:
+    some = [logmels] if isinstance(logmels, LogMel) else logmels
+    if not isinstance(some, Sequence) or not all(isinstance(logmel, LogMel) for logmel in some):
+        raise ParameterError(f"{name} = {logmels!r}: expected a LogMel, or several in a sequence")
+    return [logmel._kernel for logmel in some]
 
 
 def _settings(logmel: LogMel) -> dict[str, Any]:

@@ -33,8 +33,8 @@ class ClipStatistics(NamedTuple):
     p5: npt.NDArray[np.float32]
     """5th percentile, interpolated linearly as numpy does by default, ``(clips, n_mels)``."""
     fine_mean: npt.NDArray[np.float32] | None = None
-    """Mean over time of the decibels of a second, finer spectrogram, ``(clips, fine n_mels)``; None where there is
-    none."""
+    """Means over time of the decibels of finer spectrograms, ``(clips, sum of their n_mels)``, one spectrogram's after
+    the other's; None where there is none."""
     rhythm: npt.NDArray[np.float32] | None = None
     """The rhythm of `offkey.rhythm`, ``(clips, 128)``; None where it was not asked for."""
 

@@ -36,7 +36,7 @@ pub struct BandStatistics {
 pub struct ClipRow {
     /// One for each Mel band.
     pub bands: Vec<BandStatistics>,
-    /// Mean of the decibels of each band of the finer spectrogram; empty where there is none.
+    /// Mean of the decibels of each band of the finer spectrograms, one after the other; empty where there is none.
     pub fine_mean: Vec<f32>,
     /// See [`Rhythm`]; empty where it was not asked for.
     pub rhythm: Vec<f32>,

@@ -47,7 +47,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let one = NonZeroUsize::new(1);
     let rhythm = f64::from(settings.sample_rate) / settings.hop_length as f64 > 1.0; // frames a second
-    let all = StatisticsPlan::new(&plan, Some(&plan), rhythm).expect("one sample rate");
+    let all = StatisticsPlan::new(&plan, vec![&plan, &plan], rhythm).expect("one sample rate");
     let outcome = statistics(&all, &[Samples::F32(&clip)], one, &Cancel::default());
     assert_eq!(outcome.is_ok(), unsound.is_none());
     let Ok(statistics) = outcome else { return };

@@ -202,13 +202,13 @@ impl LogMel {
         &self,
         py: Python<'py>,
         clips: Vec<Bound<'py, PyAny>>,
-        fine: Option<&Bound<'py, Self>>,
+        fine: Vec<Bound<'py, Self>>,
         rhythm: bool,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<StatisticsArrays<'py>> {
         let clips = ClipArray::all(&clips)?;
         let clips = samples(&clips);
-        let plan = self.statistics_plan(fine, rhythm)?;
+        let plan = self.statistics_plan(&fine, rhythm)?;
         let work = |cancel: &_| mel::statistics(&plan, &clips, num_threads, cancel);
         let statistics = call::run(py, self.cost(&clips), work)?;
         statistics_arrays(py, statistics, clips.len(), &plan.missing())
@@ -260,11 +260,11 @@ impl LogMel {
         channel: Option<usize>,
         max_seconds: f64,
         collect: bool,
-        fine: Option<&Bound<'py, Self>>,
+        fine: Vec<Bound<'py, Self>>,
         rhythm: bool,
         num_threads: Option<NonZeroUsize>,
     ) -> PyResult<FileStatistics<'py>> {
-        let plan = self.statistics_plan(fine, rhythm)?;
+        let plan = self.statistics_plan(&fine, rhythm)?;
         let (channel, limits) = (choice_of_channel(channel), limits(max_seconds));
         let on_error = if collect { OnError::Keep } else { OnError::Stop };
         let files = call::run(py, Cost::UNKNOWN, |cancel| {
@@ -293,10 +293,10 @@ impl LogMel {
 
     fn statistics_plan<'a>(
         &'a self,
-        fine: Option<&'a Bound<'_, Self>>,
+        fine: &'a [Bound<'_, Self>],
         rhythm: bool,
     ) -> PyResult<StatisticsPlan<'a>> {
-        let fine = fine.map(|fine| &fine.get().plan);
+        let fine = fine.iter().map(|fine| &fine.get().plan).collect();
         StatisticsPlan::new(&self.plan, fine, rhythm).map_err(call::exception)
     }
 

@@ -72,6 +72,13 @@ def test_what_is_asked_for_beside_changes_nothing_else():
     np.testing.assert_allclose(whole.rhythm, of_arrays, rtol=0, atol=1e-5)
 
 
+def test_several_finer_spectrograms_stand_side_by_side():
+    logmel, coarse = LogMel.paper(), LogMel(n_fft=4096, hop_length=1024, n_mels=40)
+    both = logmel.statistics(CLIPS, fine=[FINE, coarse], rhythm=True)
+    apart = [logmel.statistics(CLIPS, fine=fine).fine_mean for fine in (FINE, coarse)]
+    np.testing.assert_array_equal(both.fine_mean, np.concatenate(apart, axis=1))
+
+
 @pytest.mark.parametrize("num_threads", [1, 2, 7])
 def test_the_number_of_threads_changes_nothing(num_threads):
     logmel = LogMel.paper()

@@ -12,18 +12,18 @@ use std::path::{Path, PathBuf};
 /// What is computed of each clip.
 pub struct StatisticsPlan<'a> {
     logmel: &'a LogMel,
-    fine: Option<&'a LogMel>,
+    fine: Vec<&'a LogMel>,
     rhythm: Option<Rhythm>,
 }
 
 impl<'a> StatisticsPlan<'a> {
-    /// Statistics of each band of `logmel`, the means of those of `fine`, and the rhythm of `logmel`.
+    /// Statistics of each band of `logmel`, the means of those of each of `fine`, and the rhythm of `logmel`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if `fine` has another sample rate, or half the frame rate is too low for a rhythm.
-    pub fn new(logmel: &'a LogMel, fine: Option<&'a LogMel>, rhythm: bool) -> Result<Self> {
+    /// [`Error::Parameter`] if one of `fine` has another sample rate, or half the frame rate is too low for a rhythm.
+    pub fn new(logmel: &'a LogMel, fine: Vec<&'a LogMel>, rhythm: bool) -> Result<Self> {
         let settings = logmel.settings();
-        if let Some(fine) = fine.filter(|fine| fine.settings().sample_rate != settings.sample_rate) {
+        if let Some(fine) = fine.iter().find(|fine| fine.settings().sample_rate != settings.sample_rate) {
             let given = format!("a log-Mel of {} Hz", fine.settings().sample_rate);
             let expected = format!("one of {} Hz, as the other has", settings.sample_rate);
             return Err(Error::parameter("fine", given, expected));
@@ -36,7 +36,7 @@ impl<'a> StatisticsPlan<'a> {
     /// What stands for a clip that could not be read.
     #[must_use]
     pub fn missing(&self) -> ClipRow {
-        let fine_mels = self.fine.map_or(0, LogMel::n_mels);
+        let fine_mels = self.fine.iter().map(|fine| fine.n_mels()).sum();
         ClipRow::missing(self.logmel.n_mels(), fine_mels, self.rhythm.as_ref().map_or(0, Rhythm::size))
     }
 }
@@ -45,8 +45,8 @@ impl<'a> StatisticsPlan<'a> {
 struct Worker<'a> {
     plan: &'a StatisticsPlan<'a>,
     logmel: LogMelScratch,
-    fine: Option<LogMelScratch>,
-    /// The spectrogram of the clip, first the one and then the other; it does not shrink.
+    fine: Vec<LogMelScratch>,
+    /// The spectrogram of the clip, one after the other; it does not shrink.
     decibels: Vec<f32>,
     statistics: StatisticsScratch,
     rhythm: RhythmScratch,
@@ -58,7 +58,7 @@ impl<'a> Worker<'a> {
         Self {
             plan,
             logmel: plan.logmel.scratch(),
-            fine: plan.fine.map(LogMel::scratch),
+            fine: plan.fine.iter().map(|fine| fine.scratch()).collect(),
             decibels: Vec::new(),
             statistics: StatisticsScratch::new(level),
             rhythm: RhythmScratch::new(level),
@@ -74,9 +74,9 @@ impl<'a> Worker<'a> {
         let of_rhythm = |rhythm| statistics::rhythm(rhythm, decibels, n_mels, &mut self.rhythm, cancel);
         let rhythm = rhythm.as_ref().map(of_rhythm).transpose()?.unwrap_or_default();
         let mut fine_mean = Vec::new();
-        if let (Some(fine), Some(scratch)) = (fine, &mut self.fine) {
+        for (fine, scratch) in fine.iter().zip(&mut self.fine) {
             let decibels = spectrogram(fine, scratch, clip, &mut self.decibels, cancel)?;
-            fine_mean = statistics::means(decibels, fine.n_mels(), fine.level());
+            fine_mean.extend(statistics::means(decibels, fine.n_mels(), fine.level()));
         }
         Ok(ClipRow { bands, fine_mean, rhythm })
     }
