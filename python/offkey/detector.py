@@ -17,7 +17,7 @@ from offkey.datasets.training import read_training_clips
 from offkey.detector_base import DetectorBase
 from offkey.errors import DatasetError, OffkeyWarning
 from offkey.fitted import Fitted
-from offkey.models.base import FitOptions, check_fit, ignore, kinds_of
+from offkey.models.base import FitOptions, check_fit, ignore, kinds_of, statistics_plan
 from offkey.recipe import Precision
 from offkey.score_file import JUDGED
 from offkey.score_rows import ScoreRows, Windows
@@ -94,7 +94,7 @@ class Detector(DetectorBase):
             A file that the network writes after each epoch; a fit that was interrupted goes on from it.
         keep_statistics
             Of how many training clips of each ID the clip statistics are kept in the detector, a seeded choice; 0 for
-            none, or `"all"`. With 128 Mel bins each takes 2 kB of its file.
+            none, or `"all"`. With 128 Mel bins each takes 3.5 kB of its file.
         keep_broken
             Whether to learn from clips that are silent, constant or clipped throughout too. By default they are left
             out: a model to which silence is healthy misses faults.
@@ -143,6 +143,7 @@ class Detector(DetectorBase):
         clips = read_training_clips(
             data,
             features=self.recipe.features,
+            plan=statistics_plan(self.recipe),
             clip_seconds=self.recipe.training.clip_seconds,
             statistics=keep_statistics != 0 or any(kind.inputs == "statistics" for kind in kinds),
             moments=any(kind.inputs == "logmels" for kind in kinds),

@@ -244,7 +244,11 @@ class DetectorBase:
 
     def _source(self, recordings: Recordings, **options: Any) -> Source:
         fitted = self._fitted()
-        options |= {"features": fitted.features, "clip_seconds": fitted.clip_seconds}
+        options |= {
+            "features": fitted.features,
+            "plan": fitted.plan,
+            "clip_seconds": fitted.clip_seconds,
+        }
         return Source.of(recordings, known_ids=self.machine_ids, **options)
 
     def _use_device(self, device: str) -> None:

@@ -15,7 +15,7 @@ from offkey.errors import DetectorFileError
 
 __all__ = ["FORMAT_VERSION", "is_one", "read", "write"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised by one whenever older versions of offkey could no longer read what this one writes."""
 
 _LABEL = "offkey"
@@ -158,7 +158,16 @@ def _from_2(header: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_UPGRADES = {1: _from_1, 2: _from_2}
+def _from_3(header: dict[str, Any]) -> dict[str, Any]:
+    """Format 3 had the first edition of the spectral model alone; the default is the second now."""
+    recipe = json.loads(header["recipe"])
+    if isinstance(recipe.get("spectral"), dict):
+        first_edition = {"fine_resolution": 1, "rhythm": False, "check_margin": 0.0}
+        recipe["spectral"] = first_edition | recipe["spectral"]
+    return header | {"format_version": 4, "recipe": json.dumps(recipe)}
+
+
+_UPGRADES = {1: _from_1, 2: _from_2, 3: _from_3}
 
 
 def _parse(path: Path, text: str) -> tuple[dict[str, Any], str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import math
+import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -18,9 +20,16 @@ from offkey.datasets import Dataset, LogMelArrays, TrainingClips
 from offkey.datasets.channels import ChannelChoice, decoded_channel
 from offkey.datasets.quality import Conditions
 from offkey.datasets.source import Chunk, Source
+from offkey.datasets.statistics_plan import Measures, StatisticsPlan
 from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, OffkeyError
 from offkey.history import Event
-from offkey.models.base import FitOptions, InlierModel, LearnedClips, kinds_of, model_class
+from offkey.models.base import (
+    FitOptions,
+    InlierModel,
+    LearnedClips,
+    kinds_of,
+    model_class,
+)
 from offkey.recipe import Features, Recipe, Scoring
 from offkey.scoring.confirmed import Confirmed
 from offkey.scoring.fusion import Fusion
@@ -75,7 +84,13 @@ class Fitted:
             models=models,
             fusion=Fusion.fit(list(models.values()), recipe.scoring),
             data_notes=(*(data.notes if isinstance(data, Dataset) else ()), *clips.notes),
-            record=TrainingRecord.of(clips, provenance=facts, keep=keep_statistics, seed=options.seed),
+            record=TrainingRecord.of(
+                clips,
+                plan=_plan(recipe, models),
+                provenance=facts,
+                keep=keep_statistics,
+                seed=options.seed,
+            ),
             channels=clips.channels,
             clip_seconds=recipe.training.clip_seconds,
             history=(Event(kind="fit", time=None, clips=dict(collections.Counter(clips.machine_ids))),),
@@ -156,6 +171,11 @@ class Fitted:
         if self.channels is None:
             return self.recipe.features
         return msgspec.structs.replace(self.recipe.features, channel=self.channels.channel)
+
+    @property
+    def plan(self) -> StatisticsPlan:
+        """What is measured of clips beside the statistics of their log-Mels."""
+        return _plan(self.recipe, self.models)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -332,10 +352,8 @@ class Fitted:
             _check_calibration(kind.name, model)
             models[kind.name] = model
         record = TrainingRecord.from_state(under("training", arrays), training) if training else None
-        if record is not None:
-            _check_record(record, models)
         fusion = Fusion.from_state(metadata["fusion"], list(models.values()))
-        return cls(
+        fitted = cls(
             recipe=recipe,
             machine=machine,
             models=models,
@@ -349,12 +367,16 @@ class Fitted:
             confirmed=_restored_confirmed(metadata.get("confirmed", {}), fusion.machine_ids),
             history=_restored_history(metadata.get("history", [])),
         )
+        if record is not None:
+            _check_record(record, fitted)
+        return fitted
 
     def _check_on_silence(self) -> None:
         """Score a made-up clip: parts of a file that do not fit each other show here, not at the first recording."""
-        features = self.features
-        silence = np.zeros(features.n_fft + 8 * features.hop_length, np.float32)
-        chunk = next(Source.of(silence, features=features, sample_rate=features.sample_rate).chunks())
+        features, plan = self.features, self.plan
+        silence = np.zeros(Measures(features, plan).sufficient_samples, np.float32)
+        source = Source.of(silence, features=features, plan=plan, sample_rate=features.sample_rate)
+        chunk = next(source.chunks())
         with np.errstate(all="ignore"):
             raw = self.scores(chunk, 1)
         shapes = {name: matrix.shape for name, matrix in raw.items()}
@@ -381,8 +403,26 @@ def _check_calibration(name: str, model: InlierModel) -> None:
             )
 
 
-def _check_record(record: TrainingRecord, models: Mapping[str, InlierModel]) -> None:
-    """Refuse calibration clips that are not those of the record."""
+def _plan(recipe: Recipe, models: Mapping[str, InlierModel]) -> StatisticsPlan:
+    """Return the part of the recipe's plan that its models look at."""
+    plans = [StatisticsPlan()]
+    for kind in kinds_of(recipe):
+        if kind.statistics is not None:
+            plan = kind.statistics(recipe.models[kind.name], recipe.features)
+            used = models[kind.name].further_statistics
+            plans.append(plan if used is None else plan.narrowed(used))
+    return functools.reduce(operator.or_, plans)
+
+
+def _check_record(record: TrainingRecord, fitted: Fitted) -> None:
+    """Refuse statistics that are not what is measured, and calibration clips that are not those of the record."""
+    models, plan, features = fitted.models, fitted.plan, fitted.features
+    widths = {name: array.shape[1] for name, array in record.statistics.arrays().items()}
+    expected = dict.fromkeys(("mean", "lstd", "ldstd", "p5"), features.n_mels)
+    expected |= {"fine_mean": plan.fine.n_mels} if plan.fine else {}
+    expected |= {"rhythm": 128} if plan.rhythm else {}
+    if len(record.indices) and widths != expected:
+        raise DetectorFileError(f"training: statistics of {widths} numbers; expected {expected}")
     for name, model in models.items():
         indices, clips = model.held_out.indices.tolist(), len(record.machine_ids)
         if not all(0 <= i < clips for i in indices) or model.held_out.machine_ids != tuple(

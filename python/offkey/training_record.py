@@ -19,6 +19,7 @@ from offkey import __version__
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets import Clips, Dataset, LogMelArrays, TrainingClips
 from offkey.datasets.quality import Conditions
+from offkey.datasets.statistics_plan import StatisticsPlan
 from offkey.errors import DetectorFileError, ParameterError
 from offkey.signal.statistics import ClipStatistics
 
@@ -54,9 +55,18 @@ class TrainingRecord:
 
     @classmethod
     def of(
-        cls, clips: TrainingClips, *, provenance: Mapping[str, Any], keep: KeepStatistics, seed: int
+        cls,
+        clips: TrainingClips,
+        *,
+        plan: StatisticsPlan,
+        provenance: Mapping[str, Any],
+        keep: KeepStatistics,
+        seed: int,
     ) -> Self:
-        """Take down what the detector is fitted to, and the statistics of `keep` clips of each ID: a seeded choice."""
+        """Take down what the detector is fitted to, and the statistics of `keep` clips of each ID: a seeded choice.
+
+        They are those of the plan.
+        """
         indices = kept_clips(clips.machine_ids, keep=keep, seed=seed)
         empty = np.empty((0, 0), dtype=np.float32)
         statistics = clips.statistics() if len(indices) else ClipStatistics(*[empty] * 4)
@@ -66,7 +76,7 @@ class TrainingRecord:
             groups=np.unique(list(clips.groups), return_inverse=True)[1].astype(np.int64),
             paths=tuple(clips.paths),
             indices=indices,
-            statistics=statistics.take(indices),
+            statistics=plan.part_of(statistics.take(indices)),
             conditions=clips.conditions,
             keep="all" if keep == "all" else operator.index(keep),
         )
@@ -143,11 +153,8 @@ class TrainingRecord:
         possible = all(np.isin(array, np.arange(clips)).all() for array in (groups, indices))
         keep = metadata.get("keep", _KEEP_BEFORE)
         kept_clips((), keep=keep, seed=0)  # refuses what is no number
-        if (
-            not fits
-            or not possible
-            or not all(np.isfinite(array).all() for array in statistics.arrays().values())
-        ):
+        finite = all(np.isfinite(array).all() for array in statistics.arrays().values())
+        if not fits or not possible or not finite:
             raise DetectorFileError(f"training: {clips} clips do not fit the rest of what is kept of them")
         return cls(
             provenance=dict(metadata["provenance"]),

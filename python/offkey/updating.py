@@ -14,7 +14,7 @@ from offkey.datasets.file_clips import FileClips
 from offkey.datasets.passed_over import PassedOver, notes_on
 from offkey.datasets.paths import NO_SOUND_FILE
 from offkey.datasets.recordings import Recordings, describe, items_of
-from offkey.datasets.source import Progress
+from offkey.datasets.source import Progress, check_mels
 from offkey.datasets.training import read_training_clips
 from offkey.errors import DatasetError, ParameterError
 from offkey.fitted import Fitted
@@ -40,6 +40,7 @@ def new_normals(
     """
     known = fitted.fusion.machine_ids
     if isinstance(recordings, LogMelArrays):
+        check_mels(fitted.features, recordings, fitted.plan)
         _check_ids(known, [(f"log-Mel {i}", name) for i, name in enumerate(recordings.machine_ids)])
         return recordings, ()
     passed_over: dict[Path, PassedOver] = {}
@@ -179,6 +180,7 @@ def updated(
     read = functools.partial(
         read_training_clips,
         features=fitted.features,
+        plan=fitted.plan,
         clip_seconds=fitted.clip_seconds,
         others=False,
         max_seconds=max_seconds,

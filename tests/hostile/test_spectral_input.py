@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+import soundfile as sf
+from machines import RATE, recording
 from spectral_clips import machine_clips, normal_statistics, take
+from tiny_recipe import SPECTRAL
 
+import offkey
 from offkey.errors import ArrayError, DatasetError
 from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
@@ -115,3 +119,67 @@ def test_ids_are_any_strings(ids):
     statistics, _, groups = machine_clips(0, [20])
     model = fit(statistics, ids, groups)
     assert model.machine_ids == tuple(sorted(set(ids)))
+
+
+def sounds(seconds, count=24):
+    """Healthy clips of two machines; each clip of its own recording."""
+    rng = np.random.default_rng(0)
+    clips = [recording(rng, hum_hz=90.0 + 30 * (k % 2), seconds=seconds) for k in range(count)]
+    return clips, [f"0{k % 2}" for k in range(count)]
+
+
+def fitted_to_sounds(tmp_path, seconds, *, recipe=SPECTRAL, count=24):
+    clips, ids = sounds(seconds, count)
+    for k, (clip, name) in enumerate(zip(clips, ids, strict=True)):
+        folder = tmp_path / f"fan{seconds:g}" / "train"
+        folder.mkdir(parents=True, exist_ok=True)
+        sf.write(folder / f"normal_id_{name}_{k:08d}.wav", clip, RATE)
+    data = offkey.datasets.dcase2020(tmp_path, machine=f"fan{seconds:g}")
+    return offkey.Detector(recipe).fit(data)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.9])
+def test_training_clips_too_short_for_a_rhythm(tmp_path, seconds):
+    detector = fitted_to_sounds(tmp_path, seconds)
+    assert "spectral: training clips are too short for a rhythm: the rhythm does not count" in detector.notes
+    detector.save(tmp_path / "short.offkey")
+    table = offkey.load(tmp_path / "short.offkey").score([sounds(s)[0][0] for s in (0.05, 0.9, 3.0)],
+                                                         sample_rate=RATE, machine_id="00")  # fmt: skip
+    assert np.isfinite(table.anomaly_score).all()
+    assert "T" not in detector.describe()["provenance"]["spectral"]["feature_sets"]
+
+
+def test_recordings_of_any_length_have_a_score(tmp_path):
+    detector = fitted_to_sounds(tmp_path, 2.0)
+    assert "T" in detector.describe()["provenance"]["spectral"]["feature_sets"]
+    lengths = [2, 700, 15_000, 16_000, 16_500, 50_000]
+    rng = np.random.default_rng(1)
+    clips = [0.02 * rng.standard_normal(n).astype(np.float32) for n in lengths]
+    table = detector.score(clips, sample_rate=RATE, machine_id="00")
+    assert np.isfinite(table.anomaly_score).all()
+    # One alone has the score that it has beside others.
+    for row in (1, 4):
+        alone = detector.score(clips[row], sample_rate=RATE, machine_id="00")
+        assert alone.anomaly_score[0] == pytest.approx(table.anomaly_score[row], rel=1e-9)
+
+
+def test_clips_too_short_for_the_rhythm_that_was_learned_are_not_learned(tmp_path):
+    detector = fitted_to_sounds(tmp_path, 2.0)
+    sf.write(tmp_path / "normal_id_00_x.wav", sounds(0.5)[0][0], RATE)
+    with pytest.raises(DatasetError, match="too short for a rhythm"):
+        detector.update(tmp_path / "normal_id_00_x.wav", force=True)
+
+
+def test_a_clip_shorter_than_the_finer_window_is_an_error_of_its_row(tmp_path):
+    recipe = SPECTRAL.replace(features__pad_mode="none")
+    detector = fitted_to_sounds(tmp_path, 2.0, recipe=recipe)
+    clips = [sounds(2.0)[0][0], np.zeros(1500, np.float32) + 0.1, sounds(2.0)[0][1]]
+    table = detector.score(clips, sample_rate=RATE, machine_id="00")
+    assert [error is None for error in table.error] == [True, False, True]
+    assert "2048" in table.error[1]
+
+
+def test_with_less_than_a_frame_a_second_there_is_no_rhythm(tmp_path):
+    recipe = SPECTRAL.replace(features__hop_length=20_000)
+    detector = fitted_to_sounds(tmp_path, 8.0, recipe=recipe, count=12)
+    assert "spectral: there are no statistics of rhythm: the rhythm does not count" in detector.notes

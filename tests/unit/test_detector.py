@@ -14,7 +14,8 @@ from tiny_recipe import TINY as SMALLEST
 import offkey
 from offkey import datasets
 from offkey.datasets import LogMelArrays
-from offkey.errors import DatasetError, OffkeyWarning, ParameterError
+from offkey.errors import ArrayError, DatasetError, OffkeyWarning, ParameterError
+from offkey.models.spectral import Spectral
 
 TINY = SMALLEST.replace(training__stage1_epochs=2, training__clip_seconds=1.0)
 BOTH = SMALLEST_BOTH.replace(training__clip_seconds=1.0)
@@ -100,17 +101,33 @@ def test_recordings_without_an_id_in_their_name_are_unknown(detector, data, tmp_
     assert table.scored_as[0] in detector.machine_ids
 
 
-def test_log_mel_arrays_take_the_place_of_recordings(data):
+def arrays_of(clips):
     logmel = offkey.LogMel.from_recipe(SPECTRAL.features)
-    arrays = LogMelArrays(
-        logmels=logmel.from_files(data.train.paths),
-        machine_ids=data.train.machine_ids,
-        groups=data.train.groups,
+    return LogMelArrays(
+        logmels=logmel.from_files(clips.paths), machine_ids=clips.machine_ids, groups=clips.groups
     )
-    own = offkey.Detector(SPECTRAL).fit(arrays)
-    test = LogMelArrays(logmels=logmel.from_files(data.test.paths), machine_ids=data.test.machine_ids)
-    expected = offkey.Detector(SPECTRAL).fit(data).score(data.test)
-    np.testing.assert_allclose(own.score(test).anomaly_score, expected.anomaly_score, rtol=1e-3, atol=1e-3)
+
+
+def test_log_mel_arrays_take_the_place_of_recordings(data):
+    recipe = SPECTRAL.replace(spectral=Spectral.first_edition())
+    own = offkey.Detector(recipe).fit(arrays_of(data.train))
+    expected = offkey.Detector(recipe).fit(data).score(data.test)
+    table = own.score(arrays_of(data.test))
+    np.testing.assert_allclose(table.anomaly_score, expected.anomaly_score, rtol=1e-3, atol=1e-3)
+
+
+def test_a_detector_of_log_mels_has_no_finer_spectrogram_and_one_that_has_takes_no_log_mels(data, tmp_path):
+    own = offkey.Detector(SPECTRAL).fit(arrays_of(data.train))
+    assert any("M at their own 32 bins in place of F" in note for note in own.notes)
+    own.save(tmp_path / "own.offkey")
+    table = offkey.load(tmp_path / "own.offkey").score(arrays_of(data.test))
+    np.testing.assert_allclose(table.anomaly_score, own.score(data.test).anomaly_score, rtol=1e-3, atol=1e-3)
+    detector = offkey.Detector(SPECTRAL).fit(data)
+    for use in (detector.score, detector.update):
+        with pytest.raises(ArrayError, match=r"learned a finer spectrogram.*give it recordings"):
+            use(arrays_of(data.train))
+    more = own.update(arrays_of(data.test), force=True)
+    assert more.describe()["training_clips"] > own.describe()["training_clips"]
 
 
 def test_one_machine_without_other_types_leaves_tasks_out_and_says_so(tmp_path):

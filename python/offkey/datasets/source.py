@@ -19,14 +19,14 @@ from offkey.datasets.clips import LogMelArrays
 from offkey.datasets.passed_over import PassedOver, notes_on
 from offkey.datasets.paths import NO_SOUND_FILE
 from offkey.datasets.recordings import Item, LogMelOf, Recordings, describe, items_of
+from offkey.datasets.statistics_plan import Measures, StatisticsPlan
 from offkey.datasets.survey import Progress, Survey, Surveyor
 from offkey.datasets.windows import WHOLE, cut, file_windows, window_samples
 from offkey.errors import ArrayError, DatasetError, OffkeyError
 from offkey.recipe import Features
 from offkey.signal.audio import MAX_SECONDS, on_disk, read_batch, resample
-from offkey.signal.logmel import LogMel
 from offkey.signal.quality import ClipQuality, clip_quality
-from offkey.signal.statistics import ClipStatistics, clip_statistics
+from offkey.signal.statistics import ClipStatistics
 
 __all__ = ["Chunk", "Progress", "Source", "SourceRates", "check_mels"]
 
@@ -53,7 +53,7 @@ class Chunk:
     """``(samples,)`` float32 each, or log-Mels ``(clips, n_mels, frames)``."""
     sample_rate: int
     """Rate of the clips in Hz."""
-    logmel: Callable[[], LogMel]
+    measures: Measures
     num_threads: int | None = None
     continues: bool = False
     """Whether the next chunk has more of the one item, whose windows are too many for one chunk."""
@@ -79,14 +79,14 @@ class Chunk:
         """Log-Mels ``(n_mels, frames)`` float32 of each clip, in dB."""
         if isinstance(self.clips, np.ndarray):
             return list(self.clips)
-        return self.logmel().each(self.clips, num_threads=self.num_threads)
+        return self.measures.logmels(self.clips, num_threads=self.num_threads)
 
     @functools.cached_property
     def statistics(self) -> ClipStatistics:
-        """Statistics over time ``(clips, n_mels)``."""
+        """Statistics over time, ``(clips, n_mels)`` and what else the source's plan has."""
         if isinstance(self.clips, np.ndarray):
-            return clip_statistics(self.clips, num_threads=self.num_threads)
-        return self.logmel().statistics(self.clips, num_threads=self.num_threads)
+            return self.measures.statistics_of_logmels(self.clips, num_threads=self.num_threads)
+        return self.measures.statistics(self.clips, num_threads=self.num_threads)
 
     @functools.cached_property
     def quality(self) -> ClipQuality | None:
@@ -139,6 +139,8 @@ class Source:
         The recordings; an iterator makes a source that can be read once.
     features
         Rate and channel to decode to, and the log-Mels to compute.
+    plan
+        What is measured of clips beside the statistics of their log-Mels.
     what
         What the recordings are called where there are none.
     passed_over
@@ -160,6 +162,7 @@ class Source:
         items: Iterable[Item],
         *,
         features: Features,
+        plan: StatisticsPlan = StatisticsPlan(),  # noqa: B008  # immutable
         what: str = "none given",
         passed_over: Mapping[Path, PassedOver] = MappingProxyType({}),
         clip_seconds: float | None = None,
@@ -172,7 +175,7 @@ class Source:
         self._features = features
         self._window = None if clip_seconds is None else window_samples(clip_seconds, features)
         self._max_seconds = parameters.seconds("max_seconds", max_seconds)
-        self._logmel = functools.cache(functools.partial(LogMel.from_recipe, features))
+        self._measures = Measures(features, plan)
 
     @classmethod
     def of(
@@ -180,6 +183,7 @@ class Source:
         recordings: Recordings,
         *,
         features: Features,
+        plan: StatisticsPlan = StatisticsPlan(),  # noqa: B008
         sample_rate: int | None = None,
         machine_id: str | None = None,
         known_ids: Sequence[str] = (),
@@ -198,6 +202,8 @@ class Source:
             `LogMelArrays`.
         features
             Rate and channel to decode to, and the log-Mels to compute.
+        plan
+            What is measured of clips beside the statistics of their log-Mels.
         sample_rate
             Rate of arrays of samples in Hz, since they carry none.
         machine_id
@@ -217,12 +223,13 @@ class Source:
         ParameterError
             If it is none of these, arrays of samples come without `sample_rate`, or `max_seconds` is no number above 0.
         ArrayError
-            If an array has another shape or dtype, or log-Mels another number of Mel bins than `features`.
+            If an array has another shape or dtype, log-Mels another number of Mel bins than `features`, or the plan
+            a finer spectrogram, which they have not.
         DatasetError
             If it is an empty list or table, or a dataset without test clips.
         """
         if isinstance(recordings, LogMelArrays):
-            check_mels(features, recordings)
+            check_mels(features, recordings, plan)
         passed_over: dict[Path, PassedOver] = {}  # a folder may be listed twice, to count and to read
         items = items_of(
             recordings,
@@ -234,6 +241,7 @@ class Source:
         return cls(
             items,
             features=features,
+            plan=plan,
             what=describe(recordings),
             passed_over=passed_over,
             clip_seconds=clip_seconds,
@@ -363,7 +371,7 @@ class Source:
             source_rates=np.array([clip.source_rate for _, _, clip in rows], dtype=np.int64),
             clips=np.stack(arrays) if arrays and isinstance(items[0].content, LogMelOf) else arrays,
             sample_rate=self._features.sample_rate,
-            logmel=self._logmel,
+            measures=self._measures,
             num_threads=num_threads,
             continues=continues,
         )
@@ -404,14 +412,23 @@ def _named(error: Exception, item: Item) -> Exception:
     return type(error)(f"{item.name}: {str(error).removeprefix('<bytes>: ')}")
 
 
-def check_mels(features: Features, data: LogMelArrays) -> None:
-    """Refuse log-Mels of another number of Mel bins than a recipe's features.
+def check_mels(
+    features: Features,
+    data: LogMelArrays,
+    plan: StatisticsPlan = StatisticsPlan(),  # noqa: B008
+) -> None:
+    """Refuse log-Mels of another number of Mel bins than a recipe's features, or where samples are needed.
 
     Raises
     ------
     ArrayError
-        If they differ.
+        If they differ, or the plan has a finer spectrogram.
     """
+    if plan.fine is not None:
+        raise ArrayError(
+            "logmels: the detector has learned a finer spectrogram of recordings too, which log-Mels made elsewhere do "
+            "not tell; give it recordings, or fit a detector to log-Mels"
+        )
     if data.n_mels != features.n_mels:
         raise ArrayError(
             f"logmels: {data.n_mels} Mel bins, but the recipe has features.n_mels = {features.n_mels}; "

@@ -23,11 +23,12 @@ from offkey.datasets.file_clips import Decoding, FileClips
 from offkey.datasets.quality import Conditions
 from offkey.datasets.reading import Reading, check_share, groups_of, relative_names
 from offkey.datasets.source import Progress, Source, SourceRates, check_mels
+from offkey.datasets.statistics_plan import Measures, StatisticsPlan
 from offkey.datasets.windows import window_samples
 from offkey.errors import ArrayError, AudioError, DatasetError, OffkeyWarning
 from offkey.recipe import Features
 from offkey.signal.audio import MAX_SECONDS
-from offkey.signal.statistics import ClipStatistics, FrameMoments, clip_statistics
+from offkey.signal.statistics import ClipStatistics, FrameMoments
 
 __all__ = ["TrainingClips", "read_training_clips"]
 
@@ -283,6 +284,7 @@ def read_training_clips(
     data: Dataset | LogMelArrays,
     *,
     features: Features,
+    plan: StatisticsPlan = StatisticsPlan(),  # noqa: B008  # immutable
     statistics: bool = True,
     moments: bool = False,
     others: bool = True,
@@ -303,6 +305,8 @@ def read_training_clips(
         Recordings, or log-Mels made elsewhere.
     features
         Rate, channel and log-Mels.
+    plan
+        What is measured of clips beside the statistics of their log-Mels.
     statistics, moments
         What to compute meanwhile; statistics that were not are computed when they are asked for.
     others
@@ -332,11 +336,11 @@ def read_training_clips(
     if cache is not None:
         check_folder(cache)
     if isinstance(data, LogMelArrays):
-        return _of_arrays(data, features)
+        return _of_arrays(data, features, plan, num_threads)
     channels = ChannelChoice.of(data, features, max_seconds=max_seconds)
     features = msgspec.structs.replace(features, channel=channels.channel)
     source_of = functools.partial(
-        Source.of, features=features, clip_seconds=clip_seconds, max_seconds=max_seconds
+        Source.of, features=features, plan=plan, clip_seconds=clip_seconds, max_seconds=max_seconds
     )
     targets, other_clips = data.train, data.others if others else Clips()
     window = None if clip_seconds is None else window_samples(clip_seconds, features)
@@ -366,7 +370,7 @@ def read_training_clips(
         )
         samples, recordings = _cached(targets, features.sample_rate, decode)
         other_samples, other_recordings = _cached(other_clips, features.sample_rate, decode)
-        source = Source(samples.items([targets[i].path for i in recordings]), features=features)
+        source = Source(samples.items([targets[i].path for i in recordings]), features=features, plan=plan)
         reading.add_all(source, num_threads, None)  # the clips are decoded
         judged = reading.judge(targets.take(recordings), machine=data.machine, keep_broken=keep_broken)
         samples, recordings = samples.take(reading.positions), [recordings[i] for i in reading.positions]
@@ -412,7 +416,9 @@ def _cut_note(recordings: Sequence[int], clip_seconds: float | None) -> tuple[st
     )
 
 
-def _of_arrays(data: LogMelArrays, features: Features) -> TrainingClips:
+def _of_arrays(
+    data: LogMelArrays, features: Features, plan: StatisticsPlan, num_threads: int | None
+) -> TrainingClips:
     """Return log-Mels made elsewhere."""
     check_mels(features, data)
     decoded_channel(features)
@@ -425,7 +431,9 @@ def _of_arrays(data: LogMelArrays, features: Features) -> TrainingClips:
         others=list(others.logmels) if others else (),
         other_types=others.machine_ids if others else (),
         other_groups=others.groups if others else (),
-        measure=functools.partial(clip_statistics, data.logmels),
+        measure=functools.partial(
+            Measures(features, plan).statistics_of_logmels, data.logmels, num_threads=num_threads
+        ),
     )
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import importlib
+import operator
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,8 +21,9 @@ import numpy as np
 
 from offkey.datasets import Dataset, LogMelArrays, TrainingClips
 from offkey.datasets.checks import check_trainable
+from offkey.datasets.statistics_plan import StatisticsPlan
 from offkey.errors import MissingExtraError, ParameterError
-from offkey.recipe import Precision, Recipe, Section, model_kind, register_kind, registered_kinds
+from offkey.recipe import Features, Precision, Recipe, Section, model_kind, register_kind, registered_kinds
 from offkey.scoring.calibration import Calibration, PseudoAnomalies
 from offkey.signal.statistics import ClipStatistics
 
@@ -39,10 +42,11 @@ __all__ = [
     "kinds_of",
     "model_class",
     "register",
+    "statistics_plan",
 ]
 
 Inputs: TypeAlias = Literal["statistics", "logmels", "samples"]
-"""What a model scores: `ClipStatistics` ``(clips, n_mels)`` each; or a list of log-Mels ``(n_mels, frames)`` float32 in
+"""What a model scores: `ClipStatistics` of the clips; or a list of log-Mels ``(n_mels, frames)`` float32 in
 dB; or a list of samples ``(samples,)`` float32 at the recipe's rate."""
 
 _SCORE_NAME = re.compile(r"a_[a-z0-9_]+")
@@ -111,6 +115,8 @@ class InlierModel(abc.ABC):
     """How many numbers the fit has set, those for calibration aside."""
     notes: tuple[str, ...] = ()
     """What a user should know of the fit: tasks left out, bins dropped, what a check chose."""
+    further_statistics: frozenset[str] | None = None
+    """Of `fine_mean` and `rhythm` (see `ClipStatistics`) what it looks at; None: all that its kind has measured."""
     provenance: Mapping[str, Any] = MappingProxyType({})
     """How it was fitted, as plain data for JSON: device, precision, versions, losses."""
 
@@ -190,6 +196,7 @@ class ModelKind:
     model: type[Any] | str
     others: bool
     trained: bool
+    statistics: Callable[[Any, Features], StatisticsPlan] | None
 
 
 def register(
@@ -201,6 +208,7 @@ def register(
     model: type[Any] | str,
     others: bool = False,
     trained: bool = False,
+    statistics: Callable[[Any, Features], StatisticsPlan] | None = None,
 ) -> None:
     """Enter a kind of model: recipes may then have its section, and detectors are made of it.
 
@@ -221,6 +229,9 @@ def register(
         Whether it also learns from clips of other machine types.
     trained
         Whether it is trained epoch by epoch: takes a device, a precision, a checkpoint, and tells of its progress.
+    statistics
+        Called with its section and the recipe's features: says what is measured of clips beside the four statistics of
+        their log-Mels. By default nothing is.
 
     Raises
     ------
@@ -256,6 +267,7 @@ def register(
             model=model,
             others=others,
             trained=trained,
+            statistics=statistics,
         )
     )
 
@@ -263,6 +275,16 @@ def register(
 def kinds_of(recipe: Recipe) -> tuple[ModelKind, ...]:
     """Return what the models of a recipe state of themselves, in the order in which a detector holds them."""
     return tuple(cast(ModelKind, model_kind(name)) for name in recipe.models)
+
+
+def statistics_plan(recipe: Recipe) -> StatisticsPlan:
+    """Return what is measured of clips for the models of a recipe, beside the four statistics of their log-Mels."""
+    plans = (
+        kind.statistics(recipe.models[kind.name], recipe.features)
+        for kind in kinds_of(recipe)
+        if kind.statistics is not None
+    )
+    return functools.reduce(operator.or_, plans, StatisticsPlan())
 
 
 def model_class(kind: ModelKind) -> type[InlierModel]:

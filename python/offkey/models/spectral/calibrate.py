@@ -33,16 +33,24 @@ class Standard:
     """``(clips, ids)``: the standardised sum over sets, as `SpectralModel.scores` gives it of other clips."""
 
     @classmethod
-    def of(cls, log_scores: np.ndarray, ids: np.ndarray, *, earlier: np.ndarray | None = None) -> Self:
+    def of(
+        cls,
+        log_scores: np.ndarray,
+        ids: np.ndarray,
+        *,
+        set_weights: np.ndarray,
+        earlier: np.ndarray | None = None,
+    ) -> Self:
         """Take ``(sets, clips, ids)`` scores of clips left out; NaN where there is none.
 
-        `earlier`, ``(clips, ids)``, is what the sum is taken to be where a log score is not known.
+        `set_weights`, ``(sets,)``, is what each set counts in the sum. `earlier`, ``(clips, ids)``, is what the sum is
+        taken to be where a log score is not known.
         """
         at_own_id = log_scores[:, np.arange(len(ids)), ids]
         pools = IdPools(ids, np.isfinite(at_own_id).all(axis=0), n_ids=log_scores.shape[2])
         standards = [pools.mean_and_deviation(scores) for scores in at_own_id]
         mean, deviation = (np.stack(part) for part in zip(*standards, strict=True))
-        z = ((log_scores - mean[:, None]) / deviation[:, None]).sum(axis=0)
+        z = (set_weights[:, None, None] * ((log_scores - mean[:, None]) / deviation[:, None])).sum(axis=0)
         if earlier is not None:
             z = np.where(np.isnan(z), earlier, z)
         return cls(pools, at_own_id, mean, deviation, z)

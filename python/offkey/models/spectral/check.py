@@ -1,7 +1,8 @@
 """The label-free check: settings chosen from normal clips alone, by how well each sees bumps added to them.
 
 Every clip is scored by a model that was fitted without its recording, once as it is and in several draws with
-bumps added. Settings are compared by the AUC between the two: no anomaly and no label takes part.
+bumps added. Settings are compared by the AUC between the two: no anomaly and no label takes part. They stay as they are
+unless the difference is clear: where all see the bumps equally well, or each draw prefers others, nothing is chosen.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -98,17 +98,12 @@ class Choice:
     own_covariance: bool
     ridge: float
     feature_sets: tuple[str, ...]
-    criteria: dict[str, float]
+    criteria: dict[str, float] = dataclasses.field(default_factory=dict)
     """Candidate -> AUC between normals and the same clips with bumps; empty without the check."""
 
-    def metadata(self) -> dict[str, Any]:
-        """Return the choice as plain data for JSON."""
-        return {
-            "own_covariance": self.own_covariance,
-            "ridge": self.ridge,
-            "feature_sets": list(self.feature_sets),
-            "criteria": dict(self.criteria),
-        }
+    def same_as(self, other: Choice) -> bool:
+        """Say whether the settings are those of another choice."""
+        return dataclasses.replace(self, criteria=other.criteria) == other
 
 
 def add_bumps(
@@ -200,36 +195,71 @@ def _models(clips: NormalClips, candidates: Sequence[Settings], rows: np.ndarray
     return models
 
 
-def choose(clips: NormalClips, pools: IdPools, *, draws: int, seed: int) -> Choice:
+def choose(
+    clips: NormalClips, pools: IdPools, *, default: Choice, margin: float, draws: int, seed: int
+) -> Choice:
     """Choose covariance, ridge and feature sets by the criterion (docs/spectral.md).
 
     First covariance and ridge by set M alone: the covariance with the best AUC, then the smallest ridge
-    within 0.002 of it. Then set L joins M, A and P if the AUC of the summed standardised scores rises.
+    within 0.002 of it. Then set L joins M, A and P if the AUC of the summed standardised scores rises. Each of the
+    three stays what it is in `default` unless the gain over it exceeds `margin` standard errors of the draws.
     """
     kinds = (False, True) if clips.own_ids else (False,)
+    ridges = sorted({*_RIDGES, default.ridge})
     candidates = [
-        Settings("M", own_covariance, ridge) for own_covariance, ridge in itertools.product(kinds, _RIDGES)
+        Settings("M", own_covariance, ridge) for own_covariance, ridge in itertools.product(kinds, ridges)
     ]
     scores = out_of_fold(clips, candidates, draws=draws, seed=seed)
-    aucs = [_criterion(s, pools) for s in scores]
-    criteria = {_name(c): value for c, value in zip(candidates, aucs, strict=True)}
-    own_covariance = candidates[int(np.argmax(aucs))].own_covariance
-    of_kind = [
-        (c.ridge, value)
-        for c, value in zip(candidates, aucs, strict=True)
-        if c.own_covariance == own_covariance
-    ]
-    best = max(value for _, value in of_kind)
-    ridge = min(r for r, value in of_kind if value >= best - _RIDGE_TOLERANCE)
+    tried = [_Candidate(c, s, _criterion(s, pools), pools) for c, s in zip(candidates, scores, strict=True)]
+    criteria = {_name(c.settings): c.criterion for c in tried}
+    best = [max((c for c in tried if c.settings.own_covariance is kind), key=_by_criterion) for kind in kinds]
+    usual = best[-1] if default.own_covariance else best[0]
+    leading = max(best, key=_by_criterion)
+    own_covariance = (leading if leading.beats(usual, margin) else usual).settings.own_covariance
+    of_kind = {c.settings.ridge: c for c in tried if c.settings.own_covariance is own_covariance}
+    enough = max(c.criterion for c in of_kind.values()) - _RIDGE_TOLERANCE
+    smallest = next(c for _, c in sorted(of_kind.items()) if c.criterion >= enough)
+    usual = of_kind[default.ridge]
+    ridge = (smallest if smallest.beats(usual, margin) else usual).settings.ridge
 
     sets = (*BASE_SETS, _OPTIONAL_SET)
-    scores = out_of_fold(clips, [Settings(s, own_covariance, ridge) for s in sets], draws=draws, seed=seed)
+    settings = [Settings(s, own_covariance, ridge) for s in sets]
+    scores = out_of_fold(clips, settings, draws=draws, seed=seed)
     standardised = np.stack([_standardise(s, pools, clips.ids) for s in scores])
-    without = _criterion(standardised[:-1].sum(axis=0), pools)
-    with_optional = _criterion(standardised.sum(axis=0), pools)
-    criteria |= {"+".join(BASE_SETS): without, "+".join(sets): with_optional}
-    used = sets if with_optional > without else BASE_SETS
+    sums = [standardised[:-1].sum(axis=0), standardised.sum(axis=0)]
+    without, joined = (_Candidate(settings[-1], s, _criterion(s, pools), pools) for s in sums)
+    criteria |= {"+".join(BASE_SETS): without.criterion, "+".join(sets): joined.criterion}
+    if default.feature_sets == sets:
+        used = BASE_SETS if without.beats(joined, margin) else sets
+    else:
+        used = sets if joined.beats(without, margin) else BASE_SETS
     return Choice(own_covariance, ridge, used, criteria)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Settings, and how well they see the bumps."""
+
+    settings: Settings
+    scores: np.ndarray
+    """``(1 + draws, clips)``: of the clips as they are, then with bumps."""
+    criterion: float
+    pools: IdPools
+
+    def beats(self, other: _Candidate, margin: float) -> bool:
+        """Say whether the gain over another exceeds `margin` standard errors of the draws, which both have seen."""
+        gain = self.criterion - other.criterion
+        if gain <= 0 or not margin:
+            return gain > 0
+        gains = [
+            _criterion(self.scores[[0, draw]], self.pools) - _criterion(other.scores[[0, draw]], self.pools)
+            for draw in range(1, len(self.scores))
+        ]
+        return len(gains) > 1 and gain > margin * float(np.std(gains, ddof=1)) / math.sqrt(len(gains))
+
+
+def _by_criterion(candidate: _Candidate) -> float:
+    return candidate.criterion
 
 
 def _name(candidate: Settings) -> str:

@@ -17,15 +17,18 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "A": ("mean", "ldstd"),
     "P": ("p5",),
     "L": ("mean", "lstd", "ldstd"),
+    "F": ("fine_mean",),
+    "T": ("rhythm",),
 }
-"""Name of a feature set -> the statistics it is made of, one block of Mel bins each (docs/spectral.md)."""
+"""Name of a feature set -> the statistics it is made of, one block of bins each (docs/spectral.md)."""
 
+_AT_MEL_BINS = ("mean", "lstd", "ldstd", "p5")
 _SMALLEST_DEVIATION = 1e-3  # dB; below it a bin carries the floor of the logarithm, not a sound
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StatisticsTable:
-    """Checked statistics of some clips in float64, each ``(clips, n_mels)``."""
+    """Checked statistics of some clips in float64, each ``(clips, bins)``."""
 
     columns: dict[str, np.ndarray]
 
@@ -33,23 +36,32 @@ class StatisticsTable:
     def checked(cls, statistics: ClipStatistics, *, n_mels: int | None = None) -> Self:
         """Take the statistics of `offkey.signal.logmel` after a look at their shapes and values.
 
+        A clip that is too short for a rhythm has NaN in all of its row there, and keeps it.
+
         Raises
         ------
         ArrayError
-            If they are not four finite matrices of one shape, or have another number of bins than `n_mels`.
+            If they are no finite matrices, the four at Mel bins of one shape and the others of as many clips, or have
+            another number of bins than `n_mels`.
         """
-        columns = {name: np.asarray(getattr(statistics, name)) for name in ("mean", "lstd", "ldstd", "p5")}
+        columns: dict[str, np.ndarray] = {
+            name: np.asarray(values) for name, values in statistics.arrays().items()
+        }
         shape = columns["mean"].shape
         for name, values in columns.items():
-            if values.ndim != 2 or values.shape != shape or values.shape[1] == 0:
+            expected = shape if name in _AT_MEL_BINS else (*shape[:1], *values.shape[1:])
+            if values.ndim != 2 or values.shape != expected or values.shape[1] == 0:
                 raise ArrayError(
-                    f"statistics.{name}: expected (clips, n_mels) as all four have it, given {values.shape} "
-                    f"where statistics.mean has {shape}"
+                    f"statistics.{name}: expected (clips, {'n_mels' if name in _AT_MEL_BINS else 'bins'}) as the "
+                    f"others have it, given {values.shape} where statistics.mean has {shape}"
                 )
             if values.dtype.kind != "f":
                 raise ArrayError(f"statistics.{name}: expected floats, given {values.dtype}")
-            if not np.isfinite(values).all():
-                clip, mel = np.argwhere(~np.isfinite(values))[0]
+            finite = np.isfinite(values)
+            if name == "rhythm":
+                finite |= np.isnan(values).all(axis=1, keepdims=True)
+            if not finite.all():
+                clip, mel = np.argwhere(~finite)[0]
                 raise ArrayError(
                     f"statistics.{name}: clip {clip}, Mel bin {mel} is {values[clip, mel]}; expected finite "
                     "numbers; was the log-Mel computed from finite samples?"
@@ -65,8 +77,18 @@ class StatisticsTable:
 
     @property
     def n_mels(self) -> int:
-        """How many Mel bins each statistic has."""
+        """How many Mel bins each statistic of the log-Mel has."""
         return int(self.columns["mean"].shape[1])
+
+    def has(self, feature_set: str) -> bool:
+        """Say whether the clips have all statistics that a feature set is made of."""
+        return all(name in self.columns for name in FEATURE_SETS[feature_set])
+
+    def unknown(self, feature_set: str) -> np.ndarray:
+        """Return which clips are too short for a feature set, ``(clips,)`` bool."""
+        columns = (self.columns[name] for name in FEATURE_SETS[feature_set])
+        mask: np.ndarray = np.any([np.isnan(column[:, 0]) for column in columns], axis=0)
+        return mask
 
     def take(self, rows: np.ndarray) -> StatisticsTable:
         """Return the clips at `rows`, a mask or positions."""
@@ -75,10 +97,22 @@ class StatisticsTable:
     def shifted(self, *, level_db: np.ndarray, log_deviation: np.ndarray) -> StatisticsTable:
         """Return the table with ``(clips, n_mels)`` added to levels and to logarithms of deviations."""
         shifts = {"mean": level_db, "p5": level_db, "lstd": log_deviation, "ldstd": log_deviation}
-        return StatisticsTable({name: values + shifts[name] for name, values in self.columns.items()})
+        return StatisticsTable(self.columns | {name: self.columns[name] + shifts[name] for name in shifts})
 
     def features(self, feature_set: str) -> np.ndarray:
-        """Return the blocks of a feature set side by side, ``(clips, blocks * n_mels)``."""
+        """Return the blocks of a feature set side by side, ``(clips, blocks * bins)``.
+
+        Raises
+        ------
+        ArrayError
+            If the clips lack one.
+        """
+        if not self.has(feature_set):
+            lacking = ", ".join(name for name in FEATURE_SETS[feature_set] if name not in self.columns)
+            raise ArrayError(
+                f"statistics.{lacking}: given none, but the model was fitted with it; of log-Mels made elsewhere there "
+                "is none: score recordings, or fit a detector to log-Mels"
+            )
         return np.concatenate([self.columns[name] for name in FEATURE_SETS[feature_set]], axis=1)
 
 
@@ -115,7 +149,18 @@ class Scale:
         return cls(feature_set, varying, center[varying], unit[varying])
 
     def apply(self, features: np.ndarray) -> np.ndarray:
-        """Return ``(clips, varying)`` features in units of their deviation, C-contiguous."""
+        """Return ``(clips, varying)`` features in units of their deviation, C-contiguous.
+
+        Raises
+        ------
+        ArrayError
+            If there are more or fewer than were fitted.
+        """
+        if features.shape[1] != len(self.varying):
+            raise ArrayError(
+                f"statistics of feature set {self.feature_set}: given {features.shape[1]} bins, expected "
+                f"{len(self.varying)}, which the model was fitted with"
+            )
         # Picking columns with a mask leaves Fortran order, in which the kernels take no array.
         return np.ascontiguousarray((features[:, self.varying] - self.center) / self.unit)
 

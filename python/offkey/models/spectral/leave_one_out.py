@@ -128,11 +128,13 @@ def log_scores_refitted(
             moments = clips.moments(~leaving, feature_set=feature_set)
             prior = prior_covariance(n_mels=moments.n_mels, mask=moments.scale.varying)
             scaled = moments.scale.apply(features[scored])
-            for i in range(clips.n_ids):
-                own = moments.by_id.get(i) if own_covariance else None
-                covariance = moments.shared if own is None else own
-                deviations = scaled - moments.means[i]
-                scores[scored, i] = _log_scores(deviations, covariance, prior, ridge=ridge, tau=clips.tau)
+            own = moments.by_id if own_covariance else {}
+            shared = [i for i in range(clips.n_ids) if i not in own]
+            groups = [(shared, moments.shared)] * bool(shared) + [([i], own[i]) for i in own]
+            for columns, covariance in groups:
+                deviations = (scaled[:, None] - moments.means[columns]).reshape(-1, scaled.shape[1])
+                log_scores = _log_scores(deviations, covariance, prior, ridge=ridge, tau=clips.tau)
+                scores[np.ix_(scored, columns)] = log_scores.reshape(len(scaled), -1)
     return scores
 
 

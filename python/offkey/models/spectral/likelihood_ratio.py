@@ -178,11 +178,12 @@ class Moments:
         return cls(scale, features.shape[1] // len(FEATURE_SETS[feature_set]), means, shared, by_id)
 
     @classmethod
-    def restored(cls, ratio: LikelihoodRatio, packed: np.ndarray, *, n_mels: int) -> Self:
+    def restored(cls, ratio: LikelihoodRatio, packed: np.ndarray) -> Self:
         """Return the moments of a fitted ratio, whose covariances are what `packed` gave."""
         covariances = unpacked(packed, ratio.means.shape[1])
         by_id = {int(i): covariances[ratio.which[i]] for i in np.flatnonzero(ratio.which)}
-        return cls(ratio.scale, n_mels, ratio.means, covariances[0], by_id)
+        bins = len(ratio.scale.varying) // len(FEATURE_SETS[ratio.scale.feature_set])
+        return cls(ratio.scale, bins, ratio.means, covariances[0], by_id)
 
     def merged(
         self, features: np.ndarray, ids: np.ndarray, weights: np.ndarray, *, weight_of_ids: np.ndarray

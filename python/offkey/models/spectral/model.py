@@ -22,6 +22,7 @@ from offkey.models.spectral.calibrate import (
     updated_notes,
 )
 from offkey.models.spectral.check import BASE_SETS, Choice, NormalClips, choose
+from offkey.models.spectral.edition import Edition
 from offkey.models.spectral.feature_sets import Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.learned_table import LearnedTable
@@ -55,7 +56,8 @@ class SpectralModel(InlierModel):
         mean: np.ndarray,
         deviation: np.ndarray,
         held_out: Calibration,
-        choice: dict[str, Any],
+        edition: Edition,
+        criteria: dict[str, float],
         n_mels: int,
         notes: tuple[str, ...],
         moments: dict[str, np.ndarray],
@@ -65,8 +67,11 @@ class SpectralModel(InlierModel):
         self.machine_ids = machine_ids
         self.standardise_on = self.held_out = held_out
         self.notes = notes
-        self.choice = choice
-        """Covariance, ridge and feature sets in use, and the criterion of every candidate of the check."""
+        self.edition = edition
+        self.further_statistics = edition.further_statistics
+        self.provenance = edition.provenance
+        self.choice = edition.metadata() | {"criteria": criteria}
+        """The edition as plain data, and the criterion of every candidate of the check."""
         self.parameters = sum(
             array.size
             for ratio in ratios.values()
@@ -144,27 +149,32 @@ class SpectralModel(InlierModel):
             tau=settings.tau,
             num_threads=num_threads,
         )
-        choice = (
-            choose(
-                clips, IdPools(ids, clips.scored(), n_ids=len(names)), draws=settings.check_draws, seed=seed
+        choice = usual = _usual(settings)
+        if settings.check:
+            choice = choose(
+                clips,
+                IdPools(ids, clips.scored(), n_ids=len(names)),
+                default=usual,
+                margin=settings.check_margin,
+                draws=settings.check_draws,
+                seed=seed,
             )
-            if settings.check
-            else _without_check(settings)
-        )
+        edition, notes = Edition.of(choice, clips, settings)
         every = np.ones(len(ids), dtype=bool)
         moments, ratios, log_scores = {}, {}, []
-        for name in choice.feature_sets:
+        for name in edition.feature_sets:
+            own_covariance, ridge = edition.gaussian_of(name)
             moments[name] = clips.moments(every, feature_set=name)
             whitenings = moments[name].whitenings(
-                own_covariance=choice.own_covariance, ridge=choice.ridge, tau=settings.tau
+                own_covariance=own_covariance, ridge=ridge, tau=settings.tau
             )
             ratios[name] = moments[name].ratio(whitenings)
             log_scores.append(
                 log_scores_refitted(
                     clips,
                     feature_set=name,
-                    own_covariance=choice.own_covariance,
-                    ridge=choice.ridge,
+                    own_covariance=own_covariance,
+                    ridge=ridge,
                     units=folds.units,
                 )
                 if len(ids) < FEWEST_FOR_UPDATES
@@ -177,11 +187,12 @@ class SpectralModel(InlierModel):
                     units=folds.units,
                 )
             )
-        standard = Standard.of(np.stack(log_scores), ids)
+        standard = Standard.of(np.stack(log_scores), ids, set_weights=np.array(edition.set_weights))
         held_out = standard.calibration(names, ids)
         notes = (
             *folds.notes,
-            *choice_notes(choice, ratios, names=names, clips=clips),
+            *choice_notes(choice, usual, edition, ratios, names=names, clips=clips),
+            *notes,
             *pool_notes(names, standard.pools, ids),
             *nearest_note(held_out, names),
             *odd_note(clips.weights, groups),
@@ -192,11 +203,15 @@ class SpectralModel(InlierModel):
             mean=standard.mean,
             deviation=standard.deviation,
             held_out=held_out,
-            choice=choice.metadata(),
+            edition=edition,
+            criteria=choice.criteria,
             n_mels=table.n_mels,
             notes=notes,
             moments={"log_scores": standard.log_scores[:, standard.pools.scored]}
-            | {f"{name}.covariances": m.packed(own=choice.own_covariance) for name, m in moments.items()},
+            | {
+                f"{name}.covariances": m.packed(own=edition.gaussian_of(name)[0])
+                for name, m in moments.items()
+            },
             learned=LearnedTable(ids, clips.weights, folds.units),
         )
 
@@ -221,6 +236,8 @@ class SpectralModel(InlierModel):
         ------
         ParameterError
             If the file of the model kept too little.
+        DatasetError
+            If a clip is too short for a rhythm, and the model has one.
         """
         with threadpool_limits(1, user_api="blas"):
             return self._updated(
@@ -249,6 +266,10 @@ class SpectralModel(InlierModel):
         names, n_ids = self.machine_ids, len(self.machine_ids)
         after = before.extended(ids, groups)
         table = StatisticsTable.checked(statistics, n_mels=self._n_mels)
+        if any(table.unknown(name).any() for name in self._ratios):
+            raise DatasetError(
+                "update: clips that are too short for a rhythm, which the detector has learned"
+            )
         rows = np.concatenate([kept.indices, len(before.ids) + np.arange(len(ids))])
         again = after.whole(rows)
         rows = rows[again]
@@ -261,15 +282,14 @@ class SpectralModel(InlierModel):
         log_scores[:, self.held_out.indices, own] = self._moments["log_scores"]
         ratios, moments = {}, {}
         for place, (name, ratio) in enumerate(self._ratios.items()):
-            so_far = Moments.restored(ratio, self._moments[f"{name}.covariances"], n_mels=self._n_mels)
+            own_covariance, ridge = self.edition.gaussian_of(name)
+            so_far = Moments.restored(ratio, self._moments[f"{name}.covariances"])
             merged = so_far.merged(
                 table.features(name), ids, np.ones(len(ids)), weight_of_ids=before.weight_of_ids(n_ids)
             )
-            whitenings = merged.whitenings(
-                own_covariance=self.choice["own_covariance"], ridge=self.choice["ridge"], tau=tau
-            )
+            whitenings = merged.whitenings(own_covariance=own_covariance, ridge=ridge, tau=tau)
             ratios[name] = merged.ratio(whitenings)
-            moments[f"{name}.covariances"] = merged.packed(own=self.choice["own_covariance"])
+            moments[f"{name}.covariances"] = merged.packed(own=own_covariance)
             log_scores[place, rows] = log_scores_left_out(
                 merged,
                 whitenings,
@@ -282,7 +302,9 @@ class SpectralModel(InlierModel):
             )
         earlier = np.full((len(after.ids), n_ids), np.nan)
         earlier[self.held_out.indices] = against_all[SCORE]
-        standard = Standard.of(log_scores, after.ids, earlier=earlier)
+        standard = Standard.of(
+            log_scores, after.ids, set_weights=np.array(self.edition.set_weights), earlier=earlier
+        )
         held_out = standard.calibration(names, after.ids)
         return type(self)(
             machine_ids=names,
@@ -290,7 +312,8 @@ class SpectralModel(InlierModel):
             mean=standard.mean,
             deviation=standard.deviation,
             held_out=held_out,
-            choice=self.choice,
+            edition=self.edition,
+            criteria=self.choice["criteria"],
             n_mels=self._n_mels,
             notes=updated_notes(
                 self.notes,
@@ -316,8 +339,9 @@ class SpectralModel(InlierModel):
         Returns
         -------
         dict
-            ``a_spectral`` -> ``(clips, ids)`` float64: the sum over feature sets of the log ratio's z;
-            higher = more anomalous. An unknown ID is the column with the smallest.
+            ``a_spectral`` -> ``(clips, ids)`` float64: the weighted sum over feature sets of the log ratio's z;
+            higher = more anomalous. An unknown ID is the column with the smallest. A clip too short for a rhythm has
+            that of an average one.
 
         Raises
         ------
@@ -326,10 +350,13 @@ class SpectralModel(InlierModel):
         """
         table = StatisticsTable.checked(inputs, n_mels=self._n_mels)
         total = np.zeros((len(table), len(self.machine_ids)))
-        for (name, ratio), mean, deviation in zip(
-            self._ratios.items(), self._mean, self._deviation, strict=True
+        for (name, ratio), weight, mean, deviation in zip(
+            self._ratios.items(), self.edition.set_weights, self._mean, self._deviation, strict=True
         ):
-            total += (ratio.log_scores(table.features(name), num_threads=num_threads) - mean) / deviation
+            features = table.features(name)
+            rows = ~table.unknown(name)
+            z = (ratio.log_scores(features[rows], num_threads=num_threads) - mean) / deviation
+            total[rows] += weight * z
         return {SCORE: total}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -377,13 +404,13 @@ class SpectralModel(InlierModel):
         _settings(recipe)
         try:
             names = tuple(metadata["machine_ids"])
-            choice = metadata["choice"]
+            edition = Edition.restored(metadata["choice"])
             ratios = {
                 name: LikelihoodRatio(
                     Scale(name, *(arrays[f"{name}.{part}"] for part in ("kept", "center", "unit"))),
                     *(arrays[f"{name}.{part}"] for part in ("means", "factors", "which")),
                 )
-                for name in choice["feature_sets"]
+                for name in edition.feature_sets
             }
             held_out = restored_calibration(arrays, names)
             expected = (len(ratios), len(names))
@@ -398,7 +425,8 @@ class SpectralModel(InlierModel):
                 mean=arrays["standard.mean"],
                 deviation=arrays["standard.deviation"],
                 held_out=held_out,
-                choice=choice,
+                edition=edition,
+                criteria=metadata["choice"]["criteria"],
                 n_mels=metadata["n_mels"],
                 notes=tuple(metadata["notes"]),
                 moments=_checked_moments(under("moments", arrays), ratios, clips=len(held_out.indices)),
@@ -466,7 +494,7 @@ def _own_ids(ids: np.ndarray, fold: np.ndarray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.flatnonzero(fewest >= MIN_CLIPS_FOR_OWN_COVARIANCE))
 
 
-def _without_check(settings: Spectral) -> Choice:
-    """Return the recipe's own settings as a choice, for a fit without the check."""
+def _usual(settings: Spectral) -> Choice:
+    """Return the recipe's own settings: what a fit without the check uses, and what the check starts from."""
     sets = (*BASE_SETS, "L") if settings.use_level_deviation else BASE_SETS
-    return Choice(settings.own_covariance, settings.ridge, sets, {})
+    return Choice(settings.own_covariance, settings.ridge, sets)

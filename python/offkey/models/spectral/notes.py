@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from offkey.models.spectral.check import Choice, NormalClips
+from offkey.models.spectral.edition import Edition
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio
 from offkey.models.spectral.weights import ODD
 
@@ -18,15 +19,19 @@ _MOST_NAMED = 5  # clips that a note names
 
 def choice_notes(
     choice: Choice,
+    usual: Choice,
+    edition: Edition,
     ratios: dict[str, LikelihoodRatio],
     *,
     names: tuple[str, ...],
     clips: NormalClips,
 ) -> list[str]:
-    """Say what was chosen, and which IDs and Mel bins it does not hold for."""
-    how = "the label-free check chose" if choice.criteria else "as the recipe says:"
+    """Say what was chosen in place of what is usual, and which IDs and Mel bins it does not hold for."""
+    how = "as the recipe says:"
+    if choice.criteria:
+        how = "the label-free check " + ("kept" if choice.same_as(usual) else "chose")
     kind = "one covariance for each ID" if choice.own_covariance else "one covariance shared by the IDs"
-    sets = " + ".join(choice.feature_sets)
+    sets = " + ".join(edition.feature_sets)
     notes = [f"spectral: {how} {kind}, ridge {choice.ridge:g}, feature sets {sets}"]
     if choice.own_covariance and len(clips.own_ids) < len(names):
         few = ", ".join(name for i, name in enumerate(names) if i not in clips.own_ids)
@@ -37,7 +42,8 @@ def choice_notes(
     for ratio in ratios.values():
         dropped |= ratio.scale.dropped()
     for name, bins in dropped.items():
-        notes.append(f"spectral: Mel bins {bins} of `{name}` do not vary over clips, not used")
+        kind = "bins" if name == "rhythm" else "Mel bins"
+        notes.append(f"spectral: {kind} {bins} of `{name}` do not vary over clips, not used")
     return notes
 
 

@@ -2,10 +2,20 @@ import numpy as np
 import pytest
 from spectral_clips import machine_clips
 
-from offkey.models.spectral.check import NormalClips, Settings, _auc, add_bumps, choose, out_of_fold
+from offkey.models.spectral.check import (
+    Choice,
+    NormalClips,
+    Settings,
+    _auc,
+    add_bumps,
+    choose,
+    out_of_fold,
+)
 from offkey.models.spectral.feature_sets import StatisticsTable
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.pools import IdPools
+
+USUAL = Choice(own_covariance=False, ridge=1e-3, feature_sets=("M", "A", "P"))
 
 
 def normal_clips(counts, *, seed=0, own_ids=(), n_mels=16):
@@ -106,7 +116,7 @@ def test_auc_counts_ties_as_half():
 def test_the_choice_follows_the_rule():
     clips = normal_clips([40, 40], own_ids=(0, 1))
     pools = IdPools(clips.ids, clips.scored(), n_ids=2)
-    choice = choose(clips, pools, draws=3, seed=0)
+    choice = choose(clips, pools, default=USUAL, margin=0.0, draws=3, seed=0)
     ridges = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     kind = "own" if choice.own_covariance else "shared"
     alone = {name: value for name, value in choice.criteria.items() if name.startswith("M ")}
@@ -132,15 +142,64 @@ def unlike_machines(n_clips):
 def test_the_check_tells_when_ids_need_a_covariance_of_their_own():
     unlike = unlike_machines(150)
     pools = IdPools(unlike.ids, unlike.scored(), n_ids=2)
-    assert choose(unlike, pools, draws=4, seed=0).own_covariance
+    assert choose(unlike, pools, default=USUAL, margin=2.0, draws=4, seed=0).own_covariance
     alike = normal_clips([30, 30, 30, 30], own_ids=(0, 1, 2, 3))
     pools = IdPools(alike.ids, alike.scored(), n_ids=4)
-    assert not choose(alike, pools, draws=4, seed=0).own_covariance
+    assert not choose(alike, pools, default=USUAL, margin=0.0, draws=4, seed=0).own_covariance
 
 
 def test_without_clips_enough_for_own_covariances_only_the_shared_one_is_compared():
     clips = normal_clips([12, 12])
     pools = IdPools(clips.ids, clips.scored(), n_ids=2)
-    choice = choose(clips, pools, draws=2, seed=0)
+    choice = choose(clips, pools, default=USUAL, margin=0.0, draws=2, seed=0)
     assert not any("own" in name for name in choice.criteria)
     assert not choice.own_covariance
+
+
+def gains(clips, pools, better, worse, *, draws):
+    """By how much one candidate sees the bumps of each draw better than another."""
+    scores = out_of_fold(clips, [better, worse], draws=draws, seed=0)
+    aucs = [
+        [
+            np.mean([_auc(s[0, rows], s[draw, rows]) for rows in pools.distinct])
+            for draw in range(1, 1 + draws)
+        ]
+        for s in scores
+    ]
+    return np.subtract(*aucs)
+
+
+def test_a_gain_within_two_standard_errors_of_the_draws_chooses_nothing():
+    clips = normal_clips([12, 12], n_mels=24)
+    pools = IdPools(clips.ids, clips.scored(), n_ids=2)
+    free = choose(clips, pools, default=USUAL, margin=0.0, draws=6, seed=0)
+    assert (free.ridge, free.feature_sets) != (1e-3, ("M", "A", "P"))  # otherwise this tells nothing
+    over_usual = gains(clips, pools, Settings("M", False, free.ridge), Settings("M", False, 1e-3), draws=6)
+    errors = over_usual.mean() / (over_usual.std(ddof=1) / np.sqrt(6))
+    below, above = (
+        choose(clips, pools, default=USUAL, margin=errors * factor, draws=6, seed=0).ridge
+        for factor in (0.99, 1.01)
+    )
+    assert (below, above) == (free.ridge, 1e-3)
+    refused = choose(clips, pools, default=USUAL, margin=1e9, draws=6, seed=0)
+    assert (refused.own_covariance, refused.ridge, refused.feature_sets) == (False, 1e-3, ("M", "A", "P"))
+    assert refused.criteria.keys() == free.criteria.keys()
+
+
+def test_what_the_recipe_says_is_what_the_check_starts_from():
+    clips = normal_clips([40, 40], own_ids=(0, 1))
+    pools = IdPools(clips.ids, clips.scored(), n_ids=2)
+    default = Choice(own_covariance=True, ridge=0.02, feature_sets=("M", "A", "P", "L"))
+    choice = choose(clips, pools, default=default, margin=1e9, draws=3, seed=0)
+    assert (choice.own_covariance, choice.ridge, choice.feature_sets) == (True, 0.02, default.feature_sets)
+    assert "M own 0.02" in choice.criteria
+    alone = choose(normal_clips([12, 12]), IdPools(np.repeat([0, 1], 12), np.ones(24, bool), n_ids=2),
+                   default=default, margin=1e9, draws=3, seed=0)  # fmt: skip
+    assert not alone.own_covariance  # too few clips for one
+
+
+def test_one_draw_has_no_standard_error_and_chooses_nothing():
+    unlike = unlike_machines(150)
+    pools = IdPools(unlike.ids, unlike.scored(), n_ids=2)
+    assert not choose(unlike, pools, default=USUAL, margin=2.0, draws=1, seed=0).own_covariance
+    assert choose(unlike, pools, default=USUAL, margin=0.0, draws=1, seed=0).own_covariance

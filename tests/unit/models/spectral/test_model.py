@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -248,6 +249,8 @@ def test_without_the_check_the_recipe_decides():
         "own_covariance": True,
         "ridge": 0.02,
         "feature_sets": ["M", "A", "P", "L"],
+        "set_weights": [1.0, 1.0, 1.0, 1.0],
+        "rhythm": None,
         "criteria": {},
     }
     assert model.state()[0]["M.which"].tolist() == [1, 0]
@@ -266,12 +269,20 @@ def test_notes_say_what_was_chosen_and_dropped():
     statistics, ids, groups = machine_clips(0, [30])
     statistics.mean[:, 20:] = -100.0
     model = fit(statistics, ids, groups)
-    assert "the label-free check chose one covariance shared by the IDs" in model.notes[0]
+    assert re.search("the label-free check (chose|kept) one covariance shared by the IDs", model.notes[0])
     assert any("Mel bins 20-23 of `mean`" in note for note in model.notes)
     moved = take(statistics, np.arange(5))
     before = model.scores(moved)["a_spectral"]
     moved.mean[:, 20:] += 50
     assert np.array_equal(model.scores(moved)["a_spectral"], before)
+
+
+@pytest.mark.parametrize(("margin", "word"), [(0.0, "chose"), (1e9, "kept")])
+def test_the_note_says_whether_the_check_left_what_the_recipe_says(margin, word):
+    recipe = RECIPE.replace(spectral__check_margin=margin, spectral__ridge=0.7)  # far from the best
+    model = fit(*machine_clips(0, [30]), recipe=recipe)
+    assert f"the label-free check {word} one covariance" in model.notes[0]
+    assert (model.choice["ridge"] == 0.7) == (word == "kept")
 
 
 def test_one_clip_of_an_id_is_scored_but_not_calibrated():

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from spectral_clips import machine_clips, normal_statistics, take
+from spectral_clips import machine_clips, normal_statistics, take, with_rhythm
 
 from offkey._util.named_arrays import unpacked
 from offkey.datasets import TrainingClips
@@ -45,8 +45,13 @@ def joined(*parts):
 class Case:
     """A fit to A, and what it becomes with B."""
 
-    def __init__(self, recipe, *, rows=None):
+    def __init__(self, recipe, *, rows=None, second=False):
         self.a, self.b = machine_clips(0, [40, 30]), machine_clips(1, [12, 9])
+        if second:
+            self.a, self.b = (
+                (with_rhythm(seed, clips, ids, beat=1.0), ids, groups)
+                for seed, (clips, ids, groups) in enumerate([self.a, self.b])
+            )
         # One clip that sounds unlike the rest weighs less than the others.
         self.a[0].mean[5] += np.where(np.arange(24) % 3 == 0, np.float32(4), np.float32(0))
         self.recipe = recipe
@@ -66,15 +71,18 @@ class Case:
     def scale(self, name):
         return Scale(name, *(self.arrays[f"{name}.{part}"] for part in ("kept", "center", "unit")))
 
+    def own_covariance(self, name):
+        return self.choice["own_covariance"] and name != "T"
+
     def log_scores(self, name):
         """Of all clips, each without its recording, from the moments in the file."""
         ratio = LikelihoodRatio(
             self.scale(name), *(self.arrays[f"{name}.{part}"] for part in ("means", "factors", "which"))
         )
-        moments = Moments.restored(ratio, self.arrays[f"moments.{name}.covariances"], n_mels=24)
+        moments = Moments.restored(ratio, self.arrays[f"moments.{name}.covariances"])
         whitenings = moments.whitenings(
-            own_covariance=self.choice["own_covariance"],
-            ridge=self.choice["ridge"],
+            own_covariance=self.own_covariance(name),
+            ridge=1e-3 if name == "T" else self.choice["ridge"],
             tau=self.recipe.spectral.tau,
         )
         return log_scores_left_out(
@@ -87,9 +95,14 @@ class Case:
         )
 
 
-@pytest.fixture(scope="module", params=[RECIPE, OWN], ids=["check", "own covariances"])
+@pytest.fixture(
+    scope="module",
+    params=[(RECIPE, False), (OWN, False), (OWN, True)],
+    ids=["check", "own covariances", "second edition"],
+)
 def case(request):
-    return Case(request.param)
+    recipe, second = request.param
+    return Case(recipe, second=second)
 
 
 def test_moments_are_those_of_a_fit_to_all_clips_in_the_units_of_the_first(case):
@@ -103,7 +116,7 @@ def test_moments_are_those_of_a_fit_to_all_clips_in_the_units_of_the_first(case)
         deviations = (scaled - means[case.ids]) * np.sqrt(case.weights)[:, None]
         scatters = [deviations[case.ids == i].T @ deviations[case.ids == i] for i in (0, 1)]
         expected = [sum(scatters) / (case.weights.sum() - 2)]
-        if case.choice["own_covariance"]:
+        if case.own_covariance(name):
             expected += [s / (case.weights[case.ids == i].sum() - 1) for i, s in enumerate(scatters)]
         covariances = unpacked(case.arrays[f"moments.{name}.covariances"], scaled.shape[1])
         assert len(covariances) == len(expected)
@@ -126,7 +139,7 @@ def test_calibration_is_of_all_clips_by_the_updated_model(case):
     own = log_scores[:, np.arange(91), case.ids]
     np.testing.assert_allclose(case.arrays["moments.log_scores"], own, rtol=0, atol=1e-9)
     mean, deviation = (case.arrays[f"standard.{part}"][:, None] for part in ("mean", "deviation"))
-    z = ((log_scores - mean) / deviation).sum(axis=0)
+    z = np.tensordot(case.choice["set_weights"], (log_scores - mean) / deviation, axes=1)
     np.testing.assert_allclose(held_out.against_all["a_spectral"], z, rtol=0, atol=1e-9)
 
 
@@ -175,9 +188,11 @@ def test_two_updates_are_one():
 def test_an_updated_model_is_saved_and_updated_again(case):
     arrays, metadata = case.updated.state()
     again = SpectralModel.from_state(case.recipe, dict(arrays), json.loads(json.dumps(metadata)))
-    fresh = normal_statistics(np.random.default_rng(9), 5)
+    fresh = take(case.b[0], np.arange(5))
     np.testing.assert_array_equal(again.scores(fresh)["a_spectral"], case.updated.scores(fresh)["a_spectral"])
     third = machine_clips(2, [4, 4])
+    if case.table.has("T"):
+        third = (with_rhythm(2, *third[:2]), *third[1:])
     statistics = joined(case.a[0], case.b[0])
     kept = learned(statistics, [*case.a[1], *case.b[1]], [*case.a[2], *case.b[2]], np.arange(91))
     for model in (again, case.updated):
