@@ -1,7 +1,7 @@
 """Whether healthy recordings raise as many alarms as were asked for: recipe `spectral` on synthetic machines.
 
-    python benches/python/calibration.py FOLDER [--seeds 2] [--splits 5] [--clips 20,60,200,600] [--alone]
-        [--recordings NAME=TREE]
+    python benches/python/calibration.py FOLDER [--edition 2] [--seeds 2] [--splits 5] [--clips 20,60,200,600]
+        [--alone] [--recordings NAME=TREE]
 
 Four types of four machines for each seed; of each machine 700 healthy clips of five seconds, for the first seed 1,100,
 and 60 with a fault. A split takes training clips and 500 others that alarms are counted on; the splits of a seed have
@@ -11,7 +11,8 @@ different. --alone learns each machine by itself, as a detector of a single ID.
 
 --recordings adds real ones: with their own division into training and test clips, and ten times with a quarter of the
 training recordings of each machine held out, whose clips are then what alarms are counted on. Faults choose nothing.
-FOLDER keeps the statistics of the clips and what has been counted: what is there is not computed again.
+FOLDER keeps the statistics of the clips and what has been counted, for each edition of the recipe: what is there is not
+computed again.
 """
 
 from __future__ import annotations
@@ -28,12 +29,17 @@ from scipy import stats
 import offkey
 from offkey._util.files import atomic_path, write_text
 from offkey.datasets import folder, synthetic
+from offkey.models.spectral import Spectral
 from offkey.models.spectral.model import SpectralModel
 from offkey.scoring.fusion import Fusion
 from offkey.signal.statistics import ClipStatistics
 
-RECIPE = offkey.Recipe.named("spectral")
+RECIPES = {
+    1: offkey.Recipe.named("spectral").replace(spectral=Spectral.first_edition()),
+    2: offkey.Recipe.named("spectral"),
+}
 LOGMEL = offkey.LogMel.paper()
+FINE = offkey.LogMel(n_fft=2048, n_mels=256)
 IDS = ("00", "02", "04", "06")
 SECONDS = 5.0
 TEST, FAULTS = 500, 60  # clips of each machine
@@ -70,14 +76,21 @@ class Split(NamedTuple):
 
 
 def statistics(machine: str, seed: int, cache: Path) -> dict[str, np.ndarray]:
-    """Return ``ID.normal`` and ``ID.fault`` of the machines of a type: ``(4 statistics, clips, n_mels)``."""
+    """Return the statistics of the machines of a type.
+
+    Of ``ID.normal`` and of ``ID.fault`` the four of the log-Mel ``(4, clips, n_mels)``, and under the same key with
+    ``.fine`` and ``.rhythm`` the further ones ``(clips, bins)``.
+    """
     path = cache / f"{machine}-{seed}.npz"
     if not path.exists():
         arrays = {}
         for machine_id in IDS:
             healthy = [{"clip": clip} for clip in range(most_clips(seed) + TEST)]
-            arrays[f"{machine_id}.normal"] = _rendered(machine, machine_id, seed, healthy)
-            arrays[f"{machine_id}.fault"] = _rendered(machine, machine_id, seed, _broken(machine))
+            for kind, clips in (("normal", healthy), ("fault", _broken(machine))):
+                rendered = _rendered(machine, machine_id, seed, clips)
+                arrays[f"{machine_id}.{kind}"] = np.stack(rendered[:4])
+                arrays[f"{machine_id}.{kind}.fine"] = rendered.fine_mean
+                arrays[f"{machine_id}.{kind}.rhythm"] = rendered.rhythm
         with atomic_path(path) as scratch, scratch.open("wb") as file:
             np.savez(file, **arrays)
     with np.load(path) as arrays:
@@ -98,34 +111,38 @@ def _broken(machine: str) -> list[dict[str, Any]]:
     ]
 
 
-def _rendered(machine: str, machine_id: str, seed: int, clips: list[dict[str, Any]]) -> np.ndarray:
+def _rendered(machine: str, machine_id: str, seed: int, clips: list[dict[str, Any]]) -> ClipStatistics:
     parts = []
     for first in range(0, len(clips), 100):
         sounds = [
             synthetic.render(machine, machine_id, seconds=SECONDS, seed=seed, **clip)[0]
             for clip in clips[first : first + 100]
         ]
-        parts.append(np.stack(LOGMEL.statistics(sounds)[:4]))
-    return np.concatenate(parts, axis=1)
+        parts.append(LOGMEL.statistics(sounds, fine=FINE, rhythm=True))
+    return ClipStatistics.joined(parts)
 
 
 def synthetic_split(arrays: dict[str, np.ndarray], *, clips: int, seed: int, split: int, of: int) -> Split:
     """Draw training clips of each machine; the splits of a seed go round the same permutation."""
-    parts: dict[str, list[tuple[np.ndarray, str]]] = {"training": [], "normals": [], "faults": []}
+    parts: dict[str, list[ClipStatistics]] = {"training": [], "normals": [], "faults": []}
     for place, machine_id in enumerate(IDS):
-        healthy = arrays[f"{machine_id}.normal"]
-        order = np.random.default_rng([seed, place]).permutation(healthy.shape[1])
+        healthy = _of_machine(arrays, f"{machine_id}.normal")
+        order = np.random.default_rng([seed, place]).permutation(len(healthy.mean))
         order = np.roll(order, -(len(order) // of) * split)
-        parts["training"].append((healthy[:, order[:clips]], machine_id))
-        parts["normals"].append((healthy[:, order[-TEST:]], machine_id))
-        parts["faults"].append((arrays[f"{machine_id}.fault"], machine_id))
+        parts["training"].append(healthy.take(order[:clips]))
+        parts["normals"].append(healthy.take(order[-TEST:]))
+        parts["faults"].append(_of_machine(arrays, f"{machine_id}.fault"))
     return Split(*(_joined(part) for part in parts.values()))
 
 
-def _joined(parts: list[tuple[np.ndarray, str]]) -> Clips:
-    values = np.concatenate([part for part, _ in parts], axis=1)
-    ids = np.repeat([name for _, name in parts], [part.shape[1] for part, _ in parts])
-    return Clips(ClipStatistics(*values), ids, [str(k) for k in range(len(ids))])
+def _of_machine(arrays: dict[str, np.ndarray], key: str) -> ClipStatistics:
+    """Return the statistics under a key; files from before the second edition have only four."""
+    return ClipStatistics(*arrays[key], arrays.get(f"{key}.fine"), arrays.get(f"{key}.rhythm"))
+
+
+def _joined(machines: list[ClipStatistics]) -> Clips:
+    ids = np.repeat(IDS, [len(machine.mean) for machine in machines])
+    return Clips(ClipStatistics.joined(machines), ids, [str(k) for k in range(len(ids))])
 
 
 def recorded_split(tree: Path) -> Split:
@@ -154,19 +171,19 @@ def held_out_split(division: Split, *, seed: int) -> Split:
 def _read(clips: Sequence[Any]) -> Clips:
     sounds = list(offkey.read_batch([clip.path for clip in clips], sample_rate=16_000))
     ids = np.array([clip.machine_id for clip in clips])
-    return Clips(LOGMEL.statistics(sounds), ids, [clip.group for clip in clips])
+    return Clips(LOGMEL.statistics(sounds, fine=FINE, rhythm=True), ids, [clip.group for clip in clips])
 
 
 # -------------------------------------------------------------------------------------------------- the counts
 
 
-def counted(split: Split, *, seed: int) -> list[dict[str, Any]]:
+def counted(split: Split, *, recipe: offkey.Recipe, seed: int) -> list[dict[str, Any]]:
     """Fit a detector; return a row for each asked rate and machine with what it calls."""
     training = split.training
     model = SpectralModel.of_statistics(
-        training.statistics, training.ids.tolist(), training.groups, recipe=RECIPE, seed=seed
+        training.statistics, training.ids.tolist(), training.groups, recipe=recipe, seed=seed
     )
-    fusion = Fusion.fit([model], RECIPE.scoring)
+    fusion = Fusion.fit([model], recipe.scoring)
     normals, faults = (model.scores(part.statistics) for part in (split.normals, split.faults))
     rows = []
     for rate in RATES:
@@ -194,13 +211,13 @@ def counted(split: Split, *, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def counted_alone(split: Split, *, seed: int) -> list[dict[str, Any]]:
+def counted_alone(split: Split, *, recipe: offkey.Recipe, seed: int) -> list[dict[str, Any]]:
     """Return the same rows with a detector for each machine."""
     machines = [
         Split(*(part.take(part.ids == machine_id) for part in split))
         for machine_id in np.unique(split.training.ids)
     ]
-    return [row for machine in machines for row in counted(machine, seed=seed)]
+    return [row for machine in machines for row in counted(machine, recipe=recipe, seed=seed)]
 
 
 def _long_recordings(
@@ -215,7 +232,9 @@ def _long_recordings(
 
 def runs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Count what has not been counted; yield the result of each run."""
+    recipe = RECIPES[arguments.edition]
     count, suffix = (counted_alone, "-alone") if arguments.alone else (counted, "")
+    suffix += f"-edition{arguments.edition}"
     for seed in range(arguments.seeds):
         for machine in synthetic.MACHINES:
             arrays = None
@@ -228,22 +247,22 @@ def runs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                         drawn = synthetic_split(
                             arrays, clips=clips, seed=seed, split=split, of=arguments.splits
                         )
-                        write_text(path, json.dumps(count(drawn, seed=split), indent=1))
+                        write_text(path, json.dumps(count(drawn, recipe=recipe, seed=split), indent=1))
                     rows = json.loads(path.read_text())
                     yield {"name": machine, "clips": clips, "seed": seed, "rows": rows}
     for name, tree in arguments.recordings:
         division = recorded_split(tree)
         draws = [division] if len(division.normals.ids) else []
-        yield from _recorded(arguments.folder, name, draws)
+        yield from _recorded(arguments.folder, name, draws, arguments.edition)
         draws = [held_out_split(division, seed=seed) for seed in range(HELD_OUT_SPLITS)]
-        yield from _recorded(arguments.folder, f"{name}, held out", draws)
+        yield from _recorded(arguments.folder, f"{name}, held out", draws, arguments.edition)
 
 
-def _recorded(results: Path, name: str, draws: Sequence[Split]) -> Iterator[dict[str, Any]]:
+def _recorded(results: Path, name: str, draws: Sequence[Split], edition: int) -> Iterator[dict[str, Any]]:
     for seed, split in enumerate(draws):
-        path = results / f"{name}-{seed}.json"
+        path = results / f"{name}-{seed}-edition{edition}.json"
         if not path.exists():
-            write_text(path, json.dumps(counted(split, seed=seed), indent=1))
+            write_text(path, json.dumps(counted(split, recipe=RECIPES[edition], seed=seed), indent=1))
         yield {"name": name, "clips": 0, "seed": seed, "rows": json.loads(path.read_text())}
 
 
@@ -323,6 +342,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--edition", type=int, choices=sorted(RECIPES), default=2)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument(

@@ -12,6 +12,7 @@ choose nothing.
 from __future__ import annotations
 
 import argparse
+import functools
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,15 +97,16 @@ class Set:
     """The clips of one machine type, decoded, and the statistics of those that stay as they are."""
 
     def __init__(self, data: Dataset) -> None:
-        self.logmel = offkey.LogMel.paper()
+        fine = offkey.LogMel(n_fft=2048, n_mels=256)
+        self.measure = functools.partial(offkey.LogMel.paper().statistics, fine=fine, rhythm=True)
         self.ids = [clip.machine_id or "?" for clip in data.train]
         self.groups = [clip.group for clip in data.train]
         self.clips = list(offkey.read_batch(data.train.paths, sample_rate=RATE))
-        self.statistics = self.logmel.statistics(self.clips)
+        self.statistics = self.measure(self.clips)
         self.quality = clip_quality(self.clips, sample_rate=RATE)
         self.test_ids = np.array([clip.machine_id for clip in data.test])
         self.labels = np.array([clip.label for clip in data.test])
-        self.test = self.logmel.statistics(list(offkey.read_batch(data.test.paths, sample_rate=RATE)))
+        self.test = self.measure(list(offkey.read_batch(data.test.paths, sample_rate=RATE)))
 
     def outcome(self, effect: Effect | None, count: int, *, keep_broken: bool) -> np.ndarray:
         """AUC and share of faults found, with `count` odd clips in each ID."""
@@ -118,7 +120,7 @@ class Set:
             odd = np.clip(effect(self.clips[row].astype(np.float64), rng), -1, 1)
             clips[row] = (np.round(odd * 32767) / 32768).astype(np.float32)
         if effect is not None:
-            changed = self.logmel.statistics([clips[row] for row in rows])
+            changed = self.measure([clips[row] for row in rows])
             for name, values in changed.arrays().items():
                 getattr(statistics, name)[rows] = values
         recorded = [Recorded(str(i), name, self.groups[i], RATE, None) for i, name in enumerate(self.ids)]
