@@ -97,8 +97,8 @@ class Measures:
         return LogMel.from_recipe(self._features)
 
     @functools.cached_property
-    def _fine(self) -> LogMel | None:
-        return None if self._plan.fine is None else LogMel.from_recipe(self._plan.fine)
+    def _fine(self) -> tuple[LogMel, ...]:
+        return () if self._plan.fine is None else (LogMel.from_recipe(self._plan.fine),)
 
     @property
     def _frame_rate_hz(self) -> float:
