@@ -38,6 +38,7 @@ def recipes() -> dict[str, offkey.Recipe]:
         "small": offkey.Recipe.named("small").replace(**TRAINING),
         "paper": paper,
         "both": both,
+        "near": offkey.Recipe.named("near").replace(features__n_mels=32, near__networks=2, near__steps=20),
     }
 
 

@@ -16,12 +16,14 @@ from offkey.models.spectral.weights import clip_weights
 from offkey.recipe import Recipe
 from offkey.signal.statistics import ClipStatistics, FrameMoments
 
-__all__ = ["NormalClips"]
+__all__ = ["LARGEST_GAIN", "NormalClips"]
 
 _CROPS = 11  # first part of the key of a random stream
 _KEPT_BYTES = 1 << 30  # of log-Mels; those of further clips are made anew whenever they are drawn
 _CHUNK = 64  # clips
 _SMALLEST_DEVIATION_DB = 1e-3
+LARGEST_GAIN = 1 / _SMALLEST_DEVIATION_DB
+"""What changes over time are multiplied by at most."""
 _FEWEST = (
     8  # clips more than there are IDs; with fewer no part of a part would leave a covariance to estimate
 )

@@ -18,7 +18,7 @@ from offkey.errors import DetectorFileError, OffkeyError, ParameterError, Recipe
 from offkey.models.base import FitOptions, InlierModel, check_seed
 from offkey.models.near import Near
 from offkey.models.near.calibrate import SCORE, Calibrated
-from offkey.models.near.clips import NormalClips
+from offkey.models.near.clips import LARGEST_GAIN, NormalClips
 from offkey.models.near.deviations import DeviationSets
 from offkey.models.near.features import ClipFeatures
 from offkey.models.near.gate import Plan, plan
@@ -291,11 +291,15 @@ class NearModel(InlierModel):
                     conformer=bool(metadata["conformer"]),
                 )
             weights = under(f"net{number}", arrays)
+            if not all(np.isfinite(array).all() for array in weights.values()):
+                raise DetectorFileError(f"near: network {number + 1} has weights that are not finite")
             net.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
             members.append(Member(net.eval(), deviations))
         gain = arrays["gain"]
-        if gain.shape != (n_mels,) or not np.isfinite(gain).all():
-            raise DetectorFileError(f"near: gain of shape {gain.shape}; expected ({n_mels},), finite")
+        if gain.shape != (n_mels,) or not ((gain >= 0) & (gain <= LARGEST_GAIN)).all():
+            raise DetectorFileError(
+                f"near: gain of shape {gain.shape}; expected ({n_mels},), from 0 to {LARGEST_GAIN:g}"
+            )
         return cls(
             recipe,
             members,
