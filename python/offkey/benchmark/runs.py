@@ -25,6 +25,7 @@ from offkey.datasets.passed_over import notes_on
 from offkey.datasets.source import Progress
 from offkey.detector import Detector
 from offkey.errors import DatasetError
+from offkey.models.base import kinds_of
 from offkey.models.network.events import Resumed, TrainingStarted
 from offkey.recipe import Precision, Recipe
 from offkey.scores import ScoreTable
@@ -341,7 +342,7 @@ def _fitted(run: Run, folder: Path, how: Execution, on_event: Callable[[Any], No
         max_seconds=run.max_seconds,
         num_threads=how.num_threads,
         cache=how.cache,
-        checkpoint=folder / _CHECKPOINT if run.recipe.network else None,
+        checkpoint=folder / _CHECKPOINT if any(kind.trained for kind in kinds_of(run.recipe)) else None,
         on_progress=how.on_progress,
         on_event=on_event,
     )

@@ -5,7 +5,7 @@ Importing this package needs no torch; its modules do.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -15,6 +15,19 @@ from offkey.models.base import register
 from offkey.recipe import NonNegative, Positive, PositiveFloat, Section
 
 __all__ = ["Near"]
+
+Kind: TypeAlias = Literal[
+    "bumps",
+    "spread",
+    "mel_shift",
+    "gain_and_tilt",
+    "noise_band",
+    "lines",
+    "bursts",
+    "clicks",
+    "tremolo",
+    "time_warp",
+]
 
 
 class Near(Section, frozen=True):
@@ -39,6 +52,8 @@ class Near(Section, frozen=True):
     """What decides between `rich` near anomalies with all feature sets, and `static` ones with the sets M, A and P."""
     rhythm_from: PositiveFloat = 0.2
     """From which rhythm Q on the gate `rhythm` takes the rich ones."""
+    kinds: tuple[Kind, ...] | None = None
+    """Which kinds of near anomalies, in place of what the gate decides (see `offkey.signal.near_kinds`)."""
     conformer: Literal["auto", "on", "off"] = "auto"
     """Whether there is a path that sees the clip frame by frame; `auto`: where near anomalies are rich."""
     kind_weight: NonNegative = 0.3
@@ -54,6 +69,8 @@ class Near(Section, frozen=True):
             raise RecipeError(
                 f"Near.crop = ({low}, {high}): expected two ascending shares above 0, at most 1"
             )
+        if self.kinds is not None and (not self.kinds or len(set(self.kinds)) != len(self.kinds)):
+            raise RecipeError(f"Near.kinds = {self.kinds}: expected one or more, each once")
 
 
 register(

@@ -15,9 +15,9 @@ from offkey.models.near.member import ClipInputs, dynamics_of
 from offkey.models.near.net import ConformerPath
 from offkey.models.network.sampling import derived_seed
 from offkey.models.spectral.folds import make_folds
-from offkey.signal.near_anomalies import RICH_KINDS, STATIC_KINDS, near_anomalies
+from offkey.signal.near_anomalies import near_anomalies
 
-__all__ = ["Batch", "Batches", "deviation_sets", "kinds_of"]
+__all__ = ["Batch", "Batches", "deviation_sets"]
 
 _DRAWS, _INNER_FOLDS = 12, 13  # first parts of keys of random streams
 _INNER = 4  # folds
@@ -34,11 +34,6 @@ class Batch(NamedTuple):
     """``(clips / 2,)`` int64: of the near anomalies."""
     ids: np.ndarray
     """``(clips / 2,)`` int64: positions of the normal clips' IDs."""
-
-
-def kinds_of(plan: Plan) -> tuple[str, ...]:
-    """Return which kinds of near anomaly a plan has."""
-    return tuple(RICH_KINDS if plan.rich else STATIC_KINDS)
 
 
 def deviation_sets(clips: NormalClips, rows: np.ndarray, plan: Plan, settings: Near) -> DeviationSets:
@@ -128,7 +123,7 @@ class Batches:
             normals,
             deviation_db=self._deviation_db,
             seeds=random.integers(1 << 62, size=len(normals)),
-            kinds=kinds_of(self._plan),
+            kinds=self._plan.kinds,
             num_threads=self._num_threads,
         )
         both = np.concatenate([normals, anomalies])

@@ -8,6 +8,7 @@ import numpy as np
 
 from offkey.models.near import Near
 from offkey.models.near.features import FEATURE_SETS
+from offkey.signal.near_anomalies import RICH_KINDS, STATIC_KINDS
 
 __all__ = ["Plan", "plan", "rhythm_strength"]
 
@@ -20,8 +21,8 @@ class Plan:
     """What the networks look at, and what they are taught by."""
 
     feature_sets: tuple[str, ...]
-    rich: bool
-    """Whether near anomalies are of all kinds, or only of those that do not depend on time."""
+    kinds: tuple[str, ...]
+    """Of near anomalies."""
     conformer: bool
     rhythm: float
     """Q of the normal clips."""
@@ -49,7 +50,10 @@ def plan(settings: Near, rhythm: np.ndarray, ids: np.ndarray) -> Plan:
     rich = settings.gate == "rich" or (settings.gate == "rhythm" and strength > settings.rhythm_from)
     conformer = settings.conformer == "on" or (settings.conformer == "auto" and rich)
     sets = tuple(FEATURE_SETS) if rich else _STATIC_SETS
+    kinds: tuple[str, ...] = RICH_KINDS if rich else STATIC_KINDS
     taught = "rich near anomalies" if rich else "near anomalies that do not depend on time"
+    if settings.kinds is not None:
+        kinds, taught = settings.kinds, f"near anomalies of kind {', '.join(settings.kinds)}"
     reason = "as the recipe says"
     if settings.gate == "rhythm":
         reason = f"these machines have {'a' if rich else 'no'} rhythm ({strength:.2f})"
@@ -57,7 +61,7 @@ def plan(settings: Near, rhythm: np.ndarray, ids: np.ndarray) -> Plan:
         f"near: {reason}: {taught}, feature sets {' + '.join(sets)}, "
         f"{'with' if conformer else 'without'} a conformer path"
     )
-    return Plan(feature_sets=sets, rich=rich, conformer=conformer, rhythm=strength, note=note)
+    return Plan(feature_sets=sets, kinds=kinds, conformer=conformer, rhythm=strength, note=note)
 
 
 def rhythm_strength(rhythm: np.ndarray, ids: np.ndarray) -> float:

@@ -35,7 +35,7 @@ __all__ = ["NearModel"]
 
 _CHUNK = 64  # clips
 _FULL_RHYTHM = 0.4  # Q from which on these networks count in full beside other models
-_SMALLEST_WEIGHT = 1e-6
+_SMALLEST_WEIGHT, _LARGEST_WEIGHT = 1e-6, 2.0
 
 
 class NearModel(InlierModel):
@@ -63,7 +63,7 @@ class NearModel(InlierModel):
         self.score_names = (SCORE,)
         self.machine_ids = machine_ids
         self.standardise_on = self.held_out = calibrated.held_out
-        self.weight = max(_SMALLEST_WEIGHT, min(1.0, (rhythm / _FULL_RHYTHM) ** 2))
+        self.weight = max(_SMALLEST_WEIGHT, _LARGEST_WEIGHT * min(1.0, (rhythm / _FULL_RHYTHM) ** 2))
         self.notes = notes
         self.provenance = provenance
         self._rhythm = rhythm

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from offkey.errors import TrainingError
 from offkey.models.near import Near
-from offkey.models.near.batches import Batch, Batches, kinds_of
+from offkey.models.near.batches import Batch, Batches
 from offkey.models.near.clips import NormalClips
 from offkey.models.near.deviations import DeviationSets
 from offkey.models.near.gate import Plan
@@ -106,7 +106,7 @@ def new_net(
         return NearNet(
             deviations.sizes,
             n_mels=clips.extract.n_mels,
-            kinds=len(kinds_of(plan)),
+            kinds=len(plan.kinds),
             ids=len(clips.names) if settings.arcface_weight and len(clips.names) > 1 else 0,
             conformer=plan.conformer,
         )

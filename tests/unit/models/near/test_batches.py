@@ -4,7 +4,7 @@ from near_recipe import FRAMES, N_MELS, RECIPE, training_clips
 
 from offkey.errors import ArrayError, DatasetError
 from offkey.models.near import Near
-from offkey.models.near.batches import Batches, deviation_sets, kinds_of
+from offkey.models.near.batches import Batches, deviation_sets
 from offkey.models.near.clips import NormalClips
 from offkey.models.near.gate import plan
 
@@ -34,7 +34,7 @@ def test_a_step_has_normal_clips_and_a_near_anomaly_of_each():
     assert batch.dynamics.shape[:2] == (16, N_MELS)
     assert 0.6 * FRAMES <= batch.dynamics.shape[2] <= FRAMES
     assert batch.ids.shape == batch.kinds.shape == (8,)
-    assert set(batch.kinds) <= set(range(len(kinds_of(plan_of(clips)))))
+    assert set(batch.kinds) <= set(range(len(plan_of(clips).kinds)))
     assert not np.isclose(batch.deviations[:8], batch.deviations[8:]).all(axis=1).any()
 
 
