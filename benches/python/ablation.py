@@ -114,6 +114,16 @@ def report(found: Found) -> str:
         f"AUC, pAUC; means over IDs, mean ± standard deviation over seeds.\n\n`small` has {HELD}.",
         f"### {SCORES[0]}\n\n{table(list(found), rows)}",
     ]
+    if UNCHANGED in names:
+        rows = [
+            [name, *(gain_cell(records, name) for records in found.values())]
+            for name in names
+            if name != UNCHANGED
+        ]
+        title = (
+            "Gain in AUC of the anomaly score over the same seed with nothing changed, mean ± standard error"
+        )
+        parts.append(f"### {title}\n\n{table(list(found), rows)}")
     for title, records in found.items():
         rows = [[name, *(cell(records.get(name, []), score) for score in SCORES[1:])] for name in names]
         parts.append(f"### {title}: each score\n\n{table(SCORES[1:], rows)}")
@@ -136,6 +146,29 @@ def cell(records: list[Record], score: str) -> str:
     return shown(np.array([np.mean(of_seed, axis=0) for of_seed in found]))
 
 
+def gains(records: dict[str, list[Record]], name: str) -> np.ndarray:
+    """Return what a row's anomaly score gains over the unchanged recipe with the same seed, ``(seeds,)``."""
+    of_seed = {
+        record.seed: value for record, value in zip(records[UNCHANGED], aucs(records[UNCHANGED]), strict=True)
+    }
+    changed = zip(records[name], aucs(records[name]), strict=True)
+    return np.array([value - of_seed[record.seed] for record, value in changed if record.seed in of_seed])
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Return the standard error of the mean of two values or more."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def gain_cell(records: dict[str, list[Record]], name: str) -> str:
+    """Return "gain ± standard error (seeds)"."""
+    if not records.get(name) or not records.get(UNCHANGED):
+        return ""
+    values = gains(records, name)
+    error = f" ± {standard_error(values):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():+.3f}{error} ({len(values)})"
+
+
 def favoured(synthetic: Sequence[dict[str, list[Record]]]) -> dict[str, object]:
     """Return the changes that pay on synthetic machines.
 
@@ -143,14 +176,12 @@ def favoured(synthetic: Sequence[dict[str, list[Record]]]) -> dict[str, object]:
     seeds than two standard errors of that gain.
     """
     best: dict[tuple[str, ...], tuple[float, dict[str, object]]] = {}
-    unchanged = np.mean([aucs(records[UNCHANGED]) for records in synthetic], axis=0)  # (seeds,)
     for name, changes in VARIANTS.items():
         if not changes or any(not records.get(name) for records in synthetic):
             continue
-        gains = np.mean([aucs(records[name]) for records in synthetic], axis=0) - unchanged
-        gain = float(gains.mean())
-        pays = gain > 2.0 * gains.std(ddof=1) / np.sqrt(len(gains))
-        if pays and gain > best.get(tuple(changes), (0.0, {}))[0]:
+        of_seeds = np.mean([gains(records, name) for records in synthetic], axis=0)
+        gain = float(of_seeds.mean())
+        if gain > 2.0 * standard_error(of_seeds) and gain > best.get(tuple(changes), (0.0, {}))[0]:
             best[tuple(changes)] = gain, changes
     return {option: value for _, changes in best.values() for option, value in changes.items()}
 
