@@ -1,4 +1,4 @@
-"""The ablation: rows share a training as far as it is the same; gains are paired by seed, and two standard errors decide."""
+"""The ablation: rows share a training while it is the same; gains are paired by seed, two standard errors decide."""
 
 import sys
 from pathlib import Path
