@@ -8,11 +8,11 @@ import numpy as np
 
 from offkey.models.near import Near
 from offkey.models.near.features import FEATURE_SETS
+from offkey.models.spectral.rhythm import rhythm_strength
 from offkey.signal.near_anomalies import RICH_KINDS, STATIC_KINDS
 
-__all__ = ["Plan", "plan", "rhythm_strength"]
+__all__ = ["Plan", "plan"]
 
-_RATES = 4
 _STATIC_SETS = ("M", "A", "P")
 
 
@@ -34,7 +34,7 @@ class Plan:
         return {name: len(FEATURE_SETS[name]) for name in self.feature_sets}
 
 
-def plan(settings: Near, rhythm: np.ndarray, ids: np.ndarray) -> Plan:
+def plan(settings: Near, rhythm: np.ndarray, ids: np.ndarray, weights: np.ndarray) -> Plan:
     """Choose by the rhythm of normal clips, or as the recipe says.
 
     Parameters
@@ -43,10 +43,10 @@ def plan(settings: Near, rhythm: np.ndarray, ids: np.ndarray) -> Plan:
         The recipe's.
     rhythm
         ``(clips, 4 * bands)``, feature set T of the training clips.
-    ids
-        ``(clips,)`` positions of their machine IDs.
+    ids, weights
+        ``(clips,)`` positions of their machine IDs, and what each clip counts.
     """
-    strength = rhythm_strength(rhythm, ids)
+    strength = rhythm_strength(rhythm, ids, weights)
     rich = settings.gate == "rich" or (settings.gate == "rhythm" and strength > settings.rhythm_from)
     conformer = settings.conformer == "on" or (settings.conformer == "auto" and rich)
     sets = tuple(FEATURE_SETS) if rich else _STATIC_SETS
@@ -62,21 +62,3 @@ def plan(settings: Near, rhythm: np.ndarray, ids: np.ndarray) -> Plan:
         f"{'with' if conformer else 'without'} a conformer path"
     )
     return Plan(feature_sets=sets, kinds=kinds, conformer=conformer, rhythm=strength, note=note)
-
-
-def rhythm_strength(rhythm: np.ndarray, ids: np.ndarray) -> float:
-    """Return how much rhythm normal clips have, beside how much it differs from clip to clip, mean over IDs.
-
-    Of noise without rhythm the mean table of rates by bands is a row plus a column; what is left of it then is in
-    units of the variance over an ID's clips.
-    """
-    strengths = []
-    for i in np.unique(ids):
-        own = rhythm[ids == i]
-        if len(own) < 2:
-            continue
-        table = own.mean(axis=0).reshape(_RATES, -1)
-        rest = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
-        scatter = own.var(axis=0, ddof=1).mean()
-        strengths.append(rest.var() / scatter if scatter > 0 else 0.0)
-    return float(np.mean(strengths)) if strengths else 0.0

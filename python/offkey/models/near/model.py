@@ -29,13 +29,13 @@ from offkey.models.network.checkpoint import Checkpoint
 from offkey.models.network.device import resolve_device, seeded, torch_threads
 from offkey.models.network.events import Note
 from offkey.models.spectral.folds import make_folds
+from offkey.models.spectral.rhythm import rhythm_weight
 from offkey.recipe import Recipe
 
 __all__ = ["NearModel"]
 
 _CHUNK = 64  # clips
-_FULL_RHYTHM = 0.4  # Q from which on these networks count in full beside other models
-_SMALLEST_WEIGHT, _LARGEST_WEIGHT = 1e-6, 2.0
+_SMALLEST_WEIGHT, _LARGEST_WEIGHT = 1e-6, 2.0  # of the score beside those of other models
 
 
 class NearModel(InlierModel):
@@ -63,7 +63,7 @@ class NearModel(InlierModel):
         self.score_names = (SCORE,)
         self.machine_ids = machine_ids
         self.standardise_on = self.held_out = calibrated.held_out
-        self.weight = max(_SMALLEST_WEIGHT, _LARGEST_WEIGHT * min(1.0, (rhythm / _FULL_RHYTHM) ** 2))
+        self.weight = max(_SMALLEST_WEIGHT, _LARGEST_WEIGHT * rhythm_weight(rhythm))
         self.notes = notes
         self.provenance = provenance
         self._rhythm = rhythm
@@ -131,7 +131,7 @@ class NearModel(InlierModel):
         device = resolve_device(options.device)
         with torch_threads(options.num_threads):
             normals = NormalClips(clips, recipe, seed=options.seed, num_threads=options.num_threads)
-            chosen = plan(settings, normals.features["T"], normals.ids)
+            chosen = plan(settings, normals.features["T"], normals.ids, normals.weights)
             folds = make_folds(
                 normals.ids, normals.groups, names=normals.names, count=settings.networks, seed=options.seed
             )

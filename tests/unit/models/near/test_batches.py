@@ -17,7 +17,7 @@ def normal_clips(clips=None, **options):
 
 
 def plan_of(clips, settings=SETTINGS):
-    return plan(settings, clips.features["T"], clips.ids)
+    return plan(settings, clips.features["T"], clips.ids, clips.weights)
 
 
 def batches_of(clips, rows=None, settings=SETTINGS, **options):

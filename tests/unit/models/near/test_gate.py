@@ -7,36 +7,16 @@ from near_recipe import logmels
 import offkey
 from offkey.errors import RecipeError
 from offkey.models.near import Kind, Near
-from offkey.models.near.gate import plan, rhythm_strength
+from offkey.models.near.gate import plan
 from offkey.signal.near_anomalies import RICH_KINDS
 
 STILL, MOVING = (offkey.rhythm(logmels(30, hz=hz), frame_rate_hz=62.5, bands=4) for hz in (None, 6.0))
-ONE_ID = np.zeros(30, dtype=np.int64)
-
-
-def test_machines_with_a_rhythm_have_much_of_it_and_noise_has_hardly_any():
-    assert rhythm_strength(STILL, ONE_ID) < 0.1
-    assert rhythm_strength(MOVING, ONE_ID) > 0.3
-
-
-def test_a_level_or_a_rate_that_all_bands_have_in_common_is_no_rhythm():
-    rates, bands = np.arange(4)[:, None], np.arange(4)[None, :]
-    assert rhythm_strength(STILL + (3 * rates + 5 * bands).ravel(), ONE_ID) == pytest.approx(
-        rhythm_strength(STILL, ONE_ID)
-    )
-
-
-def test_it_is_the_mean_over_ids_that_have_two_clips():
-    both = np.concatenate([STILL, MOVING, MOVING[:1]])
-    ids = np.repeat([0, 1, 2], [30, 30, 1])
-    mean = (rhythm_strength(STILL, ONE_ID) + rhythm_strength(MOVING, ONE_ID)) / 2
-    assert rhythm_strength(both, ids) == pytest.approx(mean)
-    assert rhythm_strength(MOVING[:1], np.zeros(1, dtype=np.int64)) == 0
+ONE_ID, ALIKE = np.zeros(30, dtype=np.int64), np.ones(30)
 
 
 @pytest.mark.parametrize(("rhythm", "rich"), [(STILL, False), (MOVING, True)])
 def test_rhythm_decides_on_features_and_near_anomalies(rhythm, rich):
-    chosen = plan(Near(), rhythm, ONE_ID)
+    chosen = plan(Near(), rhythm, ONE_ID, ALIKE)
     assert ("clicks" in chosen.kinds) is rich
     assert ("T" in chosen.feature_sets) is rich
     assert f"these machines have {'a' if rich else 'no'} rhythm ({chosen.rhythm:.2f})" in chosen.note
@@ -44,7 +24,7 @@ def test_rhythm_decides_on_features_and_near_anomalies(rhythm, rich):
 
 @pytest.mark.parametrize("gate", ["rich", "static"])
 def test_a_recipe_can_decide_itself(gate):
-    chosen = plan(Near(gate=gate), STILL, ONE_ID)
+    chosen = plan(Near(gate=gate), STILL, ONE_ID, ALIKE)
     assert ("clicks" in chosen.kinds) is (gate == "rich")
     assert "as the recipe says" in chosen.note
 
@@ -52,11 +32,11 @@ def test_a_recipe_can_decide_itself(gate):
 @pytest.mark.parametrize("conformer", ["on", "off"])
 @pytest.mark.parametrize("gate", ["rich", "static"])
 def test_the_conformer_path_can_be_had_or_left_out(gate, conformer):
-    assert plan(Near(gate=gate, conformer=conformer), STILL, ONE_ID).conformer is (conformer == "on")
+    assert plan(Near(gate=gate, conformer=conformer), STILL, ONE_ID, ALIKE).conformer is (conformer == "on")
 
 
 def test_a_recipe_can_name_the_kinds_of_near_anomalies():
-    chosen = plan(Near(kinds=("lines", "bumps")), STILL, ONE_ID)
+    chosen = plan(Near(kinds=("lines", "bumps")), STILL, ONE_ID, ALIKE)
     assert chosen.kinds == ("lines", "bumps")
     assert "of kind lines, bumps" in chosen.note
 
