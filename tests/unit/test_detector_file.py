@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 from offkey import detector_file
 from offkey.errors import DetectorFileError
+from offkey.models.spectral import Spectral
 from offkey.recipe import Recipe, Scoring
 
 ARRAYS = {"mean": np.arange(6, dtype=np.float64).reshape(2, 3), "kernel": np.ones(4, np.float32)}
@@ -109,6 +110,19 @@ def test_an_earlier_format_is_read_as_this_one_writes():
     assert scoring == Scoring(false_alarm_rate=0.01, holdout_clips=0)
     without = detector_file.upgraded(old(models={"spectral": {"notes": []}}), where="old.offkey")
     assert len(without["notes"]) == 3
+
+
+def test_a_spectral_model_of_format_3_is_of_the_first_edition_whatever_the_default_is():
+    recipe = '{"name": "old", "spectral": {"tau": 0.02}}'
+    header = detector_file.upgraded({"format_version": 3, "recipe": recipe}, where="old.offkey")
+    first_edition = {"fine_resolution": 1, "rhythm": False, "check_margin": 0.0}
+    assert Recipe.from_json(header["recipe"]) == Recipe(
+        name="old", spectral=Spectral(tau=0.02, **first_edition)
+    )
+    assert Spectral.first_edition() == Spectral(**first_edition)
+    network = Recipe.named("small").to_json()
+    header = detector_file.upgraded({"format_version": 3, "recipe": network}, where="old.offkey")
+    assert Recipe.from_json(header["recipe"]) == Recipe.named("small")
 
 
 @pytest.mark.parametrize(

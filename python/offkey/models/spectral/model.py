@@ -26,14 +26,11 @@ from offkey.models.spectral.edition import Edition
 from offkey.models.spectral.feature_sets import Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.learned_table import LearnedTable
-from offkey.models.spectral.leave_one_out import (
-    FEWEST_FOR_UPDATES,
-    log_scores_left_out,
-    log_scores_refitted,
-)
+from offkey.models.spectral.leave_one_out import log_scores_left_out
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio, Moments
 from offkey.models.spectral.notes import MIN_CLIPS_FOR_OWN_COVARIANCE, choice_notes, odd_note
 from offkey.models.spectral.pools import IdPools
+from offkey.models.spectral.set_fit import SetFit
 from offkey.models.spectral.weights import clip_weights
 from offkey.recipe import Recipe
 from offkey.scoring.calibration import Calibration
@@ -160,34 +157,13 @@ class SpectralModel(InlierModel):
                 seed=seed,
             )
         edition, notes = Edition.of(choice, clips, settings)
-        every = np.ones(len(ids), dtype=bool)
-        moments, ratios, log_scores = {}, {}, []
+        fits = {}
         for name in edition.feature_sets:
             own_covariance, ridge = edition.gaussian_of(name)
-            moments[name] = clips.moments(every, feature_set=name)
-            whitenings = moments[name].whitenings(
-                own_covariance=own_covariance, ridge=ridge, tau=settings.tau
-            )
-            ratios[name] = moments[name].ratio(whitenings)
-            log_scores.append(
-                log_scores_refitted(
-                    clips,
-                    feature_set=name,
-                    own_covariance=own_covariance,
-                    ridge=ridge,
-                    units=folds.units,
-                )
-                if len(ids) < FEWEST_FOR_UPDATES
-                else log_scores_left_out(
-                    moments[name],
-                    whitenings,
-                    features=table.features(name),
-                    ids=ids,
-                    weights=clips.weights,
-                    units=folds.units,
-                )
-            )
-        standard = Standard.of(np.stack(log_scores), ids, set_weights=np.array(edition.set_weights))
+            fits[name] = SetFit.of(clips, name, own_covariance=own_covariance, ridge=ridge, units=folds.units)
+        ratios = {name: fit.ratio for name, fit in fits.items()}
+        log_scores = np.stack([fit.log_scores for fit in fits.values()])
+        standard = Standard.of(log_scores, ids, set_weights=np.array(edition.set_weights))
         held_out = standard.calibration(names, ids)
         notes = (
             *folds.notes,
@@ -208,10 +184,7 @@ class SpectralModel(InlierModel):
             n_mels=table.n_mels,
             notes=notes,
             moments={"log_scores": standard.log_scores[:, standard.pools.scored]}
-            | {
-                f"{name}.covariances": m.packed(own=edition.gaussian_of(name)[0])
-                for name, m in moments.items()
-            },
+            | {f"{name}.covariances": fit.covariances for name, fit in fits.items()},
             learned=LearnedTable(ids, clips.weights, folds.units),
         )
 
