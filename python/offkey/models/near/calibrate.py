@@ -18,14 +18,17 @@ SCORE = "a_near"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Standard:
-    """What logits are standardised by: a mean that is a network's plus an ID's, and a deviation for each network."""
+    """What logits are standardised by: a mean that is a network's plus an ID's, and one deviation.
+
+    The networks are trained alike, and their logits vary alike over new clips; by how much is told better by the clips
+    of all than by the few that one has not seen.
+    """
 
     of_network: np.ndarray
     """``(networks,)``."""
     of_id: np.ndarray
     """``(ids,)``."""
-    deviation: np.ndarray
-    """``(networks,)``."""
+    deviation: float
 
     @classmethod
     def of(
@@ -33,22 +36,34 @@ class Standard:
     ) -> Self:
         """Estimate from logits ``(clips,)`` of clips against their own IDs, each by a network that has not seen it.
 
-        `ids` and `networks` are ``(clips,)`` positions, `counts` how many networks and IDs there are.
+        Means of networks are drawn together by what the number of their clips leaves open (empirical Bayes; Efron and
+        Morris 1973).
+
+        Parameters
+        ----------
+        logits
+            ``(clips,)``.
+        ids, networks
+            ``(clips,)`` positions.
+        counts
+            How many networks and IDs there are.
         """
         n_networks, n_ids = counts
         overall = logits.mean()
-        of_network = _means(logits - overall, networks, n_networks)
-        of_id = overall + _means(logits - overall - of_network[networks], ids, n_ids)
-        residuals = logits - of_network[networks] - of_id[ids]
-        overall_deviation = residuals.std() or 1.0
-        squares = np.bincount(networks, weights=np.square(residuals), minlength=n_networks)
+        of_id = _means(logits - overall, ids, n_ids)
+        of_network = _means(logits - overall - of_id[ids], networks, n_networks)
+        residuals = logits - overall - of_id[ids] - of_network[networks]
         clips = np.bincount(networks, minlength=n_networks)
-        deviation = np.sqrt(squares / np.maximum(clips, 1))
-        return cls(of_network, of_id, np.where(deviation > 0, deviation, overall_deviation))
+        noise = np.mean(np.square(residuals)) / np.maximum(clips, 1)
+        spread = max(0.0, float(np.mean(np.square(of_network)) - np.mean(noise)))
+        of_network *= np.divide(spread, spread + noise, out=np.zeros(n_networks), where=spread + noise > 0)
+        of_id = overall + _means(logits - overall - of_network[networks], ids, n_ids)
+        deviation = float(np.std(logits - of_network[networks] - of_id[ids]))
+        return cls(of_network, of_id, deviation if deviation > 0 else 1.0)
 
     def z(self, logits: np.ndarray, network: int) -> np.ndarray:
         """Return the logits ``(clips, ids)`` of a network in deviations from the mean."""
-        z: np.ndarray = (logits - self.of_network[network] - self.of_id) / self.deviation[network]
+        z: np.ndarray = (logits - self.of_network[network] - self.of_id) / self.deviation
         return z
 
 
@@ -121,7 +136,7 @@ class Calibrated:
         return {
             "of_network": self.standard.of_network,
             "of_id": self.standard.of_id,
-            "deviation": self.standard.deviation,
+            "deviation": np.array([self.standard.deviation]),
             "indices": self.held_out.indices,
             "ids": np.searchsorted(names, self.held_out.machine_ids).astype(np.int64),
             "against_all": self.held_out.against_all[SCORE],
@@ -139,12 +154,12 @@ class Calibrated:
             If one is missing.
         """
         ids, z, indices = (arrays[name] for name in ("ids", "against_all", "indices"))
-        standard = Standard(*(arrays[name] for name in ("of_network", "of_id", "deviation")))
+        standard = Standard(arrays["of_network"], arrays["of_id"], float(arrays["deviation"][0]))
         shapes = {name: arrays[name].shape for name in ("of_network", "of_id", "deviation", "against_all")}
         expected = {
             "of_network": (n_networks,),
             "of_id": (len(names),),
-            "deviation": (n_networks,),
+            "deviation": (1,),
             "against_all": (len(ids), len(names)),
         }
         if shapes != expected or not np.isin(ids, np.arange(len(names))).all() or not len(ids):

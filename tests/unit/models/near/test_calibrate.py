@@ -12,20 +12,29 @@ def random():
     return np.random.default_rng(0)
 
 
-def test_standardised_scores_have_mean_0_and_deviation_1_in_each_network(random):
-    ids, networks = np.arange(80) % 2, np.arange(80) // 2 % 4
-    logits = random.normal(0, 1, 80) * (1 + networks) + 5 * ids - 3 * networks
+def test_standardised_scores_have_mean_0_for_each_network_and_id_and_deviation_1(random):
+    ids, networks = np.arange(400) % 2, np.arange(400) // 2 % 4
+    logits = random.normal(0, 2, 400) + 5 * ids - 3 * networks
     standard = Standard.of(logits, ids, networks, counts=(4, 2))
     z = np.array([standard.z(np.full(2, x), k)[i] for x, i, k in zip(logits, ids, networks, strict=True)])
     for group in (ids == 0, ids == 1, *(networks == k for k in range(4))):
-        assert z[group].mean() == pytest.approx(0, abs=0.2)
-    for k in range(4):
-        assert np.sqrt(np.mean(z[networks == k] ** 2)) == pytest.approx(1, abs=1e-9)
+        assert z[group].mean() == pytest.approx(0, abs=0.05)
+    assert z.std() == pytest.approx(1)
 
 
-def test_equal_scores_and_networks_without_clips_have_a_deviation():
+def test_differences_of_networks_that_chance_explains_count_little(random):
+    ids, networks = np.zeros(60, dtype=int), np.arange(60) % 4
+    spreads = [
+        np.std(Standard.of(random.normal(0, 1, 60), ids, networks, counts=(4, 1)).of_network)
+        for _ in range(50)
+    ]
+    assert np.mean(spreads) < 0.5 * np.sqrt(4 / 60)  # of plain means it is about as large as this root
+
+
+def test_equal_scores_and_networks_without_clips_have_a_standard():
     standard = Standard.of(np.ones(4), np.zeros(4, dtype=int), np.zeros(4, dtype=int), counts=(2, 1))
-    assert (standard.deviation > 0).all()
+    assert standard.deviation > 0
+    assert np.isfinite(standard.of_network).all()
 
 
 def test_scores_are_the_mean_over_the_networks_that_know_the_id(random):
@@ -76,7 +85,7 @@ def test_what_is_stored_gives_the_same_scores(random):
         ("of_network", lambda array: array * np.nan),
         ("of_id", lambda array: array[:1]),
         ("deviation", lambda array: array * 0),
-        ("deviation", lambda array: array[:1]),
+        ("deviation", lambda array: np.tile(array, 2)),
         ("against_all", lambda array: array[:, :1]),
         ("against_all", lambda array: array * np.inf),
         ("ids", lambda array: array + 5),

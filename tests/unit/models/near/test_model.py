@@ -1,4 +1,5 @@
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -310,3 +311,19 @@ def test_the_ensemble_weighs_closed_form_and_networks(tmp_path):
     )
     with pytest.raises(ParameterError, match="a_near takes no further clips"):
         detector.update(LogMelArrays(logmels=logmels(4, seed=8), machine_ids=["00"] * 4), force=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("hz", [None, 2.0])
+def test_fresh_healthy_clips_are_called_about_as_often_as_asked_for_and_rather_less(hz):
+    rates = []
+    for seed in range(4):
+        recipe = RECIPE.replace(near__networks=4, near__steps=40)
+        clips = LogMelArrays(logmels=logmels(60, seed=seed, hz=hz), machine_ids=["00"] * 60)
+        detector = offkey.Detector(recipe).fit(clips, seed=seed, device="cpu", num_threads=1)
+        fresh = LogMelArrays(logmels=logmels(500, seed=100 + seed, hz=hz), machine_ids=["00"] * 500)
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # of 60 clips a few sets look as if the machine had changed
+            rates.append(np.mean(detector.score(fresh).decision))
+    assert 0.005 < np.mean(rates) < 0.07  # 0.05 was asked for; 60 clips alone leave it open by 0.03
