@@ -12,7 +12,8 @@ pytestmark = pytest.mark.real
 
 
 def statistics(paths):
-    return LogMel.paper().statistics([soundfile.read(path, dtype="float32")[0] for path in paths])
+    clips = [soundfile.read(path, dtype="float32")[0] for path in paths]
+    return LogMel.paper().statistics(clips, fine=LogMel(n_fft=2048, n_mels=256), rhythm=True)
 
 
 def test_the_anomaly_outranks_normals_that_were_not_trained_on(real_dir):
@@ -30,9 +31,11 @@ def test_the_anomaly_outranks_normals_that_were_not_trained_on(real_dir):
     assert found.shape == (1, 1)
     assert (normal < found).mean() >= 0.8
 
-    # One ID with one clip for each recording: nothing to warn of but what the check chose, and one clip of the sixty.
-    choice, odd = model.notes
-    assert "check chose" in choice
+    # One clip for each recording: nothing to say but what the check chose, how much rhythm there is, and that one clip
+    # of the sixty is odd.
+    choice, rhythm, odd = model.notes
+    assert "check" in choice
+    assert "no rhythm to speak of" in rhythm
     assert odd.startswith("spectral: 1 training clip sounds unlike the rest (normal_id_00_00000038.wav)")
     assert model.choice["ridge"] in (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     assert len(model.held_out.indices) == 60
