@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from offkey._util.text_table import text_table
 from offkey.cli import console
 from offkey.cli.console import TrainingDisplay
+
+if TYPE_CHECKING:
+    from offkey.demo import DemoResult
 
 __all__ = ["demo"]
 
@@ -45,9 +49,32 @@ def demo(
             f"\nRecipe {name!r} (AUC; 1 = every fault ranks above every healthy clip, 0.5 = chance)\n"
         )
         console.result(result.to_text())
+    console.result(f"\nIn short, where 5% false alarms are asked for:\n\n{_summary(outcome)}")
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in outcome.seconds.items())
     console.result(
-        f"\nDone in {sum(outcome.seconds.values()):.0f} s ({times}).\n"
+        "Recipe 'ensemble' weighs these two. 'paper', the network of Zhang et al. 2023, wants hundreds of recordings "
+        "of each machine, other types of machines beside them, and a GPU.\n\n"
+        f"Done in {sum(outcome.seconds.values()):.0f} s ({times}).\n"
         f"Look at {outcome.picture}: ROC curves, histograms of the scores, a map of the networks' embeddings.\n"
         f"Score a recording of your own: offkey score {outcome.detectors['spectral']} RECORDING.wav"
     )
+
+
+def _summary(outcome: DemoResult) -> str:
+    """Return a line for each recipe: what it found, and how long it took."""
+    from offkey.evaluation.result import decision_counts
+
+    rows = []
+    for name, result in outcome.evaluations.items():
+        found, anomalies, alarms, normals = decision_counts(result) or (0, 0, 0, 0)
+        auc = next(row.auc for row in result.overall if row.score == "anomaly_score")
+        rows.append(
+            [
+                name,
+                f"{found} of {anomalies}",
+                f"{alarms} of {normals}",
+                f"{auc:.3f}",
+                f"{outcome.seconds[name]:.0f}",
+            ]
+        )
+    return text_table([["recipe", "faults found", "healthy called", "AUC", "seconds"]], rows)

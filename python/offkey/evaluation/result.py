@@ -19,6 +19,7 @@ __all__ = [
     "MeanResult",
     "Protocol",
     "check_target",
+    "decision_counts",
 ]
 
 _ENDINGS = (".md", ".csv", ".json", ".txt")
@@ -231,7 +232,8 @@ def _intervals(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _decisions(evaluation: Evaluation) -> list[str]:
+def decision_counts(evaluation: Evaluation) -> tuple[int, int, int, int] | None:
+    """Return anomalies found and in all, normal clips called anomalous and in all; None without decisions."""
     rows = [
         row for row in evaluation.ids if row.false_alarm_rate is not None or row.detection_rate is not None
     ]
@@ -239,8 +241,14 @@ def _decisions(evaluation: Evaluation) -> list[str]:
     anomalies = sum(row.anomalies for row in rows)
     alarms = sum(round((row.false_alarm_rate or 0.0) * row.normals) for row in rows)
     detections = sum(round((row.detection_rate or 0.0) * row.anomalies) for row in rows)
-    if not rows:
+    return (detections, anomalies, alarms, normals) if rows else None
+
+
+def _decisions(evaluation: Evaluation) -> list[str]:
+    counts = decision_counts(evaluation)
+    if counts is None:
         return []
+    detections, anomalies, alarms, normals = counts
     return [
         f"decisions: {detections} of {anomalies} anomalies found, {alarms} of {normals} normal clips called anomalous"
     ]

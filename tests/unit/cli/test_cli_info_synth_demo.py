@@ -119,6 +119,9 @@ def test_demo_ends_with_tables_a_picture_and_a_next_step(offkey, small_demo, tmp
     assert shown.code == 0
     for text in ("Recipe 'spectral'", "Recipe 'near'", "a_near", "offkey score d/fan-spectral.offkey"):
         assert text in shown.out
+    summary = shown.out[shown.out.index("In short") :].splitlines()
+    assert [line.split()[0] for line in summary[4:6]] == ["spectral", "near"]
+    assert all(line.split()[2] == "of" for line in summary[4:6])
     assert [line[:3] for line in shown.err.splitlines() if line[1:3] == "/4"] == ["1/4", "2/4", "3/4", "4/4"]
     assert (tmp_path / "d" / "overview.png").read_bytes()[:4] == b"\x89PNG"
     recording = next((tmp_path / "d" / "recordings").rglob("*.wav"))
