@@ -203,8 +203,9 @@ class TrainingDisplay:
         match event:
             case events.StageStarted():
                 self._steps_per_epoch = event.steps_per_epoch
-                self._name = f"stage {event.stage} ({', '.join(event.tasks)})"
-                self._task = self._bars.add(f"stage {event.stage}", event.epochs * event.steps_per_epoch)
+                part = f"{event.part} {event.stage}"
+                self._name = f"{part} ({', '.join(event.tasks)})"
+                self._task = self._bars.add(part, event.epochs * event.steps_per_epoch)
             case events.StepEnded() if self._task is not None:
                 self._bars.update(self._task, (event.epoch - 1) * self._steps_per_epoch + event.step)
             case events.EpochEnded() if self._task is not None:

@@ -149,7 +149,13 @@ class _Trainer:
         ends = [round(self._settings.steps * (epoch + 1) / _EPOCHS) for epoch in range(_EPOCHS)]
         stage = self._number + 1
         self._observe(
-            StageStarted(stage=stage, epochs=_EPOCHS, steps_per_epoch=ends[0], tasks=("near", "kind"))
+            StageStarted(
+                stage=stage,
+                part="network",
+                epochs=_EPOCHS,
+                steps_per_epoch=ends[0],
+                tasks=("near", "kind"),
+            )
         )
         first = 0
         for epoch, end in enumerate(ends, start=1):

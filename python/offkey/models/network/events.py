@@ -49,11 +49,13 @@ class StageStarted:
     """A stage begins, or goes on after a resumption."""
 
     stage: int
-    """1 or 2."""
+    """1 or 2; of recipe `near` the number of the network, from 1."""
     epochs: int
     steps_per_epoch: int
     tasks: tuple[str, ...]
-    """Which losses are summed: some of "id", "augmentation" and "type"."""
+    """Which losses are summed: some of "id", "augmentation" and "type"; of recipe `near` "near" and "kind"."""
+    part: str = "stage"
+    """What is numbered: "stage" or "network"."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
