@@ -33,6 +33,7 @@ from offkey.models.base import (
 from offkey.recipe import Features, Recipe, Scoring
 from offkey.scoring.confirmed import Confirmed
 from offkey.scoring.fusion import Fusion
+from offkey.signal.statistics import RHYTHM_BANDS, RHYTHM_RATES
 from offkey.training_record import KeepStatistics, TrainingRecord, provenance
 
 __all__ = ["Fitted"]
@@ -420,7 +421,7 @@ def _check_record(record: TrainingRecord, fitted: Fitted) -> None:
     widths = {name: array.shape[1] for name, array in record.statistics.arrays().items()}
     expected = dict.fromkeys(("mean", "lstd", "ldstd", "p5"), features.n_mels)
     expected |= {"fine_mean": plan.fine.n_mels} if plan.fine else {}
-    expected |= {"rhythm": 128} if plan.rhythm else {}
+    expected |= {"rhythm": RHYTHM_BANDS * RHYTHM_RATES} if plan.rhythm else {}
     if len(record.indices) and widths != expected:
         raise DetectorFileError(f"training: statistics of {widths} numbers; expected {expected}")
     for name, model in models.items():

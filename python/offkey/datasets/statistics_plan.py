@@ -11,11 +11,15 @@ import numpy as np
 
 from offkey.recipe import Features
 from offkey.signal.logmel import LogMel
-from offkey.signal.statistics import ClipStatistics, clip_statistics, rhythm
+from offkey.signal.statistics import (
+    RHYTHM_LOWEST_HZ,
+    RHYTHM_RATES,
+    ClipStatistics,
+    clip_statistics,
+    rhythm,
+)
 
 __all__ = ["Measures", "StatisticsPlan"]
-
-_SLOWEST_HZ = 0.4  # lower edge of the slowest of the four rates of a rhythm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,6 +110,7 @@ class Measures:
 
     @property
     def _fewest_frames(self) -> int:
-        """With fewer, the slowest of the four rates would lie between two lines of the clip's spectrum."""
-        slowest = math.sqrt(math.sqrt(self._frame_rate_hz / 2 * _SLOWEST_HZ**3))
-        return math.ceil(self._frame_rate_hz / slowest)
+        """With fewer, the slowest rate would lie between two lines of the clip's spectrum."""
+        widening: float = (self._frame_rate_hz / 2 / RHYTHM_LOWEST_HZ) ** (1 / RHYTHM_RATES)
+        upper_edge = RHYTHM_LOWEST_HZ * widening
+        return math.ceil(self._frame_rate_hz / upper_edge)

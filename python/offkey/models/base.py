@@ -7,12 +7,13 @@ for its ID, takes the clip's own column, or for an unknown ID the one with the s
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import functools
 import importlib
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Self, TypeAlias, cast, get_args
@@ -22,7 +23,7 @@ import numpy as np
 from offkey.datasets import Dataset, LogMelArrays, TrainingClips
 from offkey.datasets.checks import check_trainable
 from offkey.datasets.statistics_plan import StatisticsPlan
-from offkey.errors import MissingExtraError, ParameterError
+from offkey.errors import DetectorFileError, MissingExtraError, OffkeyError, ParameterError
 from offkey.recipe import Features, Precision, Recipe, Section, model_kind, register_kind, registered_kinds
 from offkey.scoring.calibration import Calibration, PseudoAnomalies
 from offkey.signal.statistics import ClipStatistics
@@ -42,6 +43,7 @@ __all__ = [
     "kinds_of",
     "model_class",
     "register",
+    "restoring",
     "statistics_plan",
 ]
 
@@ -51,6 +53,25 @@ dB; or a list of samples ``(samples,)`` float32 at the recipe's rate."""
 
 _SCORE_NAME = re.compile(r"a_[a-z0-9_]+")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+@contextlib.contextmanager
+def restoring(what: str, recipe: Recipe) -> Iterator[None]:
+    """Turn what goes wrong in rebuilding a saved model into an error of its file; `what` is "saved network", say.
+
+    Raises
+    ------
+    DetectorFileError
+        If something is missing or does not fit the recipe.
+    """
+    try:
+        yield
+    except DetectorFileError:
+        raise
+    except KeyError as error:
+        raise DetectorFileError(f"{what}: has no {error}") from None
+    except (AttributeError, TypeError, ValueError, RuntimeError, OffkeyError) as error:
+        raise DetectorFileError(f"{what}: does not fit recipe {recipe.name!r}: {error}") from None
 
 
 def ignore(_event: object) -> None:

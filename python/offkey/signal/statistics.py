@@ -14,7 +14,19 @@ from offkey._util.arrays import floats
 from offkey._util.threads import threads
 from offkey.errors import ArrayError, OffkeyError
 
-__all__ = ["ClipStatistics", "FileStatistics", "FrameMoments", "clip_statistics", "rhythm"]
+__all__ = [
+    "RHYTHM_BANDS",
+    "RHYTHM_LOWEST_HZ",
+    "RHYTHM_RATES",
+    "ClipStatistics",
+    "FileStatistics",
+    "FrameMoments",
+    "clip_statistics",
+    "rhythm",
+]
+
+RHYTHM_BANDS, RHYTHM_RATES, RHYTHM_LOWEST_HZ = 32, 4, 0.4
+"""Of a rhythm as models measure it, and as `rhythm` does by default."""
 
 
 class ClipStatistics(NamedTuple):
@@ -149,9 +161,9 @@ def rhythm(
     logmels: npt.NDArray[np.floating],
     *,
     frame_rate_hz: float,
-    bands: int = 32,
-    rates: int = 4,
-    lowest_hz: float = 0.4,
+    bands: int = RHYTHM_BANDS,
+    rates: int = RHYTHM_RATES,
+    lowest_hz: float = RHYTHM_LOWEST_HZ,
     num_threads: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """Return how strongly the level of each clip swings, at several rates and in several bands.

@@ -43,6 +43,7 @@ def deviation_sets(clips: NormalClips, rows: np.ndarray, plan: Plan, settings: N
             clips.features[name][rows][:, clips.varying[name]],
             clips.ids[rows],
             clips.weights[rows],
+            feature_set=name,
             n_ids=len(clips.names),
             varying=clips.varying[name],
             n_mels=len(clips.varying[name]) // blocks,

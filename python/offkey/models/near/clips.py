@@ -6,7 +6,7 @@ import numpy as np
 
 from offkey.datasets.training import TrainingClips
 from offkey.errors import DatasetError
-from offkey.models.near.features import FEATURE_SETS, ClipFeatures, varying_features
+from offkey.models.near.features import FEATURES, ClipFeatures, varying_features
 from offkey.models.near.gate import Plan
 from offkey.models.near.member import ClipInputs
 from offkey.models.network.batches import ClipSource, crop, source_of
@@ -70,7 +70,7 @@ class NormalClips:
         self.extract = ClipFeatures(recipe.features, num_threads=num_threads)
         """Makes the features of further clips."""
         blocks, moments = self._read()
-        self.features = self.extract.sets(blocks, tuple(FEATURE_SETS))
+        self.features = self.extract.sets(blocks, FEATURES)
         """Of each feature set ``(clips, blocks * n_mels)``."""
         self.varying = {
             name: varying_features(values, feature_set=name) for name, values in self.features.items()

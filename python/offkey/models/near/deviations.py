@@ -8,14 +8,12 @@ from typing import Self
 
 import numpy as np
 
-from offkey.errors import DatasetError, DetectorFileError
+from offkey.errors import DetectorFileError
 from offkey.models.near.features import set_size
-from offkey.models.spectral.likelihood_ratio import Whitening, prior_covariance
+from offkey.models.spectral.feature_sets import SMALLEST_DEVIATION
+from offkey.models.spectral.likelihood_ratio import Whitening, prior_covariance, within_ids
 
 __all__ = ["DeviationSets", "Deviations"]
-
-_SMALLEST_DEVIATION = 1e-3  # dB, or of a logarithm
-_SMALLEST_VARIANCE = 1e-12  # of the variance over all clips; below it only rounding is left
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,6 +32,7 @@ class Deviations:
         ids: np.ndarray,
         weights: np.ndarray,
         *,
+        feature_set: str,
         n_ids: int,
         varying: np.ndarray,
         n_mels: int,
@@ -48,6 +47,8 @@ class Deviations:
             Of normal clips.
         ids, weights
             ``(clips,)`` positions of their IDs, and what each counts, above 0.
+        feature_set
+            What an error calls it.
         n_ids
             How many IDs there are.
         varying
@@ -64,18 +65,10 @@ class Deviations:
         """
         center = weights @ features / weights.sum()
         unit = np.sqrt(weights @ np.square(features - center) / weights.sum())
-        unit = np.maximum(unit, _SMALLEST_DEVIATION)
-        means = np.full((n_ids, features.shape[1]), np.nan)
-        for i in np.unique(ids).tolist():
-            means[i] = np.average(features[ids == i], axis=0, weights=weights[ids == i])
-        residuals = (features - means[ids]) / unit * np.sqrt(weights)[:, None]
-        freedom = max(1.0, weights.sum() - len(np.unique(ids)))
-        covariance = residuals.T @ residuals / freedom
-        if np.trace(covariance) < _SMALLEST_VARIANCE * len(covariance):
-            raise DatasetError(
-                f"the {len(features)} training clips differ between machine IDs only, not within any; are they copies "
-                "of one clip for each ID?"
-            )
+        unit = np.maximum(unit, SMALLEST_DEVIATION)
+        means, covariance = within_ids(features / unit, ids, weights, n_ids=n_ids, feature_set=feature_set)
+        means *= unit
+        means[np.bincount(ids, minlength=n_ids) == 0] = np.nan
         prior = prior_covariance(n_mels=n_mels, mask=varying)
         factor = Whitening.of(covariance, prior, ridge=ridge, tau=tau).factor()
         values, vectors = np.linalg.eigh(factor @ factor.T)

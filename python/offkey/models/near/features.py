@@ -7,22 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from offkey.errors import DatasetError
+from offkey.models.spectral.feature_sets import FEATURE_SETS, SMALLEST_DEVIATION
 from offkey.recipe import Features
-from offkey.signal.statistics import clip_statistics, rhythm
+from offkey.signal.statistics import RHYTHM_BANDS, RHYTHM_RATES, clip_statistics, rhythm
 
-__all__ = ["FEATURE_SETS", "ClipFeatures", "set_size", "varying_features"]
+__all__ = ["FEATURES", "ClipFeatures", "set_size", "varying_features"]
 
-FEATURE_SETS: dict[str, tuple[str, ...]] = {
-    "M": ("mean",),
-    "A": ("mean", "ldstd"),
-    "P": ("p5",),
-    "L": ("mean", "lstd", "ldstd"),
-    "T": ("rhythm",),
-}
-"""Name of a feature set -> what it is made of, a block of as many numbers as there are Mel bins each."""
-
-_RATES = 4
-_MELS_OF_A_BAND = 4
+FEATURES = ("M", "A", "P", "L", "T")
+"""The feature sets of `spectral` that log-Mels have."""
 
 
 class ClipFeatures:
@@ -42,7 +34,7 @@ class ClipFeatures:
     def blocks(
         self, logmels: np.ndarray | Sequence[np.ndarray], *, with_rhythm: bool = True
     ) -> dict[str, np.ndarray]:
-        """Return what feature sets are made of, ``(clips, n_mels)`` each."""
+        """Return what feature sets are made of, ``(clips, bins)`` each."""
         batches = [logmels] if isinstance(logmels, np.ndarray) else [logmel[None] for logmel in logmels]
         parts = [self._of_batch(batch, with_rhythm=with_rhythm) for batch in batches]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -51,11 +43,7 @@ class ClipFeatures:
         blocks = clip_statistics(logmels, num_threads=self._num_threads).arrays()
         if with_rhythm:
             blocks["rhythm"] = rhythm(
-                logmels,
-                frame_rate_hz=self.frame_rate_hz,
-                bands=self.n_mels // _MELS_OF_A_BAND,
-                rates=_RATES,
-                num_threads=self._num_threads,
+                logmels, frame_rate_hz=self.frame_rate_hz, num_threads=self._num_threads
             )
         return blocks
 
@@ -70,14 +58,7 @@ class ClipFeatures:
 
 def set_size(feature_set: str, *, n_mels: int) -> int:
     """Return how many numbers a feature set has."""
-    if feature_set == "T":
-        return _RATES * (n_mels // _MELS_OF_A_BAND)
-    return len(FEATURE_SETS[feature_set]) * n_mels
-
-
-_SMALLEST_DEVIATION = (
-    1e-3  # dB, or of a logarithm; below it a bin carries the floor of the logarithm, not a sound
-)
+    return RHYTHM_BANDS * RHYTHM_RATES if feature_set == "T" else len(FEATURE_SETS[feature_set]) * n_mels
 
 
 def varying_features(features: np.ndarray, *, feature_set: str) -> np.ndarray:
@@ -88,7 +69,7 @@ def varying_features(features: np.ndarray, *, feature_set: str) -> np.ndarray:
     DatasetError
         If none does.
     """
-    varying: np.ndarray = features.std(axis=0) >= _SMALLEST_DEVIATION
+    varying: np.ndarray = features.std(axis=0) >= SMALLEST_DEVIATION
     if not varying.any():
         raise DatasetError(
             f"feature set {feature_set} ({', '.join(FEATURE_SETS[feature_set])}): no Mel bin varies over the "

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from offkey.models.near import Near
-from offkey.models.near.features import FEATURE_SETS
+from offkey.models.near.features import FEATURES
+from offkey.models.spectral.feature_sets import FEATURE_SETS
 from offkey.models.spectral.rhythm import rhythm_strength
 from offkey.signal.near_anomalies import RICH_KINDS, STATIC_KINDS
 
@@ -49,7 +50,7 @@ def plan(settings: Near, rhythm: np.ndarray, ids: np.ndarray, weights: np.ndarra
     strength = rhythm_strength(rhythm, ids, weights)
     rich = settings.gate == "rich" or (settings.gate == "rhythm" and strength > settings.rhythm_from)
     conformer = settings.conformer == "on" or (settings.conformer == "auto" and rich)
-    sets = tuple(FEATURE_SETS) if rich else _STATIC_SETS
+    sets = FEATURES if rich else _STATIC_SETS
     kinds: tuple[str, ...] = RICH_KINDS if rich else STATIC_KINDS
     taught = "rich near anomalies" if rich else "near anomalies that do not depend on time"
     if settings.kinds is not None:

@@ -14,8 +14,8 @@ from offkey._util import ranks
 from offkey._util.files import check_folder, check_writable
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
-from offkey.errors import DetectorFileError, OffkeyError, ParameterError, RecipeError
-from offkey.models.base import FitOptions, InlierModel, check_seed
+from offkey.errors import DetectorFileError, ParameterError, RecipeError
+from offkey.models.base import FitOptions, InlierModel, check_seed, restoring
 from offkey.models.near import Near
 from offkey.models.near.calibrate import SCORE, Calibrated
 from offkey.models.near.clips import LARGEST_GAIN, NormalClips
@@ -258,14 +258,8 @@ class NearModel(InlierModel):
         DetectorFileError
             If arrays or metadata are missing or do not fit the recipe.
         """
-        try:
+        with restoring("near", recipe):
             return cls._rebuilt(recipe, arrays, metadata)
-        except DetectorFileError:
-            raise
-        except KeyError as error:
-            raise DetectorFileError(f"saved networks: have no {error}") from None
-        except (AttributeError, TypeError, ValueError, RuntimeError, OffkeyError) as error:
-            raise DetectorFileError(f"saved networks: do not fit recipe {recipe.name!r}: {error}") from None
 
     @classmethod
     def _rebuilt(cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:

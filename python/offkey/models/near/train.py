@@ -154,7 +154,7 @@ class _Trainer:
                 part="network",
                 epochs=_EPOCHS,
                 steps_per_epoch=ends[0],
-                tasks=("near", "kind"),
+                tasks=("near", "kind", *(("id",) if self._net.arcface is not None else ())),
             )
         )
         first = 0
@@ -179,12 +179,12 @@ class _Trainer:
 
     def _epoch(self, epoch: int, steps: range) -> dict[str, float]:
         self._net.train()
-        sums: dict[str, float] = {}
+        sums: dict[str, Tensor] = {}  # read at the end alone: a GPU would be waited for at each step
         for place, step in enumerate(steps, start=1):
             for name, loss in self._step(step).items():
-                sums[name] = sums.get(name, 0.0) + float(loss)
+                sums[name] = sums[name] + loss if name in sums else loss
             self._observe(StepEnded(stage=self._number + 1, epoch=epoch, step=place, steps=len(steps)))
-        means = {name: total / max(1, len(steps)) for name, total in sums.items()}
+        means = {name: float(total) / max(1, len(steps)) for name, total in sums.items()}
         if not all(map(math.isfinite, means.values())):
             raise TrainingError(
                 f"network {self._number + 1}, epoch {epoch}: the loss is {means['total']}; a lower "

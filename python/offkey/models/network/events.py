@@ -53,7 +53,7 @@ class StageStarted:
     epochs: int
     steps_per_epoch: int
     tasks: tuple[str, ...]
-    """Which losses are summed: some of "id", "augmentation" and "type"; of recipe `near` "near" and "kind"."""
+    """Which losses are summed: some of "id", "augmentation" and "type"; of recipe `near` "near", "kind" and "id"."""
     part: str = "stage"
     """What is numbered: "stage" or "network"."""
 

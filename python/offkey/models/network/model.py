@@ -12,8 +12,8 @@ from offkey._util import ranks
 from offkey._util.files import check_folder, check_writable
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
-from offkey.errors import DetectorFileError, OffkeyError, ParameterError, RecipeError
-from offkey.models.base import FitOptions, InlierModel, LearnedClips, ignore
+from offkey.errors import ParameterError, RecipeError
+from offkey.models.base import FitOptions, InlierModel, LearnedClips, ignore, restoring
 from offkey.models.network.batches import source_of
 from offkey.models.network.calibrate import Calibrated, FitOutputs, calibrate, outputs_of
 from offkey.models.network.checkpoint import Checkpoint
@@ -310,14 +310,8 @@ class NetworkModel(InlierModel):
         DetectorFileError
             If arrays or metadata are missing or do not fit the recipe.
         """
-        try:
+        with restoring("saved network", recipe):
             return cls._rebuilt(recipe, arrays, metadata)
-        except DetectorFileError:
-            raise
-        except KeyError as error:
-            raise DetectorFileError(f"saved network: has no {error}") from None
-        except (AttributeError, TypeError, ValueError, RuntimeError, OffkeyError) as error:
-            raise DetectorFileError(f"saved network: does not fit recipe {recipe.name!r}: {error}") from None
 
     @classmethod
     def _rebuilt(cls, recipe: Recipe, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:

@@ -10,7 +10,7 @@ import numpy as np
 from offkey.errors import ArrayError, DatasetError
 from offkey.signal.statistics import ClipStatistics
 
-__all__ = ["FEATURE_SETS", "Scale", "StatisticsTable"]
+__all__ = ["FEATURE_SETS", "SMALLEST_DEVIATION", "Scale", "StatisticsTable"]
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "M": ("mean",),
@@ -23,7 +23,8 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
 """Name of a feature set -> the statistics it is made of, one block of bins each (docs/spectral.md)."""
 
 _AT_MEL_BINS = ("mean", "lstd", "ldstd", "p5")
-_SMALLEST_DEVIATION = 1e-3  # dB; below it a bin carries the floor of the logarithm, not a sound
+SMALLEST_DEVIATION = 1e-3
+"""Of a feature over clips, in dB or of a logarithm; below it a bin carries the floor of the logarithm, not a sound."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class Scale:
         shares = weights / weights.sum()
         center = shares @ features
         unit = np.sqrt(shares @ np.square(features - center))
-        varying = unit >= _SMALLEST_DEVIATION
+        varying = unit >= SMALLEST_DEVIATION
         if not varying.any():
             raise DatasetError(
                 f"feature set {feature_set} ({', '.join(FEATURE_SETS[feature_set])}): no Mel bin varies over "

@@ -20,7 +20,15 @@ from offkey._util.threads import threads
 from offkey.errors import DatasetError
 from offkey.models.spectral.feature_sets import FEATURE_SETS, Scale
 
-__all__ = ["LikelihoodRatio", "Moments", "Whitening", "Whitenings", "log_ratio", "prior_covariance"]
+__all__ = [
+    "LikelihoodRatio",
+    "Moments",
+    "Whitening",
+    "Whitenings",
+    "log_ratio",
+    "prior_covariance",
+    "within_ids",
+]
 
 _REFERENCE_MELS = 128  # the number of bins that widths are given for
 _PRIOR_WIDTHS = np.linspace(0.5, 2.0, 24)
@@ -158,17 +166,7 @@ class Moments:
         scale = Scale.fit(features, weights, feature_set=feature_set)
         scaled = scale.apply(features)
         totals = np.bincount(ids, weights=weights, minlength=n_ids)
-        means = np.zeros((n_ids, scaled.shape[1]))
-        for i in np.flatnonzero(totals).tolist():
-            means[i] = weights[ids == i] @ scaled[ids == i] / totals[i]
-        scaled -= means[ids]
-        scaled *= np.sqrt(weights)[:, None]
-        shared = scaled.T @ scaled / _freedom(totals)
-        if np.trace(shared) < _SMALLEST_VARIANCE * len(shared):
-            raise DatasetError(
-                f"feature set {feature_set}: the {len(scaled)} training clips differ between machine IDs "
-                "only, not within any; are they copies of one clip for each ID?"
-            )
+        means, shared = within_ids(scaled, ids, weights, n_ids=n_ids, feature_set=feature_set)
         by_id = {}
         for i in own_ids:
             deviations = scaled[ids == i]
@@ -244,6 +242,43 @@ class Moments:
     def model(self, *, own_covariance: bool, ridge: float, tau: float) -> LikelihoodRatio:
         """Return the model of these moments: IDs with an own covariance use it if asked for."""
         return self.ratio(self.whitenings(own_covariance=own_covariance, ridge=ridge, tau=tau))
+
+
+def within_ids(
+    scaled: np.ndarray, ids: np.ndarray, weights: np.ndarray, *, n_ids: int, feature_set: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of each ID ``(ids, p)`` and the covariance ``(p, p)`` about them, pooled over IDs.
+
+    Parameters
+    ----------
+    scaled
+        ``(clips, p)`` features in units of their deviation. What is left of them in place are deviations from their
+        ID's mean, times the square root of their weights.
+    ids, weights
+        ``(clips,)`` positions of the clips' IDs, and what each counts, above 0.
+    n_ids
+        How many IDs there are; the mean of one without clips is zero.
+    feature_set
+        What an error calls it.
+
+    Raises
+    ------
+    DatasetError
+        If clips differ between IDs only.
+    """
+    totals = np.bincount(ids, weights=weights, minlength=n_ids)
+    means = np.zeros((n_ids, scaled.shape[1]))
+    for i in np.flatnonzero(totals).tolist():
+        means[i] = weights[ids == i] @ scaled[ids == i] / totals[i]
+    scaled -= means[ids]
+    scaled *= np.sqrt(weights)[:, None]
+    shared: np.ndarray = scaled.T @ scaled / _freedom(totals)
+    if np.trace(shared) < _SMALLEST_VARIANCE * len(shared):
+        raise DatasetError(
+            f"feature set {feature_set}: the {len(scaled)} training clips differ between machine IDs "
+            "only, not within any; are they copies of one clip for each ID?"
+        )
+    return means, shared
 
 
 def _freedom(weight_of_ids: np.ndarray) -> float:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from offkey.signal.statistics import RHYTHM_RATES
+
 __all__ = ["rhythm_note", "rhythm_strength", "rhythm_weight"]
 
-_RATES = 4  # rows of the table
 _FULL_STRENGTH = 0.4  # from here on the rhythm counts in full
 _HARDLY = 0.1  # weights below it are as good as none
 
@@ -43,7 +44,7 @@ def rhythm_strength(rhythm: np.ndarray, ids: np.ndarray, weights: np.ndarray) ->
             continue
         mean = shares @ clips / shares.sum()
         scatter = np.mean(shares @ np.square(clips - mean)) / freedom
-        table = mean.reshape(_RATES, -1)
+        table = mean.reshape(RHYTHM_RATES, -1)
         rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
         if scatter > 0:
             strengths.append(rest.var() / scatter)

@@ -18,6 +18,7 @@ def fit(values, ids, weights=None, n_ids=2):
         values,
         ids,
         np.ones(len(ids)) if weights is None else weights,
+        feature_set="A",
         n_ids=n_ids,
         varying=np.ones(values.shape[1], dtype=bool),
         n_mels=N_MELS,

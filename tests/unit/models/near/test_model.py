@@ -255,10 +255,10 @@ def test_shares_of_a_clip_that_cannot_be_are_refused(crop):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a, m: a.pop("gain"), "have no 'gain'"),
+        (lambda a, m: a.pop("gain"), "near: has no 'gain'"),
         (lambda a, m: a.update({"gain": a["gain"][:-1]}), "gain of shape"),
         (lambda a, m: a.update({"gain": a["gain"] * 1e300}), "gain of shape"),
-        (lambda a, m: a.update({"net0.near.weight": np.zeros((1, 3), np.float32)}), "do not fit recipe"),
+        (lambda a, m: a.update({"net0.near.weight": np.zeros((1, 3), np.float32)}), "does not fit recipe"),
         (
             lambda a, m: a.update({"net1.near.weight": a["net1.near.weight"] * np.nan}),
             "network 2 has weights that are not finite",
@@ -266,7 +266,7 @@ def test_shares_of_a_clip_that_cannot_be_are_refused(crop):
         (lambda a, m: m.update(networks=3), "have no"),
         (lambda a, m: m.update(feature_sets=["M", "X"]), "have no"),
         (lambda a, m: m.update(feature_sets=[]), "expected at least one network"),
-        (lambda a, m: m.update(networks="x"), "do not fit recipe"),
+        (lambda a, m: m.update(networks="x"), "does not fit recipe"),
         (lambda a, m: m.update(networks=0), "expected at least one network"),
         (lambda a, m: m.update(machine_ids=["00"]), "do not fit each other"),
     ],
