@@ -24,6 +24,9 @@ from offkey.errors import ParameterError
         ({"sample_rate": 100}, "sample_rate = 100: expected a whole number from 4000"),
         ({"snr_db": math.nan}, "snr_db = nan"),
         ({"snr_db": -1e9}, "snr_db"),
+        ({"far_db": 3.0}, r"far_db = 3\.0: expected -60 to 0 dB"),
+        ({"far_db": math.nan}, "far_db = nan"),
+        ({"far_db": -20.0, "channels": 8}, "far_db: beside one near microphone, not 8"),
     ],
 )
 def test_render(change, message):
@@ -52,6 +55,11 @@ def test_render(change, message):
         ({"snr_db": math.nan}, "snr_db"),
         ({"snr_db": (0, 6)}, "'dcase2020' has no folders for several SNRs"),
         ({"layout": "mimii", "eval_ids": ("01",)}, "'mimii' has no evaluation part"),
+        ({"far_db": -61.0}, r"far_db = -61\.0: expected -60 to 0 dB"),
+        (
+            {"far_db": -20.0, "layout": "mimii"},
+            "far_db: beside one near microphone, not 8; layout 'mimii' has 8",
+        ),
         ({"seed": -1}, "seed = -1"),
         ({"num_workers": 0}, "num_workers = 0"),
     ],

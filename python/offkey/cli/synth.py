@@ -12,6 +12,8 @@ from offkey.datasets import synthetic
 
 __all__ = ["synth"]
 
+_FAR_DB = -17.5
+
 
 def synth(
     out: Path,
@@ -27,6 +29,8 @@ def synth(
     snr_db: Annotated[list[float] | None, COMMAS] = None,
     seconds: float = 10.0,
     world: Literal["factory", "premise"] = "factory",
+    far: bool = False,
+    far_db: float | None = None,
     seed: int = 0,
     resume: bool = False,
     threads: int | None = None,
@@ -59,6 +63,11 @@ def synth(
     world
         What goes wrong. "factory": faults of each machine type. "premise": the same healthy recordings, but faulty
         machines sound partly like another one of their type or of another type.
+    far
+        DCASE 2020: two channels, near and far: a second microphone stands far from the machine, where the factory's
+        noise is. Train with `--channel near,far`.
+    far_db
+        How loud the machine is at the far microphone against the near one in dB, -17.5 by default; implies `--far`.
     seed
         The same seed makes the same recordings.
     resume
@@ -81,6 +90,7 @@ def synth(
             snr_db=tuple(snr_db or (0.0,)),
             seconds=seconds,
             world=world,
+            far_db=_FAR_DB if far and far_db is None else far_db,
             seed=seed,
             resume=resume,
             num_workers=threads,

@@ -69,6 +69,17 @@ def test_synth_writes_a_tree_that_train_understands(offkey):
     assert len(datasets.load("made/dev_data").train) == 3
 
 
+def test_synth_makes_two_channels_of_which_train_learns_the_near_one(offkey):
+    options = ("--machines", "fan", "--ids", "00,02", "--train", "6", "--seconds", "1")
+    assert offkey("synth", "made", *options, "--far").code == 0
+    shown = offkey("train", "made", "--out", "f.offkey", "--machine", "fan", "--channel", "near,far")
+    assert shown.code == 0
+    assert "channel 0 (near) is what is learned" in " ".join(shown.err.split())
+    refused = offkey("synth", "other", *options, "--far-db", "3")
+    assert refused.code != 0
+    assert "--far-db 3.0: expected -60 to 0 dB" in refused.err
+
+
 @pytest.mark.parametrize("snrs", [("-6,0.5",), ("-6", "--snr-db", "0.5")])
 def test_synth_takes_lists_with_commas_or_one_by_one(offkey, tmp_path, snrs):
     options = f"--layout mimii --machines fan,pump --ids 00,02 {' '.join(SYNTH[4:])} --seconds 1".split()

@@ -111,7 +111,8 @@ def test_valve_opens_and_closes_by_its_pattern():
 
 def test_factory_noise_is_of_level_one_and_never_the_same():
     factory = Factory(0, GRID)
-    sounds = [np.add(*factory.sound(stream(0, "n", i))) for i in range(6)]
+    noises = [factory.sound(stream(0, "n", i)) for i in range(6)]
+    sounds = [noise.around + noise.placed for noise in noises]
     for sound in sounds:
         assert rms(sound) == pytest.approx(1.0, rel=0.1)
     spectra = [power(sound) for sound in sounds]

@@ -156,6 +156,22 @@ def test_a_dataset_of_one_world_does_not_go_on_as_another(tmp_path):
         synthetic.write(tmp_path / "new", world="ideal", **setting)
 
 
+def test_with_a_far_microphone_the_near_channel_is_what_it_is_without(dcase_root, tmp_path):
+    setting = {"ids": ("00", "02"), "eval_ids": ("01",), "machines": ("fan", "valve"), **SMALL}
+    synthetic.write(tmp_path / "far", far_db=-20.0, **setting)
+    assert "far_db" not in json.loads((dcase_root / "synthetic.json").read_text())
+    data = synthetic.load(tmp_path / "far", machine="valve")
+    assert {clip.channels for clip in data.clips} == {("near", "far")}
+    for clip in data.clips:
+        both, _ = soundfile.read(clip.path, dtype="int16")
+        near, _ = soundfile.read(dcase_root / clip.path.relative_to(tmp_path / "far"), dtype="int16")
+        np.testing.assert_array_equal(both[:, 0], near)
+        assert both.shape == (8_000, 2)
+        assert both[:, 1].any()
+    with pytest.raises(DatasetError, match=r"far_db = -20\.0, now None"):
+        synthetic.write(tmp_path / "far", resume=True, **setting)
+
+
 def test_another_seed_is_another_dataset(dcase_root, tmp_path):
     synthetic.write(tmp_path, ids=("00",), machines=("fan",), seed=1, **SMALL)
     name = "dev_data/fan/train/normal_id_00_00000000.wav"

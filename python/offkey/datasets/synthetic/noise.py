@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.random import Generator
 
@@ -20,11 +22,52 @@ from offkey.datasets.synthetic.signals import (
     wander,
 )
 
-__all__ = ["Factory"]
+__all__ = ["Factory", "Gains", "Noise"]
 
 _SOURCES = 10
 _TONAL = 5
 _CLANKS = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """What a microphone hears of the factory in one clip, and of which sources it is made."""
+
+    around: np.ndarray
+    """``(samples,)``: from all around."""
+    placed: np.ndarray
+    """``(samples,)``: from one place."""
+    heard: np.ndarray
+    """Which broadband sources are heard."""
+    powers: np.ndarray
+    """Their powers."""
+    breath: np.ndarray
+    """``(samples,)``: how the level of these swings."""
+    level: float
+    """What sources were multiplied by."""
+    motor: int
+    tone: np.ndarray
+    """``(samples,)``: of that motor."""
+    metal: int
+    clanks: np.ndarray
+    """``(samples,)``: of that piece of metal."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Gains:
+    """How much louder each source is at another place."""
+
+    sources: np.ndarray
+    """Amplitudes, as the next two."""
+    motors: np.ndarray
+    metal: np.ndarray
+
+    @classmethod
+    def drawn(cls, rng: Generator, *, mean_db: float, deviation_db: float) -> Gains:
+        """Draw those of a place: some sources are nearer to it, others farther away."""
+        counts = (_SOURCES, _TONAL, _CLANKS)
+        sources, motors, metal = (10 ** (rng.normal(mean_db, deviation_db, n) / 20) for n in counts)
+        return cls(sources=sources, motors=motors, metal=metal)
 
 
 class Factory:
@@ -71,33 +114,65 @@ class Factory:
         tail[0] += 1.0
         return grid.spectrum(tail)
 
-    def sound(self, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is heard from all around and what comes from one place; together of RMS 1."""
+    def sound(self, rng: Generator) -> Noise:
+        """Return what is heard at the machine; the two parts are together of RMS 1."""
         grid = self.grid
         heard = rng.choice(_SOURCES, 3, replace=False)
         powers = np.exp(rng.normal(0.0, 0.7, 3)).astype(np.float32)
+        around = self._broadband(rng, heard, powers)
+        breath = ramp(1.0 + 0.12 * slow(rng, grid, corner_hz=0.2), grid.samples)
+        around *= breath
+        loudness = np.float32(1.0 / max(rms(around), 1e-12))
+        around *= loudness
+        motor, tone = self._tones(rng)
+        metal, clanks = self._clanks(rng)
+        placed = tone + clanks
+        total = np.float32(np.sqrt(rms(around) ** 2 + rms(placed) ** 2))
+        return Noise(
+            around=around / total,
+            placed=placed / total,
+            heard=heard,
+            powers=powers,
+            breath=breath,
+            level=float(loudness / total),
+            motor=motor,
+            tone=tone / total,
+            metal=metal,
+            clanks=clanks / total,
+        )
+
+    def elsewhere(self, noise: Noise, rng: Generator, gains: Gains) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is heard of the same noise at another place, from all around and from one place.
+
+        In a large room, sound that comes from all around has the same spectrum some metres away, but not the same
+        samples. `rng` draws these.
+        """
+        powers = noise.powers * np.square(gains.sources[noise.heard]).astype(np.float32)
+        around = self._broadband(rng, noise.heard, powers) * noise.breath * np.float32(noise.level)
+        tone = noise.tone * np.float32(gains.motors[noise.motor])
+        return around, tone + noise.clanks * np.float32(gains.metal[noise.metal])
+
+    def _broadband(self, rng: Generator, heard: np.ndarray, powers: np.ndarray) -> np.ndarray:
         colour = np.sqrt(np.tensordot(powers, self.colours[heard], axes=1))
-        around = grid.time(grid.noise_spectrum(rng) * colour)
-        around *= ramp(1.0 + 0.12 * slow(rng, grid, corner_hz=0.2), grid.samples)
-        around *= np.float32(1.0 / max(rms(around), 1e-12))
-        placed = self._tones(rng) + self._clanks(rng)
-        total = np.sqrt(rms(around) ** 2 + rms(placed) ** 2)
-        return around / np.float32(total), placed / np.float32(total)
+        return self.grid.time(self.grid.noise_spectrum(rng) * colour)
 
-    def _tones(self, rng: Generator) -> np.ndarray:
+    def _tones(self, rng: Generator) -> tuple[int, np.ndarray]:
+        """Return which motor is heard, and its sound."""
         grid = self.grid
-        which = int(rng.integers(_TONAL))
-        speed = self.speeds_hz[which] * (1.0 + 0.01 * rng.standard_normal())
+        motor = int(rng.integers(_TONAL))
+        speed = self.speeds_hz[motor] * (1.0 + 0.01 * rng.standard_normal())
         turns = wander(rng, grid, hz=speed, deviation=0.002)
-        return lookup(self.waves[which], turns) * np.float32(decibel(rng.uniform(-16.0, -6.0)))
+        return motor, lookup(self.waves[motor], turns) * np.float32(decibel(rng.uniform(-16.0, -6.0)))
 
-    def _clanks(self, rng: Generator) -> np.ndarray:
+    def _clanks(self, rng: Generator) -> tuple[int, np.ndarray]:
+        """Return which piece of metal is struck, and its sound."""
         grid = self.grid
         count = rng.poisson(0.25 * grid.seconds)
         if count == 0:
-            return np.zeros(grid.samples, dtype=np.float32)
+            return 0, np.zeros(grid.samples, dtype=np.float32)
         train = impacts(rng.uniform(0.0, grid.seconds, count), np.exp(0.5 * rng.standard_normal(count)), grid)
-        struck = grid.spectrum(train) * self.metal[int(rng.integers(_CLANKS))] * self.hall
+        metal = int(rng.integers(_CLANKS))
+        struck = grid.spectrum(train) * self.metal[metal] * self.hall
         # one clank is as loud as the next, however many there are
         level = decibel(rng.uniform(-14.0, -5.0)) * np.sqrt(count / (0.25 * grid.seconds))
-        return grid.time(grid.scaled(struck, float(level)))
+        return metal, grid.time(grid.scaled(struck, float(level)))

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import msgspec
 
 from offkey.datasets.synthetic.premise import TOWARDS
-from offkey.datasets.synthetic.scene import FAULTS, MACHINES, check_clip_format
+from offkey.datasets.synthetic.scene import FAULTS, MACHINES, check_clip_format, check_far
 from offkey.datasets.synthetic.signals import stream
 from offkey.errors import ParameterError
 
@@ -44,6 +44,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Raised whenever the same parameters come to make other sounds, so that no dataset is half old, half new."""
     world: World | msgspec.UnsetType = msgspec.UNSET
     """Left out where it is `factory`: datasets of before there were others do not name it."""
+    far_db: float | msgspec.UnsetType = msgspec.UNSET
+    """Left out where there is no far microphone, for the same reason."""
 
     @property
     def faults(self) -> dict[str, tuple[str, ...]]:
@@ -51,9 +53,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return dict.fromkeys(MACHINES, TOWARDS) if self.world == "premise" else FAULTS
 
     @property
+    def near_channels(self) -> int:
+        """Microphones at the machine."""
+        return 8 if self.layout == "mimii" else 1
+
+    @property
+    def machine_at_far_db(self) -> float | None:
+        """How loud the machine is at the far microphone; None where there is none."""
+        return None if self.far_db is msgspec.UNSET else self.far_db
+
+    @property
     def channels(self) -> int:
         """Channels of each file."""
-        return 8 if self.layout == "mimii" else 1
+        return self.near_channels + (self.machine_at_far_db is not None)
 
     def check(self) -> None:
         """Raise ParameterError if a value is out of range."""
@@ -73,6 +85,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             if not isinstance(value, int) or value < least:
                 raise ParameterError(f"{name} = {value!r}: expected a whole number of at least {least}")
         check_clip_format(self.seconds, self.sample_rate)
+        check_far(self.machine_at_far_db, self.near_channels)
         if not self.snrs_db or len(set(self.snrs_db)) < len(self.snrs_db):
             raise ParameterError(f"snr_db = {self.snrs_db}: expected at least one, each once")
         if not all(-60.0 <= snr <= 60.0 for snr in self.snrs_db):

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.random import Generator
 
 from offkey.datasets.synthetic.fan import Fan
-from offkey.datasets.synthetic.noise import Factory
+from offkey.datasets.synthetic.far import FarMicrophone
+from offkey.datasets.synthetic.noise import Factory, Noise
 from offkey.datasets.synthetic.premise import TOWARDS, blended, other_machine
 from offkey.datasets.synthetic.pump import Pump
 from offkey.datasets.synthetic.signals import Fault, Grid, decibel, rms, stream
@@ -17,7 +18,7 @@ from offkey.datasets.synthetic.slider import Slider
 from offkey.datasets.synthetic.valve import Valve
 from offkey.errors import ParameterError
 
-__all__ = ["FAULTS", "MACHINES", "check_clip_format", "grid", "mix", "render"]
+__all__ = ["FAULTS", "MACHINES", "check_clip_format", "check_far", "grid", "mix", "render"]
 
 _ARRAY_RADIUS_M = 0.034
 _SOUND_IN_AIR = 343.0
@@ -54,6 +55,7 @@ def render(
     severity: float = 1.0,
     snr_db: float | None = 0.0,
     channels: int = 1,
+    far_db: float | None = None,
     seconds: float = 10.0,
     sample_rate: int = 16_000,
     seed: int = 0,
@@ -78,6 +80,10 @@ def render(
         Level of the machine against the factory noise in [-60, 60] dB; None: no noise.
     channels
         Microphones, evenly on a circle of 34 mm radius; 1 is the first of them.
+    far_db
+        Where it is given, a second microphone stands far from the machine, where the factory's noise is: how loud the
+        machine is there against the first one, in [-60, 0] dB, within 2.5 dB from ID to ID. The first channel is the
+        same without it.
     seconds, sample_rate
         Duration in [1, 600] s, rate in [4000, 192000] Hz.
     seed
@@ -86,8 +92,8 @@ def render(
     Returns
     -------
     np.ndarray
-        ``(channels, samples)`` float32 in [-1, 1]. Its level is random and does not depend on the fault: the
-        machine's part has the same RMS with and without it.
+        ``(channels, samples)`` float32 in [-1, 1], with `far_db` ``(2, samples)``: near and far. The level is random
+        and does not depend on the fault: the machine's part has the same RMS with and without it.
 
     Raises
     ------
@@ -102,6 +108,7 @@ def render(
         severity=severity,
         snrs_db=(snr_db,),
         channels=channels,
+        far_db=far_db,
         grid=grid(seconds, sample_rate),
         seed=seed,
     )
@@ -119,9 +126,11 @@ def mix(
     channels: int,
     grid: Grid,
     seed: int,
+    far_db: float | None,
 ) -> list[np.ndarray]:
     """Return the same clip at several signal-to-noise ratios (see `render`)."""
     _check(machine_type, machine_id, clip, fault, severity, channels, seed)
+    check_far(far_db, channels)
     for snr_db in snrs_db:
         if snr_db is not None and not -60.0 <= snr_db <= 60.0:
             raise ParameterError(f"snr_db = {snr_db}: expected -60 to 60 dB, or None for no noise")
@@ -138,15 +147,23 @@ def mix(
     jitter_db = float(placing.normal(0.0, 1.0))
     directions = placing.uniform(0.0, 2.0 * np.pi, 2)
     source = _at_microphones(spectrum, machine_type, machine_id, seed, grid, channels)
+    heard = None
     if any(snr is not None for snr in snrs_db):
-        around, placed = _factory(seed, grid).sound(stream(seed, *key, "noise"))
-        noise = _delayed(around, directions[0], grid, channels) + _delayed(
-            placed, directions[1], grid, channels
+        heard = _factory(seed, grid).sound(stream(seed, *key, "noise"))
+        noise = _delayed(heard.around, directions[0], grid, channels) + _delayed(
+            heard.placed, directions[1], grid, channels
         )
+    far = None if far_db is None else _at_far_microphone(spectrum, heard, key, far_db, seed, grid)
     mixed = []
     for snr_db in snrs_db:
-        clip_sound = source if snr_db is None else source + noise * np.float32(decibel(jitter_db - snr_db))
-        mixed.append(np.clip(clip_sound * np.float32(level / rms(clip_sound[0])), -1.0, 1.0))
+        loudness = np.float32(0.0 if snr_db is None else decibel(jitter_db - snr_db))
+        clip_sound = source if snr_db is None else source + noise * loudness
+        gain = np.float32(level / rms(clip_sound[0]))
+        if far is not None:
+            faint, around, own = far
+            at_far = faint + around * loudness + own * np.float32(rms(clip_sound[0]))
+            clip_sound = np.stack([clip_sound[0], at_far])
+        mixed.append(np.clip(clip_sound * gain, -1.0, 1.0))
     return mixed
 
 
@@ -183,6 +200,16 @@ def _check(
     for name, value, least in (("clip", clip, 0), ("channels", channels, 1), ("seed", seed, 0)):
         if value < least:
             raise ParameterError(f"{name} = {value}: expected at least {least}")
+
+
+def check_far(far_db: float | None, channels: int) -> None:
+    """Raise ParameterError if there is no such far microphone."""
+    if far_db is None:
+        return
+    if not -60.0 <= far_db <= 0.0:
+        raise ParameterError(f"far_db = {far_db}: expected -60 to 0 dB, or None for no far microphone")
+    if channels != 1:
+        raise ParameterError(f"far_db: beside one near microphone, not {channels}; layout 'mimii' has 8")
 
 
 def check_clip_format(seconds: float, sample_rate: int) -> None:
@@ -245,6 +272,26 @@ def _at_microphones(
         turn = np.exp(grid.hz * np.complex64(-2j * np.pi * delays[c]))
         out[c] = grid.time(spectrum * turn * np.float32(gains[c]))
     return out
+
+
+def _at_far_microphone(
+    spectrum: np.ndarray,
+    heard: Noise | None,
+    key: tuple[str, str, int],
+    far_db: float,
+    seed: int,
+    grid: Grid,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the far microphone hears of the machine and of the factory, and its own noise beside a near RMS of 1.
+
+    Nothing of a factory that is not heard.
+    """
+    microphone = FarMicrophone(stream(seed, *key[:2], "far microphone"), grid, machine_db=far_db)
+    factory, rng = _factory(seed, grid), stream(seed, *key, "far")
+    machine, own = microphone.machine(spectrum, factory), microphone.own_noise(rng)
+    if heard is None:
+        return machine, np.zeros_like(machine), own
+    return machine, microphone.noise(heard, factory, rng), own
 
 
 def _delayed(sound: np.ndarray, direction: float, grid: Grid, channels: int) -> np.ndarray:

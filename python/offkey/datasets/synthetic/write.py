@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -62,6 +63,7 @@ def write(
     sample_rate: int = 16_000,
     snr_db: float | Sequence[float] = 0.0,
     world: World = "factory",
+    far_db: float | None = None,
     seed: int = 0,
     resume: bool = False,
     num_workers: int | None = None,
@@ -91,6 +93,10 @@ def write(
         ``"factory"``: machines have the faults of their type (`FAULTS`). ``"premise"``: the same healthy recordings,
         but faults move a machine's sound towards that of another one of its type or of another type (`TOWARDS`), which
         is what networks that tell machines apart are made to hear.
+    far_db
+        Where it is given, files of layout ``"dcase2020"`` have two channels, near and far: the second microphone stands
+        far from the machine, where the factory's noise is. How loud the machine is there against the near one, in
+        [-60, 0] dB; -20 to -15 dB are some metres. The near channel is the same without it.
     seed
         The same seed makes the same files, for any number of workers. At least 0.
     resume
@@ -125,6 +131,7 @@ def write(
         snrs_db=tuple(float(snr) for snr in ((snr_db,) if isinstance(snr_db, (int, float)) else snr_db)),
         seed=seed,
         world=msgspec.UNSET if world == "factory" else world,
+        far_db=msgspec.UNSET if far_db is None else float(far_db),
     )
     plan.check()
     if num_workers is not None and num_workers < 1:
@@ -176,7 +183,8 @@ def load(root: PathLike, *, machine: str, snr_db: float | None = None, split: Sp
     base = existing_folder(root)
     plan = _read_plan(base)
     if plan.layout == "dcase2020":
-        return dcase2020(base, machine=machine)
+        data = dcase2020(base, machine=machine)
+        return data if plan.machine_at_far_db is None else data.with_channels("near", "far")
     if snr_db is None and len(plan.snrs_db) > 1:
         raise ParameterError(f"snr_db: {base} has {', '.join(f'{s:g}' for s in plan.snrs_db)} dB; name one")
     return mimii(base, machine=machine, snr_db=plan.snrs_db[0] if snr_db is None else snr_db, split=split)
@@ -194,13 +202,19 @@ def _prepare(base: Path, plan: Plan, resume: bool) -> None:
             )
         before = _read_plan(base)
         if before != plan:
-            old, new = (msgspec.structs.asdict(p) | {"world": p.world or "factory"} for p in (before, plan))
+            old, new = map(_values, (before, plan))
             other = ", ".join(
                 f"{name} = {old[name]!r}, now {new[name]!r}" for name in old if old[name] != new[name]
             )
             raise DatasetError(f"{base}: made with other parameters: {other}")
     base.mkdir(parents=True, exist_ok=True)
     write_text(base / PARAMETERS, msgspec.json.format(msgspec.json.encode(plan)).decode() + "\n")
+
+
+def _values(plan: Plan) -> dict[str, Any]:
+    """Return the parameters by name, with those that a file leaves out."""
+    left_out = {"world": plan.world or "factory", "far_db": plan.machine_at_far_db}
+    return msgspec.structs.asdict(plan) | left_out
 
 
 def _read_plan(base: Path) -> Plan:
@@ -255,7 +269,8 @@ def _make(base: Path, plan: Plan, job: Job) -> int:
             fault=job.fault,
             severity=job.severity,
             snrs_db=tuple(plan.snrs_db[i] for i in missing),
-            channels=plan.channels,
+            channels=plan.near_channels,
+            far_db=plan.machine_at_far_db,
             grid=clip_grid,
             seed=plan.seed,
         )
