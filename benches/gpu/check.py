@@ -5,9 +5,10 @@
 Needs no network and installs nothing from outside: `make gpu-prepare`, on a machine with a network, puts the wheel and
 its few dependencies into `.gpu/`; torch and numpy must be there. Every part (`parts.py`) runs in a process of its own
 under its own limit, so that a fault in one does not hide the rest. One call takes less than 9 minutes, enough for the
-parts of the first sitting; call again for the rest (CUDA graphs, a type of full size). Results: FOLDER/gpu.json,
-FOLDER/gpu.md and a log of each part. A part that has its JSON in FOLDER/parts or in the work folder is not run again,
-unless the package or the setting has changed since. `--device cpu --quick` tests the logic; its figures mean nothing.
+parts of the first sitting; call again for CUDA graphs and a type of full size, and once more for recipe `near`.
+Results: FOLDER/gpu.json, FOLDER/gpu.md and a log of each part. A part that has its JSON in FOLDER/parts or in the work
+folder is not run again, unless the package or the setting has changed since. `--device cpu --quick` tests the logic;
+its figures mean nothing.
 """
 
 from __future__ import annotations

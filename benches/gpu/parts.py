@@ -77,10 +77,10 @@ class Setting:
             **changes,
         )
 
-    def data(self):
+    def data(self, machine: str = MACHINE):
         from offkey import datasets
 
-        return datasets.dcase2020(self.recordings / "dev_data", machine=MACHINE)
+        return datasets.dcase2020(self.recordings / "dev_data", machine=machine)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -220,16 +220,35 @@ def trained(
     detector.save(setting.detector(name))
     evaluation = offkey.evaluate(detector.score(data.test, device=device), data.test)
     aucs = {f"AUC {mean.score}": mean.auc for mean in evaluation.types}
-    training = recipe.training
     return detector, {
         "device": device,
         "precision": precision,
-        "epochs": f"{training.stage1_epochs} + {training.stage2_epochs}",
+        **length(recipe),
         "training s": fit_s,
         "first loss": epochs[0].losses["total"],
         "last loss": epochs[-1].losses["total"],
         "steps/s": epochs[-1].steps_per_s,
         **aucs,
+    }
+
+
+def length(recipe: Any) -> Row:
+    """Say how long a training is, in the terms of its recipe."""
+    if recipe.near is not None:
+        return {"networks": recipe.near.networks, "steps of each": recipe.near.steps}
+    return {"epochs": f"{recipe.training.stage1_epochs} + {recipe.training.stage2_epochs}"}
+
+
+def scored_on_both(setting: Setting, detector: Any, test: Any) -> Row:
+    """Score the same clips on the device and on the CPU."""
+    import numpy as np
+
+    there = detector.score(test, device=setting.device).anomaly_score
+    here = detector.score(test, device="cpu").anomaly_score
+    return {
+        "device": f"the detector of {setting.device}, scored on both",
+        "largest difference of a score": float(np.abs(there - here).max()),
+        "deviation of the scores": float(here.std()),
     }
 
 
@@ -242,21 +261,12 @@ def training(setting: Setting) -> Iterator[Row]:
 @part("The same short training on the CPU and on the device", limit_s=70)
 def cpu_pair(setting: Setting) -> Iterator[Row]:
     """Train without dropout, which draws other numbers on each device, so that the losses can be compared."""
-    import numpy as np
-
     recipe = setting.recipe(1, 1, training__clip_seconds=4.0, network__dropout=0.0)
     detector, row = trained(setting, "device", recipe, setting.device, "float32")
     yield row
     _, row = trained(setting, "cpu", recipe, "cpu", "float32")
     yield row
-    test = setting.data().test
-    there = detector.score(test, device=setting.device).anomaly_score
-    here = detector.score(test, device="cpu").anomaly_score
-    yield {
-        "device": f"the detector of {setting.device}, scored on both",
-        "largest difference of a score": float(np.abs(there - here).max()),
-        "deviation of the scores": float(here.std()),
-    }
+    yield scored_on_both(setting, detector, setting.data().test)
 
 
 @part("Scoring", limit_s=30)
@@ -347,6 +357,25 @@ def full_size(setting: Setting) -> Iterator[Row]:
         * sum(e * steps / r for e, r in zip(asked, rates, strict=True))
         / 60,
     }
+
+
+@part("Recipe `near`, the same training on the CPU and on the device", limit_s=400, sitting=3)
+def near(setting: Setting) -> Iterator[Row]:
+    """Train without the conformer path and with it; its dropout draws other numbers on each device, so that of that
+    training the AUC alone can be compared."""
+    from offkey import Recipe
+
+    recipe = Recipe.named("near")
+    if setting.quick:
+        recipe = recipe.replace(near__networks=2, near__steps=10)
+    for machine, gate in (("fan", "static"), ("valve", "rich")):
+        data, gated = setting.data(machine), recipe.replace(near__gate=gate)
+        about = {"machine": machine, "gate": gate}
+        detector, row = trained(setting, f"near-{machine}", gated, setting.device, "float32", data)
+        yield about | row
+        _, row = trained(setting, f"near-{machine}-cpu", gated, "cpu", "float32", data)
+        yield about | row
+        yield about | scored_on_both(setting, detector, data.test)
 
 
 def main() -> None:

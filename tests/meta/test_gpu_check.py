@@ -42,7 +42,7 @@ def run_part(check, tmp_path, limit_s, **changes):
 
 def test_all_limits_together_are_within_the_limit_in_all(check):
     install_s = 20
-    for sitting in (1, 2):
+    for sitting in {part.sitting for part in check.PARTS.values()}:
         limits = [part.limit_s for part in check.PARTS.values() if part.sitting == sitting]
         assert sum(limits) + install_s <= check.TOTAL_S
     sittings = [part.sitting for part in check.PARTS.values()]
@@ -76,6 +76,22 @@ def test_a_failed_part_hides_no_other_and_is_run_again(tmp_path):
     second = call(tmp_path, "--parts", "machine,scoring")
     assert "machine: done before" in second.stdout
     assert "scoring: failed" in second.stdout
+
+
+def test_near_is_trained_on_both_devices(check, tmp_path):
+    pytest.importorskip("torch")
+    done = call(tmp_path, "--parts", "recordings,near")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "out" / "gpu.json").read_text())["parts"]["near"]["rows"]
+    assert [(row["machine"], row["gate"]) for row in rows] == [("fan", "static")] * 3 + [
+        ("valve", "rich")
+    ] * 3
+    for device, cpu, both in (rows[:3], rows[3:]):
+        assert (device["networks"], device["steps of each"]) == (2, 10)
+        same = [name for name in device if name not in ("training s", "steps/s")]
+        assert [device[name] for name in same] == [cpu[name] for name in same]  # both were the CPU
+        assert device["AUC a_near"] == device["AUC anomaly_score"] <= 1
+        assert both["largest difference of a score"] == 0 < both["deviation of the scores"]
 
 
 @pytest.mark.long
