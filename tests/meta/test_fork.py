@@ -51,6 +51,40 @@ def test_a_forked_child_reads_augments_and_transforms(files):
     assert digest(files) == expected
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux shows them")
+def test_threads_are_kept_from_call_to_call_and_few_of_them():
+    """Also where several Python threads call at the same time."""
+    code = """
+import os, threading, time
+import numpy as np
+import offkey
+
+def threads():
+    return {int(name) for name in os.listdir("/proc/self/task")}
+
+logmel, clips = offkey.LogMel.paper(num_threads=2), np.zeros((8, 16_000), np.float32)
+before = threads()
+logmel(clips)
+kept = threads() - before
+for _ in range(100):
+    logmel(clips)
+assert threads() - before == kept, (kept, threads() - before)
+assert len(kept) == 1, kept
+callers = [threading.Thread(target=lambda: [logmel(clips) for _ in range(20)]) for _ in range(16)]
+for caller in callers:
+    caller.start()
+for caller in callers:
+    caller.join()
+for _ in range(100):  # those of a pool that is not kept end by themselves
+    if len(threads() - before) <= 4:
+        break
+    time.sleep(0.1)
+assert len(threads() - before) <= 4, threads() - before
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 LONG_CALLS = {
     "read_batch": "offkey.read_batch(paths * 20, sample_rate=44_100, num_threads=2)",
     "from_files": "slow.from_files(paths, num_threads=2)",

@@ -18,6 +18,7 @@ pub mod gaussian;
 pub mod mel;
 mod memory;
 pub mod par;
+mod pool;
 pub mod processor;
 pub mod quality;
 pub mod ranking;

@@ -1,15 +1,14 @@
-//! Threads that live for one call.
+//! The items of a call in several threads: the one that calls, and those of a [pool](crate::pool).
 //!
-//! No pool outlives the call, so a process may `fork` between calls (as PyTorch's `DataLoader` does) without
-//! inheriting a pool whose threads are gone. Work is handed out item by item from one counter: items of unequal
-//! cost balance themselves, and each item's result depends on the item alone, never on the thread.
+//! A process may `fork` between calls, as PyTorch's `DataLoader` does. Work is handed out item by item from one
+//! counter: items of unequal cost balance themselves, and each item's result depends on the item alone, never on the
+//! thread.
 
+use crate::pool::Lease;
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 /// A flag that another thread may raise to stop a long call; looked at between items.
 #[derive(Debug, Default)]
@@ -145,14 +144,11 @@ impl TurnState {
     }
 }
 
-/// What starts the threads, and what happens to one between its steps; tests force both.
+/// Where the threads come from, and what happens to one between its steps; tests force both.
 trait Host: Sync {
-    fn start<'scope>(
-        &self,
-        scope: &'scope Scope<'scope, '_>,
-        worker: impl FnOnce() + Send + 'scope,
-    ) -> std::io::Result<ScopedJoinHandle<'scope, ()>> {
-        Builder::new().spawn_scoped(scope, worker)
+    /// As many threads as these, or fewer; `None` where the system has none.
+    fn lease(&self, threads: usize) -> Option<Lease> {
+        Lease::new(threads)
     }
 
     /// A thread has taken an index and not yet begun its item.
@@ -186,27 +182,29 @@ where
     let queue = Queue { length: items.len(), next: AtomicUsize::new(0), stopped: AtomicBool::new(false) };
     let worker = || {
         let _stop = StopOnPanic(&queue);
-        let mut scratch = scratch();
+        let mut memory = None;
         while let Some(index) = queue.take() {
             host.taken(index);
             let item = items[index].lock().expect("no holder of this lock panics").take();
             let item = item.expect("the queue hands every index out once");
-            let result = cancel.check().and_then(|()| work(&mut scratch, index, item));
+            let memory = memory.get_or_insert_with(&scratch);
+            let result = cancel.check().and_then(|()| work(memory, index, item));
             if result.is_err() {
                 queue.stop();
             }
             *results[index].lock().expect("no holder of this lock panics") = Some(result);
         }
     };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map_while(|_| host.start(scope, worker).ok()).collect();
-        worker();
-        for other in others {
-            other.join().unwrap_or_else(|panic| resume_unwind(panic));
-        }
-    });
+    let worker = &worker;
+    match host.lease(threads - 1) {
+        Some(lease) => lease.scope(|scope| {
+            (1..threads).for_each(|_| scope.spawn(move |_| worker()));
+            worker();
+        }),
+        None => worker(),
+    }
     // Indices are handed out in order and every one handed out is finished: up to the first error none is missing.
-    let finished = results.into_iter().map_while(|slot| slot.into_inner().expect("all workers have joined"));
+    let finished = results.into_iter().map_while(|slot| slot.into_inner().expect("all workers have ended"));
     let finished = finished.collect::<Result<Vec<R>>>()?;
     assert_eq!(finished.len(), items.len(), "results for as many items as there are");
     Ok(finished)
@@ -330,20 +328,12 @@ mod tests {
         }
     }
 
-    /// A host that starts so many threads and no more.
-    struct Few(AtomicUsize);
+    /// A host that has so many threads and no more.
+    struct Few(usize);
 
     impl Host for Few {
-        fn start<'scope>(
-            &self,
-            scope: &'scope Scope<'scope, '_>,
-            worker: impl FnOnce() + Send + 'scope,
-        ) -> std::io::Result<ScopedJoinHandle<'scope, ()>> {
-            if self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
-            {
-                return Err(std::io::ErrorKind::WouldBlock.into());
-            }
-            System.start(scope, worker)
+        fn lease(&self, threads: usize) -> Option<Lease> {
+            Lease::started(threads.min(self.0))
         }
     }
 
@@ -351,7 +341,7 @@ mod tests {
     fn fewer_threads_do_the_work_where_the_system_has_none_left() {
         for few in [0, 1, 3] {
             let work = |threads: &mut ThreadId, _, i: usize| Ok((*threads, i));
-            let (host, scratch) = (Few(AtomicUsize::new(few)), || std::thread::current().id());
+            let (host, scratch) = (Few(few), || std::thread::current().id());
             let got =
                 map_on(&host, (0..100).collect(), NonZeroUsize::new(8), &Cancel::default(), scratch, work);
             let (threads, items): (HashSet<ThreadId>, Vec<usize>) = got.unwrap().into_iter().unzip();
