@@ -14,13 +14,12 @@ from offkey.datasets.passed_over import notes_on
 from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Progress
 from offkey.datasets.training import read_training_clips
-from offkey.detector_base import DetectorBase
+from offkey.detector_scoring import ScoringDetector
 from offkey.errors import DatasetError, OffkeyWarning
 from offkey.fitted import Fitted
 from offkey.models.base import FitOptions, check_fit, ignore, kinds_of, statistics_plan
 from offkey.recipe import Precision
 from offkey.score_file import JUDGED
-from offkey.score_rows import ScoreRows, Windows
 from offkey.scores import ScoreTable
 from offkey.signal.audio import MAX_SECONDS
 from offkey.training_record import KeepStatistics, kept_clips
@@ -29,7 +28,7 @@ from offkey.updating import check_record, new_normals, updated, without_anomalou
 __all__ = ["Detector", "Recordings", "load"]
 
 
-class Detector(DetectorBase):
+class Detector(ScoringDetector):
     """Learns how machines of one type sound when they work, and scores how far a recording is from that.
 
     Parameters
@@ -161,101 +160,6 @@ class Detector(DetectorBase):
         for note in notes_on(unread):
             warnings.warn(note, OffkeyWarning, stacklevel=2)
         return self
-
-    def score(
-        self,
-        recordings: Recordings,
-        *,
-        sample_rate: int | None = None,
-        machine_id: str | None = None,
-        false_alarm_rate: float | None = None,
-        false_discovery_rate: float | None = None,
-        windows: Windows = "worst",
-        device: str = "auto",
-        max_seconds: float = MAX_SECONDS,
-        num_threads: int | None = None,
-        on_progress: Progress | None = None,
-    ) -> ScoreTable:
-        """Score recordings, and decide which sound wrong.
-
-        A recording longer than twice the recipe's `training.clip_seconds` is cut into windows of that length, the last
-        of which ends where the recording ends. It is as anomalous as its worst window, and its p-value is that of this
-        window times the number of windows, at most 1. However long it is, a hundred megabytes of it are in memory.
-
-        Parameters
-        ----------
-        recordings
-            A folder that is searched for sound files, a file, a pattern such as ``incoming/*.wav`` if there is no file
-            of that very name, a `Dataset` (its test clips), `Clips`, an `AudioBatch`, `Audio`, the bytes of a sound
-            file, an open binary file, samples ``(samples,)`` with `sample_rate`; a list, a generator or another
-            iterable of these; or `LogMelArrays`.
-        sample_rate
-            Rate of arrays of samples in Hz, since they carry none; float in [-1, 1], or int16.
-        machine_id
-            The ID of all of them. By default it is the table's, or is read from the file's name (``id_XX``, or
-            ``section_XX`` at its head) and, if a folder is named, from the folders below it (``id_XX``, or named as a
-            known ID). A clip of an unknown ID is scored as the known one nearest to it: column `scored_as`.
-        false_alarm_rate
-            The share of healthy recordings of a machine that may be called anomalous, above 0 and below 1; by default
-            the recipe's (`scoring.false_alarm_rate`), and then the thresholds of `confirm` decide: docs/alarms.md.
-        false_discovery_rate
-            Decide on all recordings together, so that at most this part of those called anomalous is healthy: see
-            `ScoreTable.with_false_discovery_rate`; by a tail where ranks among calibration clips can find none.
-        windows
-            Of a recording that is cut: `worst` gives one row, which has the scores of the worst window and in `start_s`
-            where that begins; `each` gives a row for each window, decided on as a clip of its own.
-        device
-            `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`, for the network.
-        max_seconds
-            A file that is longer gets no score; by default 24 hours.
-        num_threads
-            Threads of the kernels and of torch; all cores if None. The result depends on it by rounding at most.
-        on_progress
-            Called with (done, total) clips; the total is None for an iterator.
-
-        Returns
-        -------
-        ScoreTable
-            Row i is recording i, given twice or not; inside a folder depth first, names in the order of their bytes.
-            One that cannot be read to its end has no score, and says why in `error`.
-
-        Raises
-        ------
-        FileNotFoundError
-            If a folder or file does not exist. In an iterator that is the `error` of its row.
-        DatasetError
-            If there is no recording.
-        DeviceError
-            If the device is not there.
-        ParameterError, ArrayError
-            If `recordings` are none of these, arrays of samples come without `sample_rate`, or a number is outside its
-            range.
-
-        Warns
-        -----
-        OffkeyWarning
-            If files or folders were passed over, recordings were resampled, an ID is not known, a folder ``id_XX`` lies
-            above what was named, the rate takes more calibration clips of an ID than there are, or recordings score
-            otherwise than these (`offkey.scoring.drift`).
-        """
-        rows = ScoreRows(
-            self._fitted(),
-            rate=false_alarm_rate,
-            fdr=false_discovery_rate,
-            windows=windows,
-            num_threads=num_threads,
-        )
-        self._use_device(device)
-        source = self._source(
-            recordings, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
-        )
-        for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
-            rows.add(chunk)
-        table = rows.table()
-        table.survey = source.survey()
-        for note in (*rows.notes(), *notes_on(table.survey.passed_over)):
-            warnings.warn(note, OffkeyWarning, stacklevel=2)
-        return table
 
     def confirm(
         self,

@@ -13,7 +13,7 @@ from offkey import __version__
 from offkey._util.files import atomic_path
 from offkey.errors import DetectorFileError
 
-__all__ = ["FORMAT_VERSION", "is_one", "read", "write"]
+__all__ = ["FORMAT_VERSION", "fingerprint", "is_one", "read", "write"]
 
 FORMAT_VERSION = 4
 """Raised by one whenever older versions of offkey could no longer read what this one writes."""
@@ -31,13 +31,24 @@ def write(path: Path | str, arrays: dict[str, np.ndarray], metadata: dict[str, A
     """
     from safetensors.numpy import save
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header = {"format_version": FORMAT_VERSION, "offkey_version": __version__, **metadata}
+    arrays, header = _content(arrays, metadata)
     # One metadata entry only: safetensors writes several in an order that changes from run to run.
     label = {"header": header, "sha256": _checksum(arrays, header)}
     content = save(arrays, metadata={_LABEL: json.dumps(label, sort_keys=True, allow_nan=False)})
     with atomic_path(path) as scratch:
         scratch.write_bytes(content)
+
+
+def fingerprint(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> str:
+    """Return the checksum that a file of this content has."""
+    return _checksum(*_content(arrays, metadata))
+
+
+def _content(
+    arrays: dict[str, np.ndarray], metadata: dict[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    header = {"format_version": FORMAT_VERSION, "offkey_version": __version__, **metadata}
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}, header
 
 
 def is_one(path: Path | str) -> bool:

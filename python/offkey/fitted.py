@@ -274,6 +274,15 @@ class Fitted:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
+        detector_file.write(path, *self._content())
+
+    @property
+    def fingerprint(self) -> str:
+        """What stands for all that the detector is: the checksum of its file."""
+        return detector_file.fingerprint(*self._content())
+
+    def _content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what its file holds."""
         arrays: dict[str, np.ndarray] = {}
         states: dict[str, Any] = {}
         for name, model in self.models.items():
@@ -283,7 +292,7 @@ class Fitted:
         if self.record is not None:
             record_arrays, training = self.record.state()
             arrays |= prefixed("training", record_arrays)
-        metadata = {
+        return arrays, {
             "recipe": self.recipe.to_json(),
             "machine": self.machine,
             "notes": list(self.data_notes),
@@ -295,7 +304,6 @@ class Fitted:
             "confirmed": {name: confirmed.state() for name, confirmed in self.confirmed.items()},
             "history": [event.state() for event in self.history],
         }
-        detector_file.write(path, arrays, metadata)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -1,8 +1,7 @@
-"""Files of score tables: CSV, JSON and Parquet, as offkey writes them and as they come back from other programs."""
+"""Files of score tables: CSV, JSON, JSON lines and Parquet, as offkey writes them and as other programs do."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -11,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from offkey._util import csv_text
+from offkey._util import csv_text, parquet
 from offkey._util.csv_text import CsvText
 from offkey._util.files import atomic_path, check_writable, encoded, is_stream
-from offkey.errors import DatasetError, MissingExtraError, OffkeyWarning, ParameterError
+from offkey.errors import DatasetError, OffkeyWarning, ParameterError
 
 __all__ = [
     "ALWAYS",
@@ -24,8 +23,10 @@ __all__ = [
     "JUDGED",
     "KINDS",
     "MARKS",
+    "PATH_BYTES",
     "START",
     "Cell",
+    "Row",
     "check_target",
     "from_csv",
     "from_json",
@@ -36,6 +37,7 @@ __all__ = [
     "to_csv",
     "to_json",
     "write",
+    "write_parquet",
 ]
 
 Cell: TypeAlias = str | float | int | None
@@ -47,6 +49,8 @@ ANOMALY_SCORE = "anomaly_score"
 ALWAYS = ("a_out", "a_arc", "a_maha", "a_spectral", ANOMALY_SCORE)
 MARKS = ("decision", "label")
 START = "start_s"
+PATH_BYTES = "path_bytes"
+"""Of Parquet, whose text is UTF-8: the bytes of a path that is not, and nothing for others."""
 COUNT = "calibration_clips"
 JUDGED = ("threshold", "p_value", "calibration", COUNT)
 KINDS = ("own", "pooled", "tail")
@@ -78,13 +82,16 @@ def is_number(name: str) -> bool:
 
 def to_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
     """Return rows with these columns as CSV text."""
-    return csv_text.to_csv([columns, *(row.values() for row in rows)])
+    return "".join(_texts(columns, [list(rows)], ".csv"))
 
 
 def to_json(rows: Iterable[Row]) -> str:
     """Return rows as JSON text."""
-    lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
-    return f'{{"rows": [\n{lines}\n]}}\n'
+    return "".join(_texts((), [list(rows)], ".json"))
+
+
+def _json(row: Row) -> str:
+    return json.dumps(row, allow_nan=False)
 
 
 def check_target(path: Path) -> None:
@@ -96,12 +103,12 @@ def check_target(path: Path) -> None:
         As `offkey.ScoreTable.write`.
     """
     if _kind(path) == ".parquet":
-        _pyarrow(path)
+        parquet.need_pyarrow(path)
     check_writable(path)
 
 
-def write(columns: Sequence[str], rows: Iterator[dict[str, Cell]], path: Path) -> None:
-    """Write rows with these columns in the format of the file's ending, whole or not at all.
+def write(columns: Sequence[str], groups: Iterable[Sequence[Row]], path: Path) -> None:
+    """Write groups of rows with these columns in the format of the file's ending, whole or not at all.
 
     Raises
     ------
@@ -109,12 +116,68 @@ def write(columns: Sequence[str], rows: Iterator[dict[str, Cell]], path: Path) -
         As `offkey.ScoreTable.write`.
     """
     kind = _kind(path)
-    if kind == ".parquet":
-        content = _to_parquet(columns, list(rows), path)
-    else:
-        content = encoded(to_csv(columns, rows) if kind == ".csv" else to_json(rows))
     with atomic_path(path) as scratch:
-        scratch.write_bytes(content)
+        if kind == ".parquet":
+            write_parquet(columns, groups, scratch)
+            return
+        with scratch.open("wb") as file:
+            for text in _texts(columns, groups, kind):
+                file.write(encoded(text))
+
+
+def write_parquet(
+    columns: Sequence[str],
+    groups: Iterable[Sequence[Row]],
+    path: Path,
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Write groups of rows to a Parquet file, with the paths' bytes beside, and plain data about it.
+
+    Raises
+    ------
+    MissingExtraError, OSError
+        If pyarrow is not installed, or the file cannot be written.
+    """
+    kinds: dict[str, parquet.Kind] = {name: _parquet_kind(name) for name in columns} | {PATH_BYTES: "binary"}
+    with parquet.Writer(path, kinds, about) as writer:
+        for rows in groups:
+            writer.add([{PATH_BYTES: _bytes_beside(row), **row} for row in rows])
+
+
+def _parquet_kind(name: str) -> parquet.Kind:
+    if name in MARKS:
+        return "int8"
+    if name == COUNT:
+        return "int64"
+    return "float64" if is_number(name) else "string"
+
+
+def _bytes_beside(row: Row) -> bytes | None:
+    """Return the bytes of a path that is not UTF-8."""
+    path = str(row["path"])
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return encoded(path)
+    return None
+
+
+def _texts(columns: Sequence[str], groups: Iterable[Sequence[Row]], kind: str) -> Iterator[str]:
+    """Yield the text of a file, some of it at a time."""
+    if kind == ".csv":
+        yield csv_text.to_csv([columns])
+        for rows in groups:
+            yield csv_text.to_csv([row.get(name) for name in columns] for row in rows)
+    elif kind == ".jsonl":
+        for rows in groups:
+            yield "".join(f"{_json(row)}\n" for row in rows)
+    else:
+        yield '{"rows": [\n'
+        separator = ""
+        for rows in groups:
+            yield separator + ",\n".join(map(_json, rows))
+            separator = ",\n" if rows else separator
+        yield "\n]}\n"
 
 
 def read(path: Path) -> Content:
@@ -125,13 +188,14 @@ def read(path: Path) -> Content:
     FileNotFoundError, ParameterError, DatasetError, MissingExtraError
         As `offkey.ScoreTable.read`.
     """
+    if path.is_dir():
+        return _from_folder(path)
     kind = _kind(path)
     if kind == ".csv":
         return _from_csv(csv_text.read_csv(path, of_offkey=",".join(COLUMNS[:4])))
-    content = path.read_bytes()
     if kind == ".parquet":
-        return _from_parquet(content, path)
-    return from_json(content.decode("utf-8-sig", "surrogateescape"), path)
+        return _from_cells(list(parquet.rows(path)), parquet.column_names(path), path)
+    return _of_json(_json_file_rows(path), path)
 
 
 def read_column(path: Path, name: str) -> list[Any]:
@@ -146,11 +210,11 @@ def read_column(path: Path, name: str) -> list[Any]:
     if kind == ".csv":
         header, lines = csv_text.read_csv(path, of_offkey=",".join(COLUMNS[:4])).table()
         rows: list[Any] = [dict(zip(header, line.cells, strict=True)) for line in lines]
-    elif kind == ".json":
-        rows = _json_rows(path.read_bytes().decode("utf-8-sig", "surrogateescape"), path)
-        header = [name for row in rows if isinstance(row, Mapping) for name in row]
+    elif kind == ".parquet":
+        rows, header = list(parquet.rows(path)), parquet.column_names(path)
     else:
-        rows, header = _parquet_rows(path.read_bytes(), path)
+        rows = _json_file_rows(path)
+        header = [name for row in rows if isinstance(row, Mapping) for name in row]
     if name not in header:
         raise DatasetError(
             f"{path}: there is no column {name!r}; its columns are {', '.join(dict.fromkeys(header))}"
@@ -186,12 +250,48 @@ def _ids(name: str, cells: list[str | None], where: object) -> list[str | None]:
     return [cell and cell.partition(".")[0] for cell in cells]
 
 
+def _from_folder(folder: Path) -> Content:
+    """Read a folder of Parquet files as one table, in the order of their names."""
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise DatasetError(
+            f"{folder}: a folder without a Parquet file; expected a file of scores, or a folder of them"
+        )
+    parts = [_from_cells(list(parquet.rows(file)), parquet.column_names(file), file) for file in files]
+    names = dict.fromkeys(name for part in parts for name in part)
+    sizes = [len(part["path"]) for part in parts]
+    return {
+        name: [
+            cell for part, size in zip(parts, sizes, strict=True) for cell in part.get(name, [None] * size)
+        ]
+        for name in names
+    }
+
+
 def from_json(text: str, where: object) -> Content:
     """Read a table from JSON text; errors name `where`, row and column."""
-    rows = _json_rows(text, where)
-    return _from_cells(
-        rows, dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row), where
-    )
+    return _of_json(_json_rows(text, where), where)
+
+
+def _of_json(rows: list[Any], where: object) -> Content:
+    names = dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row)
+    return _from_cells(rows, names, where)
+
+
+def _json_file_rows(path: Path) -> list[Any]:
+    """Return the rows of a file of JSON, or of JSON lines."""
+    text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    if _kind(path) == ".json":
+        return _json_rows(text, path)
+    lines = enumerate(text.split("\n"), 1)
+    return [_json_line(line, f"{path}, line {number}") for number, line in lines if line.strip()]
+
+
+def _json_line(line: str, where: str) -> Any:
+    try:
+        return json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{where}: not valid JSON: {error}") from None
 
 
 def _json_rows(text: str, where: object) -> list[Any]:
@@ -209,54 +309,12 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no score; a missing one is null")
 
 
-def _to_parquet(columns: Sequence[str], rows: list[dict[str, Cell]], path: Path) -> bytes:
-    arrow, parquet = _pyarrow(path)
-    whole = dict.fromkeys(MARKS, arrow.int8()) | {COUNT: arrow.int64()}
-    kinds = {
-        name: whole.get(name, arrow.float64() if is_number(name) else arrow.string()) for name in columns
-    }
-    schema = arrow.schema(list(kinds.items()))
-    sink = io.BytesIO()
-    try:
-        parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), sink)
-    except UnicodeEncodeError as error:
-        raise DatasetError(f"{path}: {error.object!r} is not UTF-8; write CSV or JSON instead") from None
-    return sink.getvalue()
-
-
-def _from_parquet(content: bytes, path: Path) -> Content:
-    rows, names = _parquet_rows(content, path)
-    return _from_cells(rows, names, path)
-
-
-def _parquet_rows(content: bytes, path: Path) -> tuple[list[Any], list[str]]:
-    """Return the rows and the names of the columns, which are there without a row too."""
-    arrow, parquet = _pyarrow(path)
-    try:
-        rows = parquet.read_table(arrow.BufferReader(content)).to_pylist()
-        names = parquet.read_schema(arrow.BufferReader(content)).names
-    except (arrow.ArrowException, OSError, ValueError) as error:
-        raise DatasetError(f"{path}: not a Parquet file, or a damaged one: {error}") from None
-    return rows, names
-
-
-def _pyarrow(path: Path) -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{path}: Parquet needs the extra: pip install 'offkey[parquet]' ({error})"
-        ) from None
-    return pyarrow, pyarrow.parquet
-
-
 def _kind(path: Path) -> str:
     kind = path.suffix.lower()
     if not kind and is_stream(path):
         return ".csv"
-    if kind not in (".csv", ".json", ".parquet"):
-        raise ParameterError(f"{path}: ending {kind!r}; expected .csv, .json or .parquet")
+    if kind not in (".csv", ".json", ".jsonl", ".parquet"):
+        raise ParameterError(f"{path}: ending {kind!r}; expected .csv, .json, .jsonl or .parquet")
     return kind
 
 
@@ -269,7 +327,9 @@ def _known(header: Iterable[str], where: object) -> dict[str, int]:
         raise DatasetError(
             f"{where}: {problem}; expected path, any of {', '.join(COLUMNS[1:])}, and other scores, named a_..."
         )
-    others = [name for name in names if not _is_column(name) and not _INDEX.fullmatch(name)]
+    others = [
+        name for name in names if not _is_column(name) and name != PATH_BYTES and not _INDEX.fullmatch(name)
+    ]
     if others:
         warnings.warn(
             f"{where}: columns passed over, as they are none of a score table: {', '.join(map(repr, others[:5]))}",
@@ -316,6 +376,7 @@ def _from_cells(rows: list[Any], header: Iterable[Any], where: object) -> Conten
         if not isinstance(row, Mapping):
             raise DatasetError(f"{where}, row {at}: {row!r}; expected an object with a path")
     columns = _known(header, where) if rows else {}
+    rows = [_with_path(row) for row in rows]
     for name in sorted(_IDS.intersection(columns)):
         if any(_is_whole(row.get(name)) for row in rows):
             _warn_of_numbers(name, where)
@@ -324,6 +385,14 @@ def _from_cells(rows: list[Any], header: Iterable[Any], where: object) -> Conten
         for at, row in enumerate(rows)
     ]
     return {name: [row[name] for row in known] for name in columns}
+
+
+def _with_path(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row whose path has the bytes that stand beside it."""
+    content = row.get(PATH_BYTES)
+    if not isinstance(content, bytes):
+        return row
+    return {**row, "path": content.decode("utf-8", "surrogateescape")}
 
 
 def _warn_of_numbers(name: str, where: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -139,6 +140,9 @@ class ScoreRows:
         self._counts: dict[int, int] = {}  # of windows, where one row has the scores of the worst
         self._rows: list[dict[str, Any]] = []  # as `ScoreTable.from_rows` takes them
         self._windows: list[int] = []  # of how many clips the scores of each row are the largest
+        self._apart: dict[
+            str | None, array[float]
+        ] = {}  # scores of recordings of one clip, by ID, for `Drift`
         self._table_notes: tuple[str, ...] = ()
 
     def add(self, chunk: Chunk) -> None:
@@ -167,8 +171,28 @@ class ScoreRows:
             if heard is not None and error is None:
                 cells = self._with_warnings(cells, item, heard, np.flatnonzero(heard.positions == position))
             self._rows += [self._known_of(item) | cell for cell in cells]
+            self._remember(item, cells)
             self._windows += [self._counts.get(position, 1)] * len(cells)
         self._scored, self._heard, self._errors, self._counts = [], [], {}, {}
+
+    def _remember(self, item: Item, cells: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the score of a recording of one clip, to be compared with calibration clips.
+
+        A set with labels is made for evaluation, and may have any number of faulty ones.
+        """
+        if item.label is not None:
+            return
+        known = item.machine_id if item.machine_id in self._fitted.fusion.machine_ids else None
+        scores = [
+            cell["anomaly_score"] for cell in cells if "anomaly_score" in cell and "start_s" not in cell
+        ]
+        self._apart.setdefault(known, array("d")).extend(scores)
+
+    def take(self) -> ScoreTable:
+        """Return the rows so far, each as it stands for itself, and keep them no longer."""
+        table = ScoreTable.from_rows(self._rows)
+        self._rows, self._windows = [], []
+        return table
 
     def _with_warnings(
         self, cells: list[dict[str, Any]], item: Item, heard: _Heard, rows: np.ndarray
@@ -270,8 +294,7 @@ class ScoreRows:
         table = ScoreTable.from_rows(self._rows)
         if self._fdr is not None:
             table = self._with_discoveries(table, self._fdr)
-        table.drift = self._drift()
-        self._table_notes += note_of_drift(table.drift)
+        table.drift = self.drift()
         return table
 
     def _with_discoveries(self, table: ScoreTable, rate: float) -> ScoreTable:
@@ -301,23 +324,10 @@ class ScoreRows:
         for place, row in enumerate(at):
             self._rows[row] |= _cells(judged, place)
 
-    def _drift(self) -> tuple[Drift, ...]:
-        """Compare recordings of one clip with calibration clips that are recordings of their own.
-
-        A set with labels is made for evaluation, and may have any number of faulty ones.
-        """
-        whole = [
-            cells
-            for cells in self._rows
-            if "anomaly_score" in cells and "start_s" not in cells and cells["label"] is None
-        ]
-        calibration = self._fitted.apart_calibration()
-        ids = [cells["machine_id"] or "?" for cells in whole]
-        return drifts(
-            np.array([cells["anomaly_score"] for cells in whole], dtype=np.float64),
-            [name if name in self._fitted.fusion.machine_ids else None for name in ids],
-            calibration,
-        )
+    def drift(self) -> tuple[Drift, ...]:
+        """Compare recordings of one clip with calibration clips that are recordings of their own."""
+        scores = {name: np.array(of_id) for name, of_id in self._apart.items()}
+        return drifts(scores, self._fitted.apart_calibration())
 
     def notes(self) -> tuple[str, ...]:
         """Return what a user should know: other rates, IDs unknown or not read, estimated thresholds, drift."""
@@ -329,6 +339,7 @@ class ScoreRows:
             *self._ids.notes(),
             *(() if told else of_null),
             *self._table_notes,
+            *note_of_drift(self.drift()),
             *self._confirmed_note(),
         )
 

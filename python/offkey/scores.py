@@ -331,18 +331,18 @@ class ScoreTable:
         return text_table([names], [[shown(name, row[name]) for name in names] for row in rows])
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as CSV, JSON or Parquet by the file's ending, whole or not at all.
+        """Write the table as CSV, JSON, JSON lines or Parquet by the file's ending, whole or not at all.
 
         Raises
         ------
         ParameterError
-            If the ending is none of ``.csv``, ``.json``, ``.parquet``.
+            If the ending is none of ``.csv``, ``.json``, ``.jsonl``, ``.parquet``.
         MissingExtraError
             If it is ``.parquet`` and pyarrow is not installed.
         OSError
             If the file cannot be written; what stood there before is then still there.
         """
-        score_file.write(self.columns, self.rows(), Path(path))
+        score_file.write(self.columns, [list(self.rows())], Path(path))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ScoreTable:
@@ -355,7 +355,7 @@ class ScoreTable:
         FileNotFoundError
             If there is no such file.
         ParameterError
-            If the ending is none of ``.csv``, ``.json``, ``.parquet``.
+            If the ending is none of ``.csv``, ``.json``, ``.jsonl``, ``.parquet``.
         DatasetError
             If the content is no score table; the message names file, line and column.
         MissingExtraError

@@ -133,7 +133,7 @@ def test_rows_with_unknown_columns_are_refused():
 
 def test_other_endings_are_refused_before_anything_is_touched(tmp_path):
     for name in ("scores.txt", "scores", "scores.csv.gz"):
-        with pytest.raises(ParameterError, match=r"expected \.csv, \.json or \.parquet"):
+        with pytest.raises(ParameterError, match=r"expected \.csv, \.json, \.jsonl or \.parquet"):
             example().write(tmp_path / name)
         with pytest.raises(ParameterError, match="ending"):
             ScoreTable.read(tmp_path / name)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
 from cyclopts import Parameter
 
+from offkey._util.files import is_stream
+from offkey.archive import Totals, check_result
 from offkey.cli import app, console, exit_codes
 from offkey.cli.options import Device, RateOptions
+from offkey.cli.sources import listed_sources
 from offkey.cli.words import table_in_options
-from offkey.detector import load
+from offkey.detector import Detector, load
 from offkey.score_file import check_target
 from offkey.score_rows import Windows
 from offkey.scores import ScoreTable, check_top
+from offkey.scoring.false_discovery import Discoveries
 from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["score"]
@@ -23,10 +27,13 @@ __all__ = ["score"]
 
 def score(
     detector: Path,
-    recordings: list[Path],
+    recordings: Annotated[list[Path] | None, Parameter(negative=())] = None,
     /,
     *,
+    files_from: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    null: Annotated[bool, Parameter(negative=())] = False,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
+    restart: Annotated[bool, Parameter(negative=())] = False,
     machine_id: str | None = None,
     rate: RateOptions = RateOptions(),  # noqa: B008  # immutable
     false_discovery_rate: Annotated[float | None, Parameter(alias="--fdr")] = None,
@@ -45,9 +52,17 @@ def score(
         A detector that `offkey train` wrote.
     recordings
         Sound files, folders that are searched for them, or patterns such as `"incoming/*.wav"`.
+    files_from
+        A file that lists recordings, a path in each line, after those that are named; `-` is standard input. It is read
+        as it comes, so that there may be millions.
+    null
+        The paths in it end with NUL instead, as `find -print0` writes them.
     out
-        Write the scores to this file, as CSV, JSON or Parquet by its ending (`.csv`, `.json`, `.parquet`). By
-        default they go to stdout: as a table on a terminal, as CSV into a pipe.
+        Write the scores to this file, by its ending as CSV, JSON, JSON lines or Parquet (`.csv`, `.json`, `.jsonl`,
+        `.parquet`), or to this folder as a table of Parquet files, part by part: a run that is stopped goes on when the
+        same command is given again. By default they go to stdout: as a table on a terminal, as CSV into a pipe.
+    restart
+        Throw away the parts of a run that was stopped, or that another detector has scored, and begin anew.
     machine_id
         ID of the recorded machine. By default `id_XX` in each file's name, or, below a folder given here, a folder
         named `id_XX` or as a machine that the detector knows, or `section_XX_...` in the name; a recording without one
@@ -70,23 +85,33 @@ def score(
     json
         Print the scores as JSON.
     """
-    if out is not None:
-        check_target(out)
     false_alarm_rate = rate.rate()
     if top is not None:
         check_top(top)
+    options: dict[str, Any] = {
+        "machine_id": machine_id,
+        "false_alarm_rate": false_alarm_rate,
+        "windows": windows,
+        "device": device,
+        "max_seconds": max_seconds,
+        "num_threads": threads,
+    }
+    sources = listed_sources(recordings or [], files_from, null=null)
+    if out is not None and false_discovery_rate is None and top is None and not is_stream(out):
+        check_result(out)
+        totals = _score_archive(load(detector), out, sources, restart=restart, **options)
+        if json:
+            console.data(ScoreTable.read(out).to_json())
+        return _report(totals)
+    if out is not None:
+        check_target(out)
     trained = load(detector)
     with console.bars() as bars:
         table = trained.score(
-            recordings,
-            machine_id=machine_id,
-            false_alarm_rate=false_alarm_rate,
+            sources,
             false_discovery_rate=false_discovery_rate,
-            windows=windows,
-            device=device,
-            max_seconds=max_seconds,
-            num_threads=threads,
             on_progress=bars.counter("scoring"),
+            **options,
         )
     table = table_in_options(table, app["score"])
     shown = table if top is None else table.most_anomalous(top)
@@ -99,44 +124,64 @@ def score(
         console.result(shown.to_text())
     elif out is None:
         console.data(shown.to_csv())
-    return _report(table, each=windows == "each")
+    totals = Totals(each=windows == "each", survey=table.survey)
+    totals.add(table.rows())
+    return _report(totals, table.discoveries)
 
 
-def _report(table: ScoreTable, *, each: bool) -> int:
+def _score_archive(
+    detector: Detector, out: Path, recordings: Iterable[Path], *, restart: bool, **options: Any
+) -> Totals:
+    """Score to a file or folder, part by part."""
+    with console.bars() as bars:
+        totals = detector.score_to(
+            out,
+            recordings,
+            restart=restart,
+            on_part=lambda table: table_in_options(table, app["score"]),
+            on_progress=bars.counter("scoring"),
+            **options,
+        )
+    if totals.resumed:
+        console.note(f"went on after {totals.resumed:,} recordings that were scored before")
+    console.note(f"{totals.rows} scores written to {out}")
+    return totals
+
+
+def _report(totals: Totals, discoveries: Discoveries | None = None) -> int:
     """Say how it went; return the exit code."""
-    failed = [text for text in table.error if text]
-    for text in failed:
+    for text in totals.errors:
         console.error(text)
-    scored = len(table) - len(failed)
-    first = np.isnan(table.start_s) | (table.start_s == 0)
-    recordings = int(np.count_nonzero(first)) - len(failed) if each else scored
+    if totals.failed > len(totals.errors):
+        console.error(f"and {totals.failed - len(totals.errors):,} more: see the column error")
+    scored = totals.scored
+    recordings = totals.recordings - totals.failed if totals.each else scored
     text = f"{recordings} recording{'s' * (recordings != 1)} scored"
-    if each and recordings < scored:
+    if totals.each and recordings < scored:
         text += f" in {scored} windows"
-    elif not each and not np.isnan(table.start_s).all():
-        text += f" ({np.count_nonzero(~np.isnan(table.start_s))} by their worst window, at start_s)"
-    missed = f"; {len(failed)} could not be scored" if failed else ""
-    console.note(f"{text}, {np.count_nonzero(table.decision == 1)} sound wrong{missed}")
-    if (table.decision == 1).any():
-        console.note(_oddest(table))
-    if table.discoveries is not None:
-        console.note(table.discoveries.summary())
-    seen = table.survey
+    elif not totals.each and totals.by_windows:
+        text += f" ({totals.by_windows} by their worst window, at start_s)"
+    missed = f"; {totals.failed} could not be scored" if totals.failed else ""
+    console.note(f"{text}, {totals.anomalous} sound wrong{missed}")
+    if totals.anomalous:
+        console.note(_oddest(totals.oddest[0]))
+    if discoveries is not None:
+        console.note(discoveries.summary())
+    seen = totals.survey
     if seen is not None:
         console.note(f"seen: {seen.summary()}")
-    return exit_codes.partly(failed, seen and seen.unread) if scored else exit_codes.REFUSED
+    return exit_codes.partly(totals.failed, seen and seen.unread) if scored else exit_codes.REFUSED
 
 
-def _oddest(table: ScoreTable) -> str:
+def _oddest(row: Mapping[str, Any]) -> str:
     """Say in words how odd the oddest recording is."""
-    row = int(np.nanargmin(table.p_value))
-    one_in, clips = 1 / table.p_value[row], table.calibration_clips[row]
-    of_machine = f" of {table.scored_as[row]}" if table.calibration[row] == "own" else ""
+    one_in, clips = 1 / row["p_value"], row["calibration_clips"]
+    of_machine = f" of {row['scored_as']}" if row["calibration"] == "own" else ""
     if (
-        table.calibration[row] == "tail"
+        row["calibration"] == "tail"
     ):  # an estimate says nothing of what is a hundred times rarer than its clips
         how = "fewer than" if one_in > 100 * clips else "about"
         one_in = min(one_in, 100 * clips)
     else:
         how = "at most" if one_in > clips else "about"
-    return f"the oddest: {table.path[row]}: {how} 1 in {one_in:,.0f} healthy recordings{of_machine} sounds as odd"
+    return f"the oddest: {row['path']}: {how} 1 in {one_in:,.0f} healthy recordings{of_machine} sounds as odd"

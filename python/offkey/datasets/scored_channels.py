@@ -41,13 +41,14 @@ class ScoredChannels:
         quiet_dbfs = SILENT_DBFS if level is None else max(SILENT_DBFS, level - FAR_BELOW_DB)
         self._quiet_power = 10 ** (quiet_dbfs / 10)
         self._others: Counter[int] = Counter()
-        self._quiet: dict[int, str] = {}
-        self._first_quiet = ""
-        self._of_another_role: list[str] = []
+        self._quiet: dict[int, str] = {}  # of the chunk that was looked at last
+        self._quiet_recordings, self._first_quiet = 0, ""
+        self._of_another_role, self._first_of_another = 0, ""
         self._first: dict[int, str] = {}
 
     def add(self, chunk: Chunk) -> None:
         """Look at the recordings of a chunk."""
+        self._quiet = {}
         for position, item in enumerate(chunk.items, chunk.first):
             if item.channels is None or chunk.continues:
                 continue
@@ -57,11 +58,13 @@ class ScoredChannels:
             if item.channels == 1:
                 continue
             if self._is_of_another_role(item):
-                self._of_another_role.append(item.name)
+                self._of_another_role += 1
+                self._first_of_another = self._first_of_another or item.name
             if self._is_quiet(chunk, np.flatnonzero(chunk.positions == position)) and (
                 text := self._louder(item)
             ):
                 self._quiet[position] = text
+                self._quiet_recordings += 1
                 self._first_quiet = self._first_quiet or item.name
 
     def _is_of_another_role(self, item: Item) -> bool:
@@ -112,13 +115,13 @@ class ScoredChannels:
             for channels, count in sorted(self._others.items())
         ]
         if self._of_another_role:
-            count = len(self._of_another_role)
+            count = self._of_another_role
             notes.append(
                 f"{name} is what is scored, but is of the other microphone in {count} recording{'s' * (count > 1)}; "
-                f"the first of them {self._of_another_role[0]}"
+                f"the first of them {self._first_of_another}"
             )
-        if self._quiet:
-            count = len(self._quiet)
+        if self._quiet_recordings:
+            count = self._quiet_recordings
             notes.append(
                 f"{name}, which is scored, is silent or far quieter than another channel in {count} "
                 f"recording{'s' * (count > 1)}, unlike in training; is its microphone dead? The first of them "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import itertools
@@ -251,6 +252,16 @@ class Source:
     def __iter__(self) -> Iterator[Item]:
         return iter(self._items)
 
+    def count(self) -> int | None:
+        """Return how many recordings there are, for which folders are listed; None where they can be read only once."""
+        return None if isinstance(self._items, Iterator) else sum(1 for _ in self)
+
+    def over(self, items: Iterator[Item]) -> Self:
+        """Return the same source of other items, such as what is left of its own; they can be read once."""
+        source = copy.copy(self)
+        source._items = items
+        return source
+
     def chunks(
         self, *, num_threads: int | None = None, on_progress: Progress | None = None
     ) -> Iterator[Chunk]:
@@ -271,9 +282,7 @@ class Source:
         DatasetError
             If there is no recording at all.
         """
-        total = None
-        if on_progress is not None and not isinstance(self._items, Iterator):
-            total = sum(1 for _ in self)
+        total = None if on_progress is None else self.count()
         done = 0
         for portion, size in portions.in_portions(self, self._features.sample_rate, self._surveyor):
             for chunk in self._chunks(portion, size, done, num_threads):

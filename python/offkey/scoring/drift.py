@@ -113,8 +113,7 @@ class Drift:
 
 
 def drifts(
-    scores: NDArray[np.float64],
-    machine_ids: Sequence[str | None],
+    scores: Mapping[str | None, NDArray[np.float64]],
     calibration: Mapping[str | None, NDArray[np.float64]],
 ) -> tuple[Drift, ...]:
     """Compare a batch with the calibration clips, ID by ID.
@@ -122,9 +121,7 @@ def drifts(
     Parameters
     ----------
     scores
-        ``(m,)`` finite numbers: of recordings of one clip each.
-    machine_ids
-        Whose each is; None where it is not known.
+        For each ID, and None where that is not known, ``(recordings,)`` finite numbers: of recordings of one clip each.
     calibration
         For each ID, and None, scores of normal clips of which none is of the same recording as another. An ID that is
         not among them is not compared, nor is one of fewer than `MIN_RECORDINGS` recordings.
@@ -135,13 +132,10 @@ def drifts(
         One for each ID that was compared, whether it differs or not, None last. Their p-values are times as many as
         they are, so that `LEVEL` is how often any of them is below it where there is no drift.
     """
-    rows: dict[str | None, list[int]] = {}
-    for row, machine_id in enumerate(machine_ids):
-        rows.setdefault(machine_id, []).append(row)
     compared = [
-        Drift.between(scores[rows[name]], calibration[name], machine_id=name)
-        for name in sorted(rows, key=lambda name: (name is None, name or ""))
-        if name in calibration and len(rows[name]) >= MIN_RECORDINGS
+        Drift.between(scores[name], calibration[name], machine_id=name)
+        for name in sorted(scores, key=lambda name: (name is None, name or ""))
+        if name in calibration and len(scores[name]) >= MIN_RECORDINGS
     ]
     count = len(compared)
     return tuple(dataclasses.replace(one, p_value=min(1.0, count * one.p_value)) for one in compared)

@@ -96,7 +96,10 @@ def test_another_rate_and_an_unknown_id_are_notes(offkey, detector, tmp_path):
         (["{detector}", "nowhere"], "nowhere: no such file or folder"),
         (["{detector}", "{empty}"], "no sound file found"),
         (["{detector}", "{wav}", "nowhere"], "nowhere: no such file or folder"),
-        (["{detector}", "{wav}", "--out", "s.txt"], "s.txt: ending '.txt'; expected .csv, .json or .parquet"),
+        (
+            ["{detector}", "{wav}", "--out", "s.txt"],
+            "s.txt: ending '.txt'; expected .csv, .json, .jsonl or .parquet",
+        ),
         (["{detector}", "{wav}", "--out", "no/s.csv"], "no: no such folder"),
         (["{detector}", "{wav}", "--threads", "0"], "--threads 0: "),
     ],
@@ -118,14 +121,17 @@ def test_bad_input_to_score_is_one_line_and_writes_no_scores(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_target_is_checked_before_anything_is_scored(offkey, detector, tree, monkeypatch):
+def test_the_target_is_checked_before_anything_is_scored(offkey, detector, tree, tmp_path, monkeypatch):
     from offkey.detector import Detector
 
     def never(*_, **__):
         raise AssertionError("scored")
 
     monkeypatch.setattr(Detector, "score", never)
-    for out in ("s.xls", "no/s.csv", "."):
+    monkeypatch.setattr(Detector, "score_to", never)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").write_text("notes")
+    for out in ("s.xls", "no/s.csv", "full"):
         assert offkey("score", detector, tree, "--out", out).code == 2
 
 
@@ -144,6 +150,7 @@ def test_ctrl_c_is_exit_code_130_and_one_line(offkey, detector, tree, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Detector, "score", stopped)
+    monkeypatch.setattr(Detector, "score_to", stopped)
     shown = offkey("score", detector, tree, "--out", "s.csv")
     assert (shown.code, shown.out, shown.err) == (130, "", "error: stopped\n")
 
@@ -263,3 +270,47 @@ def test_drift_is_a_note(offkey, detector, tmp_path):
     shown = offkey("score", detector, tmp_path)
     assert shown.code == 0
     assert "note: drift: ID 00: higher scores, " in shown.err
+
+
+def test_a_list_of_files_is_read_from_a_file_or_standard_input(offkey, detector, tree, tmp_path, monkeypatch):
+    import sys
+
+    paths = sorted((tree / "fan" / "test").glob("*.wav"))
+    named = offkey("score", detector, *paths).out
+    (tmp_path / "list.txt").write_text("\n".join(map(str, paths[1:])) + "\n\n")
+    assert offkey("score", detector, paths[0], "--files-from", "list.txt").out == named
+    content = io.BytesIO(b"".join(str(path).encode() + b"\0" for path in paths))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+    assert offkey("score", detector, "--files-from", "-", "--null").out == named
+
+
+def test_bad_lists_of_files(offkey, detector, tmp_path):
+    shown = offkey("score", detector)
+    assert (shown.code, "RECORDINGS: none named" in shown.err) == (2, True)
+    assert "--files-from" in shown.err
+    assert offkey("score", detector, "--files-from", "none.txt").code == 2
+    (tmp_path / "list.txt").write_text("nowhere.wav\n")
+    shown = offkey("score", detector, "--files-from", "list.txt", "--out", "s.csv")
+    assert (shown.code, "nowhere.wav: no such file or folder" in shown.err) == (2, True)
+    (tmp_path / "list.txt").write_bytes(bytes(100_000))
+    shown = offkey("score", detector, "--files-from", "list.txt")
+    assert (shown.code, "expected a list of paths" in shown.err) == (2, True)
+    (tmp_path / "list.txt").write_text("")
+    assert offkey("score", detector, "--files-from", "list.txt").code == 2
+
+
+def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monkeypatch):
+    from offkey.archive import run
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Archive, "_merge", stopped)
+        assert offkey("score", detector, tree / "fan" / "test", "--out", "s.csv").code == 130
+    shown = offkey("score", detector, tree / "fan" / "test", "--out", "s.csv", "--windows", "each")
+    assert (shown.code, "--restart" in shown.err) == (2, True)
+    shown = offkey("score", detector, tree / "fan" / "test", "--out", "s.csv")
+    assert shown.code == 0
+    assert "went on after 16 recordings that were scored before" in shown.err
+    assert len(ScoreTable.read("s.csv")) == 16

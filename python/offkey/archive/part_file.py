@@ -1,0 +1,122 @@
+"""One part of an archive's scores: the rows of some recordings, and a receipt that says which recordings they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
+
+from offkey import score_file
+from offkey._util import parquet
+from offkey._util.files import atomic_path, encoded
+from offkey.errors import DatasetError
+from offkey.score_file import Row
+
+__all__ = ["PartKind", "Receipt", "names_digest", "read_receipt", "rows_of", "write_part"]
+
+PartKind: TypeAlias = Literal[".jsonl", ".parquet"]
+"""JSON lines need nothing but Python; a folder of Parquet files is a table for other programs."""
+
+_KEY = "offkey"
+"""Of the receipt, in the first line of JSON or the metadata of Parquet."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Which recordings a part has the rows of."""
+
+    recordings: int
+    """How many, one after the other in the source."""
+    names: str
+    """Digest of their names, in order."""
+    detector: str
+    """Fingerprint of the detector that scored them."""
+
+    @classmethod
+    def of(cls, state: Any, where: Path) -> Self:
+        """Return the receipt that a part holds.
+
+        Raises
+        ------
+        DatasetError
+            If it is none.
+        """
+        try:
+            receipt = cls(**state)
+            sound = type(receipt.recordings) is int and receipt.recordings > 0
+        except TypeError:
+            sound = False
+        if not sound:
+            raise DatasetError(f"{where}: damaged, or no part of a run's scores: its receipt is {state!r}")
+        return receipt
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """Return the digest of recordings' names, in their order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in names:
+        content = encoded(name)
+        digest.update(b"%d:" % len(content))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def write_part(path: Path, columns: Sequence[str], rows: Iterable[Row], receipt: Receipt) -> None:
+    """Write a part, whole or not at all; its bytes are on disk before it has its name.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    state = {_KEY: dataclasses.asdict(receipt)}
+    with atomic_path(path) as scratch:
+        if path.suffix == ".parquet":
+            score_file.write_parquet(columns, [list(rows)], scratch, state)
+        else:
+            lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+            scratch.write_bytes(encoded(json.dumps(state) + "\n" + lines))
+
+
+def read_receipt(path: Path) -> Receipt:
+    """Return the receipt of a part.
+
+    Raises
+    ------
+    DatasetError
+        If the file is damaged, or no part.
+    """
+    if path.suffix == ".parquet":
+        state = parquet.metadata(path).get(_KEY)
+    else:
+        with path.open("rb") as file:
+            state = _line(file.readline(), path).get(_KEY)
+    return Receipt.of(state, path)
+
+
+def rows_of(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a part.
+
+    Raises
+    ------
+    DatasetError
+        If the file is damaged.
+    """
+    if path.suffix == ".parquet":
+        yield from parquet.rows(path)
+        return
+    with path.open("rb") as file:
+        file.readline()
+        for line in file:
+            yield _line(line, path)
+
+
+def _line(line: bytes, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(line.decode("utf-8", "surrogateescape"))
+    except ValueError as error:
+        raise DatasetError(f"{path}: damaged: {error}") from None
+    return content if isinstance(content, dict) else {}

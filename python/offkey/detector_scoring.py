@@ -1,0 +1,202 @@
+"""The part of a detector that scores: a table in memory, or an archive's result on the disk."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from offkey.archive import Archive, Totals, check_result
+from offkey.datasets.passed_over import notes_on
+from offkey.datasets.recordings import Recordings
+from offkey.datasets.source import Progress
+from offkey.detector_base import DetectorBase
+from offkey.errors import OffkeyWarning
+from offkey.score_rows import ScoreRows, Windows
+from offkey.scores import ScoreTable
+from offkey.signal.audio import MAX_SECONDS
+
+__all__ = ["ScoringDetector"]
+
+
+class ScoringDetector(DetectorBase):
+    """The part of `offkey.Detector` that scores recordings and decides which sound wrong."""
+
+    def score(
+        self,
+        recordings: Recordings,
+        *,
+        sample_rate: int | None = None,
+        machine_id: str | None = None,
+        false_alarm_rate: float | None = None,
+        false_discovery_rate: float | None = None,
+        windows: Windows = "worst",
+        device: str = "auto",
+        max_seconds: float = MAX_SECONDS,
+        num_threads: int | None = None,
+        on_progress: Progress | None = None,
+    ) -> ScoreTable:
+        """Score recordings, and decide which sound wrong.
+
+        A recording longer than twice the recipe's `training.clip_seconds` is cut into windows of that length, the last
+        of which ends where the recording ends. It is as anomalous as its worst window, and its p-value is that of this
+        window times the number of windows, at most 1. However long it is, a hundred megabytes of it are in memory.
+
+        Parameters
+        ----------
+        recordings
+            A folder that is searched for sound files, a file, a pattern such as ``incoming/*.wav`` if there is no file
+            of that very name, a `Dataset` (its test clips), `Clips`, an `AudioBatch`, `Audio`, the bytes of a sound
+            file, an open binary file, samples ``(samples,)`` with `sample_rate`; a list, a generator or another
+            iterable of these; or `LogMelArrays`.
+        sample_rate
+            Rate of arrays of samples in Hz, since they carry none; float in [-1, 1], or int16.
+        machine_id
+            The ID of all of them. By default it is the table's, or is read from the file's name (``id_XX``, or
+            ``section_XX`` at its head) and, if a folder is named, from the folders below it (``id_XX``, or named as a
+            known ID). A clip of an unknown ID is scored as the known one nearest to it: column `scored_as`.
+        false_alarm_rate
+            The share of healthy recordings of a machine that may be called anomalous, above 0 and below 1; by default
+            the recipe's (`scoring.false_alarm_rate`), and then the thresholds of `confirm` decide: docs/alarms.md.
+        false_discovery_rate
+            Decide on all recordings together, so that at most this part of those called anomalous is healthy: see
+            `ScoreTable.with_false_discovery_rate`; by a tail where ranks among calibration clips can find none.
+        windows
+            Of a recording that is cut: `worst` gives one row, which has the scores of the worst window and in `start_s`
+            where that begins; `each` gives a row for each window, decided on as a clip of its own.
+        device
+            `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`, for the network.
+        max_seconds
+            A file that is longer gets no score; by default 24 hours.
+        num_threads
+            Threads of the kernels and of torch; all cores if None. The result depends on it by rounding at most.
+        on_progress
+            Called with (done, total) clips; the total is None for an iterator.
+
+        Returns
+        -------
+        ScoreTable
+            Row i is recording i, given twice or not; inside a folder depth first, names in the order of their bytes.
+            One that cannot be read to its end has no score, and says why in `error`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a folder or file does not exist. In an iterator that is the `error` of its row.
+        DatasetError
+            If there is no recording.
+        DeviceError
+            If the device is not there.
+        ParameterError, ArrayError
+            If `recordings` are none of these, arrays of samples come without `sample_rate`, or a number is outside its
+            range.
+
+        Warns
+        -----
+        OffkeyWarning
+            If files or folders were passed over, recordings were resampled, an ID is not known, a folder ``id_XX`` lies
+            above what was named, the rate takes more calibration clips of an ID than there are, or recordings score
+            otherwise than these (`offkey.scoring.drift`).
+        """
+        rows = ScoreRows(
+            self._fitted(),
+            rate=false_alarm_rate,
+            fdr=false_discovery_rate,
+            windows=windows,
+            num_threads=num_threads,
+        )
+        self._use_device(device)
+        source = self._source(
+            recordings, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
+        )
+        for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
+            rows.add(chunk)
+        table = rows.table()
+        table.survey = source.survey()
+        for note in (*rows.notes(), *notes_on(table.survey.passed_over)):
+            warnings.warn(note, OffkeyWarning, stacklevel=2)
+        return table
+
+    def score_to(
+        self,
+        result: str | os.PathLike[str],
+        recordings: Recordings,
+        *,
+        machine_id: str | None = None,
+        false_alarm_rate: float | None = None,
+        windows: Windows = "worst",
+        restart: bool = False,
+        device: str = "auto",
+        max_seconds: float = MAX_SECONDS,
+        num_threads: int | None = None,
+        on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
+        on_progress: Progress | None = None,
+    ) -> Totals:
+        """Score an archive of recordings to a file or folder, however many they are, and go on where a run was stopped.
+
+        Rows are written in parts of 4,096 recordings, as the table of `score` has them, and are in memory no longer. Of
+        a run that was stopped, by a full disk or the loss of power, the parts are on the disk: the same call goes on
+        after them, and the result is what it would have been.
+
+        Parameters
+        ----------
+        result
+            A file that ends in ``.csv``, ``.json``, ``.jsonl`` or ``.parquet``: parts lie in the folder
+            ``RESULT.parts`` beside it until all are there, and become one file. Or a folder, which is then a table of
+            Parquet files that pandas, polars, DuckDB, Spark and Arrow read as one; `ScoreTable.read` does too.
+        recordings, machine_id, false_alarm_rate, windows, device, max_seconds, num_threads
+            As for `score`.
+        restart
+            Whether to throw away the parts of a run that was stopped, or of another detector, and begin anew.
+        on_part
+            Called with the table of each part before it is written; what it returns is written.
+        on_progress
+            Called with (done, total) recordings; those of the run that was stopped count as done.
+
+        Returns
+        -------
+        Totals
+            How many recordings there are in the result, and the oddest of them.
+
+        Raises
+        ------
+        ParameterError
+            If the parts that are there are of another detector, other options or other recordings, if another process
+            writes to them, or if `result` is a pipe or a folder that holds something else.
+        MissingExtraError
+            If Parquet is asked for and pyarrow is not installed.
+        OSError
+            If a part cannot be written; those that were written stay.
+        FileNotFoundError, DatasetError, DeviceError, ArrayError
+            As for `score`.
+
+        Warns
+        -----
+        OffkeyWarning
+            As for `score`, about the recordings that were scored by this call.
+        """
+        path = Path(result)
+        check_result(path)
+        fitted = self._fitted()
+        rows = ScoreRows(fitted, rate=false_alarm_rate, fdr=None, windows=windows, num_threads=num_threads)
+        self._use_device(device)
+        source = self._source(recordings, machine_id=machine_id, max_seconds=max_seconds)
+        options = {
+            "machine_id": machine_id,
+            "false_alarm_rate": false_alarm_rate,
+            "windows": windows,
+            "max_seconds": max_seconds,
+        }
+        totals = Archive(path, fitted, options).score(
+            source,
+            rows,
+            restart=restart,
+            num_threads=num_threads,
+            on_part=on_part,
+            on_progress=on_progress,
+        )
+        totals.survey = source.survey()
+        for note in (*rows.notes(), *notes_on(totals.survey.passed_over)):
+            warnings.warn(note, OffkeyWarning, stacklevel=2)
+        return totals

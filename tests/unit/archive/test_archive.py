@@ -1,0 +1,261 @@
+"""Scores of archives: parts, going on after a stop, the result."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pyarrow.dataset
+import pytest
+
+import offkey
+from offkey.archive import run
+from offkey.errors import DatasetError, ParameterError
+from offkey.scores import ScoreTable
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Thirty recordings of two machines, of which one is no sound; not to be changed."""
+    folder = tmp_path_factory.mktemp("archive") / "recordings"
+    rng = np.random.default_rng(0)
+    for number in range(30):
+        path = folder / f"id_0{number % 2}" / f"{number:02}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, rng)
+    (folder / "id_00" / "08.wav").write_bytes(b"a diary")
+    return folder
+
+
+def write(path, rng):
+    import soundfile as sf
+
+    sf.write(path, 0.1 * rng.standard_normal(RATE), RATE)
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """A detector of two machines."""
+    folder = tmp_path_factory.mktemp("healthy")
+    rng = np.random.default_rng(1)
+    for number in range(24):
+        path = folder / f"id_0{number % 2}" / f"{number:02}.wav"
+        path.parent.mkdir(exist_ok=True)
+        write(path, rng)
+    return offkey.Detector().fit(offkey.datasets.folder(folder))
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """Parts of four recordings, read one by one."""
+    monkeypatch.setattr(run, "PART_RECORDINGS", 4)
+    monkeypatch.setattr("offkey.datasets.portions.PORTION_ITEMS", 2)
+
+
+class StopError(Exception):
+    """Stands for whatever ends a run."""
+
+
+def stopped(detector, result, recordings, *, after, **options):
+    """Begin a run that ends while it writes one of its parts."""
+    parts = []
+
+    def count(table):
+        parts.append(table)
+        if len(parts) > after:
+            raise StopError
+        return table
+
+    with pytest.raises(StopError):
+        detector.score_to(result, recordings, on_part=count, **options)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl", ".parquet"])
+def test_a_file_is_what_the_table_of_all_would_have_written(detector, recordings, tmp_path, ending):
+    result = tmp_path / f"scores{ending}"
+    totals = detector.score_to(result, recordings)
+    table = detector.score(recordings)
+    table.write(tmp_path / f"table{ending}")
+    assert ScoreTable.read(result) == table
+    if ending != ".parquet":
+        assert result.read_bytes() == (tmp_path / f"table{ending}").read_bytes()
+    assert (totals.rows, totals.failed, totals.resumed) == (30, 1, 0)
+    assert "08.wav" in totals.errors[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f"scores{ending}", f"table{ending}"])
+
+
+def test_a_folder_is_a_table_that_other_programs_read(detector, recordings, tmp_path):
+    detector.score_to(tmp_path / "scores", recordings)
+    assert len(list((tmp_path / "scores").glob("part-*.parquet"))) == 8
+    assert ScoreTable.read(tmp_path / "scores") == detector.score(recordings)
+    assert pyarrow.dataset.dataset(tmp_path / "scores").count_rows() == 30
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 7])
+@pytest.mark.parametrize("name", ["scores.csv", "scores.jsonl", "scores"])
+def test_a_run_that_was_stopped_goes_on_to_the_same_result(detector, recordings, tmp_path, name, after):
+    whole, broken = tmp_path / "whole" / name, tmp_path / "broken" / name
+    whole.parent.mkdir()
+    broken.parent.mkdir()
+    detector.score_to(whole, recordings)
+    stopped(detector, broken, recordings, after=after)
+    assert not broken.is_file()
+    progress = []
+    totals = detector.score_to(broken, recordings, on_progress=lambda *state: progress.append(state))
+    assert totals.resumed == 4 * after
+    assert totals.rows == 30
+    assert progress[0] == (4 * after + 2, 30)
+    assert progress[-1] == (30, 30)
+    if whole.is_file():
+        assert broken.read_bytes() == whole.read_bytes()
+    else:
+        names = sorted(path.name for path in whole.iterdir())
+        assert names == sorted(path.name for path in broken.iterdir())
+        assert all((whole / part).read_bytes() == (broken / part).read_bytes() for part in names)
+
+
+def test_a_run_that_was_stopped_before_its_end_is_made_whole_without_scoring(
+    detector, recordings, tmp_path, monkeypatch
+):
+    whole, broken = tmp_path / "whole.csv", tmp_path / "broken.csv"
+    detector.score_to(whole, recordings)
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Archive, "_merge", stop)
+        with pytest.raises(StopError):
+            detector.score_to(broken, recordings)
+    monkeypatch.setattr(run.Archive, "_score", stop)
+    assert detector.score_to(broken, recordings).resumed == 30
+    assert broken.read_bytes() == whole.read_bytes()
+
+
+def stop(*_):
+    """End a run."""
+    raise StopError
+
+
+def test_a_folder_that_is_done_is_left_as_it_is(detector, recordings, tmp_path, monkeypatch):
+    detector.score_to(tmp_path / "scores", recordings)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").glob("part-*")}
+    monkeypatch.setattr(run.Archive, "_score", stop)
+    assert detector.score_to(tmp_path / "scores", recordings).resumed == 30
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_what_a_killed_process_left_is_cleared(detector, recordings, tmp_path):
+    stopped(detector, tmp_path / "scores.csv", recordings, after=2)
+    parts = tmp_path / "scores.csv.parts"
+    (parts / ".part-00000002.1234abcd.jsonl").write_text("half a li")
+    detector.score_to(tmp_path / "scores.csv", recordings)
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"false_alarm_rate": 0.01}, "begun with false_alarm_rate None, now 0.01"),
+        ({"windows": "each"}, "begun with windows 'worst', now 'each'"),
+        ({"machine_id": "00"}, "begun with machine_id None, now '00'"),
+    ],
+)
+def test_other_options_are_refused_and_lose_nothing(detector, recordings, tmp_path, options, message):
+    result = tmp_path / "scores.csv"
+    stopped(detector, result, recordings, after=3)
+    with pytest.raises(ParameterError, match=message):
+        detector.score_to(result, recordings, **options)
+    assert detector.score_to(result, recordings).resumed == 12
+
+
+def test_another_detector_is_refused_unless_the_run_begins_anew(detector, recordings, tmp_path):
+    result = tmp_path / "scores.csv"
+    stopped(detector, result, recordings, after=3)
+    other = detector.rescored(detector.recipe.replace(scoring__false_alarm_rate=0.2).scoring)
+    with pytest.raises(ParameterError, match="begun with the detector"):
+        other.score_to(result, recordings)
+    assert other.score_to(result, recordings, restart=True).resumed == 0
+    assert ScoreTable.read(result) == other.score(recordings)
+
+
+def test_other_recordings_are_refused(detector, recordings, tmp_path):
+    folder = shutil.copytree(recordings, tmp_path / "recordings")
+    result = tmp_path / "scores.csv"
+    stopped(detector, result, folder, after=3)
+    (folder / "id_00" / "000.wav").write_bytes((folder / "id_00" / "00.wav").read_bytes())
+    with pytest.raises(ParameterError, match="other recordings: those from number 0 to 3"):
+        detector.score_to(result, folder)
+    (folder / "id_00" / "000.wav").unlink()
+    shutil.rmtree(folder / "id_01")
+    (folder / "id_00" / "10.wav").unlink()
+    with pytest.raises(ParameterError, match="other recordings: those from number 4 to 7"):
+        detector.score_to(result, folder)
+
+
+def test_recordings_that_came_behind_are_scored_too(detector, recordings, tmp_path):
+    folder = shutil.copytree(recordings, tmp_path / "recordings")
+    detector.score_to(tmp_path / "scores", folder)
+    (folder / "id_01" / "99.wav").write_bytes((folder / "id_01" / "01.wav").read_bytes())
+    totals = detector.score_to(tmp_path / "scores", folder)
+    assert (totals.resumed, totals.rows) == (30, 31)
+    assert ScoreTable.read(tmp_path / "scores") == detector.score(folder)
+
+
+def test_two_runs_on_one_result(detector, recordings, tmp_path):
+    result = tmp_path / "scores"
+
+    def second(table):
+        with pytest.raises(ParameterError, match=f"process {os.getpid()} on .* is writing to it now"):
+            detector.score_to(result, recordings)
+        return table
+
+    detector.score_to(result, recordings, on_part=second)
+
+
+def test_a_folder_with_something_else_is_refused(detector, recordings, tmp_path):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ParameterError, match=r"holds 'notes\.txt', which is no part of scores"):
+        detector.score_to(folder, recordings)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_damaged_and_missing_parts_are_named(detector, recordings, tmp_path):
+    result = tmp_path / "scores.csv"
+    stopped(detector, result, recordings, after=3)
+    part = tmp_path / "scores.csv.parts" / "part-00000001.jsonl"
+    whole = part.read_text()
+    for content in ("", "half a li", json.dumps({"offkey": {"recordings": "4"}}), whole[:-20]):
+        part.write_text(content)
+        with pytest.raises(DatasetError, match=r"part-00000001\.jsonl: damaged"):
+            detector.score_to(result, recordings)
+    part.unlink()
+    with pytest.raises(DatasetError, match=r"part-00000001\.jsonl: no such part"):
+        detector.score_to(result, recordings)
+
+
+def test_names_that_are_not_utf_8_come_back_from_every_format(detector, recordings, tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    name = os.fsdecode(b"id_00_\xff.wav")
+    (folder / name).write_bytes((recordings / "id_00" / "00.wav").read_bytes())
+    (folder / "id_01_broken.wav").write_bytes(b"")
+    for result in ("s.csv", "s.json", "s.jsonl", "s.parquet", "s"):
+        detector.score_to(tmp_path / result, folder)
+        paths = ScoreTable.read(tmp_path / result).path
+        assert {path.name for path in paths} == {name, "id_01_broken.wav"}
+
+
+@pytest.mark.filterwarnings("ignore:.*which says no ID")
+def test_an_iterator_is_scored_and_goes_on_when_it_is_given_again(detector, recordings, tmp_path):
+    paths = sorted(recordings.rglob("*.wav"))
+    result = tmp_path / "scores.csv"
+    stopped(detector, result, iter(paths), after=2)
+    assert detector.score_to(result, iter(paths)).resumed == 8
+    assert ScoreTable.read(result).path == paths
+
+
+def test_nothing_to_score(detector, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no sound file found"):
+        detector.score_to(tmp_path / "scores.csv", tmp_path / "empty")
