@@ -86,6 +86,7 @@ class Parts:
             If it cannot be written.
         """
         self.check()
+        shutil.rmtree(self._leftover, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
             if restart:
@@ -133,8 +134,13 @@ class Parts:
             yield list(rows_of(path))
 
     def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder)
+        """Remove the folder: all of it at once, under another name if the process is killed meanwhile."""
+        self.folder.rename(self._leftover)
+        shutil.rmtree(self._leftover)
+
+    @property
+    def _leftover(self) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.done")
 
     def _path(self, number: int) -> Path:
         return self.folder / f"part-{number:08d}{self._kind}"
@@ -168,7 +174,10 @@ class Parts:
         )
 
     def _clear(self) -> None:
-        for path in [*self.folder.glob("part-*"), self.folder / _RUN]:
+        last_first = sorted(
+            self.folder.glob("part-*"), reverse=True
+        )  # what is left is whole, whenever this ends
+        for path in [*last_first, self.folder / _RUN]:
             path.unlink(missing_ok=True)
 
     @contextlib.contextmanager

@@ -39,7 +39,7 @@ def listed_sources(named: list[Path], files_from: Path | None, *, null: bool) ->
     if files_from is None:
         if not named:
             raise ParameterError(
-                "RECORDINGS: none named; expected sound files, folders or patterns, or files_from"
+                "RECORDINGS: none named; expected sound files, folders or patterns, or --files-from"
             )
         return named
     file = sys.stdin.buffer if files_from == Path("-") else files_from.open("rb")
