@@ -20,7 +20,7 @@ def refuse_to_list(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir
 
     def failing(path):
-        if Path(path).name == name:
+        if not isinstance(path, int) and Path(path).name == name:
             raise PermissionError(13, "Permission denied", os.fspath(path))
         return scandir(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import re
@@ -254,9 +255,8 @@ def _from_folder(folder: Path) -> Content:
     """Read a folder of Parquet files as one table, in the order of their names."""
     files = sorted(folder.glob("*.parquet"))
     if not files:
-        raise DatasetError(
-            f"{folder}: a folder without a Parquet file; expected a file of scores, or a folder of them"
-        )
+        reason = "a folder without a Parquet file; expected a file of scores, or a folder of them"
+        raise IsADirectoryError(errno.EISDIR, reason, str(folder))
     parts = [_from_cells(list(parquet.rows(file)), parquet.column_names(file), file) for file in files]
     names = dict.fromkeys(name for part in parts for name in part)
     sizes = [len(part["path"]) for part in parts]

@@ -95,7 +95,15 @@ class Parts:
             for scratch in self.folder.glob(f".part-*{self._kind}"):
                 scratch.unlink(missing_ok=True)  # of a process that was killed
             write_text(self.folder / _RUN, json.dumps(run, indent=2) + "\n")
-            yield
+            try:
+                yield
+            finally:
+                self._remove_empty()
+
+    def _remove_empty(self) -> None:
+        """Leave no folder in which there is nothing to go on from."""
+        if self.folder.exists() and not any(self.folder.glob("part-*")):
+            shutil.rmtree(self.folder)
 
     def paths(self) -> list[Path]:
         """Return the files of the parts.
