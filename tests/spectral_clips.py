@@ -35,16 +35,20 @@ def machine_clips(seed, counts, *, n_mels=24, clips_in_group=2):
     return statistics, ids, groups
 
 
-def with_rhythm(seed, statistics, ids, *, beat=0.0):
-    """The same clips with a finer spectrogram of twice the bins, and a rhythm that beats by so much in some bands."""
+def with_rhythm(seed, statistics, ids, *, beat=0.0, fine=(2,)):
+    """The same clips with finer spectrograms, and a rhythm that beats by so much in some bands.
+
+    `fine` says how many times the bins each spectrogram has.
+    """
     rng = np.random.default_rng([seed, 1])
-    n_clips, n_mels = statistics.mean.shape
-    fine = np.repeat(statistics.mean, 2, axis=1) + 0.1 * rng.standard_normal((n_clips, 2 * n_mels))
+    n_clips = len(statistics.mean)
+    means = np.concatenate([np.repeat(statistics.mean, times, axis=1) for times in fine], axis=1)
+    means = means + 0.1 * rng.standard_normal(means.shape)
     table = np.linspace(2.0, 0.0, 4)[:, None] + np.linspace(0.0, 1.0, 32)  # of noise: rates plus bands
     table = table + beat * (np.arange(4) == 2)[:, None] * (np.arange(32) % 8 == 0)
     number = np.array([int(name) for name in ids])[:, None]
     rhythm = table.ravel() + 0.2 * number + 0.5 * rng.standard_normal((n_clips, 128))
-    return statistics._replace(fine_mean=fine.astype(np.float32), rhythm=rhythm.astype(np.float32))
+    return statistics._replace(fine_mean=means.astype(np.float32), rhythm=rhythm.astype(np.float32))
 
 
 def take(statistics, rows):

@@ -87,9 +87,9 @@ FEATURES = (
             ),
         )
         for case, finer, most in (
-            ("fine512", "256 Mels at hop 512", 3),
-            ("fine1024", "256 Mels at hop 1024", 2),
-            ("two", "256 Mels at n_fft 4096, 384 at 8192", 3),
+            ("hop1024", "256 Mels at hop 1024", 3),
+            ("hop2048", "256 Mels at hop 2048", 2.2),
+            ("two", "256 Mels at hop 2048, 384 at 4096", 4),
         )
     ),
 )

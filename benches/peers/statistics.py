@@ -18,13 +18,13 @@ group = Group(
     1e3,
     {
         "clip": "log-Mel 128 x 313 with the clip's statistics",
-        "fine512": "the same with the means of 256 Mels at n_fft 2048, hop 512, and the rhythm",
-        "fine1024": "the same with the means of 256 Mels at n_fft 2048, hop 1024, and the rhythm",
-        "two": "the same with the means of 256 Mels at n_fft 4096, of 384 at 8192, and the rhythm",
+        "hop1024": "the same with the means of 256 Mels at n_fft 4096, hop 1024, and the rhythm",
+        "hop2048": "the same with the means of 256 Mels at n_fft 4096, hop 2048, and the rhythm",
+        "two": "as at hop 2048, with the means of 384 Mels at n_fft 8192, hop 4096, too",
     },
     same_work=(at_most("error", 1e-3),),
 )
-PLAIN, FINE = ("clip",), ("fine512", "fine1024", "two")
+PLAIN, FINE = ("clip",), ("hop1024", "hop2048", "two")
 
 
 def by_numpy(logmel: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -51,9 +51,9 @@ def bench(statistics: Callable[[np.ndarray], Iterable[np.ndarray]], threads: int
 
 
 _FINE = {
-    "fine512": ((2048, 512, 256),),
-    "fine1024": ((2048, 1024, 256),),
-    "two": ((4096, 1024, 256), (8192, 2048, 384)),
+    "hop1024": ((4096, 1024, 256),),
+    "hop2048": ((4096, 2048, 256),),
+    "two": ((4096, 2048, 256), (8192, 4096, 384)),
 }
 
 

@@ -11,8 +11,8 @@ different. --alone learns each machine by itself, as a detector of a single ID.
 
 --recordings adds real ones: with their own division into training and test clips, and ten times with a quarter of the
 training recordings of each machine held out, whose clips are then what alarms are counted on. Faults choose nothing.
-FOLDER keeps the statistics of the clips and what has been counted, for each edition of the recipe: what is there is not
-computed again.
+FOLDER keeps the statistics of the clips and what has been counted, for each edition of the recipe and its spectra: what
+is there is not computed again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from scipy import stats
 import offkey
 from offkey._util.files import atomic_path, write_text
 from offkey.datasets import folder, synthetic
+from offkey.datasets.statistics_plan import Measures
+from offkey.models.base import statistics_plan
 from offkey.models.spectral import Spectral
 from offkey.models.spectral.model import SpectralModel
 from offkey.scoring.fusion import Fusion
@@ -38,8 +40,9 @@ RECIPES = {
     1: offkey.Recipe.named("spectral").replace(spectral=Spectral.first_edition()),
     2: offkey.Recipe.named("spectral"),
 }
-LOGMEL = offkey.LogMel.paper()
-FINE = offkey.LogMel(n_fft=2048, n_mels=256)
+PLAN = statistics_plan(RECIPES[2])
+MEASURES = Measures(RECIPES[2].features, PLAN)
+SPECTRA = [f"{fine.n_fft}_{fine.hop_length}_{fine.n_mels}" for fine in PLAN.fine]
 IDS = ("00", "02", "04", "06")
 SECONDS = 5.0
 TEST, FAULTS = 500, 60  # clips of each machine
@@ -79,22 +82,28 @@ def statistics(machine: str, seed: int, cache: Path) -> dict[str, np.ndarray]:
     """Return the statistics of the machines of a type.
 
     Of ``ID.normal`` and of ``ID.fault`` the four of the log-Mel ``(4, clips, n_mels)``, and under the same key with
-    ``.fine`` and ``.rhythm`` the further ones ``(clips, bins)``.
+    ``.rhythm`` and each of `SPECTRA` the further ones ``(clips, bins)``. A file may have more than that.
     """
     path = cache / f"{machine}-{seed}.npz"
-    if not path.exists():
-        arrays = {}
+    arrays = {}
+    if path.exists():
+        with np.load(path) as known:
+            arrays = dict(known)
+    if not all(f"{IDS[0]}.normal.{name}" in arrays for name in ("rhythm", *SPECTRA)):
         for machine_id in IDS:
             healthy = [{"clip": clip} for clip in range(most_clips(seed) + TEST)]
             for kind, clips in (("normal", healthy), ("fault", _broken(machine))):
                 rendered = _rendered(machine, machine_id, seed, clips)
                 arrays[f"{machine_id}.{kind}"] = np.stack(rendered[:4])
-                arrays[f"{machine_id}.{kind}.fine"] = rendered.fine_mean
                 arrays[f"{machine_id}.{kind}.rhythm"] = rendered.rhythm
+                widths = [features.n_mels for features in PLAN.fine]
+                parts = np.split(rendered.fine_mean, np.cumsum(widths)[:-1], axis=1)
+                arrays |= {
+                    f"{machine_id}.{kind}.{name}": part for name, part in zip(SPECTRA, parts, strict=True)
+                }
         with atomic_path(path) as scratch, scratch.open("wb") as file:
             np.savez(file, **arrays)
-    with np.load(path) as arrays:
-        return dict(arrays)
+    return arrays
 
 
 def most_clips(seed: int) -> int:
@@ -118,7 +127,7 @@ def _rendered(machine: str, machine_id: str, seed: int, clips: list[dict[str, An
             synthetic.render(machine, machine_id, seconds=SECONDS, seed=seed, **clip)[0]
             for clip in clips[first : first + 100]
         ]
-        parts.append(LOGMEL.statistics(sounds, fine=FINE, rhythm=True))
+        parts.append(MEASURES.statistics(sounds, num_threads=None))
     return ClipStatistics.joined(parts)
 
 
@@ -136,8 +145,9 @@ def synthetic_split(arrays: dict[str, np.ndarray], *, clips: int, seed: int, spl
 
 
 def _of_machine(arrays: dict[str, np.ndarray], key: str) -> ClipStatistics:
-    """Return the statistics under a key; files from before the second edition have only four."""
-    return ClipStatistics(*arrays[key], arrays.get(f"{key}.fine"), arrays.get(f"{key}.rhythm"))
+    """Return the statistics under a key."""
+    fine_mean = np.concatenate([arrays[f"{key}.{name}"] for name in SPECTRA], axis=1)
+    return ClipStatistics(*arrays[key], fine_mean, arrays[f"{key}.rhythm"])
 
 
 def _joined(machines: list[ClipStatistics]) -> Clips:
@@ -171,7 +181,7 @@ def held_out_split(division: Split, *, seed: int) -> Split:
 def _read(clips: Sequence[Any]) -> Clips:
     sounds = list(offkey.read_batch([clip.path for clip in clips], sample_rate=16_000))
     ids = np.array([clip.machine_id for clip in clips])
-    return Clips(LOGMEL.statistics(sounds, fine=FINE, rhythm=True), ids, [clip.group for clip in clips])
+    return Clips(MEASURES.statistics(sounds, num_threads=None), ids, [clip.group for clip in clips])
 
 
 # -------------------------------------------------------------------------------------------------- the counts
@@ -234,7 +244,7 @@ def runs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Count what has not been counted; yield the result of each run."""
     recipe = RECIPES[arguments.edition]
     count, suffix = (counted_alone, "-alone") if arguments.alone else (counted, "")
-    suffix += f"-edition{arguments.edition}"
+    suffix += edition_suffix(arguments.edition)
     for seed in range(arguments.seeds):
         for machine in synthetic.MACHINES:
             arrays = None
@@ -258,9 +268,16 @@ def runs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield from _recorded(arguments.folder, f"{name}, held out", draws, arguments.edition)
 
 
+def edition_suffix(edition: int) -> str:
+    """Return what tells the results of an edition with these spectra from others in a file's name."""
+    spectra = RECIPES[edition].spectral.spectra
+    names = [f"-{name}x{spectrum.weight:g}" for name, spectrum in zip(SPECTRA, spectra, strict=False)]
+    return f"-edition{edition}{''.join(names)}"
+
+
 def _recorded(results: Path, name: str, draws: Sequence[Split], edition: int) -> Iterator[dict[str, Any]]:
     for seed, split in enumerate(draws):
-        path = results / f"{name}-{seed}-edition{edition}.json"
+        path = results / f"{name}-{seed}{edition_suffix(edition)}.json"
         if not path.exists():
             write_text(path, json.dumps(counted(split, recipe=RECIPES[edition], seed=seed), indent=1))
         yield {"name": name, "clips": 0, "seed": seed, "rows": json.loads(path.read_text())}

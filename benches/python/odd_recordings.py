@@ -24,7 +24,9 @@ import soundfile as sf
 import offkey
 from offkey.datasets import Dataset, folder
 from offkey.datasets.quality import Recorded, TrainingQuality
+from offkey.datasets.statistics_plan import Measures
 from offkey.metrics import auc
+from offkey.models.base import statistics_plan
 from offkey.models.spectral import model as spectral_model
 from offkey.signal.quality import clip_quality
 
@@ -97,8 +99,9 @@ class Set:
     """The clips of one machine type, decoded, and the statistics of those that stay as they are."""
 
     def __init__(self, data: Dataset) -> None:
-        fine = offkey.LogMel(n_fft=2048, n_mels=256)
-        self.measure = functools.partial(offkey.LogMel.paper().statistics, fine=fine, rhythm=True)
+        recipe = offkey.Recipe.named("spectral")
+        measures = Measures(recipe.features, statistics_plan(recipe))
+        self.measure = functools.partial(measures.statistics, num_threads=None)
         self.ids = [clip.machine_id or "?" for clip in data.train]
         self.groups = [clip.group for clip in data.train]
         self.clips = list(offkey.read_batch(data.train.paths, sample_rate=RATE))

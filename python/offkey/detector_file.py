@@ -173,7 +173,7 @@ def _from_3(header: dict[str, Any]) -> dict[str, Any]:
     """Format 3 had the first edition of the spectral model alone; the default is the second now."""
     recipe = json.loads(header["recipe"])
     if isinstance(recipe.get("spectral"), dict):
-        first_edition = {"fine_resolution": 1, "rhythm": False, "check_margin": 0.0}
+        first_edition = {"spectra": [], "rhythm": False, "check_margin": 0.0}
         recipe["spectral"] = first_edition | recipe["spectral"]
     return header | {"format_version": 4, "recipe": json.dumps(recipe)}
 

@@ -428,7 +428,7 @@ def _check_record(record: TrainingRecord, fitted: Fitted) -> None:
     models, plan, features = fitted.models, fitted.plan, fitted.features
     widths = {name: array.shape[1] for name, array in record.statistics.arrays().items()}
     expected = dict.fromkeys(("mean", "lstd", "ldstd", "p5"), features.n_mels)
-    expected |= {"fine_mean": plan.fine.n_mels} if plan.fine else {}
+    expected |= {"fine_mean": sum(fine.n_mels for fine in plan.fine)} if plan.fine else {}
     expected |= {"rhythm": RHYTHM_BANDS * RHYTHM_RATES} if plan.rhythm else {}
     if len(record.indices) and widths != expected:
         raise DetectorFileError(f"training: statistics of {widths} numbers; expected {expected}")

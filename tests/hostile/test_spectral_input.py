@@ -176,7 +176,7 @@ def test_a_clip_shorter_than_the_finer_window_is_an_error_of_its_row(tmp_path):
     clips = [sounds(2.0)[0][0], np.zeros(1500, np.float32) + 0.1, sounds(2.0)[0][1]]
     table = detector.score(clips, sample_rate=RATE, machine_id="00")
     assert [error is None for error in table.error] == [True, False, True]
-    assert "2048" in table.error[1]
+    assert "4096" in table.error[1]
 
 
 def test_with_less_than_a_frame_a_second_there_is_no_rhythm(tmp_path):

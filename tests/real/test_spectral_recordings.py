@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 import soundfile
 
+from offkey.datasets.statistics_plan import Measures
+from offkey.models.base import statistics_plan
 from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
-from offkey.signal.logmel import LogMel
 
 pytestmark = pytest.mark.real
 
 
 def statistics(paths):
     clips = [soundfile.read(path, dtype="float32")[0] for path in paths]
-    return LogMel.paper().statistics(clips, fine=LogMel(n_fft=2048, n_mels=256), rhythm=True)
+    recipe = Recipe.named("spectral")
+    return Measures(recipe.features, statistics_plan(recipe)).statistics(clips, num_threads=None)
 
 
 def test_the_anomaly_outranks_normals_that_were_not_trained_on(real_dir):

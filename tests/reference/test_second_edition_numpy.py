@@ -9,7 +9,17 @@ import offkey
 from offkey.models.spectral.model import SpectralModel
 
 RATE, SECONDS, CLIPS = 16_000, 2.5, 40
-RECIPE = offkey.Recipe.named("spectral").replace(spectral__check=False)
+RECIPE = offkey.Recipe.named("spectral").replace(
+    spectral__check=False,
+    spectral__spectra=[
+        {"n_fft": 2, "hop_length": 2, "n_mels": 2, "weight": 1.25},
+        {"n_fft": 4, "hop_length": 3, "n_mels": 1},
+    ],
+)
+FINE = [
+    offkey.LogMel(n_fft=2048, hop_length=1024, n_mels=256),
+    offkey.LogMel(n_fft=4096, hop_length=1536, n_mels=128),
+]
 RIDGE, TAU = 1e-3, 0.01
 
 
@@ -43,13 +53,14 @@ def rhythm(logmel):
 
 
 def features(clips):
-    """Each set's features, from log-Mels of the two resolutions."""
+    """Each set's features, from log-Mels of three resolutions."""
     coarse = [x.astype(np.float64) for x in offkey.LogMel(n_fft=1024, n_mels=128).each(clips)]
-    fine = [x.astype(np.float64) for x in offkey.LogMel(n_fft=2048, n_mels=256).each(clips)]
+    fine = [np.stack([x.mean(axis=1, dtype=np.float64) for x in logmel.each(clips)]) for logmel in FINE]
     mean = np.stack([x.mean(axis=1) for x in coarse])
     ldstd = np.log(np.stack([np.diff(x, axis=1).std(axis=1) for x in coarse]) + 1e-3)
     return {
-        "F": np.stack([x.mean(axis=1) for x in fine]),
+        "F1": fine[0],
+        "F2": fine[1],
         "A": np.hstack([mean, ldstd]),
         "P": np.stack([np.percentile(x, 5, axis=1) for x in coarse]),
         "T": np.stack([rhythm(x) for x in coarse]),
@@ -119,10 +130,10 @@ def strength(table, ids):
     return np.mean(strengths)
 
 
-def test_scores_and_calibration_are_the_weighted_sum_over_f_a_p_and_t():
+def test_scores_and_calibration_are_the_weighted_sum_over_f1_f2_a_p_and_t():
     clips = sounds(0, number=0, count=CLIPS) + sounds(0, number=1, count=CLIPS)
     ids = np.repeat([0, 1], CLIPS)
-    plan = {"fine": offkey.LogMel(n_fft=2048, n_mels=256), "rhythm": True}
+    plan = {"fine": FINE, "rhythm": True}
     logmel = offkey.LogMel()
     names, groups = [f"{i:02d}" for i in ids], [str(k) for k in range(2 * CLIPS)]
     model = SpectralModel.of_statistics(
@@ -142,7 +153,7 @@ def test_scores_and_calibration_are_the_weighted_sum_over_f_a_p_and_t():
         left_out = gaussian.log_scores_left_out(ids)
         pools = [drawn_in(left_out[ids == i]) for i in (0, 1)]
         mean, deviation = (np.array([f(pool) for pool in pools]) for f in (np.mean, np.std))
-        counts = weight if name == "T" else 1.0
+        counts = {"T": 2 * weight, "F1": 1.25}.get(name, 1.0)
         expected += counts * (gaussian.log_scores(new[name]) - mean) / deviation
         calibration += counts * (left_out - mean[ids]) / deviation[ids]
     scores = model.scores(logmel.statistics(fresh, **plan))["a_spectral"]

@@ -115,7 +115,7 @@ def test_an_earlier_format_is_read_as_this_one_writes():
 def test_a_spectral_model_of_format_3_is_of_the_first_edition_whatever_the_default_is():
     recipe = '{"name": "old", "spectral": {"tau": 0.02}}'
     header = detector_file.upgraded({"format_version": 3, "recipe": recipe}, where="old.offkey")
-    first_edition = {"fine_resolution": 1, "rhythm": False, "check_margin": 0.0}
+    first_edition = {"spectra": (), "rhythm": False, "check_margin": 0.0}
     assert Recipe.from_json(header["recipe"]) == Recipe(
         name="old", spectral=Spectral(tau=0.02, **first_edition)
     )

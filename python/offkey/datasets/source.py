@@ -431,11 +431,11 @@ def check_mels(
     Raises
     ------
     ArrayError
-        If they differ, or the plan has a finer spectrogram.
+        If they differ, or the plan has finer spectrograms.
     """
-    if plan.fine is not None:
+    if plan.fine:
         raise ArrayError(
-            "logmels: the detector has learned a finer spectrogram of recordings too, which log-Mels made elsewhere do "
+            "logmels: the detector has learned finer spectrograms of recordings too, which log-Mels made elsewhere do "
             "not tell; give it recordings, or fit a detector to log-Mels"
         )
     if data.n_mels != features.n_mels:

@@ -26,8 +26,8 @@ __all__ = ["Measures", "StatisticsPlan"]
 class StatisticsPlan:
     """What is measured of clips beside the statistics of their log-Mels."""
 
-    fine: Features | None = None
-    """A second, finer log-Mel whose means over time are wanted; None: they are not."""
+    fine: tuple[Features, ...] = ()
+    """Finer log-Mels whose means over time are wanted."""
     rhythm: bool = False
     """Whether the rhythm is wanted."""
 
@@ -37,7 +37,7 @@ class StatisticsPlan:
     def narrowed(self, names: Collection[str]) -> StatisticsPlan:
         """Return the part of the plan that gives some of `fine_mean` and `rhythm`."""
         return StatisticsPlan(
-            fine=self.fine if "fine_mean" in names else None, rhythm=self.rhythm and "rhythm" in names
+            fine=self.fine if "fine_mean" in names else (), rhythm=self.rhythm and "rhythm" in names
         )
 
     def part_of(self, statistics: ClipStatistics) -> ClipStatistics:
@@ -81,7 +81,7 @@ class Measures:
         return statistics
 
     def statistics_of_logmels(self, logmels: np.ndarray, *, num_threads: int | None) -> ClipStatistics:
-        """Return the statistics of log-Mels ``(clips, n_mels, frames)``, of which there is no finer spectrogram."""
+        """Return the statistics of log-Mels ``(clips, n_mels, frames)``, of which there are no finer spectrograms."""
         statistics = clip_statistics(logmels, num_threads=num_threads)
         if not self._plan.rhythm:
             return statistics
@@ -93,7 +93,7 @@ class Measures:
     @property
     def sufficient_samples(self) -> int:
         """So many samples are enough for all of it."""
-        n_fft = max(self._features.n_fft, self._plan.fine.n_fft if self._plan.fine else 0)
+        n_fft = max(features.n_fft for features in (self._features, *self._plan.fine))
         return n_fft + self._features.hop_length * max(8, self._fewest_frames if self._plan.rhythm else 0)
 
     @functools.cached_property
@@ -102,7 +102,7 @@ class Measures:
 
     @functools.cached_property
     def _fine(self) -> tuple[LogMel, ...]:
-        return () if self._plan.fine is None else (LogMel.from_recipe(self._plan.fine),)
+        return tuple(map(LogMel.from_recipe, self._plan.fine))
 
     @property
     def _frame_rate_hz(self) -> float:

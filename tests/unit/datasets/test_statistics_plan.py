@@ -8,7 +8,7 @@ from offkey.recipe import Features
 
 FEATURES = Features(n_mels=32)
 FINE = Features(n_mels=64, n_fft=2048)
-BOTH = StatisticsPlan(fine=FINE, rhythm=True)
+BOTH = StatisticsPlan(fine=(FINE,), rhythm=True)
 
 
 def clips(*seconds):
@@ -17,7 +17,7 @@ def clips(*seconds):
 
 
 def test_plans_join_and_narrow():
-    fine, rhythm = StatisticsPlan(fine=FINE), StatisticsPlan(rhythm=True)
+    fine, rhythm = StatisticsPlan(fine=(FINE,)), StatisticsPlan(rhythm=True)
     assert fine | rhythm == rhythm | fine == BOTH
     assert BOTH.narrowed(["rhythm"]) == rhythm
     assert BOTH.narrowed(["fine_mean"]) == fine
@@ -25,10 +25,12 @@ def test_plans_join_and_narrow():
     assert fine.narrowed(["fine_mean", "rhythm"]) == fine
 
 
-@pytest.mark.parametrize("plan", [StatisticsPlan(), StatisticsPlan(fine=FINE), StatisticsPlan(rhythm=True)])
+@pytest.mark.parametrize(
+    "plan", [StatisticsPlan(), StatisticsPlan(fine=(FINE,)), StatisticsPlan(rhythm=True)]
+)
 def test_what_the_plan_has_is_measured_and_nothing_else(plan):
     got = Measures(FEATURES, plan).statistics(clips(2.0, 3.0), num_threads=1)
-    assert (got.fine_mean is not None) == (plan.fine is not None)
+    assert (got.fine_mean is not None) == bool(plan.fine)
     assert (got.rhythm is not None) == plan.rhythm
     all_of_it = Measures(FEATURES, BOTH).statistics(clips(2.0, 3.0), num_threads=1)
     for name, array in plan.part_of(all_of_it).arrays().items():
@@ -64,8 +66,12 @@ def test_as_many_samples_as_are_said_to_suffice_do(hop_length):
 
 
 def test_each_is_measured_at_its_own_hop():
-    plan = StatisticsPlan(fine=Features(n_mels=64, n_fft=2048, hop_length=1024))
+    settings = [
+        {"n_mels": 64, "n_fft": 2048, "hop_length": 1024},
+        {"n_mels": 96, "n_fft": 8192, "hop_length": 4096},
+    ]
+    plan = StatisticsPlan(fine=tuple(Features(**one) for one in settings))
     [sound] = clips(3.0)
     got = Measures(FEATURES, plan).statistics([sound], num_threads=1)
-    expected = offkey.LogMel(n_mels=64, n_fft=2048, hop_length=1024, sample_rate=RATE)(sound[None])
-    np.testing.assert_allclose(got.fine_mean, expected.mean(axis=2), rtol=0, atol=1e-4)
+    expected = [offkey.LogMel(**one, sample_rate=RATE)(sound[None]).mean(axis=2) for one in settings]
+    np.testing.assert_allclose(got.fine_mean, np.concatenate(expected, axis=1), rtol=0, atol=1e-4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 import msgspec
 
@@ -10,7 +10,32 @@ from offkey.datasets.statistics_plan import StatisticsPlan
 from offkey.models.base import register
 from offkey.recipe import Features, NonNegative, Positive, PositiveFloat, Section
 
-__all__ = ["Spectral"]
+__all__ = ["MOST_SPECTRA", "Spectral", "Spectrum"]
+
+MOST_SPECTRA = 4
+Factor: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64)]
+
+
+class Spectrum(Section, frozen=True):
+    """A finer spectrogram of the features' kind, whose mean levels are a feature set of their own."""
+
+    n_fft: Literal[1, 2, 4, 8, 16] = 1
+    """In multiples of the features' `n_fft`."""
+    hop_length: Factor = 1
+    """In multiples of the features' `hop_length`."""
+    n_mels: Factor = 1
+    """In multiples of the features' `n_mels`."""
+    weight: PositiveFloat = 1.0
+    """What its z counts in the sum; that of A and of P counts 1."""
+
+    def of(self, features: Features) -> Features:
+        """Return the log-Mel that it is beside that of `features`."""
+        return msgspec.structs.replace(
+            features,
+            n_fft=self.n_fft * features.n_fft,
+            hop_length=self.hop_length * features.hop_length,
+            n_mels=self.n_mels * features.n_mels,
+        )
 
 
 class Spectral(Section, frozen=True):
@@ -29,30 +54,23 @@ class Spectral(Section, frozen=True):
     ridge: Annotated[float, msgspec.Meta(ge=1e-6, le=1)] = 1e-3
     use_level_deviation: bool = False
     """Whether the feature set L (mean, lstd, ldstd) joins the other sets."""
-    fine_resolution: Literal[1, 2, 4] = 2
-    """The mean levels are those of a spectrogram of so many times the features' `n_mels` and `n_fft`; 1: of theirs."""
-    fine_hop_length: Positive | None = None
-    """Hop of that spectrogram in samples; None: that of the features. Twice that costs a third less time."""
+    spectra: Annotated[tuple[Spectrum, ...], msgspec.Meta(max_length=MOST_SPECTRA)] = (
+        Spectrum(n_fft=4, hop_length=2, n_mels=2, weight=2.0),
+    )
+    """The finer spectrograms whose mean levels take the place of those of the features; none: the features' own."""
     rhythm: bool = True
     """Whether the feature set T, the rhythm, joins the others: it counts by how much rhythm the normal clips have."""
 
     @classmethod
     def first_edition(cls) -> Self:
-        """Return the settings of earlier versions: no finer spectrogram, no rhythm, a check without a margin."""
-        return cls(fine_resolution=1, rhythm=False, check_margin=0.0)
+        """Return the settings of earlier versions: no finer spectrograms, no rhythm, a check without a margin."""
+        return cls(spectra=(), rhythm=False, check_margin=0.0)
 
     def statistics_plan(self, features: Features) -> StatisticsPlan:
         """Return what is measured of clips beside the statistics of their log-Mels."""
-        hop_length = self.fine_hop_length or features.hop_length
-        fine = msgspec.structs.replace(
-            features,
-            n_mels=self.fine_resolution * features.n_mels,
-            n_fft=self.fine_resolution * features.n_fft,
-            hop_length=hop_length,
-        )
         # With fewer than one frame a second there is no rhythm to hear.
         rhythm = self.rhythm and features.sample_rate >= features.hop_length
-        return StatisticsPlan(fine=fine if self.fine_resolution > 1 else None, rhythm=rhythm)
+        return StatisticsPlan(fine=tuple(spectrum.of(features) for spectrum in self.spectra), rhythm=rhythm)
 
 
 register(

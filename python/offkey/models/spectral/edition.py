@@ -11,13 +11,14 @@ import numpy as np
 from offkey.errors import DatasetError, DetectorFileError
 from offkey.models.spectral import Spectral
 from offkey.models.spectral.check import Choice, NormalClips
-from offkey.models.spectral.feature_sets import FEATURE_SETS
+from offkey.models.spectral.feature_sets import FEATURE_SETS, FINE_SETS, statistic_of
 from offkey.models.spectral.rhythm import rhythm_note, rhythm_strength, rhythm_weight
 
 __all__ = ["Edition"]
 
 _RHYTHM = "T"
 _RHYTHM_RIDGE = 1e-3
+_FULL_RHYTHM = 2.0  # what T counts where the rhythm counts in full
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class Edition:
 
     feature_sets: tuple[str, ...]
     set_weights: tuple[float, ...]
-    """What the z of each set counts in the sum, from 0 to 1."""
+    """What the z of each set counts in the sum."""
     own_covariance: bool
     """Of all sets but T."""
     ridge: float
@@ -38,31 +39,35 @@ class Edition:
     def of(cls, choice: Choice, clips: NormalClips, settings: Spectral) -> tuple[Self, tuple[str, ...]]:
         """Return the sum that a choice of covariance, ridge and sets makes of these clips, and notes on it.
 
-        M makes room for F, the means of a finer spectrogram, and T joins, where the settings ask for them and the clips
-        have them.
+        M makes room for F1, F2 and so on, the means of the finer spectrograms, and T joins, where the settings ask for
+        them and the clips have them.
         """
-        sets, weights, notes = [*choice.feature_sets], [1.0] * len(choice.feature_sets), []
+        counts, notes = dict.fromkeys(choice.feature_sets, 1.0), []
         strength = None
-        if settings.fine_resolution > 1:
-            if clips.table.has("F"):
-                sets[sets.index("M")] = "F"
+        if settings.spectra:
+            fine = {
+                name: spectrum.weight for name, spectrum in zip(FINE_SETS, settings.spectra, strict=False)
+            }
+            if all(map(clips.table.has, fine)):
+                del counts["M"]
+                counts = fine | counts
             else:
                 notes.append(
-                    f"spectral: log-Mels made elsewhere, of which there is no finer spectrogram: M at their own "
-                    f"{clips.table.n_mels} bins in place of F"
+                    f"spectral: log-Mels made elsewhere, of which there are no finer spectrograms: M at their own "
+                    f"{clips.table.n_mels} bins in place of {' and '.join(fine)}"
                 )
         if settings.rhythm:
             obstacle = _obstacle(clips)
             if obstacle is None:
                 strength = rhythm_strength(clips.table.features(_RHYTHM), clips.ids, clips.weights)
-                sets.append(_RHYTHM)
-                weights.append(rhythm_weight(strength))
-                notes.append(rhythm_note(strength, weights[-1]))
+                share = rhythm_weight(strength)
+                counts[_RHYTHM] = _FULL_RHYTHM * share
+                notes.append(rhythm_note(strength, share))
             else:
                 notes.append(f"spectral: {obstacle}: the rhythm does not count")
         edition = cls(
-            feature_sets=tuple(sets),
-            set_weights=tuple(weights),
+            feature_sets=tuple(counts),
+            set_weights=tuple(counts.values()),
             own_covariance=choice.own_covariance,
             ridge=choice.ridge,
             rhythm=strength,
@@ -72,7 +77,9 @@ class Edition:
     @property
     def further_statistics(self) -> frozenset[str]:
         """What it takes beside the four statistics of a clip's log-Mel."""
-        names = {name for feature_set in self.feature_sets for name in FEATURE_SETS[feature_set]}
+        names = {
+            statistic_of(name) for feature_set in self.feature_sets for name in FEATURE_SETS[feature_set]
+        }
         return frozenset(names & {"fine_mean", "rhythm"})
 
     @property
@@ -112,13 +119,13 @@ class Edition:
         sound = (
             len(sets) == len(weights) == len(set(sets)) > 0
             and set(sets) <= FEATURE_SETS.keys()
-            and all(isinstance(weight, int | float) and 0 <= weight <= 1 for weight in weights)
+            and all(isinstance(weight, int | float) and 0 <= weight < np.inf for weight in weights)
             and (rhythm is None or (isinstance(rhythm, int | float) and 0 <= rhythm < np.inf))
         )
         if not sound:
             raise DetectorFileError(
                 f"spectral model: feature sets {sets} of weights {weights}, rhythm {rhythm}; expected some of "
-                f"{', '.join(FEATURE_SETS)}, each with a weight from 0 to 1"
+                f"{', '.join(FEATURE_SETS)}, each with a weight from 0 on"
             )
         return cls(
             feature_sets=sets,

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
 
 from offkey.errors import ArrayError, DatasetError
+from offkey.models.spectral import MOST_SPECTRA
 from offkey.signal.statistics import ClipStatistics
 
-__all__ = ["FEATURE_SETS", "SMALLEST_DEVIATION", "Scale", "StatisticsTable"]
+__all__ = ["FEATURE_SETS", "FINE_SETS", "SMALLEST_DEVIATION", "Scale", "StatisticsTable", "statistic_of"]
 
+FINE_SETS = tuple(f"F{number}" for number in range(1, MOST_SPECTRA + 1))
+"""The means of each finer spectrogram."""
+_FINE = "fine_mean"
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "M": ("mean",),
     "A": ("mean", "ldstd"),
     "P": ("p5",),
     "L": ("mean", "lstd", "ldstd"),
-    "F": ("fine_mean",),
+    **{name: (f"{_FINE}_{name[1:]}",) for name in FINE_SETS},
     "T": ("rhythm",),
 }
 """Name of a feature set -> the statistics it is made of, one block of bins each (docs/spectral.md)."""
@@ -34,19 +39,24 @@ class StatisticsTable:
     columns: dict[str, np.ndarray]
 
     @classmethod
-    def checked(cls, statistics: ClipStatistics, *, n_mels: int | None = None) -> Self:
+    def checked(
+        cls, statistics: ClipStatistics, *, n_mels: int | None = None, fine_mels: Sequence[int] = ()
+    ) -> Self:
         """Take the statistics of `offkey.signal.logmel` after a look at their shapes and values.
 
+        `fine_mels` are the Mel bins of each finer spectrogram that is looked at; without any, `fine_mean` is left out.
         A clip that is too short for a rhythm has NaN in all of its row there, and keeps it.
 
         Raises
         ------
         ArrayError
             If they are no finite matrices, the four at Mel bins of one shape and the others of as many clips, or have
-            another number of bins than `n_mels`.
+            another number of bins than `n_mels` or all `fine_mels` together.
         """
         columns: dict[str, np.ndarray] = {
-            name: np.asarray(values) for name, values in statistics.arrays().items()
+            name: np.asarray(values)
+            for name, values in statistics.arrays().items()
+            if name != _FINE or fine_mels
         }
         shape = columns["mean"].shape
         for name, values in columns.items():
@@ -71,6 +81,8 @@ class StatisticsTable:
             raise ArrayError(
                 f"statistics: given {shape[1]} Mel bins, expected {n_mels}, which the model was fitted with"
             )
+        if _FINE in columns:
+            columns |= _apart(columns.pop(_FINE), fine_mels)
         return cls({name: values.astype(np.float64) for name, values in columns.items()})
 
     def __len__(self) -> int:
@@ -109,7 +121,9 @@ class StatisticsTable:
             If the clips lack one.
         """
         if not self.has(feature_set):
-            lacking = ", ".join(name for name in FEATURE_SETS[feature_set] if name not in self.columns)
+            lacking = ", ".join(
+                statistic_of(name) for name in FEATURE_SETS[feature_set] if name not in self.columns
+            )
             raise ArrayError(
                 f"statistics.{lacking}: given none, but the model was fitted with it; of log-Mels made elsewhere there "
                 "is none: score recordings, or fit a detector to log-Mels"
@@ -170,6 +184,22 @@ class Scale:
         names = FEATURE_SETS[self.feature_set]
         blocks = zip(names, self.varying.reshape(len(names), -1), strict=True)
         return {name: _ranges(np.flatnonzero(~mask)) for name, mask in blocks if not mask.all()}
+
+
+def statistic_of(block: str) -> str:
+    """Return the name in `ClipStatistics` of the statistic that a block of a feature set is all or part of."""
+    return _FINE if block.startswith(_FINE) else block
+
+
+def _apart(fine_mean: np.ndarray, fine_mels: Sequence[int]) -> dict[str, np.ndarray]:
+    """Return the columns of each finer spectrogram."""
+    if fine_mean.shape[1] != sum(fine_mels):
+        raise ArrayError(
+            f"statistics.{_FINE}: given {fine_mean.shape[1]} bins, expected {' + '.join(map(str, fine_mels))}, those "
+            "of the finer spectrograms of the recipe"
+        )
+    parts = np.split(fine_mean, np.cumsum(fine_mels)[:-1], axis=1)
+    return {FEATURE_SETS[name][0]: part for name, part in zip(FINE_SETS, parts, strict=False)}
 
 
 def _ranges(positions: np.ndarray) -> str:

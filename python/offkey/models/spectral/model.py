@@ -23,7 +23,7 @@ from offkey.models.spectral.calibrate import (
 )
 from offkey.models.spectral.check import BASE_SETS, Choice, NormalClips, choose
 from offkey.models.spectral.edition import Edition
-from offkey.models.spectral.feature_sets import Scale, StatisticsTable
+from offkey.models.spectral.feature_sets import FINE_SETS, Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.learned_table import LearnedTable
 from offkey.models.spectral.leave_one_out import log_scores_left_out
@@ -133,7 +133,9 @@ class SpectralModel(InlierModel):
             If the recipe has no section `spectral`.
         """
         settings = _settings(recipe)
-        table = StatisticsTable.checked(statistics)
+        n_mels = np.atleast_1d(statistics.mean).shape[-1]
+        fine_mels = [spectrum.n_mels * n_mels for spectrum in settings.spectra]
+        table = StatisticsTable.checked(statistics, fine_mels=fine_mels)
         names, ids = _positions(machine_ids, groups, len(table))
         folds = make_folds(ids, groups, names=names, count=settings.folds, seed=seed)
         clips = NormalClips(
@@ -238,7 +240,7 @@ class SpectralModel(InlierModel):
             )
         names, n_ids = self.machine_ids, len(self.machine_ids)
         after = before.extended(ids, groups)
-        table = StatisticsTable.checked(statistics, n_mels=self._n_mels)
+        table = self._table(statistics)
         if any(table.unknown(name).any() for name in self._ratios):
             raise DatasetError(
                 "update: clips that are too short for a rhythm, which the detector has learned"
@@ -248,7 +250,7 @@ class SpectralModel(InlierModel):
         rows = rows[again]
         parts = [kept.statistics, statistics] if len(kept.indices) else [statistics]
         both = ClipStatistics.joined(parts)
-        scored_again = StatisticsTable.checked(both).take(again)
+        scored_again = self._table(both).take(again)
 
         log_scores = np.full((len(self._ratios), len(after.ids), n_ids), np.nan)
         own = np.searchsorted(names, self.held_out.machine_ids)
@@ -321,7 +323,7 @@ class SpectralModel(InlierModel):
         ArrayError
             If the statistics are not finite, or have other Mel bins than the training clips.
         """
-        table = StatisticsTable.checked(inputs, n_mels=self._n_mels)
+        table = self._table(inputs)
         total = np.zeros((len(table), len(self.machine_ids)))
         for (name, ratio), weight, mean, deviation in zip(
             self._ratios.items(), self.edition.set_weights, self._mean, self._deviation, strict=True
@@ -331,6 +333,10 @@ class SpectralModel(InlierModel):
             z = (ratio.log_scores(features[rows], num_threads=num_threads) - mean) / deviation
             total[rows] += weight * z
         return {SCORE: total}
+
+    def _table(self, statistics: ClipStatistics) -> StatisticsTable:
+        fine_mels = [len(self._ratios[name].scale.varying) for name in FINE_SETS if name in self._ratios]
+        return StatisticsTable.checked(statistics, n_mels=self._n_mels, fine_mels=fine_mels)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""

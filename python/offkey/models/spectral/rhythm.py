@@ -52,7 +52,7 @@ def rhythm_strength(rhythm: np.ndarray, ids: np.ndarray, weights: np.ndarray) ->
 
 
 def rhythm_weight(strength: float) -> float:
-    """Return what the set T counts in the sum of sets, from 0 to 1."""
+    """Return the share of its full weight that the set T counts with, from 0 to 1."""
     return min(1.0, (strength / _FULL_STRENGTH) ** 2)
 
 

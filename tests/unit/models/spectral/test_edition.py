@@ -5,19 +5,21 @@ import pytest
 from spectral_clips import machine_clips, with_rhythm
 
 from offkey.errors import ArrayError, DetectorFileError
-from offkey.models.spectral import Spectral
+from offkey.models.spectral import Spectral, Spectrum
 from offkey.models.spectral.edition import Edition
 from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
 
-RECIPE = Recipe.named("spectral").replace(spectral__check=False)
+FINE = (2, 3)  # times the bins
+SPECTRA = [Spectrum(n_mels=FINE[0]), Spectrum(n_mels=FINE[1], weight=1.5)]
+RECIPE = Recipe.named("spectral").replace(spectral__check=False, spectral__spectra=SPECTRA)
 FIRST = RECIPE.replace(spectral=Spectral.first_edition()).replace(spectral__check=False)
 COUNTS = [30, 30]
 
 
 def clips(seed=0, *, beat=1.5, counts=COUNTS):
     statistics, ids, groups = machine_clips(seed, counts)
-    return with_rhythm(seed, statistics, ids, beat=beat), ids, groups
+    return with_rhythm(seed, statistics, ids, beat=beat, fine=FINE), ids, groups
 
 
 def fit(statistics, ids, groups, recipe=RECIPE):
@@ -29,11 +31,11 @@ def fitted():
     return fit(*clips())
 
 
-def test_the_finer_spectrogram_takes_the_place_of_m_and_the_rhythm_joins(fitted):
+def test_finer_spectrograms_take_the_place_of_m_and_the_rhythm_joins(fitted):
     edition = fitted.edition
-    assert edition.feature_sets == ("F", "A", "P", "T")
-    assert edition.set_weights[:3] == (1.0, 1.0, 1.0)
-    assert edition.set_weights[3] == min(1.0, (edition.rhythm / 0.4) ** 2) > 0
+    assert edition.feature_sets == ("F1", "F2", "A", "P", "T")
+    assert edition.set_weights[:4] == (1.0, 1.5, 1.0, 1.0)
+    assert edition.set_weights[4] == 2 * min(1.0, (edition.rhythm / 0.4) ** 2) > 0
     assert any(f"some rhythm ({edition.rhythm:.2f}): it counts" in note for note in fitted.notes)
 
 
@@ -53,14 +55,14 @@ def test_the_first_edition_looks_at_nothing_new():
 def test_each_set_counts_by_its_weight(fitted):
     """A rhythm counts what it should: of two clips that differ in it alone the scores differ by that."""
     arrays, metadata = fitted.state()
-    metadata["choice"] = metadata["choice"] | {"set_weights": [1.0, 1.0, 1.0, 0.0]}
+    metadata["choice"] = metadata["choice"] | {"set_weights": [1.0, 1.5, 1.0, 1.0, 0.0]}
     without = SpectralModel.from_state(RECIPE, arrays, metadata)
     fresh, _, _ = clips(7)
-    z_t = (fitted._ratios["T"].log_scores(fresh.rhythm.astype(float)) - fitted._mean[3]) / fitted._deviation[
-        3
+    z_t = (fitted._ratios["T"].log_scores(fresh.rhythm.astype(float)) - fitted._mean[4]) / fitted._deviation[
+        4
     ]
     difference = fitted.scores(fresh)["a_spectral"] - without.scores(fresh)["a_spectral"]
-    np.testing.assert_allclose(difference, fitted.edition.set_weights[3] * z_t, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(difference, fitted.edition.set_weights[4] * z_t, rtol=0, atol=1e-9)
 
 
 def test_calibration_is_of_the_same_sum_as_scores():
@@ -78,18 +80,18 @@ def test_calibration_is_of_the_same_sum_as_scores():
 
 def test_t_has_a_shared_covariance_and_a_ridge_of_its_own():
     model = fit(*clips(), RECIPE.replace(spectral__own_covariance=True, spectral__ridge=0.05))
-    assert model.edition.gaussian_of("F") == (True, 0.05)
+    assert model.edition.gaussian_of("F2") == (True, 0.05)
     assert model.edition.gaussian_of("T") == (False, 1e-3)
     arrays, _ = model.state()
-    assert arrays["F.which"].tolist() == arrays["A.which"].tolist() == [1, 2]
+    assert arrays["F2.which"].tolist() == arrays["A.which"].tolist() == [1, 2]
     assert arrays["T.which"].tolist() == [0, 0]
 
 
-def test_clips_without_a_finer_spectrogram_keep_m_and_say_so():
+def test_clips_without_finer_spectrograms_keep_m_and_say_so():
     statistics, ids, groups = clips()
     model = fit(statistics._replace(fine_mean=None), ids, groups)
     assert model.edition.feature_sets == ("M", "A", "P", "T")
-    assert any("M at their own 24 bins in place of F" in note for note in model.notes)
+    assert any("M at their own 24 bins in place of F1 and F2" in note for note in model.notes)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_without_a_rhythm_of_every_clip_it_does_not_count(rhythm, words):
     else:
         statistics = statistics._replace(rhythm=np.zeros_like(statistics.rhythm) if rhythm else None)
     model = fit(statistics, ids, groups)
-    assert model.edition.feature_sets == ("F", "A", "P")
+    assert model.edition.feature_sets == ("F1", "F2", "A", "P")
     assert f"spectral: {words}: the rhythm does not count" in model.notes
     assert np.isfinite(model.scores(statistics)["a_spectral"]).all()
 
@@ -121,7 +123,7 @@ def test_a_clip_too_short_for_a_rhythm_scores_as_one_of_average_rhythm(fitted):
     others = np.setdiff1d(np.arange(60), [0, 5])
     np.testing.assert_array_equal(scores[others], known[others])
     arrays, metadata = fitted.state()
-    metadata["choice"] = metadata["choice"] | {"set_weights": [1.0, 1.0, 1.0, 0.0]}
+    metadata["choice"] = metadata["choice"] | {"set_weights": [1.0, 1.5, 1.0, 1.0, 0.0]}
     without = SpectralModel.from_state(RECIPE, arrays, metadata).scores(fresh)["a_spectral"]
     np.testing.assert_array_equal(scores[[0, 5]], without[[0, 5]])
 
@@ -145,12 +147,13 @@ def test_a_file_of_the_first_edition_counts_all_sets_alike():
     "change",
     [
         {"feature_sets": []},
-        {"feature_sets": ["M", "M", "P", "T"]},
-        {"feature_sets": ["M", "A", "P", "Z"]},
-        {"set_weights": [1.0, 1.0, 1.0]},
-        {"set_weights": [1.0, 1.0, 1.0, 1.5]},
-        {"set_weights": [1.0, 1.0, 1.0, float("nan")]},
-        {"set_weights": [1.0, 1.0, 1.0, "1"]},
+        {"feature_sets": ["M", "M", "A", "P", "T"]},
+        {"feature_sets": ["M", "F5", "A", "P", "T"]},
+        {"set_weights": [1.0, 1.0, 1.0, 1.0]},
+        {"set_weights": [1.0, 1.0, 1.0, 1.0, -0.5]},
+        {"set_weights": [1.0, 1.0, 1.0, 1.0, float("nan")]},
+        {"set_weights": [1.0, 1.0, 1.0, 1.0, float("inf")]},
+        {"set_weights": [1.0, 1.0, 1.0, 1.0, "1"]},
         {"rhythm": -1.0},
         {"rhythm": float("nan")},
         {"rhythm": "strong"},
@@ -163,13 +166,32 @@ def test_a_file_with_another_sum_is_refused(fitted, change):
         SpectralModel.from_state(RECIPE, arrays, metadata)
 
 
-@pytest.mark.parametrize(("name", "bins"), [("fine_mean", 24), ("rhythm", 64)])
-def test_further_statistics_of_other_widths_are_refused(fitted, name, bins):
+@pytest.mark.parametrize(
+    ("name", "bins", "expected"), [("fine_mean", 48, r"48 \+ 72"), ("rhythm", 64, "128")]
+)
+def test_further_statistics_of_other_widths_are_refused(fitted, name, bins, expected):
     fresh, _, _ = clips(7)
-    with pytest.raises(
-        ArrayError, match=rf"given {bins} bins, expected {48 if name == 'fine_mean' else 128}"
-    ):
+    with pytest.raises(ArrayError, match=f"given {bins} bins, expected {expected}"):
         fitted.scores(fresh._replace(**{name: np.zeros((60, bins), np.float32)}))
+
+
+def test_each_spectrum_is_a_set_of_its_own():
+    """The first of two is what it is alone: the second changes nothing of it."""
+    statistics, ids, groups = clips()
+    both = fit(statistics, ids, groups)
+    alone = fit(
+        statistics._replace(fine_mean=statistics.fine_mean[:, :48]),
+        ids,
+        groups,
+        RECIPE.replace(spectral__spectra=SPECTRA[:1]),
+    )
+    assert alone.edition.feature_sets == ("F1", "A", "P", "T")
+    values = statistics.fine_mean[:, :48].astype(float)
+    np.testing.assert_array_equal(
+        both._ratios["F1"].log_scores(values), alone._ratios["F1"].log_scores(values)
+    )
+    with pytest.raises(ArrayError, match="given 120 bins, expected 48, those"):
+        alone.scores(statistics)
 
 
 def test_log_mels_are_refused_where_recordings_were_learned(fitted):

@@ -9,19 +9,21 @@ from offkey.models.spectral.feature_sets import FEATURE_SETS, Scale, StatisticsT
 @pytest.fixture
 def statistics():
     clips, ids, _ = machine_clips(0, [6], n_mels=8)
-    return with_rhythm(0, clips, ids)
+    return with_rhythm(0, clips, ids, fine=(2, 3))
 
 
 def test_features_stand_side_by_side_in_the_order_of_the_set(statistics):
-    table = StatisticsTable.checked(statistics)
+    table = StatisticsTable.checked(statistics, fine_mels=[16, 24])
     expected = np.concatenate([statistics.mean, statistics.lstd, statistics.ldstd], axis=1)
     assert np.array_equal(table.features("L"), expected.astype(np.float64))
-    assert {name: table.features(name).shape for name in FEATURE_SETS} == {
+    assert np.array_equal(table.features("F2"), statistics.fine_mean[:, 16:].astype(np.float64))
+    assert {name: table.features(name).shape for name in FEATURE_SETS if table.has(name)} == {
         "M": (6, 8),
         "A": (6, 16),
         "P": (6, 8),
         "L": (6, 24),
-        "F": (6, 16),
+        "F1": (6, 16),
+        "F2": (6, 24),
         "T": (6, 128),
     }
 
@@ -29,30 +31,35 @@ def test_features_stand_side_by_side_in_the_order_of_the_set(statistics):
 def test_what_the_clips_lack_is_said():
     table = StatisticsTable.checked(machine_clips(0, [6], n_mels=8)[0])
     assert [name for name in FEATURE_SETS if table.has(name)] == ["M", "A", "P", "L"]
-    for name, column in (("F", "fine_mean"), ("T", "rhythm")):
+    for name, column in (("F1", "fine_mean"), ("F2", "fine_mean"), ("T", "rhythm")):
         with pytest.raises(ArrayError, match=rf"statistics\.{column}: given none.*score recordings, or fit"):
             table.features(name)
 
 
 def test_a_clip_too_short_for_a_rhythm_is_known_by_a_row_of_nan_and_nothing_else_may_be_nan(statistics):
     statistics.rhythm[2] = np.nan
-    table = StatisticsTable.checked(statistics)
+    table = StatisticsTable.checked(statistics, fine_mels=[40])
     assert table.unknown("T").tolist() == [False, False, True, False, False, False]
-    assert not table.unknown("F").any()
+    assert not table.unknown("F1").any()
     statistics.rhythm[3, 7] = np.nan
     with pytest.raises(ArrayError, match=r"statistics\.rhythm: clip 3, Mel bin 7 is nan"):
         StatisticsTable.checked(statistics)
     statistics.rhythm[3, 7] = 0.0
     statistics.fine_mean[1] = np.nan
     with pytest.raises(ArrayError, match=r"statistics\.fine_mean: clip 1"):
-        StatisticsTable.checked(statistics)
+        StatisticsTable.checked(statistics, fine_mels=[40])
+    assert not StatisticsTable.checked(statistics).has("F1")
+    with pytest.raises(ArrayError, match=r"statistics\.fine_mean: given 40 bins, expected 16 \+ 16"):
+        StatisticsTable.checked(statistics._replace(fine_mean=np.zeros((6, 40))), fine_mels=[16, 16])
 
 
 @pytest.mark.parametrize("name", ["fine_mean", "rhythm"])
 @pytest.mark.parametrize("shape", [(5, 16), (6,), (6, 0)])
 def test_further_statistics_of_other_shapes_are_refused(statistics, name, shape):
     with pytest.raises(ArrayError, match=rf"statistics\.{name}: expected \(clips, bins\)"):
-        StatisticsTable.checked(statistics._replace(**{name: np.zeros(shape, np.float32)}))
+        StatisticsTable.checked(
+            statistics._replace(**{name: np.zeros(shape, np.float32)}), fine_mels=[16, 24]
+        )
 
 
 def test_the_input_is_copied_to_float64_and_never_written(statistics):

@@ -17,7 +17,10 @@ from offkey.models.spectral.model import SpectralModel
 from offkey.recipe import Recipe
 from offkey.signal.statistics import ClipStatistics
 
-RECIPE = Recipe.named("spectral").replace(spectral__check_draws=3)
+FINE = (2, 3)  # times the bins of finer spectrograms
+RECIPE = Recipe.named("spectral").replace(
+    spectral__check_draws=3, spectral__spectra=[{"n_mels": times} for times in FINE]
+)
 OWN = RECIPE.replace(spectral__check=False, spectral__own_covariance=True)
 
 
@@ -49,7 +52,7 @@ class Case:
         self.a, self.b = machine_clips(0, [40, 30]), machine_clips(1, [12, 9])
         if second:
             self.a, self.b = (
-                (with_rhythm(seed, clips, ids, beat=1.0), ids, groups)
+                (with_rhythm(seed, clips, ids, beat=1.0, fine=FINE), ids, groups)
                 for seed, (clips, ids, groups) in enumerate([self.a, self.b])
             )
         # One clip that sounds unlike the rest weighs less than the others.
@@ -61,7 +64,9 @@ class Case:
         self.arrays, metadata = self.updated.state()
         self.sets = metadata["choice"]["feature_sets"]
         self.choice = metadata["choice"]
-        self.table = StatisticsTable.checked(joined(self.a[0], self.b[0]))
+        self.table = StatisticsTable.checked(
+            joined(self.a[0], self.b[0]), fine_mels=[24 * times for times in FINE]
+        )
         before = self.fitted.state()[0]
         self.ids = np.concatenate([np.repeat([0, 1], [40, 30]), np.repeat([0, 1], [12, 9])])
         self.weights = np.concatenate([before["clips.weights"], np.ones(21)])
@@ -192,7 +197,7 @@ def test_an_updated_model_is_saved_and_updated_again(case):
     np.testing.assert_array_equal(again.scores(fresh)["a_spectral"], case.updated.scores(fresh)["a_spectral"])
     third = machine_clips(2, [4, 4])
     if case.table.has("T"):
-        third = (with_rhythm(2, *third[:2]), *third[1:])
+        third = (with_rhythm(2, *third[:2], fine=FINE), *third[1:])
     statistics = joined(case.a[0], case.b[0])
     kept = learned(statistics, [*case.a[1], *case.b[1]], [*case.a[2], *case.b[2]], np.arange(91))
     for model in (again, case.updated):
