@@ -33,6 +33,22 @@ pub struct LogMelScratch {
     levels: Vec<f32>,
 }
 
+impl LogMelScratch {
+    /// The larger of each piece of two: memory for the plans of both, one at a time.
+    pub(super) fn larger(self, other: Self) -> Self {
+        fn longer<T>(a: Vec<T>, b: Vec<T>) -> Vec<T> {
+            if a.len() < b.len() { b } else { a }
+        }
+        let ([a, b], [c, d]) = (self.buffers, other.buffers);
+        Self {
+            frames: longer(self.frames, other.frames),
+            buffers: [longer(a, c), longer(b, d)],
+            spectrum: longer(self.spectrum, other.spectrum),
+            levels: self.levels,
+        }
+    }
+}
+
 impl LogMel {
     /// A plan for the fastest level of this processor.
     ///
@@ -119,7 +135,7 @@ impl LogMel {
         let vectors = |count| Aligned::zeros(self.level, count);
         let n_fft = self.settings.n_fft;
         LogMelScratch {
-            frames: vec![0.0; (self.level.lanes() - 1) * self.frame_stride() + n_fft],
+            frames: vec![0.0; self.group_length()],
             buffers: [vectors(n_fft), vectors(n_fft)],
             spectrum: vectors(self.stft.bins()),
             levels: Vec::new(),
@@ -184,6 +200,11 @@ impl LogMel {
     fn frame_stride(&self) -> usize {
         self.settings.hop_length.min(self.settings.n_fft)
     }
+
+    /// Samples of one group of frames.
+    fn group_length(&self) -> usize {
+        (self.level.lanes() - 1) * self.frame_stride() + self.settings.n_fft
+    }
 }
 
 /// What a clip's work says about it.
@@ -213,7 +234,7 @@ impl Kernel for LogMelKernel<'_> {
         let Self { plan, clip, scratch, out, cancel } = self;
         let Settings { n_fft, hop_length, spectrum: kind, .. } = plan.settings;
         let (decibels, stride) = (Decibels::new(&plan.settings), plan.frame_stride());
-        let (samples, levels) = (&mut scratch.frames, &mut scratch.levels);
+        let (samples, levels) = (&mut scratch.frames[..plan.group_length()], &mut scratch.levels);
         let frames = levels.len();
         let [a, b] = scratch.buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..n_fft]);
         let spectrum = &mut vectors::<V>(&mut scratch.spectrum)[..plan.stft.bins()];

@@ -44,8 +44,8 @@ impl<'a> StatisticsPlan<'a> {
 /// A worker that keeps no spectrogram.
 struct Worker<'a> {
     plan: &'a StatisticsPlan<'a>,
+    /// Of all spectrograms: each takes the memory that the one before has left in the processor's cache.
     logmel: LogMelScratch,
-    fine: Vec<LogMelScratch>,
     /// The spectrogram of the clip, one after the other; it does not shrink.
     decibels: Vec<f32>,
     statistics: StatisticsScratch,
@@ -57,8 +57,11 @@ impl<'a> Worker<'a> {
         let level = plan.logmel.level();
         Self {
             plan,
-            logmel: plan.logmel.scratch(),
-            fine: plan.fine.iter().map(|fine| fine.scratch()).collect(),
+            logmel: plan
+                .fine
+                .iter()
+                .map(|fine| fine.scratch())
+                .fold(plan.logmel.scratch(), LogMelScratch::larger),
             decibels: Vec::new(),
             statistics: StatisticsScratch::new(level),
             rhythm: RhythmScratch::new(level),
@@ -74,8 +77,8 @@ impl<'a> Worker<'a> {
         let of_rhythm = |rhythm| statistics::rhythm(rhythm, decibels, n_mels, &mut self.rhythm, cancel);
         let rhythm = rhythm.as_ref().map(of_rhythm).transpose()?.unwrap_or_default();
         let mut fine_mean = Vec::new();
-        for (fine, scratch) in fine.iter().zip(&mut self.fine) {
-            let decibels = spectrogram(fine, scratch, clip, &mut self.decibels, cancel)?;
+        for fine in fine {
+            let decibels = spectrogram(fine, &mut self.logmel, clip, &mut self.decibels, cancel)?;
             fine_mean.extend(statistics::means(decibels, fine.n_mels(), fine.level()));
         }
         Ok(ClipRow { bands, fine_mean, rhythm })
