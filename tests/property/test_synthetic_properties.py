@@ -19,25 +19,27 @@ machine_and_fault = st.sampled_from([(m, f) for m in MACHINES for f in (None, *F
     clip=st.integers(0, 10**6),
     severity=st.floats(0, 1),
     snr_db=st.none() | st.floats(-20, 20),
-    channels=st.integers(1, 3),
+    microphones=st.sampled_from([(1, None), (2, None), (3, None), (1, -60.0), (1, -17.5), (1, 0.0)]),
     samples=st.integers(4_000, 9_001),
     seed=st.integers(0, 2**40),
 )
 def test_every_clip_is_finite_inside_and_the_same_again(
-    kind, machine_id, clip, severity, snr_db, channels, samples, seed
+    kind, machine_id, clip, severity, snr_db, microphones, samples, seed
 ):
+    channels, far_db = microphones
     options = {
         "clip": clip,
         "fault": kind[1],
         "severity": severity,
         "snr_db": snr_db,
         "channels": channels,
+        "far_db": far_db,
         "seconds": samples / 4_000,
         "sample_rate": 4_000,
         "seed": seed,
     }
     sound = render(kind[0], machine_id, **options)
-    assert sound.shape == (channels, samples)
+    assert sound.shape == (channels + (far_db is not None), samples)
     assert sound.dtype == np.float32
     assert np.isfinite(sound).all()
     assert 0 < np.abs(sound).max() <= 1.0
