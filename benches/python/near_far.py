@@ -33,11 +33,10 @@ import offkey
 from offkey._util.files import atomic_path
 from offkey.datasets import synthetic
 from offkey.metrics import auc, pauc
-from offkey.models.spectral.feature_sets import FEATURE_SETS
 from offkey.models.spectral.likelihood_ratio import prior_covariance
 
 IDS = ("00", "02", "04", "06")
-SETS = ("F", "A", "P")
+SETS = {"F": ("fine_mean",), "A": ("mean", "ldstd"), "P": ("p5",)}
 STATISTICS = ("mean", "ldstd", "p5", "fine_mean")
 TRAINING, NORMALS, FAULTS = 60, 30, 30
 SECONDS = 5.0
@@ -112,7 +111,7 @@ def measured(path: Path, machine: str, snr_db: float, far_db: float, seed: int) 
 
 def features(statistics: dict[str, np.ndarray], feature_set: str) -> np.ndarray:
     """Return a feature set, ``(clips, blocks * bins)``."""
-    return np.concatenate([statistics[name] for name in FEATURE_SETS[feature_set]], axis=1)
+    return np.concatenate([statistics[name] for name in SETS[feature_set]], axis=1)
 
 
 @functools.cache
@@ -202,7 +201,7 @@ def scores_of(clips: Clips) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     totals: dict[str, np.ndarray] = {}
     shares = {}
     for feature_set in SETS:
-        blocks = len(FEATURE_SETS[feature_set])
+        blocks = len(SETS[feature_set])
         near, far = (features(part, feature_set) for part in (clips.near, clips.far))
         rest, shares[feature_set] = residuals(near, far, clips)
         z = {
