@@ -238,6 +238,7 @@ def read_audio_batch(
     sample_rate: int | None,
     max_seconds: float,
     collect: bool,
+    out: NDArray[np.float32] | None,
     num_threads: int | None,
 ) -> list[tuple[NDArray[np.float32], int, int, OffkeyError | OSError | None]]: ...
 

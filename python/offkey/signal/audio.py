@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from offkey import _native
 from offkey._util import parameters
+from offkey._util.arrays import output
 from offkey._util.parameters import Channel
 from offkey._util.threads import threads
 from offkey.errors import ArrayError, AudioError, OffkeyError, ParameterError
@@ -171,11 +172,10 @@ class AudioBlocks(Iterator[NDArray[np.float32]]):
         self._kernel = kernel
         self.path = path
         self.sample_rate, self.source_rate = kernel.rates
-        samples = seconds * self.sample_rate
+        samples, rate = seconds * self.sample_rate, self.sample_rate
         if samples > _MAX_BLOCK:
-            longest_s = _MAX_BLOCK / self.sample_rate
             raise ParameterError(
-                f"seconds = {seconds}: expected at most {longest_s:.0f} at {self.sample_rate} Hz"
+                f"seconds = {seconds}: expected at most {_MAX_BLOCK / rate:.0f} at {rate} Hz"
             )
         self._size = max(1, round(samples))
 
@@ -247,9 +247,7 @@ def read(path: SoundFile, *, sample_rate: int | None = None, max_seconds: float 
     """
     with on_disk([path]) as (file,):
         samples, channels, rate = _native.read_audio(
-            file,
-            check_rate("sample_rate", sample_rate),
-            parameters.seconds("max_seconds", max_seconds),
+            file, check_rate("sample_rate", sample_rate), parameters.seconds("max_seconds", max_seconds)
         )
     return Audio(samples=samples.reshape(channels, -1), sample_rate=rate, path=Path(_name(path)))
 
@@ -261,9 +259,12 @@ def read_batch(
     channel: Channel = 0,
     max_seconds: float = MAX_SECONDS,
     on_error: Literal["raise", "collect"] = "raise",
+    out: NDArray[np.float32] | None = None,
     num_threads: int | None = None,
 ) -> AudioBatch:
     """Read one channel of each of many sound files, by all cores.
+
+    The clips lie in blocks of memory, of 32 MiB or one longer clip: one that is kept keeps its block.
 
     Parameters
     ----------
@@ -278,6 +279,8 @@ def read_batch(
     on_error : {"raise", "collect"}, default "raise"
         What to do when a file cannot be read: raise its error (of the first such file in order), or go on and
         keep it in `AudioBatch.errors`.
+    out : (files, samples) float32, optional
+        A C-contiguous array for clips as long as its rows; partly written after an error. Default: new memory.
     num_threads : int, optional
         Threads to use; default: one for each core, but one in a worker of a `DataLoader`. The result does not
         depend on it.
@@ -285,7 +288,7 @@ def read_batch(
     Returns
     -------
     AudioBatch
-        The clips, each a ``(samples,)`` float32 array.
+        The clips, each a ``(samples,)`` float32 array; with `out` its rows.
 
     Raises
     ------
@@ -293,12 +296,13 @@ def read_batch(
         As `read`, if `on_error` is "raise"; also if a file lacks the channel. The 4 GiB are those of all clips
         together: the first files that fit are read.
     AudioError
-        Two files have different rates and no `sample_rate` was given.
-    ParameterError
-        A parameter outside its range.
+        Two files differ in rate and no `sample_rate` was given; a clip is not as long as a row of `out`.
+    ArrayError, ParameterError
+        `out` cannot be written to, or has not a row for each file; a parameter is outside its range.
     """
     sources = parameters.several(paths)
     collect = parameters.choice("on_error", on_error, ("raise", "collect")) == "collect"
+    target = None if out is None else output(out, (len(sources), "samples"))
     with on_disk(sources) as files:
         items = _native.read_audio_batch(
             files,
@@ -306,6 +310,7 @@ def read_batch(
             check_rate("sample_rate", sample_rate),
             parameters.seconds("max_seconds", max_seconds),
             collect,
+            target,
             threads(num_threads),
         )
     errors = {
@@ -422,16 +427,13 @@ def file_content(source: object) -> bytes | bytearray | memoryview:
     if not isinstance(content, bytes | bytearray | memoryview):
         kind = f"{type(source).__name__}, opened as text" if content is not source else type(source).__name__
         raise ParameterError(f"sound file: given {kind}; expected a path, bytes, or an open binary file")
-    if len(content) < 4096 and _is_path(bytes(content)):
+    start = bytes(content[:4096])
+    if start and len(start) < 4096 and b"\0" not in start and os.path.exists(start):  # noqa: PTH110
         raise ParameterError(
-            f"sound file: given bytes that are a path, {bytes(content)!r}; expected a path as str "
+            f"sound file: given bytes that are a path, {start!r}; expected a path as str "
             "(os.fsdecode makes one), or the bytes of a sound file"
         )
     return content
-
-
-def _is_path(content: bytes) -> bool:
-    return b"\0" not in content and bool(content) and os.path.exists(content)  # noqa: PTH110
 
 
 def _name(source: SoundFile) -> str:
@@ -470,10 +472,8 @@ def resample(samples: np.ndarray, *, from_rate: int, to_rate: int) -> NDArray[np
     """
     signal = np.asarray(samples)
     if signal.ndim not in (1, 2) or not np.issubdtype(signal.dtype, np.floating):
-        raise ArrayError(
-            f"samples: {signal.dtype} of shape {signal.shape}; "
-            "expected floats of shape (samples,) or (channels, samples)"
-        )
+        given = f"{signal.dtype} of shape {signal.shape}"
+        raise ArrayError(f"samples: {given}; expected floats of shape (samples,) or (channels, samples)")
     if not np.isfinite(signal).all():
         raise ArrayError("samples: hold NaN or infinity; expected finite samples")
     check_rate("from_rate", from_rate)

@@ -1,9 +1,12 @@
 //! Sound files and resampling.
 
-use crate::arrays::{Values, matrix};
-use crate::call::{self, Cost};
-use numpy::{IntoPyArray, PyArray1, PyArray2};
-use offkey_core::decode::{self, Blocks, ChannelChoice, Clip, Limits, OnError, ReadBuffer, Reader};
+use crate::arrays::{Places, Values, matrix};
+use crate::call::{self, ArrayError, Cost};
+use crate::clip_arrays::ClipArrays;
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyUntypedArrayMethods};
+use offkey_core::decode::{
+    self, Blocks, ChannelChoice, Clip, Limits, OnError, PlacedClip, ReadBuffer, Reader,
+};
 use offkey_core::resample::Resampler;
 use pyo3::prelude::*;
 use std::cell::RefCell;
@@ -60,37 +63,78 @@ fn read_audio(
 /// One file of a batch: `(samples, sample_rate, source_rate)`, or the exception that it caused.
 type BatchItem<'py> = (Bound<'py, PyArray1<f32>>, u32, u32, Option<Py<PyAny>>);
 
-/// `(samples, sample_rate, source_rate, None)` of each file, or, with `collect`, `(no samples, 0, 0, exception)`.
+/// `(samples, sample_rate, source_rate, None)` of each file, or, with `collect`, `(no samples, 0, 0, exception)`; the
+/// samples are a row of `out` each, where it is given.
 #[pyfunction]
-fn read_audio_batch(
-    py: Python<'_>,
+#[allow(clippy::too_many_arguments)] // those of one Python call
+fn read_audio_batch<'py>(
+    py: Python<'py>,
     paths: Vec<PathBuf>,
     channel: Option<usize>,
     sample_rate: Option<u32>,
     max_seconds: f64,
     collect: bool,
+    out: Option<Bound<'py, PyArray2<f32>>>,
     num_threads: Option<NonZeroUsize>,
-) -> PyResult<Vec<BatchItem<'_>>> {
+) -> PyResult<Vec<BatchItem<'py>>> {
     let (choice, limits) = (choice_of_channel(channel), limits(max_seconds));
-    let on_error = if collect { OnError::Keep } else { OnError::Stop };
     let reader = call::run(py, Cost::SMALL, |_| Reader::new(choice, sample_rate, limits))?;
-    let short = match paths.as_slice() {
-        [path] => read_if_short(py, &reader, path),
-        _ => Ok(None),
+    // An error is met again below, and raised or kept there.
+    if let ([path], None) = (paths.as_slice(), &out)
+        && let Ok(Some(clip)) = read_if_short(py, &reader, path)
+    {
+        let Clip { sample_rate, source_rate, samples, .. } = clip;
+        return Ok(vec![(samples.into_pyarray(py), sample_rate, source_rate, None)]);
+    }
+    let on_error = if collect { OnError::Keep } else { OnError::Stop };
+    let read = |places: Vec<&mut [f32]>, filled| {
+        call::run(py, Cost::UNKNOWN, |cancel| {
+            reader.read_batch(&paths, places, filled, on_error, num_threads, cancel)
+        })
     };
-    let clips = match short {
-        Ok(Some(clip)) => vec![Ok(clip)],
-        // The batch meets an error again, and raises or keeps it.
-        _ => call::run(py, Cost::UNKNOWN, |cancel| reader.read_batch(&paths, on_error, num_threads, cancel))?,
+    if let Some(out) = out {
+        let &[rows, samples] = out.shape() else { unreachable!("an array of two axes") };
+        if rows != paths.len() || samples == 0 {
+            let given = format!("out: shape ({rows}, {samples})");
+            return Err(ArrayError::new_err(format!("{given}; expected ({}, samples)", paths.len())));
+        }
+        let mut places = Places::new("out", &out)?;
+        let clips = read(places.chunks_exact_mut(samples).collect(), true)?;
+        return clips
+            .into_iter()
+            .enumerate()
+            .map(|(row, clip)| item(py, clip, |_| Ok(out.get_item(row)?.cast_into()?)))
+            .collect();
+    }
+    let lengths =
+        call::run(py, Cost::UNKNOWN, |cancel| reader.expected_lengths(&paths, num_threads, cancel))?;
+    let arrays = ClipArrays::new(py, &lengths)?;
+    let clips = {
+        let mut blocks = arrays.blocks()?;
+        read(arrays.places(&mut blocks), false)?
     };
-    let item = |clip: offkey_core::Result<Clip>| match clip {
-        Ok(clip) => (clip.samples.into_pyarray(py), clip.sample_rate, clip.source_rate, None),
+    let items = clips.into_iter().enumerate();
+    items.map(|(index, clip)| item(py, clip, |count| arrays.clip(index, count))).collect()
+}
+
+/// One file of a batch; those of its samples that lie in an array already are `placed` there.
+fn item<'py>(
+    py: Python<'py>,
+    clip: offkey_core::Result<PlacedClip>,
+    placed: impl FnOnce(usize) -> PyResult<Bound<'py, PyArray1<f32>>>,
+) -> PyResult<BatchItem<'py>> {
+    match clip {
+        Ok(PlacedClip { clip, placed: None }) => {
+            Ok((clip.samples.into_pyarray(py), clip.sample_rate, clip.source_rate, None))
+        }
+        Ok(PlacedClip { clip, placed: Some(count) }) => {
+            Ok((placed(count)?, clip.sample_rate, clip.source_rate, None))
+        }
         Err(error) => {
             let exception = call::exception(error).into_value(py).into_any();
-            (Vec::new().into_pyarray(py), 0, 0, Some(exception))
+            Ok((Vec::new().into_pyarray(py), 0, 0, Some(exception)))
         }
-    };
-    Ok(clips.into_iter().map(item).collect())
+    }
 }
 
 /// One channel of a file, block by block.

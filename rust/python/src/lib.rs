@@ -6,6 +6,7 @@ mod arrays;
 mod audio;
 mod augment;
 mod call;
+mod clip_arrays;
 mod features;
 mod gaussian;
 mod near;

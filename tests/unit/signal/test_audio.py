@@ -70,6 +70,52 @@ def test_batch_keeps_order_and_lengths(ragged, num_threads):
     assert repr(batch) == "AudioBatch(7 clips at 16000 Hz)"
 
 
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_clips_of_a_batch_lie_in_one_block_each_at_the_same_alignment(ragged, num_threads):
+    batch = offkey.read_batch(ragged[0], num_threads=num_threads)
+    assert len({id(clip.base) for clip in batch}) == 1
+    assert {clip.ctypes.data % 64 for clip in batch} == {0}
+    kept = batch[2].copy()
+    clip = batch[2]
+    del batch
+    clip += 0  # it can be written to, and outlives the others
+    np.testing.assert_array_equal(clip, kept)
+
+
+@pytest.mark.parametrize("num_threads", [1, 3])
+@pytest.mark.parametrize(
+    "options", [{}, {"sample_rate": 12_000, "channel": "mean"}], ids=["as it is", "mean"]
+)
+def test_a_batch_is_written_into_a_given_array(tmp_path, num_threads, options):
+    paths = [tmp_path / f"{i}.wav" for i in range(5)]
+    for i, path in enumerate(paths):
+        soundfile.write(path, np.random.default_rng(i).uniform(-1, 1, (700, 2)), 8000)
+    expected = np.stack(list(offkey.read_batch(paths, **options)))
+    out = np.full_like(expected, 9)
+    for _ in range(2):
+        batch = offkey.read_batch(paths, out=out, num_threads=num_threads, **options)
+        np.testing.assert_array_equal(out, expected)
+        assert all(np.shares_memory(clip, row) for clip, row in zip(batch, out, strict=True))
+    assert batch.lengths.tolist() == [expected.shape[1]] * 5
+    alone = offkey.read_batch(paths[:1], out=out[:1], **options)
+    np.testing.assert_array_equal(alone[0], expected[0])
+
+
+def test_clips_that_do_not_fit_the_given_array_are_named(ragged, tmp_path):
+    paths, clips = ragged
+    out = np.zeros((len(paths), clips[0].size), np.float32)
+    other = next(i for i, clip in enumerate(clips) if clip.size != clips[0].size)
+    words = f"{paths[other].stem}[.]wav: {clips[other].size} samples at 16000 Hz; expected {clips[0].size} as a row"
+    with pytest.raises(AudioError, match=words):
+        offkey.read_batch(paths, out=out)
+    batch = offkey.read_batch(paths, out=out, on_error="collect")
+    assert sorted(batch.errors) == [i for i, clip in enumerate(clips) if clip.size != clips[0].size]
+    np.testing.assert_array_equal(batch[0], clips[0])
+    for wrong in (out[1:], out.astype(np.float64), out.T, out[0], [[0.0]], out[:, :0]):
+        with pytest.raises(ArrayError, match=r"out: .*expected"):
+            offkey.read_batch(paths, out=wrong)
+
+
 def test_a_resampled_batch_is_each_clip_resampled(ragged):
     paths, clips = ragged
     batch = offkey.read_batch(paths, sample_rate=11_025)

@@ -1,7 +1,7 @@
 //! A recording of any length in blocks, of which one at a time is in memory.
 
 use super::output::{Output, no_memory};
-use super::parts::Parts;
+use super::parts::{Parts, ResamplingMemory};
 use super::reader::Resamplers;
 use super::{ChannelChoice, OpenFile, ReadBuffer};
 use crate::par::Cancel;
@@ -14,7 +14,7 @@ pub struct Blocks {
     parts: Parts,
     sample_rate: u32,
     source_rate: u32,
-    decoded: Output,
+    decoded: Output<'static>,
     /// Decoded, and not yet given away.
     rest: Vec<f32>,
     given: bool,
@@ -52,7 +52,7 @@ impl Blocks {
             sample_rate: resampler.as_ref().map_or(info.sample_rate, |resampler| resampler.target_rate()),
             source_rate: info.sample_rate,
             decoded: Output::new(file.path(), choice, info.channels),
-            parts: Parts::new(file, choice, resampler, None)?,
+            parts: Parts::new(file, choice, resampler, None, ResamplingMemory::default())?,
             rest: Vec::new(),
             given: false,
             state: State::Reading,

@@ -48,7 +48,7 @@ use std::sync::Arc;
 
 pub use blocks::Blocks;
 pub use limits::Limits;
-pub use reader::{OnError, Reader};
+pub use reader::{ClipMemory, OnError, Reader};
 pub use source::ReadBuffer;
 
 use crate::par::Cancel;
@@ -153,6 +153,23 @@ pub struct Clip {
     charge: Option<Charge>,
 }
 
+/// A clip that was read into memory of the caller's, if it fits.
+#[derive(Debug)]
+pub struct PlacedClip {
+    /// The clip; without samples of its own where they are in the caller's memory.
+    pub clip: Clip,
+    /// Samples in the caller's memory, from its beginning on; `None` where the clip did not fit.
+    pub placed: Option<usize>,
+}
+
+impl PlacedClip {
+    /// The samples, given the memory that the clip was to be read into.
+    #[must_use]
+    pub fn samples<'a>(&'a self, place: &'a [f32]) -> &'a [f32] {
+        self.placed.map_or(&self.clip.samples, |count| &place[..count])
+    }
+}
+
 /// Read the header of a file alone.
 ///
 /// # Errors
@@ -160,7 +177,7 @@ pub struct Clip {
 pub fn info(path: &Path, buffer: &mut ReadBuffer) -> Result<Info> {
     let file = OpenFile::open(path, buffer, None)?;
     let info = file.info();
-    *buffer = file.into_buffer();
+    buffer.bytes = file.into_bytes();
     Ok(info)
 }
 
@@ -229,11 +246,11 @@ impl OpenFile {
     }
 
     /// The memory, for the next file.
-    fn into_buffer(self) -> ReadBuffer {
+    fn into_bytes(self) -> Vec<u8> {
         match self {
-            Self::Pcm(file) => file.source.into_buffer(),
-            Self::Flac(file) => file.source.into_buffer(),
-            Self::Coded(_) => ReadBuffer::default(),
+            Self::Pcm(file) => file.source.into_bytes(),
+            Self::Flac(file) => file.source.into_bytes(),
+            Self::Coded(_) => Vec::new(),
         }
     }
 }

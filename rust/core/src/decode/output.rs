@@ -2,28 +2,40 @@
 
 use super::ChannelChoice;
 use super::limits::{Charge, short_of_memory};
-use crate::simd::ChannelBuffer;
+use crate::simd::{ChannelBuffer, Written};
 use crate::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The samples of one file, or of a part of it.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct Output<'a> {
     pub(super) path: Arc<Path>,
     pub(super) choice: ChannelChoice,
-    pub(super) buffer: ChannelBuffer,
+    pub(super) buffer: ChannelBuffer<'a>,
+    /// Frames that room was made for: there may be more in memory that is used again.
+    reserved: u64,
     /// Frames that there will be, where the header says it.
     expected: Option<u64>,
     /// What it may take, and has taken; `None`: it is a part, which its owner keeps short.
     charge: Option<Charge>,
 }
 
-impl Output {
+impl<'a> Output<'a> {
     /// For what is chosen of a file with so many channels.
     pub(super) fn new(path: &Arc<Path>, choice: ChannelChoice, channels: usize) -> Self {
         let buffer = ChannelBuffer::new(choice.count(channels));
-        Self { path: Arc::clone(path), choice, buffer, expected: None, charge: None }
+        Self { path: Arc::clone(path), choice, buffer, reserved: 0, expected: None, charge: None }
+    }
+
+    /// In memory that was used before.
+    pub(super) fn reusing(self, memory: Vec<f32>) -> Self {
+        Self { buffer: ChannelBuffer::reusing(memory, self.buffer.channels()), ..self }
+    }
+
+    /// In memory of the caller's, for as long as there is room.
+    pub(super) fn lent(self, memory: &'a mut [f32]) -> Self {
+        Self { buffer: ChannelBuffer::lent(memory, self.buffer.channels()), ..self }
     }
 
     /// For a file as a whole.
@@ -33,7 +45,7 @@ impl Output {
 
     /// Make room for that many frames in all, and not one more.
     pub(super) fn reserve(&mut self, frames: u64) -> Result<()> {
-        if frames <= self.buffer.room() as u64 {
+        if frames <= self.reserved {
             return Ok(());
         }
         let bytes = frames.saturating_mul(4 * self.buffer.channels() as u64);
@@ -43,13 +55,17 @@ impl Output {
             return Err(short_of_memory(&self.path, charge.limits()));
         }
         let reserved = usize::try_from(frames).is_ok_and(|frames| self.buffer.reserve(frames).is_ok());
-        if reserved { Ok(()) } else { Err(no_memory(&self.path, bytes)) }
+        if !reserved {
+            return Err(no_memory(&self.path, bytes));
+        }
+        self.reserved = frames;
+        Ok(())
     }
 
     /// Make room for that many more frames.
     pub(super) fn reserve_more(&mut self, more: usize) -> Result<()> {
         let needed = (self.buffer.frames() + more) as u64;
-        let room = self.buffer.room() as u64;
+        let room = self.reserved;
         if needed <= room {
             return Ok(());
         }
@@ -81,11 +97,17 @@ impl Output {
     }
 
     /// All samples, channel after channel, and what they have taken of the budget.
-    pub(super) fn into_samples(self) -> (Vec<f32>, Option<Charge>) {
+    pub(super) fn into_samples(self) -> (Written, Option<Charge>) {
         let (mut samples, mut charge) = (self.buffer.into_samples(), self.charge);
-        samples.shrink_to_fit();
+        let count = match &mut samples {
+            Written::Own(samples) => {
+                samples.shrink_to_fit();
+                samples.len()
+            }
+            Written::Lent(count) => *count,
+        };
         if let Some(charge) = &mut charge {
-            charge.lower(4 * samples.len() as u64);
+            charge.lower(4 * count as u64);
         }
         (samples, charge)
     }

@@ -24,6 +24,15 @@ const PART: usize = 1 << 16;
 pub(super) struct Parts {
     source: Counted,
     resampling: Option<Resampling>,
+    /// Of a file that is not resampled, for one that is.
+    unused: ResamplingMemory,
+}
+
+/// The memory of resampling, for one file after the other.
+#[derive(Debug, Default)]
+pub(super) struct ResamplingMemory {
+    decoded: Vec<f32>,
+    scratch: ResampleScratch,
 }
 
 /// A file that is held against the limits while it is decoded.
@@ -38,7 +47,8 @@ struct Counted {
 /// The conversion of each channel.
 struct Resampling {
     resampler: Arc<Resampler>,
-    decoded: Output,
+    decoded: Output<'static>,
+    scratch: ResampleScratch,
     /// One for each channel of a recording that is longer than what is decoded at once; else none.
     streams: Vec<StreamResampler>,
     ended: bool,
@@ -52,6 +62,7 @@ impl Parts {
         choice: ChannelChoice,
         resampler: Option<Arc<Resampler>>,
         limits: Option<Limits>,
+        memory: ResamplingMemory,
     ) -> Result<Self> {
         let (info, path) = (file.info(), file.path());
         choice.check(path, info.channels)?;
@@ -66,24 +77,31 @@ impl Parts {
         if let (Some(measure), Some(frames)) = (&measure, info.frames) {
             measure.check(path, frames)?;
         }
+        let mut unused = memory;
         let resampling = match resampler {
             Some(resampler) => {
-                let mut decoded = Output::new(path, choice, info.channels);
+                let ResamplingMemory { decoded, scratch } = std::mem::take(&mut unused);
+                let mut decoded = Output::new(path, choice, info.channels).reusing(decoded);
                 let most = (fed(channels) + PART) as u64;
                 decoded.reserve(reserved_ahead(&info, file.bytes(), channels).min(most))?;
-                Some(Resampling { resampler, decoded, streams: Vec::new(), ended: false })
+                Some(Resampling { resampler, decoded, scratch, streams: Vec::new(), ended: false })
             }
             None => None,
         };
-        Ok(Self { source: Counted { file, decoded: 0, measure }, resampling })
+        Ok(Self { source: Counted { file, decoded: 0, measure }, resampling, unused })
     }
 
     pub(super) fn file(&self) -> &OpenFile {
         &self.source.file
     }
 
-    pub(super) fn into_file(self) -> OpenFile {
-        self.source.file
+    /// The file and the memory, for the next one.
+    pub(super) fn into_inner(self) -> (OpenFile, ResamplingMemory) {
+        let used = |Resampling { decoded, scratch, .. }| ResamplingMemory {
+            decoded: decoded.buffer.into_memory(),
+            scratch,
+        };
+        (self.source.file, self.resampling.map_or(self.unused, used))
     }
 
     /// Add more samples; false at the end.
@@ -150,18 +168,17 @@ impl Resampling {
 
     /// Resample what was decoded, which is all of the recording, to `count` frames.
     fn convert(&mut self, count: usize, out: &mut Output, cancel: &Cancel) -> Result<()> {
-        let Self { resampler, decoded, .. } = self;
-        let mut scratch = ResampleScratch::default();
+        let Self { resampler, decoded, scratch, .. } = self;
         out.reserve_more(count)?;
         let converted = out.buffer.push_zeros(count, |channel, zeros| {
-            resampler.process_into(decoded.buffer.channel(channel, 0), zeros, &mut scratch, cancel)
+            resampler.process_into(decoded.buffer.channel(channel, 0), zeros, scratch, cancel)
         });
         converted.map_err(|error| error.in_file(&decoded.path))
     }
 
     /// Hand what was decoded on to the streams.
     fn feed(&mut self) -> Result<()> {
-        let Self { resampler, decoded, streams, ended } = self;
+        let Self { resampler, decoded, streams, ended, .. } = self;
         streams.resize_with(decoded.buffer.channels(), || StreamResampler::new(Arc::clone(resampler)));
         for (channel, stream) in streams.iter_mut().enumerate() {
             let samples = decoded.buffer.channel(channel, 0);

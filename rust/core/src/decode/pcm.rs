@@ -184,9 +184,7 @@ impl Frames<'_> {
             ChannelChoice::One(channel) => {
                 out.push_int16(level, samples, self.channels, Some(channel));
             }
-            ChannelChoice::Mean => {
-                self.spread(out, |b| f32::from(i16::from_le_bytes(b)) * INT16);
-            }
+            ChannelChoice::Mean => out.push_int16_means(level, samples, self.channels),
         }
     }
 

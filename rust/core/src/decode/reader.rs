@@ -4,9 +4,10 @@ use super::limits::{Budget, Charge, Measure, reserved_ahead, short_of_memory};
 use super::output::Output;
 use super::parts::Parts;
 use super::probe::{self, Kind};
-use super::{ChannelChoice, Clip, Limits, OpenFile, ReadBuffer, Source};
+use super::{ChannelChoice, Clip, Limits, OpenFile, PlacedClip, ReadBuffer, Source};
 use crate::par::{self, Cancel};
 use crate::resample::{MAX_RATE, Resampler};
+use crate::simd::Written;
 use crate::{Error, Result};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -19,6 +20,13 @@ pub struct Reader {
     choice: ChannelChoice,
     resamplers: Option<Resamplers>,
     budget: Arc<Budget>,
+}
+
+/// What one thread reads the clips of many files into, one after the other.
+#[derive(Debug, Default)]
+pub struct ClipMemory {
+    buffer: ReadBuffer,
+    samples: Vec<f32>,
 }
 
 /// What becomes of a batch of which a file cannot be read.
@@ -50,7 +58,43 @@ impl Reader {
     /// the limits allow or decodes to more than there is memory for; [`Error::Unsupported`] of another format;
     /// [`Error::Memory`] where it is too much beside the clips of this reader that still live; [`Error::Interrupted`].
     pub fn read(&self, path: &Path, buffer: &mut ReadBuffer, cancel: &Cancel) -> Result<Clip> {
-        self.read_open(OpenFile::open(path, buffer, Some(cancel))?, buffer, cancel)
+        self.read_into(path, buffer, &mut [], cancel).map(|placed| placed.clip)
+    }
+
+    /// [`Reader::read`] into memory of the caller's, if the clip fits into it.
+    ///
+    /// # Errors
+    /// As [`Reader::read`]; the memory then holds nothing of use.
+    pub fn read_into(
+        &self,
+        path: &Path,
+        buffer: &mut ReadBuffer,
+        place: &mut [f32],
+        cancel: &Cancel,
+    ) -> Result<PlacedClip> {
+        self.read_open(OpenFile::open(path, buffer, Some(cancel))?, buffer, place, cancel)
+    }
+
+    /// [`Reader::read`] for as long as some work on the clip takes: the memory serves the next file, too.
+    ///
+    /// # Errors
+    /// As [`Reader::read`], and those of the work.
+    pub fn with_clip<R>(
+        &self,
+        path: &Path,
+        memory: &mut ClipMemory,
+        cancel: &Cancel,
+        work: impl FnOnce(&[f32]) -> Result<R>,
+    ) -> Result<R> {
+        /// More samples than this, 64 MiB, are not kept.
+        const MOST_KEPT: usize = 1 << 24;
+        let ClipMemory { buffer, samples } = memory;
+        let placed = self.read_into(path, buffer, samples, cancel)?;
+        let result = work(placed.samples(samples));
+        if (samples.len() + 1..=MOST_KEPT).contains(&placed.clip.samples.len()) {
+            *samples = placed.clip.samples;
+        }
+        result
     }
 
     /// [`Reader::read`], if it takes some hundredths of a second at most: then nobody need interrupt it.
@@ -60,24 +104,66 @@ impl Reader {
     pub fn read_if_short(&self, path: &Path, buffer: &mut ReadBuffer) -> Result<Option<Clip>> {
         /// Samples of all channels.
         const SHORT: u64 = 1 << 22;
-        let mut source = Source::open(path, buffer)?;
-        let kind = probe::kind(&mut source)?;
-        if let Kind::Coded(_) = kind {
-            *buffer = source.into_buffer();
-            return Ok(None);
-        }
-        let file = OpenFile::of_kind(kind, source, None)?;
+        let Some(file) = open_uncoded(path, buffer)? else { return Ok(None) };
         let info = file.info();
         let short = info.frames.is_some_and(|frames| frames.saturating_mul(info.channels as u64) <= SHORT);
         let as_it_is = self.resamplers.as_ref().is_none_or(|resamplers| resamplers.to == info.sample_rate);
         if short && as_it_is {
-            return self.read_open(file, buffer, &Cancel::default()).map(Some);
+            let placed = self.read_open(file, buffer, &mut [], &Cancel::default())?;
+            return Ok(Some(placed.clip));
         }
-        *buffer = file.into_buffer();
+        buffer.bytes = file.into_bytes();
         Ok(None)
     }
 
-    fn read_open(&self, file: OpenFile, buffer: &mut ReadBuffer, cancel: &Cancel) -> Result<Clip> {
+    /// Samples of what is read of each file, as far as its header says it and can be believed; 0 where it does not, where
+    /// the file cannot be read, and from where on there would be more than the limits allow.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn expected_lengths(
+        &self,
+        paths: &[PathBuf],
+        num_threads: Option<NonZeroUsize>,
+        cancel: &Cancel,
+    ) -> Result<Vec<usize>> {
+        let length =
+            |buffer: &mut ReadBuffer, _, path: &PathBuf| Ok(self.expected_length(path, buffer).unwrap_or(0));
+        let paths = paths.iter().collect();
+        let mut lengths = par::map(paths, num_threads, cancel, ReadBuffer::for_headers, length)?;
+        let mut left = self.budget.limits.max_bytes / 4;
+        for length in &mut lengths {
+            match left.checked_sub(*length as u64) {
+                Some(rest) => left = rest,
+                None => (*length, left) = (0, 0),
+            }
+        }
+        Ok(lengths)
+    }
+
+    fn expected_length(&self, path: &Path, buffer: &mut ReadBuffer) -> Result<usize> {
+        let Some(file) = open_uncoded(path, buffer)? else { return Ok(0) };
+        let (info, file_bytes) = (file.info(), file.bytes());
+        buffer.bytes = file.into_bytes();
+        let (rate, channels) = (info.sample_rate, self.choice.count(info.channels));
+        let frames = reserved_ahead(&info, file_bytes, channels);
+        if info.frames != Some(frames) {
+            return Ok(0);
+        }
+        let target_rate = self.resamplers.as_ref().map_or(rate, |resamplers| resamplers.to);
+        let measure = Measure { limits: self.budget.limits, file_bytes, rate, target_rate, channels };
+        measure.check(path, frames)?;
+        let frames = usize::try_from(Measure::resampled(frames, rate, target_rate)).unwrap_or(0);
+        Ok(frames.saturating_mul(channels))
+    }
+
+    fn read_open(
+        &self,
+        file: OpenFile,
+        buffer: &mut ReadBuffer,
+        place: &mut [f32],
+        cancel: &Cancel,
+    ) -> Result<PlacedClip> {
         let info = file.info();
         let resampler = match &self.resamplers {
             Some(resamplers) => resamplers.plan(file.path(), info.sample_rate)?,
@@ -88,8 +174,10 @@ impl Reader {
         let resampled = |frames| Measure::resampled(frames, source_rate, sample_rate);
         let expected = info.frames.map(resampled);
         let charge = Charge::new(&self.budget);
-        let mut out = Output::new(file.path(), self.choice, info.channels).whole(expected, charge);
-        let mut parts = Parts::new(file, self.choice, resampler, Some(self.budget.limits))?;
+        let out = Output::new(file.path(), self.choice, info.channels).lent(place);
+        let mut out = out.whole(expected, charge);
+        let memory = std::mem::take(&mut buffer.resampling);
+        let mut parts = Parts::new(file, self.choice, resampler, Some(self.budget.limits), memory)?;
         out.reserve(resampled(reserved_ahead(&info, parts.file().bytes(), channels)))?;
         let result = loop {
             match parts.advance(&mut out, cancel) {
@@ -97,15 +185,20 @@ impl Reader {
                 other => break other,
             }
         };
-        let file = parts.into_file();
+        let (file, memory) = parts.into_inner();
         let path = Arc::clone(file.path());
-        *buffer = file.into_buffer();
+        *buffer = ReadBuffer { bytes: file.into_bytes(), resampling: memory };
         result?;
         let (samples, charge) = out.into_samples();
-        if samples.is_empty() {
+        let (samples, placed) = match samples {
+            Written::Own(samples) => (samples, None),
+            Written::Lent(count) => (Vec::new(), Some(count)),
+        };
+        if placed.unwrap_or(samples.len()) == 0 {
             return Err(Error::decode(&path, "the file holds no samples"));
         }
-        Ok(Clip { sample_rate, source_rate, channels, samples, charge })
+        let clip = Clip { sample_rate, source_rate, channels, samples, charge };
+        Ok(PlacedClip { clip, placed })
     }
 
     /// Do some work for each file, by many threads; that of a file which is too much beside the others is done again
@@ -122,9 +215,9 @@ impl Reader {
         num_threads: Option<NonZeroUsize>,
         cancel: &Cancel,
         scratch: impl Fn() -> S + Sync,
-        work: impl Fn(&mut S, &Path) -> Result<R> + Sync,
+        work: impl Fn(&mut S, usize, &Path) -> Result<R> + Sync,
     ) -> Result<Vec<Result<R>>> {
-        let run = |scratch: &mut S, _, path: &PathBuf| match work(scratch, path) {
+        let run = |scratch: &mut S, index, path: &PathBuf| match work(scratch, index, path) {
             Err(error @ Error::Memory { .. }) => Ok(Err(error)),
             Err(error) if on_error == OnError::Stop || matches!(error, Error::Interrupted) => Err(error),
             result => Ok(result),
@@ -145,12 +238,12 @@ impl Reader {
         results: &mut [Result<R>],
         paths: &[PathBuf],
         scratch: &mut S,
-        work: impl Fn(&mut S, &Path) -> Result<R>,
+        work: impl Fn(&mut S, usize, &Path) -> Result<R>,
     ) -> Result<()> {
         for index in 0..results.len() {
             while is_short(&results[index]) {
                 let alone = self.budget.taken() == 0;
-                results[index] = match work(scratch, &paths[index]) {
+                results[index] = match work(scratch, index, &paths[index]) {
                     Err(Error::Interrupted) => return Err(Error::Interrupted),
                     result => result,
                 };
@@ -165,21 +258,44 @@ impl Reader {
         Ok(())
     }
 
-    /// Read each of many files in parallel.
+    /// Read each of many files in parallel, into a place of the caller's if it fits; with `filled` it must fill it.
     ///
     /// # Errors
     /// As [`Reader::map`].
     pub fn read_batch(
         &self,
         paths: &[PathBuf],
+        places: Vec<&mut [f32]>,
+        filled: bool,
         on_error: OnError,
         num_threads: Option<NonZeroUsize>,
         cancel: &Cancel,
-    ) -> Result<Vec<Result<Clip>>> {
-        self.map(paths, on_error, num_threads, cancel, ReadBuffer::default, |buffer, path| {
-            self.read(path, buffer, cancel)
+    ) -> Result<Vec<Result<PlacedClip>>> {
+        assert_eq!(paths.len(), places.len(), "a place for each file, if an empty one");
+        let places: Vec<_> = places.into_iter().map(Mutex::new).collect();
+        self.map(paths, on_error, num_threads, cancel, ReadBuffer::default, |buffer, index, path| {
+            let mut place = places[index].lock().unwrap_or_else(PoisonError::into_inner);
+            let read = self.read_into(path, buffer, &mut place, cancel)?;
+            let length = read.samples(&place).len();
+            if filled && length != place.len() {
+                let reason =
+                    format!("{length} samples at {} Hz; expected {}", read.clip.sample_rate, place.len());
+                return Err(Error::decode(path, format!("{reason} as a row of `out` has")));
+            }
+            Ok(read)
         })
     }
+}
+
+/// A file that needs no decoder of Symphonia's, of which opening it may take long.
+fn open_uncoded(path: &Path, buffer: &mut ReadBuffer) -> Result<Option<OpenFile>> {
+    let mut source = Source::open(path, buffer)?;
+    let kind = probe::kind(&mut source)?;
+    if let Kind::Coded(_) = kind {
+        buffer.bytes = source.into_bytes();
+        return Ok(None);
+    }
+    OpenFile::of_kind(kind, source, None).map(Some)
 }
 
 fn is_short<R>(result: &Result<R>) -> bool {

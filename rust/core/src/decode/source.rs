@@ -1,5 +1,6 @@
 //! A file read in chunks through one buffer that the caller keeps from file to file.
 
+use super::parts::ResamplingMemory;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,9 +11,22 @@ use std::sync::Arc;
 /// cheap, small enough to stay in the L2 cache.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Bytes that are read at once of a file of which only the header is wanted.
+const HEADER_BYTES: usize = 4 * 1024;
+
 /// What files are read into: memory that one thread reuses from file to file.
 #[derive(Debug, Default)]
-pub struct ReadBuffer(Vec<u8>);
+pub struct ReadBuffer {
+    pub(super) bytes: Vec<u8>,
+    pub(super) resampling: ResamplingMemory,
+}
+
+impl ReadBuffer {
+    /// For headers alone.
+    pub(super) fn for_headers() -> Self {
+        Self { bytes: vec![0; HEADER_BYTES], ..Self::default() }
+    }
+}
 
 /// A regular file, its true length, and a window of its bytes.
 #[derive(Debug)]
@@ -30,10 +44,10 @@ pub(super) struct Source {
 impl Source {
     /// Open a regular file. Pipes and devices are refused before opening, which could wait for ever.
     ///
-    /// The memory comes from `memory`, to which [`Source::into_buffer`] gives it back.
+    /// The memory comes from `memory`, to which [`Source::into_bytes`] gives it back.
     pub(super) fn open(path: &Path, memory: &mut ReadBuffer) -> Result<Self> {
         let (file, len) = open_regular(path)?;
-        let mut buffer = std::mem::take(&mut memory.0);
+        let mut buffer = std::mem::take(&mut memory.bytes);
         if buffer.is_empty() {
             buffer.resize(CHUNK_BYTES, 0);
         }
@@ -41,8 +55,8 @@ impl Source {
     }
 
     /// The memory, for the next file.
-    pub(super) fn into_buffer(self) -> ReadBuffer {
-        ReadBuffer(self.buffer)
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.buffer
     }
 
     /// The error of a file whose bytes are not what they should be.

@@ -50,6 +50,19 @@ fn read(path: &Path, choice: ChannelChoice, target_rate: Option<u32>) -> crate::
     reader(choice, target_rate).read(path, &mut ReadBuffer::default(), &Cancel::default())
 }
 
+/// Clips in memory of their own.
+fn read_batch(
+    reader: &Reader,
+    paths: &[PathBuf],
+    on_error: OnError,
+    threads: Option<NonZeroUsize>,
+    cancel: &Cancel,
+) -> crate::Result<Vec<crate::Result<Clip>>> {
+    let places = paths.iter().map(|_| Default::default()).collect();
+    let clips = reader.read_batch(paths, places, false, on_error, threads, cancel)?;
+    Ok(clips.into_iter().map(|clip| clip.map(|placed| placed.clip)).collect())
+}
+
 fn read_all(path: &Path) -> crate::Result<Clip> {
     read(path, ChannelChoice::All, None)
 }
@@ -123,13 +136,13 @@ fn errors_of_a_batch_stand_in_their_place_or_stop_it() {
     for threads in [1, 3] {
         let threads = NonZeroUsize::new(threads);
         let batch =
-            |on_error| reader(ChannelChoice::One(0), None).read_batch(&paths, on_error, threads, &cancel);
+            |on_error| read_batch(&reader(ChannelChoice::One(0), None), &paths, on_error, threads, &cancel);
         let kept = batch(OnError::Keep).expect("errors are kept");
         assert_eq!(kept.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
         assert!(matches!(batch(OnError::Stop), Err(Error::Decode { path, .. }) if path == bad.0));
     }
     cancel.cancel();
-    let stopped = reader(ChannelChoice::Mean, None).read_batch(&paths, OnError::Keep, None, &cancel);
+    let stopped = read_batch(&reader(ChannelChoice::Mean, None), &paths, OnError::Keep, None, &cancel);
     assert!(matches!(stopped, Err(Error::Interrupted)));
 }
 
@@ -175,16 +188,17 @@ fn the_first_files_that_fit_into_the_memory_of_a_call_are_read_whatever_the_thre
         for _ in 0..20 {
             let reader = Reader::new(ChannelChoice::One(0), None, limits).expect("good parameters");
             let threads = NonZeroUsize::new(threads);
-            let clips = reader.read_batch(&paths, OnError::Keep, threads, &Cancel::default()).expect("kept");
+            let clips =
+                read_batch(&reader, &paths, OnError::Keep, threads, &Cancel::default()).expect("kept");
             let read: Vec<_> =
                 clips.iter().map(|clip| clip.as_ref().map_or(0, |clip| clip.samples.len())).collect();
             assert_eq!(read, [300, 900, 200, 100, 0, 0, 0]);
             assert!(matches!(&clips[5], Err(Error::Memory { .. })));
             drop(clips);
             let again =
-                reader.read_batch(&paths[4..], OnError::Keep, threads, &Cancel::default()).expect("kept");
+                read_batch(&reader, &paths[4..], OnError::Keep, threads, &Cancel::default()).expect("kept");
             assert_eq!(again.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, true]);
-            let stopped = reader.read_batch(&paths, OnError::Stop, threads, &Cancel::default());
+            let stopped = read_batch(&reader, &paths, OnError::Stop, threads, &Cancel::default());
             assert!(matches!(stopped, Err(Error::Memory { .. })));
         }
     }
@@ -204,4 +218,96 @@ fn files_of_many_rates_are_resampled_by_few_plans() {
         );
     }
     assert!(format!("{reader:?}").matches("Resampler {").count() <= 16);
+}
+
+#[test]
+fn clips_lie_in_the_places_that_their_headers_ask_for() {
+    let files = [wav(1, &[1; 700]), wav(2, &[-2; 3000]), b"no sound".to_vec(), wav(1, &[3; 400])];
+    let files = files.map(|content| Temporary::new(&content));
+    let paths: Vec<PathBuf> = files.iter().map(|file| file.0.clone()).collect();
+    let cancel = Cancel::default();
+    for (choice, rate) in [
+        (ChannelChoice::One(0), None),
+        (ChannelChoice::Mean, Some(16_000)),
+        (ChannelChoice::Mean, Some(3000)),
+        (ChannelChoice::All, None),
+    ] {
+        let reader = reader(choice, rate);
+        let lengths = reader.expected_lengths(&paths, None, &cancel).unwrap();
+        let mut memory: Vec<Vec<f32>> = lengths.iter().map(|&length| vec![9.0; length]).collect();
+        let places = memory.iter_mut().map(Vec::as_mut_slice).collect();
+        let clips = reader.read_batch(&paths, places, false, OnError::Keep, None, &cancel).unwrap();
+        for ((path, clip), memory) in paths.iter().zip(&clips).zip(&memory) {
+            let Ok(clip) = clip else {
+                assert_eq!((path, memory.len()), (&paths[2], 0));
+                continue;
+            };
+            assert_eq!(clip.placed, Some(memory.len()));
+            assert_eq!(clip.samples(memory), read(path, choice, rate).unwrap().samples);
+        }
+    }
+}
+
+#[test]
+fn a_place_that_is_too_small_or_has_to_be_filled_is_told_apart() {
+    let file = Temporary::new(&wav(1, &[1; 700]));
+    let paths = vec![file.0.clone()];
+    let reader = reader(ChannelChoice::One(0), None);
+    for (room, filled) in [(0, false), (699, false), (701, false), (700, true), (699, true), (701, true)] {
+        let mut memory = vec![0.0; room];
+        let places = vec![memory.as_mut_slice()];
+        let clips = reader.read_batch(&paths, places, filled, OnError::Stop, None, &Cancel::default());
+        match clips {
+            Ok(clips) => {
+                let clip = clips[0].as_ref().unwrap();
+                assert!(!filled || room == 700);
+                assert_eq!(clip.placed, (room >= 700).then_some(700));
+                assert_eq!(clip.samples(&memory), [1.0 / 32768.0; 700]);
+            }
+            Err(error) => {
+                assert!(filled && room != 700);
+                let text = format!("700 samples at 8000 Hz; expected {room} as a row of `out` has");
+                assert!(error.to_string().ends_with(&text), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_more_is_expected_than_a_call_may_take() {
+    let files = [700, 300, 200].map(|count| Temporary::new(&wav(1, &vec![1; count])));
+    let paths: Vec<PathBuf> = files.iter().map(|file| file.0.clone()).collect();
+    for (max_bytes, expected) in [(4800, [700, 300, 200]), (4799, [700, 300, 0]), (3999, [700, 0, 0])] {
+        let limits = Limits { max_bytes, ..Limits::default() };
+        let reader = Reader::new(ChannelChoice::One(0), None, limits).unwrap();
+        assert_eq!(reader.expected_lengths(&paths, None, &Cancel::default()).unwrap(), expected);
+    }
+    // Nor what a header alone promises.
+    let mut lying = wav(1, &[1; 700]);
+    lying[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
+    let (file, reader) = (Temporary::new(&lying), reader(ChannelChoice::One(0), None));
+    let lengths = reader.expected_lengths(std::slice::from_ref(&file.0), None, &Cancel::default()).unwrap();
+    assert!(lengths[0] <= 700, "{lengths:?}");
+}
+
+#[test]
+fn clips_of_any_length_are_worked_on_in_the_same_memory() {
+    let files =
+        [wav(1, &[5; 900]), wav(1, &[6; 100]), wav(2, &[7; 3000]), b"no sound".to_vec(), wav(1, &[8; 900])];
+    let files = files.map(|content| Temporary::new(&content));
+    let reader = reader(ChannelChoice::Mean, Some(12_000));
+    let (mut memory, cancel) = (decode::ClipMemory::default(), Cancel::default());
+    let mut begins = Vec::new();
+    for file in &files {
+        let result = reader.with_clip(&file.0, &mut memory, &cancel, |clip| {
+            begins.push(clip.as_ptr());
+            Ok(clip.to_vec())
+        });
+        match result {
+            Ok(clip) => assert_eq!(clip, read(&file.0, ChannelChoice::Mean, Some(12_000)).unwrap().samples),
+            Err(_) => assert_eq!(file.0, files[3].0),
+        }
+    }
+    assert_eq!(begins[0], begins[1]);
+    assert_eq!(begins[2], begins[3]);
 }

@@ -2,7 +2,7 @@
 
 use super::input::Samples;
 use super::logmel::{LogMel, LogMelScratch};
-use crate::decode::{ChannelChoice, Clip, Limits, OnError, ReadBuffer, Reader};
+use crate::decode::{ChannelChoice, Clip, ClipMemory, Limits, OnError, ReadBuffer, Reader};
 use crate::par::{self, Cancel};
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 /// The memory of one worker.
 struct Worker {
-    buffer: ReadBuffer,
+    clip: ClipMemory,
     scratch: LogMelScratch,
 }
 
 impl Worker {
     fn new(plan: &LogMel) -> Self {
-        Self { buffer: ReadBuffer::default(), scratch: plan.scratch() }
+        Self { clip: ClipMemory::default(), scratch: plan.scratch() }
     }
 }
 
@@ -78,27 +78,27 @@ impl<'a> FileBatch<'a> {
             let expected = format!("{}", paths.len() * size);
             return Err(Error::array("out", format!("{} values", out.len()), expected));
         }
-        let work = |worker: &mut Worker, index: usize, out: &mut [f32]| {
+        let work = |Worker { clip, scratch }: &mut Worker, index: usize, out: &mut [f32]| {
             let path = &paths[index];
-            let read = match index {
-                0 => None,
-                _ => Some(self.read(path, worker, cancel)?),
+            let mut process = |samples: &[f32]| {
+                self.check_length(path, samples.len())?;
+                let done = plan.process_into(scratch, Samples::F32(samples), out, cancel);
+                done.map_err(|error| error.in_file(path))
             };
-            let clip = read.as_ref().unwrap_or(&self.first);
-            let scratch = &mut worker.scratch;
-            plan.process_into(scratch, Samples::F32(&clip.samples), out, cancel)
-                .map_err(|error| error.in_file(path))
+            match index {
+                0 => process(&self.first.samples),
+                _ => self.reader.with_clip(path, clip, cancel, process),
+            }
         };
         par::map(out.chunks_exact_mut(size).collect(), threads, cancel, || Worker::new(plan), work)?;
         Ok(())
     }
 
-    /// A clip as long as the first.
-    fn read(&self, path: &Path, worker: &mut Worker, cancel: &Cancel) -> Result<Clip> {
-        let clip = self.reader.read(path, &mut worker.buffer, cancel)?;
-        let (length, first_length) = (clip.samples.len(), self.first.samples.len());
+    /// Refuse a clip that is not as long as the first.
+    fn check_length(&self, path: &Path, length: usize) -> Result<()> {
+        let first_length = self.first.samples.len();
         if length == first_length {
-            return Ok(clip);
+            return Ok(());
         }
         let given = format!("{length} samples at {} Hz", self.plan.settings().sample_rate);
         let first = self.paths[0].display();
@@ -120,10 +120,11 @@ pub fn each_from_files(
     cancel: &Cancel,
 ) -> Result<Vec<Vec<f32>>> {
     let reader = reader(plan, channel, limits)?;
-    let work = |worker: &mut Worker, path: &Path| {
-        let clip = reader.read(path, &mut worker.buffer, cancel)?;
-        let logmel = plan.process(&mut worker.scratch, Samples::F32(&clip.samples), cancel);
-        logmel.map_err(|error| error.in_file(path))
+    let work = |Worker { clip, scratch }: &mut Worker, _, path: &Path| {
+        reader.with_clip(path, clip, cancel, |samples| {
+            let logmel = plan.process(scratch, Samples::F32(samples), cancel);
+            logmel.map_err(|error| error.in_file(path))
+        })
     };
     reader.map(paths, OnError::Stop, threads, cancel, || Worker::new(plan), work)?.into_iter().collect()
 }

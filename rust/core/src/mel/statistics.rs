@@ -2,7 +2,7 @@
 
 use super::input::Samples;
 use super::logmel::{LogMel, LogMelScratch};
-use crate::decode::{ChannelChoice, Limits, OnError, ReadBuffer, Reader};
+use crate::decode::{ChannelChoice, ClipMemory, Limits, OnError, Reader};
 use crate::par::{self, Cancel};
 use crate::statistics::{self, ClipRow, ClipStatistics, Rhythm, RhythmScratch, StatisticsScratch};
 use crate::{Error, Result, memory};
@@ -134,10 +134,11 @@ pub fn statistics_from_files(
     cancel: &Cancel,
 ) -> Result<Vec<Result<ClipRow>>> {
     let reader = Reader::new(channel, Some(plan.logmel.settings().sample_rate), limits)?;
-    let scratch = || (ReadBuffer::default(), Worker::new(plan));
-    let work = |(buffer, worker): &mut (ReadBuffer, Worker<'_>), path: &Path| {
-        let clip = reader.read(path, buffer, cancel)?;
-        worker.of(Samples::F32(&clip.samples), cancel).map_err(|error| error.in_file(path))
+    let scratch = || (ClipMemory::default(), Worker::new(plan));
+    let work = |(memory, worker): &mut (ClipMemory, Worker<'_>), _, path: &Path| {
+        reader.with_clip(path, memory, cancel, |clip| {
+            worker.of(Samples::F32(clip), cancel).map_err(|error| error.in_file(path))
+        })
     };
     reader.map(paths, on_error, threads, cancel, scratch, work)
 }

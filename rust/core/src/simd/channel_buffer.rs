@@ -4,11 +4,10 @@ use super::{Kernel, SimdLevel, Vector};
 use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 
-/// ChannelBuffer of equal length, one after the other, that grow by some frames at a time.
+/// Channels of equal length, one after the other, that grow by some frames at a time.
 #[derive(Debug, Default)]
-pub(crate) struct ChannelBuffer {
-    /// Of length 0: what is written lies in its spare capacity.
-    memory: Vec<f32>,
+pub(crate) struct ChannelBuffer<'a> {
+    memory: Memory<'a>,
     channels: usize,
     /// Places of each channel.
     room: usize,
@@ -16,19 +15,70 @@ pub(crate) struct ChannelBuffer {
     frames: usize,
 }
 
-impl ChannelBuffer {
+/// Where the channels lie.
+#[derive(Debug)]
+enum Memory<'a> {
+    /// Of length 0: what is written lies in its spare capacity.
+    Own(Vec<f32>),
+    /// The caller's, until it is too small.
+    Lent(&'a mut [f32]),
+}
+
+impl Default for Memory<'_> {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
+
+impl Memory<'_> {
+    fn as_ptr(&self) -> *const f32 {
+        match self {
+            Self::Own(memory) => memory.as_ptr(),
+            Self::Lent(memory) => memory.as_ptr(),
+        }
+    }
+
+    /// All places, written or not.
+    #[inline(always)]
+    fn places(&mut self) -> &mut [MaybeUninit<f32>] {
+        match self {
+            Self::Own(memory) => memory.spare_capacity_mut(),
+            // SAFETY: the same places, exclusively borrowed; this module only ever writes numbers there.
+            Self::Lent(memory) => unsafe { &mut *(std::ptr::from_mut(*memory) as *mut [MaybeUninit<f32>]) },
+        }
+    }
+}
+
+/// Where the samples are in the end.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// In memory of their own.
+    Own(Vec<f32>),
+    /// In the first so many places of the caller's.
+    Lent(usize),
+}
+
+impl<'a> ChannelBuffer<'a> {
     pub(crate) fn new(channels: usize) -> Self {
         Self { channels, ..Self::default() }
+    }
+
+    /// In memory that was used before.
+    pub(crate) fn reusing(mut memory: Vec<f32>, channels: usize) -> Self {
+        memory.clear();
+        let room = memory.capacity() / channels;
+        Self { memory: Memory::Own(memory), channels, room, frames: 0 }
+    }
+
+    /// In memory of the caller's, for as long as there is room.
+    pub(crate) fn lent(memory: &'a mut [f32], channels: usize) -> Self {
+        let room = memory.len() / channels;
+        Self { memory: Memory::Lent(memory), channels, room, frames: 0 }
     }
 
     /// Number of channels.
     pub(crate) fn channels(&self) -> usize {
         self.channels
-    }
-
-    /// Frames that there is room for.
-    pub(crate) fn room(&self) -> usize {
-        self.room
     }
 
     /// Frames that are written.
@@ -48,7 +98,8 @@ impl ChannelBuffer {
         }
         let mut memory = Vec::new();
         memory.try_reserve_exact(frames.saturating_mul(self.channels))?;
-        let mut grown = Self { memory, channels: self.channels, room: frames, frames: 0 };
+        let mut grown =
+            Self { memory: Memory::Own(memory), channels: self.channels, room: frames, frames: 0 };
         grown.push(self.frames, |channel| self.channel(channel, 0).iter().copied());
         *self = grown;
         Ok(())
@@ -108,21 +159,41 @@ impl ChannelBuffer {
         level.run(PushInt16 { buffer: self, samples, channels, one });
     }
 
+    /// Write the means of frames of `channels` interleaved little-endian 16-bit integers, scaled by 1/32768: each the
+    /// float32 that is nearest.
+    pub(crate) fn push_int16_means(&mut self, level: SimdLevel, samples: &[[u8; 2]], channels: usize) {
+        assert!(self.channels == 1 && samples.len().is_multiple_of(channels));
+        level.run(PushInt16Means { buffer: self, samples, channels });
+    }
+
     /// All channels, one after the other.
-    pub(crate) fn into_samples(mut self) -> Vec<f32> {
+    pub(crate) fn into_samples(mut self) -> Written {
         let Self { channels, room, frames, .. } = self;
-        let places = self.memory.spare_capacity_mut();
+        let places = self.memory.places();
         // In place, because there may be no memory for as many once more; each moves down, onto room or a channel
         // that has moved already.
         for channel in 1..channels {
             places.copy_within(channel * room..channel * room + frames, channel * frames);
         }
         let len = channels * frames;
-        assert!(frames <= room && len <= self.memory.capacity());
-        // SAFETY: the first `frames` places of each channel are written, and stand one after the other now: they are
-        // the first `len` places.
-        unsafe { self.memory.set_len(len) };
-        self.memory
+        assert!(frames <= room && len <= places.len());
+        match self.memory {
+            Memory::Own(mut memory) => {
+                // SAFETY: the first `frames` places of each channel are written, and stand one after the other now:
+                // they are the first `len` places.
+                unsafe { memory.set_len(len) };
+                Written::Own(memory)
+            }
+            Memory::Lent(_) => Written::Lent(len),
+        }
+    }
+
+    /// The memory alone, for other channels.
+    pub(crate) fn into_memory(self) -> Vec<f32> {
+        match self.memory {
+            Memory::Own(memory) => memory,
+            Memory::Lent(_) => Vec::new(),
+        }
     }
 
     /// The next `count` places of a channel.
@@ -130,18 +201,18 @@ impl ChannelBuffer {
     fn places(&mut self, channel: usize, count: usize) -> &mut [MaybeUninit<f32>] {
         assert!(count <= self.room - self.frames, "no room for {count} more frames");
         let begin = channel * self.room + self.frames;
-        &mut self.memory.spare_capacity_mut()[begin..begin + count]
+        &mut self.memory.places()[begin..begin + count]
     }
 }
 
-struct PushInt16<'a> {
-    buffer: &'a mut ChannelBuffer,
+struct PushInt16<'a, 'b> {
+    buffer: &'a mut ChannelBuffer<'b>,
     samples: &'a [[u8; 2]],
     channels: usize,
     one: Option<usize>,
 }
 
-impl Kernel for PushInt16<'_> {
+impl Kernel for PushInt16<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -168,6 +239,64 @@ impl Kernel for PushInt16<'_> {
     }
 }
 
+struct PushInt16Means<'a, 'b> {
+    buffer: &'a mut ChannelBuffer<'b>,
+    samples: &'a [[u8; 2]],
+    channels: usize,
+}
+
+impl Kernel for PushInt16Means<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { buffer, samples, channels } = self;
+        match channels {
+            1 => buffer.push(samples.len(), |_| samples.iter().map(|&sample| scaled(sample))),
+            2 => {
+                let (frames, _) = samples.as_flattened().as_chunks::<4>();
+                buffer.push(frames.len(), |_| frames.iter().map(|&frame| mean_of_two(frame)));
+            }
+            8 => {
+                let done = means_of_eight::<V>(buffer, samples);
+                means(buffer, &samples[8 * done..], 8);
+            }
+            _ => means(buffer, samples, channels),
+        }
+    }
+}
+
+/// The halves of a 32-bit integer: no shuffle is needed to add them.
+#[inline(always)]
+fn mean_of_two(frame: [u8; 4]) -> f32 {
+    let both = i32::from_le_bytes(frame);
+    (((both << 16) >> 16) + (both >> 16)) as f32 * (INT16 / 2.0)
+}
+
+#[inline(always)]
+fn means(buffer: &mut ChannelBuffer<'_>, samples: &[[u8; 2]], channels: usize) {
+    let mean = |frame: &[[u8; 2]]| {
+        let sum: i32 = frame.iter().map(|&sample| i32::from(i16::from_le_bytes(sample))).sum();
+        (f64::from(sum) * f64::from(INT16) / channels as f64) as f32
+    };
+    buffer.push(samples.len() / channels, |_| samples.chunks_exact(channels).map(mean));
+}
+
+/// The means of as many frames of eight channels as fill vectors; returns their number. Sums of eight 16-bit integers are
+/// exact in float32.
+#[inline(always)]
+fn means_of_eight<V: Vector>(buffer: &mut ChannelBuffer<'_>, samples: &[[u8; 2]]) -> usize {
+    let frames = whole_frames::<V>(samples);
+    let places = buffer.places(0, frames.len());
+    for (frames, places) in frames.chunks_exact(V::LANES).zip(places.chunks_exact_mut(V::LANES)) {
+        let [a, b, c, d, e, f, g, h] = V::int16_eights(frames);
+        let sum = ((a + b) + (c + d)) + ((e + f) + (g + h));
+        (sum * V::splat(INT16 / 8.0)).store_fresh(places);
+    }
+    buffer.frames += frames.len();
+    frames.len()
+}
+
 #[inline(always)]
 fn scaled(sample: [u8; 2]) -> f32 {
     f32::from(i16::from_le_bytes(sample)) * INT16
@@ -189,7 +318,7 @@ fn eights<V: Vector>(buffer: &mut ChannelBuffer, samples: &[[u8; 2]]) -> usize {
     let frames = whole_frames::<V>(samples);
     let (room, begin) = (buffer.room, buffer.frames);
     assert!(frames.len() <= room - begin, "no room for {} more frames", frames.len());
-    let places = &mut buffer.memory.spare_capacity_mut()[..8 * room];
+    let places = &mut buffer.memory.places()[..8 * room];
     for (index, frames) in frames.chunks_exact(V::LANES).enumerate() {
         for (channel, values) in V::int16_eights(frames).into_iter().enumerate() {
             let at = channel * room + begin + index * V::LANES;
@@ -230,91 +359,5 @@ fn whole_frames<V: Vector>(samples: &[[u8; 2]]) -> &[[u8; 16]] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn channels_grow_and_keep_what_they_hold() {
-        let mut buffer = ChannelBuffer::new(3);
-        let mut expected = vec![Vec::new(); 3];
-        for (step, count) in [0, 1, 5, 17, 100].into_iter().enumerate() {
-            buffer.reserve(buffer.frames() + count + (step + 1) % 2).unwrap();
-            let value = |channel: usize, i: usize| (1000 * step + 300 * channel + i) as f32;
-            buffer.push(count, |channel| (0..count).map(move |i| value(channel, i)));
-            for (channel, expected) in expected.iter_mut().enumerate() {
-                expected.extend((0..count).map(|i| value(channel, i)));
-                assert_eq!(buffer.channel(channel, 0), expected);
-            }
-        }
-        assert!(buffer.room() > buffer.frames());
-        let place = buffer.channel(0, 0).as_ptr();
-        let samples = buffer.into_samples();
-        assert_eq!(samples, expected.concat());
-        assert_eq!(samples.as_ptr(), place, "joined in place");
-    }
-
-    #[test]
-    fn zeros_are_kept_only_if_the_work_on_them_succeeds() {
-        let mut buffer = ChannelBuffer::new(2);
-        buffer.reserve(5).unwrap();
-        buffer.push(1, |channel| std::iter::once(7.0 + channel as f32));
-        let work = |failing: bool| {
-            move |channel: usize, zeros: &mut [f32]| {
-                assert_eq!(zeros, [0.0; 2]);
-                zeros[0] = 1.0 + channel as f32;
-                if failing && channel == 1 { Err("no") } else { Ok(()) }
-            }
-        };
-        assert_eq!(buffer.push_zeros(2, work(true)), Err("no"));
-        assert_eq!(buffer.frames(), 1);
-        assert_eq!(buffer.push_zeros(2, work(false)), Ok(()));
-        assert_eq!(buffer.into_samples(), [7.0, 1.0, 0.0, 8.0, 2.0, 0.0]);
-    }
-
-    #[test]
-    #[should_panic(expected = "3 values in place of 4")]
-    fn too_few_values_are_no_uninitialised_memory() {
-        let mut buffer = ChannelBuffer::new(1);
-        buffer.reserve(4).unwrap();
-        buffer.push(4, |_| [0.0; 3].into_iter());
-    }
-
-    #[test]
-    #[should_panic(expected = "no room")]
-    fn more_than_there_is_room_for_is_refused() {
-        let mut buffer = ChannelBuffer::new(8);
-        buffer.reserve(63).unwrap();
-        buffer.push_int16(SimdLevel::best(), &[[0; 2]; 8 * 64], 8, None);
-    }
-
-    proptest! {
-        #[test]
-        fn every_level_converts_integers_as_plain_code_does(
-            values in prop::collection::vec(any::<i16>(), 1..800),
-            channels in 1usize..10,
-            chosen in prop::option::of(0usize..10),
-            cut in 0usize..50,
-        ) {
-            let one = chosen.filter(|&channel| channel < channels);
-            let samples: Vec<[u8; 2]> = values.iter().map(|x| x.to_le_bytes()).collect();
-            let frames = samples.len() / channels;
-            let cut = cut.min(frames);
-            let plain = |channel: usize| {
-                values.chunks_exact(channels).map(move |frame| f32::from(frame[channel]) / 32768.0)
-            };
-            let expected: Vec<f32> = match one {
-                Some(channel) => plain(channel).collect(),
-                None => (0..channels).flat_map(plain).collect(),
-            };
-            for level in SimdLevel::all() {
-                let mut buffer = ChannelBuffer::new(if one.is_some() { 1 } else { channels });
-                buffer.reserve(frames).unwrap();
-                let (first, second) = samples[..frames * channels].split_at(cut * channels);
-                buffer.push_int16(level, first, channels, one);
-                buffer.push_int16(level, second, channels, one);
-                prop_assert_eq!(buffer.into_samples(), expected.clone());
-            }
-        }
-    }
-}
+#[path = "channel_buffer_tests.rs"]
+mod tests;

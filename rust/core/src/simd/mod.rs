@@ -56,7 +56,7 @@ mod portable;
 mod x86;
 
 pub(crate) use aligned::{Aligned, numbers, numbers_mut, vectors};
-pub(crate) use channel_buffer::{ChannelBuffer, INT16};
+pub(crate) use channel_buffer::{ChannelBuffer, INT16, Written};
 pub(crate) use lanes::{Lanes, RowLoader, Vector};
 pub use level::SimdLevel;
 

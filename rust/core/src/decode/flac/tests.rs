@@ -135,7 +135,7 @@ fn all_levels_give_the_same_bits() {
             let mut out = ChannelBuffer::new(example.channels.len());
             out.reserve(header.block).unwrap();
             channels.push(ChannelChoice::All, &mut out);
-            out.into_samples()
+            (0..out.channels()).flat_map(|channel| out.channel(channel, 0).to_vec()).collect::<Vec<f32>>()
         });
         let expected: Vec<f32> =
             (0..example.channels.len()).flat_map(|c| example.channel(c)[..header.block].to_vec()).collect();
