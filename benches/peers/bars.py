@@ -193,6 +193,15 @@ SCORING = (
         (EXPERT, at_most("error", 1e-5)),
     ),
     Row("Mahalanobis, four IDs, condition number 1e6", "mahalanobis", "ill_1e5", (at_most("error", 1e-5),)),
+    *(
+        Row(
+            f"64 float64 rows of {dim} to each of {ids} covariances",
+            "forms",
+            f"{dim}x{ids}",
+            (AtMost(1.5, "floor"), Times(1, FASTEST), at_most("error", 1e-12)),
+        )
+        for dim, ids in ((64, 4), (128, 4), (256, 7), (384, 7))
+    ),
     Row(
         "fit: mean, Ledoit-Wolf, Cholesky, 1e5 rows",
         "fit",

@@ -19,6 +19,27 @@ long clock_chain(long n) {
     return x;
 }
 
+// So many multiply-adds of float64 in registers, twelve sums side by side: the limit of the arithmetic alone.
+double multiply_adds(long n) {
+#ifdef __AVX512F__
+    typedef double vec __attribute__((vector_size(64)));
+#else
+    typedef double vec __attribute__((vector_size(32)));
+#endif
+    const long lanes = sizeof(vec) / sizeof(double);
+    vec a = {1.0, 2.0}, b = {0.5, 0.25}, zero = {0};
+    vec s0 = zero, s1 = zero, s2 = zero, s3 = zero, s4 = zero, s5 = zero;
+    vec s6 = zero, s7 = zero, s8 = zero, s9 = zero, s10 = zero, s11 = zero;
+    for (long k = 0; k < n / (12 * lanes); k++) {
+#define S(s) s += a * b; __asm__ volatile("" : "+v"(s));
+        S(s0) S(s1) S(s2) S(s3) S(s4) S(s5) S(s6) S(s7) S(s8) S(s9) S(s10) S(s11)
+#undef S
+        __asm__ volatile("" : "+v"(a));   // or a * b would be taken out of the loop
+    }
+    s0 += s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11;
+    return s0[0] + s0[1];
+}
+
 // Multiply `width` numbers in each of some rows: what any effect in place must touch.
 void touch(float *p, size_t rows, size_t stride, size_t width) {
     for (size_t r = 0; r < rows; r++)

@@ -23,6 +23,7 @@ FLAGS = ("-O3", "-march=native", "-ffast-math", "-shared", "-fPIC")
 _P, _L, _I, _F, _S = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float, ctypes.c_size_t
 SIGNATURES = {
     "clock_chain": [_L],
+    "multiply_adds": [_L],
     "touch": [_P, _S, _S, _S],
     "fill": [_P, _S, _S, _S, _F],
     "wav_read_cvt": [ctypes.c_char_p, _P, _P, _S],
@@ -32,6 +33,7 @@ SIGNATURES = {
     "maha64": [_P, _P, _P, _P, _L, _I],
     "add_noise": [_P, _P, _S, _F, _P],
 }
+RESULTS = {"clock_chain": _L, "wav_read_cvt": _L, "multiply_adds": ctypes.c_double}
 
 
 def build() -> Path:
@@ -57,7 +59,7 @@ def library() -> ctypes.CDLL:
     found = ctypes.CDLL(str(build()))
     for name, arguments in SIGNATURES.items():
         getattr(found, name).argtypes = arguments
-        getattr(found, name).restype = _L if name in ("clock_chain", "wav_read_cvt") else None
+        getattr(found, name).restype = RESULTS.get(name)
     return found
 
 

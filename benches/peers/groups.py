@@ -20,6 +20,7 @@ NAMES = (
     "masks",
     "batch",
     "mahalanobis",
+    "forms",
     "fit",
     "roc",
 )

@@ -10,6 +10,8 @@ use std::num::NonZeroUsize;
 
 const DIM: usize = 64;
 const ROWS: usize = 10_000;
+/// Rows of a batch of clips.
+const CLIPS: usize = 64;
 const SCORES: usize = 100_000;
 
 fn rows() -> Vec<f32> {
@@ -38,6 +40,32 @@ pub(crate) fn distances(ids: usize) -> Kernel {
     let (mut out, cancel) = (vec![0.0; ROWS], Cancel::default());
     Box::new(move || {
         let done = forms.own_into(&x, &index, Measure::Distance, &mut out, NonZeroUsize::new(1), &cancel);
+        done.expect("finite rows");
+        black_box(&mut out);
+    })
+}
+
+/// Squared distances of float64 rows to all of some means under one dense factor, in batches as `spectral` has them.
+pub(crate) fn dense_forms(dim: usize, ids: usize) -> Kernel {
+    let (means, factor) = (numbers(13, ids * dim), numbers(14, dim * dim));
+    let forms = QuadraticForms::new(dim, &means, &factor, &vec![0; ids], &Cancel::default());
+    let (forms, x) = (forms.expect("means and factors that fit"), numbers(15, CLIPS * dim));
+    let (mut out, cancel) = (vec![0.0; CLIPS * ids], Cancel::default());
+    Box::new(move || {
+        let done = forms.all_into(&x, Measure::Square, &mut out, NonZeroUsize::new(1), &cancel);
+        done.expect("finite rows");
+        black_box(&mut out);
+    })
+}
+
+/// Distances of float64 rows under a triangular factor.
+pub(crate) fn triangular_form() -> Kernel {
+    let factor = gaussian::whitening(&covariance(), DIM, &Cancel::default()).expect("a covariance").factor;
+    let forms = QuadraticForms::new(DIM, &numbers(9, DIM), &factor, &[0], &Cancel::default());
+    let (forms, x) = (forms.expect("means and factors that fit"), numbers(7, ROWS * DIM));
+    let (mut out, cancel) = (vec![0.0; ROWS], Cancel::default());
+    Box::new(move || {
+        let done = forms.all_into(&x, Measure::Square, &mut out, NonZeroUsize::new(1), &cancel);
         done.expect("finite rows");
         black_box(&mut out);
     })

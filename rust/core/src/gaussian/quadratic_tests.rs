@@ -99,10 +99,18 @@ proptest! {
     }
 
     #[test]
-    fn float64_rows_and_dense_factors(dim in 1_usize..40, seed in any::<u64>(), forms in 1_usize..4) {
+    fn float64_rows_and_any_factors(
+        dim in 1_usize..70, rows in 1_usize..80, below in 0_usize..70, above in 0_usize..70, seed in any::<u64>(),
+        forms in 1_usize..4
+    ) {
         let mut stream = RandomStream::new(&[seed]);
-        let (x, means) = (normals(&mut stream, 11 * dim), normals(&mut stream, forms * dim));
-        let factors = normals(&mut stream, dim * dim * 2);
+        let (x, means) = (normals(&mut stream, rows * dim), normals(&mut stream, forms * dim));
+        // Zeros beyond some diagonals: dense, triangular either way, or a band.
+        let mut factors = normals(&mut stream, dim * dim * 2);
+        for (at, w) in factors.iter_mut().enumerate() {
+            let (row, column) = (at / dim % dim, at % dim);
+            *w *= f64::from(u8::from(row <= column + below && column <= row + above));
+        }
         let which: Vec<usize> = (0..forms).map(|form| form % 2).collect();
         for level in SimdLevel::all() {
             let plan = plan_of(dim, &means, &factors, &which).with_level(level);
@@ -174,6 +182,23 @@ fn levels_with_fused_multiply_add_agree_to_the_bit() {
         };
         let results: Vec<Vec<f64>> = fused.iter().map(at).collect();
         assert!(results.windows(2).all(|pair| pair[0] == pair[1]), "condition {condition}");
+    }
+}
+
+#[test]
+fn a_batch_of_clips_under_a_large_factor_is_exact() {
+    for dim in [128, 131, 256] {
+        let mut stream = RandomStream::new(&[dim as u64]);
+        let (x, mean) = (normals(&mut stream, 65 * dim), normals(&mut stream, dim));
+        let factor = normals(&mut stream, dim * dim);
+        for level in SimdLevel::all() {
+            let plan = plan_of(dim, &mean, &factor, &[0]).with_level(level);
+            let squares = plan.all(&x, Measure::Square, one_thread(), &Cancel::default()).unwrap();
+            for (row, got) in x.chunks_exact(dim).zip(squares) {
+                let expected = reference(row, &mean, &factor);
+                assert!((got - expected).abs() <= 1e-13 * expected, "{level:?} {dim}: {got} {expected}");
+            }
+        }
     }
 }
 

@@ -4,18 +4,23 @@
 use super::Sample;
 use super::form::{Factor, Form, Narrow};
 use super::packed::{PackedFactor, Real};
-use crate::simd::{Aligned, Kernel, Lanes, MAX_LANES, RowLoader, SimdLevel, Vector, prefetch, vectors};
+use crate::simd::{
+    Aligned, Kernel, Lanes, MAX_LANES, RowLoader, SimdLevel, Vector, WideVector, prefetch, vectors,
+};
 use std::array::from_fn;
 
 /// Vectors of rows that are multiplied by the factor together. With four columns they keep eight sums in registers: enough
 /// to hide the latency of the additions, and no more than sixteen registers hold beside what is being multiplied.
 const VECTORS: usize = 2;
+/// So many vectors are a tile, and so many tiles of float64 go through the factor together: it does not fit into the
+/// nearest cache, of large ones not even into the next, and is read once for all of them.
+const WIDE_TILES: usize = 4;
 /// A float32 result below this is computed again: its terms may have been denormal.
 const NARROW_LEAST: f32 = 1e-30;
 
 /// What a thread needs to compute forms; made once, used for all its rows.
 pub(super) struct TileScratch {
-    /// Centred rows with features and rows exchanged: `(dim, vectors)` vectors, float32 or as many bytes of float64.
+    /// Centred rows with features and rows exchanged: `(tiles, dim, vectors)` vectors, float32 or as many bytes of float64.
     features: Vec<Aligned>,
     /// Rows that float32 could not decide.
     again: Vec<u32>,
@@ -23,16 +28,16 @@ pub(super) struct TileScratch {
 
 impl TileScratch {
     pub(super) fn new(level: SimdLevel, dim: usize) -> Self {
-        Self { features: Aligned::zeros(level, dim * VECTORS), again: Vec::new() }
+        Self { features: Aligned::zeros(level, WIDE_TILES * dim * VECTORS), again: Vec::new() }
     }
 }
 
-/// Take up to [`VECTORS`] vectors of rows through the factor: their results, and the sums over the features of `check`.
+/// Take up to `TILES` tiles of rows through the factor: their results, and the sums over the features of `check`.
 ///
 /// `centred(rows, start)` are the features of some rows from `start` on, as many as there are lanes, centred; what
 /// lies behind the last feature is never looked at.
 #[inline(always)]
-fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: RowLoader<L>>(
+fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: RowLoader<L>, const TILES: usize>(
     features: &mut [Aligned],
     packed: &PackedFactor<L::Scalar>,
     (x, dim): (&'x [T], usize),
@@ -40,29 +45,41 @@ fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: RowLoader<L>>(
     centred: impl Fn([&'x [T]; MAX_LANES], usize) -> P,
     check: impl Fn(L, L) -> L,
     between: impl Fn(usize, usize),
-) -> ([L; VECTORS], [L; VECTORS]) {
-    let features = &mut vectors::<L>(features).as_chunks_mut::<VECTORS>().0[..dim];
-    let mut checks = [L::splat(L::Scalar::ZERO); VECTORS];
-    for (r, rows) in rows.chunks(L::LANES).enumerate() {
+) -> [([L; VECTORS], [L; VECTORS]); TILES] {
+    let features = &mut vectors::<L>(features).as_chunks_mut::<VECTORS>().0[..TILES * dim];
+    let mut checks = [[L::splat(L::Scalar::ZERO); VECTORS]; TILES];
+    for (v, rows) in rows.chunks(L::LANES).enumerate() {
+        let (tile, r) = (v / VECTORS, v % VECTORS);
         // Lanes without a row repeat the last one, and nobody reads their results.
-        let row = |lane: usize| &x[rows[lane.min(rows.len() - 1)] as usize * dim..][..dim];
+        let row = |lane: usize| match lane < L::LANES {
+            true => &x[rows[lane.min(rows.len() - 1)] as usize * dim..][..dim],
+            false => &[][..],
+        };
         let rows: [&[T]; MAX_LANES] = from_fn(row);
+        let mut sum = checks[tile][r];
+        let features = &mut features[tile * dim..][..dim];
         for (start, features) in (0..dim).step_by(L::LANES).zip(features.chunks_mut(L::LANES)) {
             let transposed = L::transposed(&centred(rows, start));
             let transposed = transposed.as_ref();
-            let mut take = |feature: &mut [L; VECTORS], y| {
-                checks[r] = check(y, checks[r]);
-                feature[r] = y;
-            };
             if features.len() == L::LANES {
                 // A number that the compiler knows: the vectors go from registers to their places.
-                (0..L::LANES).for_each(|k| take(&mut features[k], transposed[k]));
+                for k in 0..L::LANES {
+                    sum = check(transposed[k], sum);
+                    features[k][r] = transposed[k];
+                }
             } else {
-                features.iter_mut().zip(transposed).for_each(|(feature, &y)| take(feature, y));
+                for (feature, &y) in features.iter_mut().zip(transposed) {
+                    sum = check(y, sum);
+                    feature[r] = y;
+                }
             }
         }
+        checks[tile][r] = sum;
     }
-    (packed.squared_norms(features, between), checks)
+    let used = rows.len().div_ceil(VECTORS * L::LANES);
+    let mut values = [[L::splat(L::Scalar::ZERO); VECTORS]; TILES];
+    packed.squared_norms(&features[..used * dim], dim, &mut values[..used], between);
+    from_fn(|tile| (values[tile], checks[tile]))
 }
 
 /// Where the results of some rows go: row `i` to `values[i * stride + at]`.
@@ -115,7 +132,7 @@ impl<'a, T: Sample> TileJob<'a, T> {
         let centred = |rows, start| NarrowRows { narrow, form, rows, start };
         let square = |y: V, sum| y.mul_add(y, sum);
         let between = self.fetch(rows, rest);
-        let (values, spreads) = norms::<_, V, _>(
+        let [(values, spreads)] = norms::<_, V, _, 1>(
             &mut self.scratch.features,
             &narrow.packed,
             (x, dim),
@@ -151,21 +168,24 @@ impl<'a, T: Sample> TileJob<'a, T> {
 
     #[inline(always)]
     fn wide<V: Vector>(&mut self, mut rest: &[u32]) {
-        while !rest.is_empty() {
-            rest = self.wide_tile::<V::Wide>(rest);
+        while rest.len() > VECTORS * V::Wide::LANES {
+            rest = self.wide_tiles::<V::Wide, WIDE_TILES>(rest);
+        }
+        if !rest.is_empty() {
+            self.wide_tiles::<V::Wide, 1>(rest);
         }
     }
 
     /// The first rows of `rows` in float64. Returns the other rows.
     #[inline(always)]
-    fn wide_tile<'r, L: Lanes<Scalar = f64>>(&mut self, rows: &'r [u32]) -> &'r [u32] {
-        let (rows, rest) = rows.split_at(rows.len().min(VECTORS * L::LANES));
+    fn wide_tiles<'r, L: WideVector, const TILES: usize>(&mut self, rows: &'r [u32]) -> &'r [u32] {
+        let (rows, rest) = rows.split_at(rows.len().min(TILES * VECTORS * L::LANES));
         let (x, form, dim) = (self.x, self.form, self.form.mean.len());
         let centred = |rows, start| WideRows { form, rows, start };
         // Zero unless a number is not finite: a factor with a row of zeros must not hide that.
         let poison = |y: L, sum| y.mul_add(L::splat(0.0), sum);
         let between = self.fetch(rows, rest);
-        let (values, poisons) = norms::<_, L, _>(
+        let tiles = norms::<_, L, _, TILES>(
             &mut self.scratch.features,
             &self.factor.wide,
             (x, dim),
@@ -174,11 +194,13 @@ impl<'a, T: Sample> TileJob<'a, T> {
             poison,
             between,
         );
-        for ((rows, value), poison) in rows.chunks(L::LANES).zip(values).zip(poisons) {
-            let mut results = [0.0; MAX_LANES / 2];
-            (value + poison).store(&mut results);
-            for (&row, value) in rows.iter().zip(results) {
-                self.target.values[row as usize * self.target.stride + self.target.at] = value;
+        for (rows, (values, poisons)) in rows.chunks(VECTORS * L::LANES).zip(tiles) {
+            for ((rows, value), poison) in rows.chunks(L::LANES).zip(values).zip(poisons) {
+                let mut results = [0.0; MAX_LANES / 2];
+                (value + poison).store(&mut results);
+                for (&row, value) in rows.iter().zip(results) {
+                    self.target.values[row as usize * self.target.stride + self.target.at] = value;
+                }
             }
         }
         rest
@@ -216,21 +238,28 @@ struct WideRows<'a, T> {
     start: usize,
 }
 
-impl<T: Sample, L: Lanes<Scalar = f64>> RowLoader<L> for WideRows<'_, T> {
+impl<T: Sample, L: WideVector> RowLoader<L> for WideRows<'_, T> {
     #[inline(always)]
     fn row(&self, lane: usize) -> L {
-        let (row, start) = (self.rows[lane], self.start);
+        let (row, mean) = (&self.rows[lane][self.start..], &self.form.mean[self.start..]);
+        if row.len() >= L::LANES {
+            return loaded::<T, L>(row) - L::load(mean);
+        }
         let mut y = [0.0; MAX_LANES / 2];
-        if start + L::LANES <= row.len() {
-            let (x, mean) = (&row[start..start + L::LANES], &self.form.mean[start..start + L::LANES]);
-            for k in 0..L::LANES {
-                y[k] = x[k].into() - mean[k];
-            }
-        } else {
-            for ((y, &x), mean) in y.iter_mut().zip(&row[start..]).zip(&self.form.mean[start..]) {
-                *y = x.into() - mean;
-            }
+        for ((y, &x), mean) in y.iter_mut().zip(row).zip(mean) {
+            *y = x.into() - mean;
         }
         L::load(&y)
     }
+}
+
+/// The first numbers of a row.
+#[inline(always)]
+fn loaded<T: Sample, L: WideVector>(row: &[T]) -> L {
+    if let Some(row) = T::narrow(row) {
+        return L::widened(row);
+    }
+    let mut whole = [0.0; MAX_LANES / 2];
+    whole[..L::LANES].iter_mut().zip(row).for_each(|(to, &x)| *to = x.into());
+    L::load(&whole)
 }

@@ -17,6 +17,8 @@ pub(crate) unsafe trait Lanes:
     type Transposed: AsRef<[Self]>;
     /// Number of lanes.
     const LANES: usize;
+    /// Vectors that the processor's registers hold.
+    const REGISTERS: usize;
 
     /// The same value in every lane.
     fn splat(value: Self::Scalar) -> Self;
@@ -36,13 +38,24 @@ pub(crate) unsafe trait Lanes:
     }
 }
 
+/// Some `f64` side by side, and what only they can.
+pub(crate) trait WideVector: Lanes<Scalar = f64> {
+    /// The first `LANES` values of a slice in double precision.
+    fn widened(from: &[f32]) -> Self;
+}
+
 /// Some `f32` side by side, and what only they can.
 pub(crate) trait Vector: Lanes<Scalar = f32> {
     /// As many bytes of `f64` lanes.
-    type Wide: Lanes<Scalar = f64>;
+    type Wide: WideVector;
 
     /// The first `LANES` values of a slice in double precision.
-    fn load_wide(from: &[f32]) -> [Self::Wide; 2];
+    #[inline(always)]
+    fn load_wide(from: &[f32]) -> [Self::Wide; 2] {
+        let (low, high) = from[..Self::LANES].split_at(Self::LANES / 2);
+        [Self::Wide::widened(low), Self::Wide::widened(high)]
+    }
+
     /// [`Lanes::store`] to memory that nobody has written yet.
     fn store_fresh(self, to: &mut [MaybeUninit<f32>]);
     /// `self * factor - subtrahend`, fused where the processor can.

@@ -1,6 +1,6 @@
 //! Lanes in plain Rust: the twin of the intrinsics, and what runs where there are none.
 
-use super::{Lanes, RowLoader, Vector};
+use super::{Lanes, RowLoader, Vector, WideVector};
 use std::array::from_fn;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
@@ -21,6 +21,7 @@ macro_rules! lanes {
             type Scalar = $scalar;
             type Transposed = [Self; $lanes];
             const LANES: usize = $lanes;
+            const REGISTERS: usize = 16;
 
             #[inline(always)]
             fn splat(value: $scalar) -> Self {
@@ -64,14 +65,15 @@ macro_rules! lanes {
 lanes!(Portable: 8 of f32);
 lanes!(PortableWide: 4 of f64);
 
+impl WideVector for PortableWide {
+    #[inline(always)]
+    fn widened(from: &[f32]) -> Self {
+        Self(from_fn(|i| f64::from(from[..4][i])))
+    }
+}
+
 impl Vector for Portable {
     type Wide = PortableWide;
-
-    #[inline(always)]
-    fn load_wide(from: &[f32]) -> [PortableWide; 2] {
-        let from = &from[..8];
-        [0, 4].map(|start| PortableWide(from_fn(|i| f64::from(from[start + i]))))
-    }
 
     #[inline(always)]
     fn store_fresh(self, to: &mut [MaybeUninit<f32>]) {

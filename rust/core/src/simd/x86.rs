@@ -3,7 +3,7 @@
 //! These vectors are made and used by kernels alone, and kernels come here only through `SimdLevel::run`, which has
 //! looked whether the processor has what they need: that is the safety of every intrinsic below.
 
-use super::{Kernel, Lanes, RowLoader, SQRT_HALF_BITS, Vector};
+use super::{Kernel, Lanes, RowLoader, SQRT_HALF_BITS, Vector, WideVector};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
@@ -22,7 +22,7 @@ pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 
 /// Lanes of either precision: what a register holds, how its rows are transposed, and the intrinsics.
 macro_rules! lanes {
-    ($name:ident: $lanes:literal of $scalar:ty as $raw:ty, $transpose:ident [$($row:literal)*],
+    ($name:ident: $lanes:literal of $scalar:ty as $raw:ty, $registers:literal registers, $transpose:ident [$($row:literal)*],
      $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident) => {
         #[derive(Clone, Copy, Debug)]
         #[repr(transparent)]
@@ -37,6 +37,7 @@ macro_rules! lanes {
             type Scalar = $scalar;
             type Transposed = [Self; $lanes];
             const LANES: usize = $lanes;
+            const REGISTERS: usize = $registers;
 
             #[inline(always)]
             fn splat(value: $scalar) -> Self {
@@ -67,7 +68,9 @@ macro_rules! lanes {
             #[inline(always)]
             fn transposed(rows: &impl RowLoader<Self>) -> [Self; $lanes] {
                 // SAFETY: see the module.
-                unsafe { $transpose([$(rows.row($row).0),*]) }.map(Self)
+                let columns = unsafe { $transpose([$(rows.row($row).0),*]) };
+                // Not `map`, a function of its own, which is not always inlined.
+                [$(Self(columns[$row])),*]
             }
         }
     };
@@ -89,15 +92,17 @@ macro_rules! vector {
     ($name:ident: $lanes:literal, twice $wide:ident, integers $integers:ty, $load_half:ident $widen:ident $eights:ident,
      $store:ident $mul_sub:ident $max:ident $min:ident $sqrt:ident
      $to_bits:ident $from_bits:ident $convert:ident $isplat:ident $isub:ident $shift_right:ident $shift_left:ident) => {
+        impl WideVector for $wide {
+            #[inline(always)]
+            fn widened(from: &[f32]) -> Self {
+                let from = &from[..$lanes / 2];
+                // SAFETY: see the module; the slice holds as many `f32` as are read.
+                Self(unsafe { $widen($load_half(from.as_ptr())) })
+            }
+        }
+
         impl Vector for $name {
             type Wide = $wide;
-
-            #[inline(always)]
-            fn load_wide(from: &[f32]) -> [$wide; 2] {
-                let from = &from[..$lanes];
-                // SAFETY: see the module; the slice holds as many `f32` as are read.
-                [0, $lanes / 2].map(|start| $wide(unsafe { $widen($load_half(from[start..].as_ptr())) }))
-            }
 
             #[inline(always)]
             fn store_fresh(self, to: &mut [MaybeUninit<f32>]) {
@@ -151,13 +156,13 @@ macro_rules! vector {
     };
 }
 
-lanes!(Avx2: 8 of f32 as __m256, transpose8 [0 1 2 3 4 5 6 7],
+lanes!(Avx2: 8 of f32 as __m256, 16 registers, transpose8 [0 1 2 3 4 5 6 7],
     _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps);
-lanes!(Avx2Wide: 4 of f64 as __m256d, transpose4_wide [0 1 2 3],
+lanes!(Avx2Wide: 4 of f64 as __m256d, 16 registers, transpose4_wide [0 1 2 3],
     _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_fmadd_pd);
-lanes!(Avx512: 16 of f32 as __m512, transpose16 [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15],
+lanes!(Avx512: 16 of f32 as __m512, 32 registers, transpose16 [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15],
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps);
-lanes!(Avx512Wide: 8 of f64 as __m512d, transpose8_wide [0 1 2 3 4 5 6 7],
+lanes!(Avx512Wide: 8 of f64 as __m512d, 32 registers, transpose8_wide [0 1 2 3 4 5 6 7],
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_fmadd_pd);
 
 vector!(Avx2: 8, twice Avx2Wide, integers __m256i, _mm_loadu_ps _mm256_cvtps_pd eights8,
@@ -207,8 +212,10 @@ fn transpose16(r: [__m512; 16]) -> [__m512; 16] {
     }
     let mut out = r;
     for j in 0..4 {
-        let even = [0, 8].map(|q| _mm512_shuffle_f32x4::<0x88>(u[q + j], u[q + 4 + j]));
-        let odd = [0, 8].map(|q| _mm512_shuffle_f32x4::<0xdd>(u[q + j], u[q + 4 + j]));
+        let even =
+            [_mm512_shuffle_f32x4::<0x88>(u[j], u[4 + j]), _mm512_shuffle_f32x4::<0x88>(u[8 + j], u[12 + j])];
+        let odd =
+            [_mm512_shuffle_f32x4::<0xdd>(u[j], u[4 + j]), _mm512_shuffle_f32x4::<0xdd>(u[8 + j], u[12 + j])];
         out[j] = _mm512_shuffle_f32x4::<0x88>(even[0], even[1]);
         out[j + 4] = _mm512_shuffle_f32x4::<0x88>(odd[0], odd[1]);
         out[j + 8] = _mm512_shuffle_f32x4::<0xdd>(even[0], even[1]);
@@ -237,12 +244,21 @@ fn transpose4_wide(r: [__m256d; 4]) -> [__m256d; 4] {
 fn transpose8_wide(r: [__m512d; 8]) -> [__m512d; 8] {
     let mut out = r;
     for odd in 0..2 {
-        let pairs = [0, 2, 4, 6].map(|q| {
-            if odd == 0 { _mm512_unpacklo_pd(r[q], r[q + 1]) } else { _mm512_unpackhi_pd(r[q], r[q + 1]) }
-        });
+        let mut pairs = [r[0], r[2], r[4], r[6]];
+        for q in 0..4 {
+            let (top, bottom) = (r[2 * q], r[2 * q + 1]);
+            pairs[q] =
+                if odd == 0 { _mm512_unpacklo_pd(top, bottom) } else { _mm512_unpackhi_pd(top, bottom) };
+        }
         // quarters 0 and 2, then 1 and 3, of two pairs each
-        let even = [0, 2].map(|q| _mm512_shuffle_f64x2::<0x88>(pairs[q], pairs[q + 1]));
-        let uneven = [0, 2].map(|q| _mm512_shuffle_f64x2::<0xdd>(pairs[q], pairs[q + 1]));
+        let even = [
+            _mm512_shuffle_f64x2::<0x88>(pairs[0], pairs[1]),
+            _mm512_shuffle_f64x2::<0x88>(pairs[2], pairs[3]),
+        ];
+        let uneven = [
+            _mm512_shuffle_f64x2::<0xdd>(pairs[0], pairs[1]),
+            _mm512_shuffle_f64x2::<0xdd>(pairs[2], pairs[3]),
+        ];
         out[odd] = _mm512_shuffle_f64x2::<0x88>(even[0], even[1]);
         out[odd + 2] = _mm512_shuffle_f64x2::<0x88>(uneven[0], uneven[1]);
         out[odd + 4] = _mm512_shuffle_f64x2::<0xdd>(even[0], even[1]);
