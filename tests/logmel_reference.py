@@ -15,6 +15,8 @@ def librosa_db(
     sample_rate=16_000,
     n_fft=1024,
     hop_length=512,
+    win_length=None,
+    window="hann",
     n_mels=128,
     f_min_hz=0.0,
     f_max_hz=None,
@@ -32,7 +34,15 @@ def librosa_db(
         # Padded here: librosa 0.11 pads a cut-out of the end, and where that is no longer than the padding it mirrors
         # the cut-out instead of the clip (n_fft=16, hop_length=8 and 4096 samples, for one).
         samples = np.pad(samples, n_fft // 2, mode=pad_mode)
-    frames = librosa.stft(samples, n_fft=n_fft, hop_length=hop_length, center=False, dtype=np.complex128)
+    frames = librosa.stft(
+        samples,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=False,
+        dtype=np.complex128,
+    )
     filters = librosa.filters.mel(
         sr=sample_rate,
         n_fft=n_fft,
@@ -74,6 +84,26 @@ def torchaudio_db(samples, *, sample_rate, n_fft, n_mels=128):
     power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
     filters = melscale_fbanks(n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate)
     return 10 * np.log10(np.maximum(power @ filters, 1e-10)).T
+
+
+def torch_stft_db(
+    samples, *, sample_rate=16_000, n_fft, hop_length, win_length, window, n_mels, pad_mode="constant"
+):
+    """What `torch.stft` gives in float64, through librosa's filters; `window` is such as `torch.hann_window`."""
+    import torch
+
+    spectrum = torch.stft(
+        torch.from_numpy(np.asarray(samples, np.float64)),
+        n_fft,
+        hop_length,
+        win_length,
+        window(win_length, dtype=torch.float64),
+        center=True,
+        pad_mode=pad_mode,
+        return_complex=True,
+    )
+    filters = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, dtype=np.float64)
+    return 10 * np.log10(np.maximum(filters @ spectrum.abs().numpy() ** 2, 1e-10))
 
 
 def worst_db(got, expected):

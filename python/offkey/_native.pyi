@@ -22,6 +22,7 @@ __all__ = [
     "audio_info",
     "augment_logmels",
     "bfloat16_in_hardware",
+    "check_n_fft",
     "clip_quality",
     "clip_statistics",
     "counts_from",
@@ -46,6 +47,7 @@ DEBUG_BUILD: bool
 SIMD_LEVEL: str
 
 def bfloat16_in_hardware() -> bool: ...
+def check_n_fft(n_fft: int) -> None: ...
 def clip_quality(
     clips: Sequence[NDArray[float32]], sample_rate: int, num_threads: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.uint64]]: ...
@@ -104,6 +106,8 @@ class LogMel:
         sample_rate: int,
         n_fft: int,
         hop_length: int,
+        win_length: int | None,
+        window: str,
         n_mels: int,
         f_min_hz: float,
         f_max_hz: float | None,

@@ -10,7 +10,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from offkey.errors import RecipeError
+from offkey import _native
+from offkey.errors import ParameterError, RecipeError
 
 __all__ = [
     "Augmentation",
@@ -23,10 +24,25 @@ __all__ = [
     "Scoring",
     "Section",
     "Training",
+    "Window",
 ]
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 """What a network is trained with; `auto` is bfloat16 where the hardware supports it, else float32."""
+
+Window: TypeAlias = Literal[
+    "hann",
+    "hamming",
+    "blackman",
+    "blackmanharris",
+    "nuttall",
+    "flattop",
+    "bartlett",
+    "bohman",
+    "cosine",
+    "boxcar",
+]
+"""What frames are weighted by, as `scipy.signal.get_window` calls it."""
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
@@ -66,6 +82,9 @@ class Features(Section, frozen=True):
     sample_rate: Positive = 16_000
     n_fft: Positive = 1024
     hop_length: Positive = 512
+    win_length: Positive | None = None
+    """Samples of the window, in the middle of the `n_fft` of a frame; None: as many."""
+    window: Window = "hann"
     n_mels: Positive = 128
     f_min_hz: NonNegative = 0.0
     f_max_hz: PositiveFloat | None = None
@@ -84,8 +103,14 @@ class Features(Section, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.n_fft & (self.n_fft - 1):
-            raise RecipeError(f"Features.n_fft = {self.n_fft}: expected a power of two")
+        try:
+            _native.check_n_fft(self.n_fft)
+        except ParameterError as error:
+            raise RecipeError(f"Features.{error}") from None
+        if self.win_length is not None and self.win_length > self.n_fft:
+            raise RecipeError(
+                f"Features.win_length = {self.win_length}: expected at most n_fft = {self.n_fft}"
+            )
         top = self.f_max_hz if self.f_max_hz is not None else self.sample_rate / 2
         if not self.f_min_hz < top <= self.sample_rate / 2:
             raise RecipeError(

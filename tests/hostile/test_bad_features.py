@@ -22,13 +22,24 @@ def logmel():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_fft": 1000}, r"n_fft = 1000: expected a power of two from 16 to 65536"),
-        ({"n_fft": 8}, r"n_fft = 8: expected a power of two"),
-        ({"n_fft": 131_072}, r"n_fft = 131072: expected a power of two"),
-        ({"n_fft": 0}, r"n_fft = 0: expected a power of two"),
+        (
+            {"n_fft": 1001},
+            r"n_fft = 1001: expected an even number from 16 to 65536 without other prime factors than 2, 3 and 5; "
+            r"the nearest: 1000, 1024$",
+        ),
+        ({"n_fft": 375}, r"n_fft = 375: expected an even number .* nearest: 360, 384$"),
+        ({"n_fft": 8}, r"n_fft = 8: expected an even number .* nearest: 16$"),
+        ({"n_fft": 131_072}, r"n_fft = 131072: expected an even number .* nearest: 65536$"),
+        ({"n_fft": 0}, r"n_fft = 0: expected an even number .* nearest: 16$"),
         ({"n_fft": -1024}, r"n_fft = -1024: expected a positive integer"),
         ({"hop_length": 0}, r"hop_length = 0: expected 1 to"),
         ({"hop_length": -512}, r"hop_length = -512: expected"),
+        ({"win_length": 0}, r"win_length = 0: expected 1 to n_fft = 1024$"),
+        ({"win_length": 1025}, r"win_length = 1025: expected 1 to n_fft = 1024$"),
+        ({"win_length": -1}, r"win_length = -1: expected a positive integer"),
+        ({"win_length": 400.0}, r"win_length"),
+        ({"window": "hanning"}, r'window = "hanning": expected one of "hann", "hamming", .*"boxcar"$'),
+        ({"window": None}, r"window"),
         ({"n_mels": 0}, r"n_mels = 0: expected 1 to 8192"),
         ({"n_mels": 10**6}, r"n_mels = 1000000: expected 1 to 8192"),
         ({"sample_rate": 0}, r"sample_rate = 0: expected"),

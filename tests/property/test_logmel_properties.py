@@ -1,24 +1,38 @@
 """Any settings: what librosa gives in float64, and what must hold of every spectrogram."""
 
+import typing
 import warnings
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from logmel_reference import TOLERANCE_DB, librosa_db, numpy_statistics, worst_db
 
 import offkey
 from offkey.errors import ParameterError
+from offkey.recipe_sections import Window
+
+
+def is_length(n_fft):
+    """Whether a number is even and has no prime factors but 2, 3 and 5."""
+    return n_fft % 2 == 0 and 30**16 % n_fft == 0
+
+
+LENGTHS = [n_fft for n_fft in range(16, 4097) if is_length(n_fft)]
 
 
 @st.composite
 def features(draw):
     sample_rate = draw(st.sampled_from([8000, 16_000, 22_050, 44_100]))
     f_min_hz = draw(st.floats(0, sample_rate / 4))
+    n_fft = draw(st.sampled_from(LENGTHS))
     return {
         "sample_rate": sample_rate,
-        "n_fft": 2 ** draw(st.integers(4, 12)),
+        "n_fft": n_fft,
         "hop_length": draw(st.integers(1, 1500)),
+        "win_length": draw(st.none() | st.integers(1, n_fft)),
+        "window": draw(st.sampled_from(typing.get_args(Window))),
         "n_mels": draw(st.integers(1, 100)),
         "f_min_hz": f_min_hz,
         "f_max_hz": draw(st.none() | st.floats(f_min_hz + 500, sample_rate / 2)),
@@ -115,3 +129,21 @@ def test_masks_fill_with_the_minimum_and_touch_nothing_else(rows):
         masked = 20 * frames + 33 * bins - frames * bins
         assert changed.sum() >= masked - (plain == plain.min()).sum()
         assert changed.sum() <= masked
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(-10, 70_000))
+def test_a_length_is_taken_or_the_nearest_are_named(n_fft):
+    if 16 <= n_fft <= 65_536 and is_length(n_fft):
+        assert offkey.LogMel(n_fft=n_fft, n_mels=1).n_fft == n_fft
+        return
+    with pytest.raises(ParameterError, match=f"n_fft = {n_fft}: expected") as caught:
+        offkey.LogMel(n_fft=n_fft, n_mels=1)
+    if n_fft >= 0:
+        nearest = [int(number) for number in str(caught.value).split("the nearest: ")[1].split(", ")]
+        assert 1 <= len(nearest) <= 2
+        for number in nearest:
+            assert 16 <= number <= 65_536
+            assert is_length(number)
+            between = range(min(number, n_fft) + 1, max(number, n_fft))
+            assert not any(16 <= other <= 65_536 and is_length(other) for other in between)

@@ -15,6 +15,8 @@ def test_paper_is_method_section_2():
         sample_rate=16_000,
         n_fft=1024,
         hop_length=512,
+        win_length=None,
+        window="hann",
         n_mels=128,
         f_min_hz=0.0,
         f_max_hz=None,
@@ -47,8 +49,16 @@ def test_librosa_with_arguments():
     )
 
 
+@pytest.mark.filterwarnings("ignore:LogMel. .* hold no frequency")
+def test_torchaudio_defaults():
+    assert offkey.LogMel.torchaudio().n_fft == 400
+    clip = machine(3)
+    expected = torchaudio_db(clip, sample_rate=16_000, n_fft=400)
+    assert worst_db(offkey.LogMel.torchaudio()(clip[None])[0], expected) < TOLERANCE_DB
+
+
 @pytest.mark.parametrize(("n_fft", "n_mels", "sample_rate"), [(1024, 128, 16_000), (2048, 64, 44_100)])
-def test_torchaudio_defaults_at_a_power_of_two(n_fft, n_mels, sample_rate):
+def test_torchaudio_of_other_lengths(n_fft, n_mels, sample_rate):
     clip = machine(3)
     logmel = offkey.LogMel.torchaudio(sample_rate=sample_rate, n_fft=n_fft, n_mels=n_mels)
     assert logmel.hop_length == n_fft // 2
@@ -80,7 +90,7 @@ def test_presets_differ():
     clip = machine(5, samples=8000)[None]
     presets = [
         offkey.LogMel.paper(),
-        offkey.LogMel.torchaudio(),
+        offkey.LogMel.torchaudio(n_fft=1024),
         offkey.LogMel.dcase_baseline(),
         offkey.LogMel.librosa(sample_rate=16_000, n_fft=1024, hop_length=512),
     ]

@@ -1,11 +1,14 @@
 """Log-Mel against librosa in float64: at most 1e-3 dB down to 80 dB below the clip's maximum."""
 
+import typing
+
 import librosa
 import numpy as np
 import pytest
-from logmel_reference import TOLERANCE_DB, librosa_db, machine, worst_db
+from logmel_reference import TOLERANCE_DB, librosa_db, machine, torch_stft_db, worst_db
 
 import offkey
+from offkey.recipe_sections import Window
 
 
 def tone_over_noise(seed, faint):
@@ -48,7 +51,18 @@ SETTINGS = [
     {"n_fft": 32_768, "hop_length": 5000},
     {"sample_rate": 44_100, "n_fft": 2048, "n_mels": 64},
     {"sample_rate": 11_025},
+    {"n_fft": 400, "hop_length": 160, "n_mels": 40},
+    {"n_fft": 480, "hop_length": 480, "n_mels": 40, "spectrum": "magnitude"},
+    {"n_fft": 18, "hop_length": 5, "n_mels": 2},
+    {"n_fft": 486, "hop_length": 700, "n_mels": 40},
+    {"n_fft": 1250, "hop_length": 600, "pad_mode": "reflect"},
+    {"n_fft": 33_750, "hop_length": 5000},
+    {"win_length": 400, "window": "hamming"},
+    {"n_fft": 480, "win_length": 1, "window": "blackman", "n_mels": 40},
+    {"n_fft": 960, "win_length": 801, "pad_mode": "none"},
 ]
+
+WINDOWS = typing.get_args(Window)
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -119,3 +133,23 @@ def test_lengths_around_frames_and_groups_of_frames(samples):
         got = offkey.LogMel(**settings)(clip[None])[0]
         assert worst_db(got, expected) < TOLERANCE_DB
         assert offkey.LogMel(**settings).frames(samples) == expected.shape[1]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("win_length", [None, 1, 2, 400, 555])
+def test_windows_are_those_of_librosa(window, win_length):
+    clip = machine(7)
+    arguments = {"n_fft": 600, "hop_length": 250, "n_mels": 60, "window": window, "win_length": win_length}
+    got = offkey.LogMel(**arguments)(clip[None])[0]
+    assert worst_db(got, librosa_db(clip, **arguments)) < TOLERANCE_DB
+
+
+@pytest.mark.parametrize(("n_fft", "win_length"), [(400, 400), (480, 320), (512, 400), (1200, 333)])
+@pytest.mark.parametrize("window", ["hann", "hamming", "blackman", "bartlett"])
+def test_windows_and_lengths_are_those_of_torch(n_fft, win_length, window):
+    torch = pytest.importorskip("torch")
+    clip = machine(8)
+    arguments = {"n_fft": n_fft, "hop_length": 160, "win_length": win_length, "n_mels": 40}
+    expected = torch_stft_db(clip, window=getattr(torch, f"{window}_window"), **arguments)
+    got = offkey.LogMel(window=window, **arguments)(clip[None])[0]
+    assert worst_db(got, expected) < TOLERANCE_DB

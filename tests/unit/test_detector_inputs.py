@@ -212,3 +212,15 @@ def test_a_labelled_clip_keeps_its_label(detector, data):
     assert isinstance(one, Clip)
     table = detector.score([one, data.test[-1]])
     assert table.label.tolist() == [one.label, data.test[-1].label]
+
+
+def test_lengths_and_windows_of_frames_are_saved_with_the_detector(data, tmp_path):
+    recipe = SPECTRAL.replace(features__n_fft=240, features__win_length=200, features__window="hamming")
+    detector = offkey.Detector(recipe).fit(data)
+    detector.save(tmp_path / "fan.offkey")
+    again = offkey.load(tmp_path / "fan.offkey")
+    assert again.recipe.features == recipe.features
+    scores = detector.score(data.test.paths).anomaly_score
+    np.testing.assert_array_equal(again.score(data.test.paths).anomaly_score, scores)
+    other = offkey.Detector(recipe.replace(features__window="hann")).fit(data)
+    assert np.abs(other.score(data.test.paths).anomaly_score - scores).max() > 1e-3

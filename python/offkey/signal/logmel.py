@@ -25,6 +25,7 @@ from offkey.signal.statistics import ClipStatistics, FileStatistics
 
 if TYPE_CHECKING:
     from offkey.recipe import Features
+    from offkey.recipe_sections import Window
 
 __all__ = ["LogMel"]
 
@@ -36,7 +37,7 @@ Batch = Sequence[np.ndarray] | np.ndarray
 class LogMel:
     """Log-Mel spectrogram in dB; the defaults are the paper's.
 
-    Frames are weighted by a periodic Hann window. The plan is made once: keep the object and call it often.
+    Frames are weighted by a periodic window. The plan is made once: keep the object and call it often.
     It may be shared between threads and pickled, and never writes to its input. Bands are within 1e-3 dB of the
     definition, at any `n_fft`, from a clip's maximum down to 80 dB below it. A clip whose samples all lie below about
     1e-19 of full scale takes 7 times as long, near 1e-38 80 times: its powers are denormal numbers.
@@ -46,9 +47,17 @@ class LogMel:
     sample_rate : int, default 16000
         Samples per second of every clip, in Hz. Clips carry no rate: it is the caller who vouches for it.
     n_fft : int, default 1024
-        Samples of a frame, a power of two from 16 to 65536.
+        Samples of a frame: an even number from 16 to 65536 without other prime factors than 2, 3 and 5, such as 400,
+        480 or 1024.
     hop_length : int, default 512
         Samples from one frame to the next.
+    win_length : int, optional
+        Samples of the window, from 1 to `n_fft`. It stands in the middle of the frame, ``(n_fft - win_length) // 2``
+        zeros before it, as in librosa and torch. Default: `n_fft`.
+    window : str, default "hann"
+        One period of the window that `scipy.signal.get_window` and librosa know by this name: ``"hann"``,
+        ``"hamming"``, ``"blackman"``, ``"blackmanharris"``, ``"nuttall"``, ``"flattop"``, ``"bartlett"``, ``"bohman"``,
+        ``"cosine"`` or ``"boxcar"``.
     n_mels : int, default 128
         Number of Mel filters. Filters narrower than the step of the spectrum hold no frequency and stay at
         the floor: as librosa does, that is a warning, which names them. If all are empty it is an error.
@@ -95,6 +104,8 @@ class LogMel:
     sample_rate: int = 16_000
     n_fft: int = 1024
     hop_length: int = 512
+    win_length: int | None = None
+    window: Window = "hann"
     n_mels: int = 128
     f_min_hz: float = 0.0
     f_max_hz: float | None = None
@@ -160,16 +171,15 @@ class LogMel:
         cls,
         *,
         sample_rate: int = 16_000,
-        n_fft: int = 1024,
+        n_fft: int = 400,
         hop_length: int | None = None,
         n_mels: int = 128,
         num_threads: int | None = None,
     ) -> LogMel:
-        """Return what torchaudio's ``MelSpectrogram`` and ``AmplitudeToDB("power")`` give with this `n_fft`.
+        """Return what torchaudio's ``MelSpectrogram`` and ``AmplitudeToDB("power")`` give by default.
 
-        HTK scale, no norm, reflected padding, power, ``10 log10(max(x, 1e-10))``, `hop_length` half of
-        `n_fft`. Only `n_fft` cannot be torchaudio's default, 400, which is no power of two: scale, norm,
-        padding and floor are the same at any `n_fft` that both are given.
+        HTK scale, no norm, reflected padding, power, ``10 log10(max(x, 1e-10))``, `hop_length` half of `n_fft`. Of 128
+        filters on frames of 400 samples some hold no frequency, of which both libraries warn.
         """
         return cls(
             sample_rate=sample_rate,

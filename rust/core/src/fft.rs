@@ -1,24 +1,28 @@
 //! Transforms of several signals side by side, one for each lane.
 //!
-//! The complex one is Stockham's: no bit reversal, every pass reads one buffer and writes the other; radix 4, and 8 or
-//! 4 without rotation in the last pass. The inverse is the conjugate of the transform of the conjugate, not normalised.
+//! The complex one is Stockham's: no bit reversal, every pass reads one buffer and writes the other. Its passes are of
+//! radix 5 and 3 for those factors, then of radix 4, and of what is left in the last, which has no rotation. The inverse
+//! is the conjugate of the transform of the conjugate, not normalised.
 //!
 //! The real one of `n` samples is a complex one of `n / 2` (even samples the real part, odd ones the imaginary) and a
 //! last step that splits the two.
 
+mod passes;
+
 use crate::simd::Vector;
-use std::f32::consts::FRAC_1_SQRT_2;
+use passes::{last2, last3, last4, last5, last8, rotated3, rotated4, rotated5};
 use std::f64::consts::TAU;
 
 /// One complex number for each lane.
 pub(crate) type Complex<V> = [V; 2];
 
-/// One radix-4 pass over blocks `stride` numbers apart.
+/// One pass: transforms of `radix` numbers, in blocks `stride` numbers apart.
 #[derive(Clone, Debug)]
 struct Pass {
+    radix: usize,
     stride: usize,
-    /// For each `p`: `w^p`, `w^2p` and `w^3p`, real and imaginary.
-    rotations: Vec<[[f32; 2]; 3]>,
+    /// For each `p`: `w^p`, `w^2p` and so on, one less than the radix; real and imaginary. None in the last pass.
+    rotations: Vec<[f32; 2]>,
 }
 
 /// The plan of a complex transform.
@@ -26,6 +30,8 @@ struct Pass {
 pub(crate) struct Fft {
     length: usize,
     passes: Vec<Pass>,
+    /// The one without rotations.
+    last: Pass,
 }
 
 /// `e^(-2 pi i numerator / denominator)`, real and imaginary.
@@ -34,17 +40,51 @@ fn unit(numerator: usize, denominator: usize) -> [f32; 2] {
     [angle.cos() as f32, angle.sin() as f32]
 }
 
+/// Whether there is a transform of so many real numbers: an even number without other prime factors than 2, 3 and 5.
+pub(crate) fn is_length(length: usize) -> bool {
+    let without = |number: usize, factor: usize| {
+        let mut rest = number;
+        while rest >= factor && rest.is_multiple_of(factor) {
+            rest /= factor;
+        }
+        rest
+    };
+    length.is_multiple_of(2) && [2, 3, 5].into_iter().fold(length, without) == 1
+}
+
+/// Radices whose product is the length, in the order of their passes. The length has no other prime factors than 2, 3
+/// and 5.
+fn radices(length: usize) -> Vec<usize> {
+    let (mut radices, mut rest) = (Vec::new(), length);
+    for radix in [5, 3] {
+        while rest.is_multiple_of(radix) {
+            radices.push(radix);
+            rest /= radix;
+        }
+    }
+    while rest > 8 {
+        radices.push(4);
+        rest /= 4;
+    }
+    if rest > 1 {
+        radices.push(rest);
+    }
+    radices
+}
+
 impl Fft {
-    /// A plan for `length` complex numbers, a power of two from 8.
+    /// A plan for `length` complex numbers: from 2, without other prime factors than 2, 3 and 5.
     pub(crate) fn new(length: usize) -> Self {
         let mut passes = Vec::new();
         let (mut rest, mut stride) = (length, 1);
-        while rest > 8 {
-            let rotation = |p: usize| [1, 2, 3].map(|power| unit(p * power, rest));
-            passes.push(Pass { stride, rotations: (0..rest / 4).map(rotation).collect() });
-            (rest, stride) = (rest / 4, stride * 4);
+        for radix in radices(length) {
+            let blocks = rest / radix;
+            let rotation = |p: usize| (1..radix).map(move |power| unit(p * power, rest));
+            passes.push(Pass { radix, stride, rotations: (0..blocks).flat_map(rotation).collect() });
+            (rest, stride) = (blocks, stride * radix);
         }
-        Self { length, passes }
+        let last = passes.pop().expect("a length of at least 2");
+        Self { length, passes, last }
     }
 
     /// Transform the first numbers of the first buffer, real and imaginary parts in turn. The result is at the start of
@@ -54,10 +94,22 @@ impl Fft {
         let [mut from, mut to] = buffers;
         let size = 2 * self.length;
         for pass in &self.passes {
-            radix4(pass, &from[..size], &mut to[..size]);
+            let (from_numbers, to_numbers) = (&from[..size], &mut to[..size]);
+            match pass.radix {
+                3 => rotated3(pass, from_numbers, to_numbers),
+                4 => rotated4(pass, from_numbers, to_numbers),
+                _ => rotated5(pass, from_numbers, to_numbers),
+            }
             std::mem::swap(&mut from, &mut to);
         }
-        last(&from[..size], &mut to[..size]);
+        let (from_numbers, to_numbers) = (&from[..size], &mut to[..size]);
+        match self.last.radix {
+            2 => last2(from_numbers, to_numbers),
+            3 => last3(from_numbers, to_numbers),
+            4 => last4(from_numbers, to_numbers),
+            5 => last5(from_numbers, to_numbers),
+            _ => last8(from_numbers, to_numbers),
+        }
         [to, from]
     }
 }
@@ -98,14 +150,15 @@ impl Kept for Power {
 #[derive(Clone, Debug)]
 pub(crate) struct RealFft {
     half: Fft,
-    /// `e^(-2 pi i k / length)` for `k` in `1..length / 4`.
+    /// `e^(-2 pi i k / length)` for `k` above 0 and below `length / 4`.
     rotations: Vec<[f32; 2]>,
 }
 
 impl RealFft {
-    /// A plan for `length` samples, a power of two from 16.
+    /// A plan for `length` samples: an even number from 4, without other prime factors than 2, 3 and 5.
     pub(crate) fn new(length: usize) -> Self {
-        Self { half: Fft::new(length / 2), rotations: (1..length / 4).map(|k| unit(k, length)).collect() }
+        let rotations = (1..length.div_ceil(4)).map(|k| unit(k, length)).collect();
+        Self { half: Fft::new(length / 2), rotations }
     }
 
     /// Number of samples.
@@ -137,10 +190,14 @@ impl RealFft {
         let (zero, two) = (V::splat(0.0), V::splat(2.0));
         x[0] = K::of([(z[0][0] + z[0][1]) * two, zero]);
         x[half] = K::of([(z[0][0] - z[0][1]) * two, zero]);
-        x[half / 2] = K::of([z[half / 2][0] * two, zero - z[half / 2][1] * two]);
-        let (low, high) = x.split_at_mut(half / 2 + 1);
-        let outputs = low[1..half / 2].iter_mut().zip(high[..half / 2 - 1].iter_mut().rev());
-        let inputs = z[1..half / 2].iter().zip(z[half / 2 + 1..].iter().rev());
+        if half.is_multiple_of(2) {
+            x[half / 2] = K::of([z[half / 2][0] * two, zero - z[half / 2][1] * two]);
+        }
+        // Those below the middle, and as many above it.
+        let pairs = self.rotations.len();
+        let (low, high) = x.split_at_mut(half - pairs);
+        let outputs = low[1..=pairs].iter_mut().zip(high[..pairs].iter_mut().rev());
+        let inputs = z[1..=pairs].iter().zip(z[half - pairs..].iter().rev());
         for (((low, high), (u, v)), &[c, s]) in outputs.zip(inputs).zip(&self.rotations) {
             let (c, s) = (V::splat(c), V::splat(s));
             let (er, ei, dr, di) = (u[0] + v[0], u[1] - v[1], u[1] + v[1], v[0] - u[0]);
@@ -153,7 +210,7 @@ impl RealFft {
     /// From the spectrum `x` of real samples to the conjugate of the packed one: its transform is the packed samples,
     /// the imaginary parts negative, times the length.
     ///
-    /// With `e = conj x[k] + x[h-k]` and `d = conj x[k] - x[h-k]` it is `e - i w^k d`.
+    /// With `e = conj x[k] + x[h-k]` and `d = conj x[k] - x[h-k]` it is `e - i w^k d`. The half is an even number.
     #[inline(always)]
     pub(crate) fn join<V: Vector>(&self, spectrum: &[Complex<V>], packed: &mut [V]) {
         let half = self.half.length;
@@ -173,109 +230,5 @@ impl RealFft {
             *low = [er + pi, ei - pr];
             *high = [er - pi, zero - (ei + pr)];
         }
-    }
-}
-
-#[inline(always)]
-fn plus<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
-    [a[0] + b[0], a[1] + b[1]]
-}
-
-#[inline(always)]
-fn minus<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
-    [a[0] - b[0], a[1] - b[1]]
-}
-
-/// `a - i b`
-#[inline(always)]
-fn minus_i<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
-    [a[0] + b[1], a[1] - b[0]]
-}
-
-/// `a + i b`
-#[inline(always)]
-fn plus_i<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
-    [a[0] - b[1], a[1] + b[0]]
-}
-
-#[inline(always)]
-fn times<V: Vector>(a: Complex<V>, w: [f32; 2]) -> Complex<V> {
-    let (c, s) = (V::splat(w[0]), V::splat(w[1]));
-    [a[0].mul_sub(c, a[1] * s), a[0].mul_add(s, a[1] * c)]
-}
-
-/// Transform of four numbers.
-#[inline(always)]
-fn four<V: Vector>(a: Complex<V>, b: Complex<V>, c: Complex<V>, d: Complex<V>) -> [Complex<V>; 4] {
-    let (ac, bd, a_c, b_d) = (plus(a, c), plus(b, d), minus(a, c), minus(b, d));
-    [plus(ac, bd), minus_i(a_c, b_d), minus(ac, bd), plus_i(a_c, b_d)]
-}
-
-#[inline(always)]
-fn radix4<V: Vector>(pass: &Pass, from: &[V], to: &mut [V]) {
-    let (from, _) = from.as_chunks::<2>();
-    let (to, _) = to.as_chunks_mut::<2>();
-    let quarter = from.len() / 4;
-    let (ab, cd) = from.split_at(2 * quarter);
-    let ((a, b), (c, d)) = (ab.split_at(quarter), cd.split_at(quarter));
-    if pass.stride == 1 {
-        let (to, _) = to.as_chunks_mut::<4>();
-        let inputs = a.iter().zip(b).zip(c.iter().zip(d));
-        for ((to, ((a, b), (c, d))), w) in to.iter_mut().zip(inputs).zip(&pass.rotations) {
-            let [y0, y1, y2, y3] = four(*a, *b, *c, *d);
-            *to = [y0, times(y1, w[0]), times(y2, w[1]), times(y3, w[2])];
-        }
-        return;
-    }
-    let s = pass.stride;
-    let blocks = a.chunks_exact(s).zip(b.chunks_exact(s)).zip(c.chunks_exact(s).zip(d.chunks_exact(s)));
-    for ((to, ((a, b), (c, d))), w) in to.chunks_exact_mut(4 * s).zip(blocks).zip(&pass.rotations) {
-        let (to01, to23) = to.split_at_mut(2 * s);
-        let ((to0, to1), (to2, to3)) = (to01.split_at_mut(s), to23.split_at_mut(s));
-        let inputs = a.iter().zip(b).zip(c.iter().zip(d));
-        let outputs = to0.iter_mut().zip(to1).zip(to2.iter_mut().zip(to3));
-        for (((to0, to1), (to2, to3)), ((a, b), (c, d))) in outputs.zip(inputs) {
-            let [y0, y1, y2, y3] = four(*a, *b, *c, *d);
-            *to0 = y0;
-            *to1 = times(y1, w[0]);
-            *to2 = times(y2, w[1]);
-            *to3 = times(y3, w[2]);
-        }
-    }
-}
-
-/// The last pass: blocks of 8 or 4 numbers with no rotation left.
-#[inline(always)]
-fn last<V: Vector>(from: &[V], to: &mut [V]) {
-    let (from, _) = from.as_chunks::<2>();
-    let (to, _) = to.as_chunks_mut::<2>();
-    // Lengths are powers of two and passes divide by 4, so what is left is 8 if the exponent is odd.
-    let radix = if from.len().trailing_zeros() % 2 == 1 { 8 } else { 4 };
-    let s = from.len() / radix;
-    if radix == 4 {
-        for q in 0..s {
-            // No loop over the four: it would keep them in memory.
-            let [y0, y1, y2, y3] = four(from[q], from[q + s], from[q + 2 * s], from[q + 3 * s]);
-            to[q] = y0;
-            to[q + s] = y1;
-            to[q + 2 * s] = y2;
-            to[q + 3 * s] = y3;
-        }
-        return;
-    }
-    let diagonal = [FRAC_1_SQRT_2, -FRAC_1_SQRT_2];
-    for q in 0..s {
-        let x = |j: usize| from[q + j * s];
-        let even = four(x(0), x(2), x(4), x(6));
-        let odd = four(x(1), x(3), x(5), x(7));
-        let rotated = [odd[0], times(odd[1], diagonal), odd[2], times(odd[3], diagonal)];
-        to[q] = plus(even[0], rotated[0]);
-        to[q + s] = plus(even[1], rotated[1]);
-        to[q + 2 * s] = minus_i(even[2], rotated[2]);
-        to[q + 3 * s] = minus_i(even[3], rotated[3]);
-        to[q + 4 * s] = minus(even[0], rotated[0]);
-        to[q + 5 * s] = minus(even[1], rotated[1]);
-        to[q + 6 * s] = plus_i(even[2], rotated[2]);
-        to[q + 7 * s] = plus_i(even[3], rotated[3]);
     }
 }

@@ -7,7 +7,7 @@ use numpy::ndarray::Ix1;
 use numpy::{PyArray1, PyArray2, PyArray3};
 use offkey_core::decode::OnError;
 use offkey_core::mel::{
-    self, FileBatch, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum, StatisticsPlan,
+    self, FileBatch, Floor, Mask, MelNorm, MelScale, PadMode, Samples, Spectrum, StatisticsPlan, Window,
 };
 use offkey_core::statistics::{self, ClipRow, ClipStatistics, Rhythm};
 use offkey_core::{Error, Result};
@@ -81,13 +81,15 @@ pub(crate) struct LogMel {
 #[pymethods]
 impl LogMel {
     #[new]
-    #[pyo3(signature = (*, sample_rate, n_fft, hop_length, n_mels, f_min_hz, f_max_hz, mel_scale, mel_norm, pad_mode, spectrum, floor, floor_value))]
+    #[pyo3(signature = (*, sample_rate, n_fft, hop_length, win_length, window, n_mels, f_min_hz, f_max_hz, mel_scale, mel_norm, pad_mode, spectrum, floor, floor_value))]
     #[allow(clippy::too_many_arguments)] // keywords of one Python call
     fn new(
         py: Python<'_>,
         sample_rate: i64,
         n_fft: i64,
         hop_length: i64,
+        win_length: Option<i64>,
+        window: &str,
         n_mels: i64,
         f_min_hz: f64,
         f_max_hz: Option<f64>,
@@ -105,6 +107,8 @@ impl LogMel {
                 sample_rate,
                 n_fft: size("n_fft", n_fft)?,
                 hop_length: size("hop_length", hop_length)?,
+                win_length: win_length.map(|length| size("win_length", length)).transpose()?,
+                window: choice("window", window, &Window::NAMES)?,
                 n_mels: size("n_mels", n_mels)?,
                 f_min_hz,
                 f_max_hz: f_max_hz.unwrap_or(f64::from(sample_rate) / 2.0),
@@ -355,6 +359,12 @@ fn rhythm<'py>(
     matrix(py, rhythms, [clips, rhythm.size()])
 }
 
+/// Refuse a length of frames that there is not, and name the nearest.
+#[pyfunction]
+fn check_n_fft(n_fft: i64) -> PyResult<()> {
+    size("n_fft", n_fft).and_then(mel::check_n_fft).map_err(call::exception)
+}
+
 fn mask_rows(masks: &Bound<'_, PyArray2<f32>>) -> PyResult<Vec<Mask>> {
     let masks = Values::new("masks", masks)?;
     match masks.shape() {
@@ -384,6 +394,7 @@ fn statistics_arrays<'py>(
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(check_n_fft, module)?)?;
     module.add_function(wrap_pyfunction!(clip_statistics, module)?)?;
     module.add_function(wrap_pyfunction!(rhythm, module)?)?;
     module.add_class::<LogMel>()

@@ -209,6 +209,8 @@ def test_a_recipe_gives_its_features():
         sample_rate=8000,
         n_fft=512,
         hop_length=100,
+        win_length=400,
+        window="hamming",
         n_mels=40,
         f_min_hz=20.0,
         f_max_hz=3000.0,

@@ -33,6 +33,7 @@ class Spectrum(Section, frozen=True):
         return msgspec.structs.replace(
             features,
             n_fft=self.n_fft * features.n_fft,
+            win_length=features.win_length and self.n_fft * features.win_length,
             hop_length=self.hop_length * features.hop_length,
             n_mels=self.n_mels * features.n_mels,
         )

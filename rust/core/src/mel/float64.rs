@@ -13,7 +13,6 @@ use crate::par::Cancel;
 use crate::{Result, memory};
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
-use std::f64::consts::TAU;
 use std::sync::Arc;
 
 /// Errors at this depth are below 5e-4 dB, and they halve with every 6 dB less.
@@ -72,12 +71,8 @@ pub(super) struct Float64Frames {
 }
 
 impl Float64Frames {
-    pub(super) fn new(n_fft: usize) -> Self {
-        let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f64 / n_fft as f64).cos();
-        Self {
-            transform: RealFftPlanner::new().plan_fft_forward(n_fft),
-            window: (0..n_fft).map(hann).collect(),
-        }
+    pub(super) fn new(window: Vec<f64>) -> Self {
+        Self { transform: RealFftPlanner::new().plan_fft_forward(window.len()), window }
     }
 
     /// Do those frames of a clip's log-Mel again that the trigger names.

@@ -76,7 +76,7 @@ impl LogMel {
             return Err(Error::parameter("n_fft", settings.n_fft, expected));
         }
         let limits = float64::limits(&bank, settings.spectrum);
-        let stft = Stft::new(settings.n_fft);
+        let stft = Stft::new(&settings.frame_weights());
         Ok(Self { settings, stft, bank, level, limits, float64: OnceLock::new() })
     }
 
@@ -133,10 +133,10 @@ impl LogMel {
     #[must_use]
     pub fn scratch(&self) -> LogMelScratch {
         let vectors = |count| Aligned::zeros(self.level, count);
-        let n_fft = self.settings.n_fft;
+        let reads = self.stft.reads();
         LogMelScratch {
             frames: vec![0.0; self.group_length()],
-            buffers: [vectors(n_fft), vectors(n_fft)],
+            buffers: [vectors(reads), vectors(reads)],
             spectrum: vectors(self.stft.bins()),
             levels: Vec::new(),
         }
@@ -173,7 +173,7 @@ impl LogMel {
             let (limits, levels, floor_db) = (&self.limits[..], &scratch.levels[..], outcome.floor_db);
             let frames = FallbackTrigger { limits, levels, floor_db }.frames(out)?;
             if frames.contains(&true) {
-                let float64 = self.float64.get_or_init(|| Float64Frames::new(self.settings.n_fft));
+                let float64 = self.float64.get_or_init(|| Float64Frames::new(self.settings.frame_weights()));
                 float64.refine((&self.settings, &self.bank), clip, &frames, out, cancel)?;
             }
         }
@@ -203,7 +203,7 @@ impl LogMel {
 
     /// Samples of one group of frames.
     fn group_length(&self) -> usize {
-        (self.level.lanes() - 1) * self.frame_stride() + self.settings.n_fft
+        (self.level.lanes() - 1) * self.frame_stride() + self.stft.reads()
     }
 }
 
@@ -236,7 +236,7 @@ impl Kernel for LogMelKernel<'_> {
         let (decibels, stride) = (Decibels::new(&plan.settings), plan.frame_stride());
         let (samples, levels) = (&mut scratch.frames[..plan.group_length()], &mut scratch.levels);
         let frames = levels.len();
-        let [a, b] = scratch.buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..n_fft]);
+        let [a, b] = scratch.buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..plan.stft.reads()]);
         let spectrum = &mut vectors::<V>(&mut scratch.spectrum)[..plan.stft.bins()];
         let (mut checked, mut in_range, mut deep) = (0, true, false);
         for first in (0..frames).step_by(V::LANES) {

@@ -12,11 +12,13 @@ mod statistics;
 mod stft;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use batch::{batch, common_frames, each};
 pub use files::{FileBatch, each_from_files};
 pub use input::Samples;
 pub use logmel::{LogMel, LogMelScratch};
 pub use mask::Mask;
-pub use settings::{Floor, MelNorm, MelScale, PadMode, Settings, Spectrum};
+pub use settings::{Floor, MelNorm, MelScale, PadMode, Settings, Spectrum, check_n_fft};
 pub use statistics::{StatisticsPlan, statistics, statistics_from_files};
+pub use window::Window;

@@ -1,6 +1,8 @@
 //! What a log-Mel spectrogram is made by.
 
-use crate::{Error, Result};
+use super::window::Window;
+use crate::{Error, Result, fft};
+use std::ops::RangeInclusive;
 
 /// How frequencies become Mels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +56,14 @@ pub enum Floor {
 pub struct Settings {
     /// Samples per second of every clip.
     pub sample_rate: u32,
-    /// Samples of a frame: a power of two.
+    /// Samples of a frame: an even number without other prime factors than 2, 3 and 5.
     pub n_fft: usize,
     /// Samples from one frame to the next.
     pub hop_length: usize,
+    /// Samples of the window, in the middle of the frame, which is zero around it; none: as many as the frame has.
+    pub win_length: Option<usize>,
+    /// What the frame is weighted by.
+    pub window: Window,
     /// Number of Mel filters.
     pub n_mels: usize,
     /// Lower edge of the first filter.
@@ -84,6 +90,8 @@ impl Default for Settings {
             sample_rate: 16_000,
             n_fft: 1024,
             hop_length: 512,
+            win_length: None,
+            window: Window::Hann,
             n_mels: 128,
             f_min_hz: 0.0,
             f_max_hz: 8000.0,
@@ -97,17 +105,56 @@ impl Default for Settings {
     }
 }
 
+/// Lengths of a frame.
+const LENGTHS: RangeInclusive<usize> = 16..=65_536;
+
+/// Which lengths of a frame there are, and which are next to the one that is not.
+fn expected_n_fft(given: usize) -> String {
+    let (least, most) = LENGTHS.into_inner();
+    let near = given.clamp(least, most);
+    let below = (least..=near).rev().find(|&length| fft::is_length(length));
+    let above = (near..=most).find(|&length| fft::is_length(length));
+    let nearest: Vec<String> =
+        below.into_iter().chain(above.filter(|_| below != above)).map(|length| length.to_string()).collect();
+    format!(
+        "an even number from {least} to {most} without other prime factors than 2, 3 and 5; the nearest: {}",
+        nearest.join(", ")
+    )
+}
+
+/// Whether there are frames of so many samples.
+///
+/// # Errors
+/// [`Error::Parameter`] if there are none, which names the nearest lengths.
+pub fn check_n_fft(n_fft: usize) -> Result<()> {
+    if LENGTHS.contains(&n_fft) && fft::is_length(n_fft) {
+        return Ok(());
+    }
+    Err(Error::parameter("n_fft", n_fft, expected_n_fft(n_fft)))
+}
+
 impl Settings {
+    /// Weights of the samples of a frame: the window in its middle, zeros around it.
+    pub(super) fn frame_weights(&self) -> Vec<f64> {
+        let length = self.win_length.unwrap_or(self.n_fft);
+        let mut weights = vec![0.0; self.n_fft];
+        weights[(self.n_fft - length) / 2..][..length].copy_from_slice(&self.window.periodic(length));
+        weights
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         let nyquist = f64::from(self.sample_rate) / 2.0;
         if !(1..=10_000_000).contains(&self.sample_rate) {
             return Err(Error::parameter("sample_rate", self.sample_rate, "1 to 10000000 Hz"));
         }
-        if !self.n_fft.is_power_of_two() || !(16..=65_536).contains(&self.n_fft) {
-            return Err(Error::parameter("n_fft", self.n_fft, "a power of two from 16 to 65536"));
-        }
+        check_n_fft(self.n_fft)?;
         if !(1..=1 << 24).contains(&self.hop_length) {
             return Err(Error::parameter("hop_length", self.hop_length, "1 to 16777216 samples"));
+        }
+        if let Some(length) = self.win_length
+            && !(1..=self.n_fft).contains(&length)
+        {
+            return Err(Error::parameter("win_length", length, format!("1 to n_fft = {}", self.n_fft)));
         }
         if !(1..=8192).contains(&self.n_mels) {
             return Err(Error::parameter("n_mels", self.n_mels, "1 to 8192"));

@@ -23,6 +23,9 @@ def test_finer_spectrograms_are_of_the_features_kind():
     assert [(one.n_mels, one.n_fft, one.hop_length) for one in fine] == [(192, 2048, 512), (128, 512, 256)]
     for one in fine:
         assert (one.f_min_hz, one.pad_mode, one.mel_scale) == (50.0, "reflect", "htk")
+    features = Features(n_mels=64, n_fft=480, win_length=400, window="hamming")
+    (one,) = Spectral(spectra=(Spectrum(n_fft=2),)).statistics_plan(features).fine
+    assert (one.n_fft, one.win_length, one.window) == (960, 800, "hamming")
 
 
 def test_the_first_edition_measures_nothing_new():
