@@ -56,6 +56,15 @@ FEATURES = (
     Row("log-Mel 128 x 313 from float32", "logmel", "float32", LOGMEL),
     Row("log-Mel 128 x 313 from int16", "logmel", "int16", LOGMEL),
     Row("log-Mel of 32 clips in one call", "logmel", "batch", (AtMost(1.25, "floor"), Times(4, FASTEST))),
+    *(
+        Row(
+            f"log-Mel 80 x 1001, n_fft {n_fft}",
+            "frames",
+            n_fft,
+            (AtMost(1.5, "offkey, the next power of two"), Times(4, FASTEST), at_most("error_db", 1e-4)),
+        )
+        for n_fft in ("400", "480", "486", "1250")
+    ),
     Row(
         "500 WAV files to log-Mel, one call",
         "endtoend",

@@ -10,6 +10,7 @@ NAMES = (
     "decode",
     "resample",
     "logmel",
+    "frames",
     "statistics",
     "endtoend",
     "pitch",

@@ -36,13 +36,14 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("decode_flac_8_channels", || read_all("eight.flac", &flac(&hums()))),
     ("resample_44100_to_16000", || resampled(44_100, 16_000)),
     ("resample_8000_to_16000", || resampled(8_000, 16_000)),
-    ("logmel_float32", || {
-        let clip = hum();
-        logmel(move |work| work(Samples::F32(&clip)))
-    }),
+    ("resample_48000_to_16000", || resampled(48_000, 16_000)),
+    ("logmel_float32", || logmel_of_frames(1024)),
+    ("logmel_n_fft_400", || logmel_of_frames(400)),
+    ("logmel_n_fft_480", || logmel_of_frames(480)),
+    ("logmel_n_fft_512", || logmel_of_frames(512)),
     ("logmel_int16", || {
         let clip: Vec<i16> = hum().iter().map(|x| (x * 32_767.0) as i16).collect();
-        logmel(move |work| work(Samples::I16(&clip)))
+        logmel(Settings::default(), move |work| work(Samples::I16(&clip)))
     }),
     ("statistics", clip_statistics),
     ("statistics_all", all_statistics),
@@ -100,9 +101,15 @@ fn resampled(from: u32, to: u32) -> Kernel {
     })
 }
 
+/// The log-Mel of frames of so many samples.
+fn logmel_of_frames(n_fft: usize) -> Kernel {
+    let clip = hum();
+    logmel(Settings { n_fft, ..Settings::default() }, move |work| work(Samples::F32(&clip)))
+}
+
 /// `with` hands its samples to what it is given.
-fn logmel(with: impl Fn(&mut dyn FnMut(Samples<'_>)) + 'static) -> Kernel {
-    let plan = LogMel::new(Settings::default()).expect("the defaults are in range");
+fn logmel(settings: Settings, with: impl Fn(&mut dyn FnMut(Samples<'_>)) + 'static) -> Kernel {
+    let plan = LogMel::new(settings).expect("in range");
     let (mut scratch, mut out, cancel) = (plan.scratch(), logmel_of(&hum()), Cancel::default());
     Box::new(move || {
         with(&mut |samples| {
