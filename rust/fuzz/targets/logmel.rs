@@ -5,7 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use offkey_core::MAX_SAMPLE;
 use offkey_core::mel::{
-    Floor, LogMel, MelNorm, MelScale, PadMode, Samples, Settings, Spectrum, StatisticsPlan, statistics,
+    Floor, LogMel, MelNorm, MelScale, PadMode, Samples, Settings, Spectrum, StatisticsPlan, Window,
+    statistics,
 };
 use offkey_core::par::Cancel;
 use offkey_core::simd::SimdLevel;
@@ -16,6 +17,8 @@ use std::num::NonZeroUsize;
 /// As the documentation promises, from the clip's maximum down to [`RANGE_DB`] below it.
 const TOLERANCE_DB: f64 = 1e-3;
 const RANGE_DB: f64 = 80.0;
+/// Of frames: powers of two, and others.
+const LENGTHS: [usize; 15] = [16, 32, 64, 128, 256, 18, 20, 30, 50, 54, 72, 160, 162, 240, 250];
 
 fuzz_target!(|bytes: &[u8]| {
     let choices = &mut Choices(bytes);
@@ -58,7 +61,8 @@ fn settings(choices: &mut Choices<'_>) -> Settings {
     let pick = |choices: &mut Choices<'_>, count| choices.below(count) as usize;
     let sample_rate = [16_000, 44_100, 8000, 1, 22_050, 10_000_000][pick(choices, 6)];
     let nyquist = f64::from(sample_rate) / 2.0;
-    let n_fft = 16 << choices.below(5);
+    let n_fft = LENGTHS[pick(choices, LENGTHS.len() as u32)];
+    let win_length = (choices.byte() > 127).then(|| 1 + pick(choices, n_fft as u32));
     let [f_min, f_max] = [0, 255].map(|usual| (choices.byte() ^ usual) as f64 / 255.0);
     let least = match choices.byte() {
         small @ ..200 => -10 - i32::from(small % 3),
@@ -68,6 +72,8 @@ fn settings(choices: &mut Choices<'_>) -> Settings {
         sample_rate,
         n_fft,
         hop_length: 1 + choices.below(2 * n_fft as u32) as usize,
+        win_length,
+        window: Window::NAMES[pick(choices, Window::NAMES.len() as u32)].1,
         n_mels: 1 + pick(choices, 40),
         f_min_hz: f_min * nyquist,
         f_max_hz: f_max * nyquist,
@@ -106,11 +112,13 @@ fn definition(plan: &LogMel, clip: &[f32]) -> Vec<f64> {
     let (filters, bins) = (plan.filters(), s.n_fft / 2 + 1);
     let frames = plan.frames(clip.len()).expect("asked before");
     let turns: Vec<(f64, f64)> = (0..s.n_fft).map(|i| (TAU * i as f64 / s.n_fft as f64).sin_cos()).collect();
+    let length = s.win_length.unwrap_or(s.n_fft);
+    let (before, weights) = ((s.n_fft - length) / 2, s.window.periodic(length));
+    let weight = |i: usize| i.checked_sub(before).and_then(|i| weights.get(i)).copied().unwrap_or(0.0);
     let mut out = vec![0.0; s.n_mels * frames];
     for frame in 0..frames {
-        let windowed: Vec<f64> = (0..s.n_fft)
-            .map(|i| padded(s, clip, frame * s.hop_length + i) * (0.5 - 0.5 * turns[i].1))
-            .collect();
+        let windowed: Vec<f64> =
+            (0..s.n_fft).map(|i| padded(s, clip, frame * s.hop_length + i) * weight(i)).collect();
         let power = |k: usize| {
             let (re, im) = windowed.iter().enumerate().fold((0.0, 0.0), |(re, im), (i, x)| {
                 let (sin, cos) = turns[k * i % s.n_fft];
