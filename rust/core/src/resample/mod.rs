@@ -4,7 +4,8 @@
 //! are `ceil(n * to / from)` outputs. The low-pass is flat up to 0.913 of the lower Nyquist frequency and stops
 //! at the Nyquist frequency itself (soxr's HQ has the same edges), by a Kaiser window. The tests measure errors below
 //! -115 dB in the pass band, the sum of all stages, and aliases below -120 dB. Where the rate falls to less than 2/5,
-//! stages that halve it come first, each as short as the band that is kept at the end allows.
+//! stages that halve it come first, each as short as the band that is kept at the end allows, and half of their taps
+//! are zero.
 
 mod filter;
 mod polyphase;
@@ -84,11 +85,7 @@ impl Resampler {
             // The rate before the last stage is from / 2^halvings.
             let (mut rate, mut scaled_to) = (from as f64, to);
             while rate / to as f64 >= HALVING_RATIO {
-                // What would fold onto the band that is kept at the end is stopped; the rest is left to later stages.
-                let edge = 0.5 * to as f64 / rate;
-                let (pass, stop) = (PASS_BAND * edge, 0.5 - edge);
-                let band = Band { pass, stop, attenuation_db: HALVING_ATTENUATION_DB };
-                stages.push(Stage::new(2, 1, band, level));
+                stages.push(Stage::halving(0.5 * to as f64 / rate, level));
                 rate *= 0.5;
                 scaled_to *= 2;
             }
@@ -222,14 +219,25 @@ struct Stage {
     step: u64,
     phases: u64,
     filter: Filter,
+    /// Whether of the taps at even distances from the middle one only that itself is not zero.
+    half_band: bool,
 }
 
 impl Stage {
+    /// Half the rate, of a signal that is kept up to `edge` at the end, in cycles per input sample.
+    ///
+    /// What would fold onto that band is stopped; the rest is left to later stages. Both edges are as far from a quarter
+    /// of the rate, so that every second tap is zero.
+    fn halving(edge: f64, level: SimdLevel) -> Self {
+        let band = Band { pass: edge, stop: 0.5 - edge, attenuation_db: HALVING_ATTENUATION_DB };
+        Self { half_band: true, ..Self::new(2, 1, band, level) }
+    }
+
     fn new(step: u64, phases: u64, band: Band, level: SimdLevel) -> Self {
         // How far apart the windows of neighbouring outputs can begin.
         let margin = ((TILE as u64 - 1) * step).div_ceil(phases);
         let filter = Filter::new(phases, band, margin as usize, level);
-        Self { step, phases, filter }
+        Self { step, phases, filter, half_band: false }
     }
 
     /// The input that a range of outputs depends on.

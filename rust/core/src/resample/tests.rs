@@ -220,3 +220,28 @@ fn refuses_what_it_cannot_hold() {
     );
     assert!(matches!(long, Err(Error::Array { .. })));
 }
+
+#[test]
+fn where_the_rate_is_halved_first_tones_are_kept_or_stopped() {
+    // A tone in the band that is kept comes through all stages, one above it does not.
+    for (from, to) in
+        [(48_000_u32, 16_000_u32), (44_100, 16_000), (96_000, 16_000), (192_000, 11_025), (41, 16)]
+    {
+        for (part, kept) in
+            [(0.01, true), (0.5, true), (0.91, true), (1.01, false), (1.3, false), (1.99, false)]
+        {
+            let turn = std::f64::consts::PI * part * f64::from(to.min(from)) / f64::from(from);
+            let clip: Vec<f32> = (0..40_000).map(|i| (turn * f64::from(i)).sin() as f32).collect();
+            for level in SimdLevel::all() {
+                let resampler = Resampler::with_level(from, to, level).expect("good rates");
+                let out = resampler.process_channels(&clip, 1, &Cancel::default()).expect("nobody stops it");
+                let step = turn * f64::from(from) / f64::from(to);
+                for index in out.len() / 3..2 * out.len() / 3 {
+                    let expected = if kept { (step * index as f64).sin() } else { 0.0 };
+                    let error = (f64::from(out[index]) - expected).abs();
+                    assert!(error < 2e-6, "{level:?}, {from} to {to}, {part}: {error:e}");
+                }
+            }
+        }
+    }
+}
