@@ -32,6 +32,12 @@ DECODING = (
         "flac8",
         (Times(1, "miniaudio"), Times(1.35, "soundfile"), at_most("error", 0)),
     ),
+    Row(
+        "128 WAV files in one call",
+        "decode",
+        "batch",
+        (AtMost(2, "offkey, each file alone"), Times(5, "soundfile")),
+    ),
 )
 
 # soxr's HQ: pass band to 0.913 of the Nyquist frequency, aliases at -125.8 dB; images of up to -59.7 dB are left out.
@@ -55,7 +61,12 @@ LOGMEL = (AtMost(1.25, "floor"), Times(4, FASTEST), Times(11, "librosa"), at_mos
 FEATURES = (
     Row("log-Mel 128 x 313 from float32", "logmel", "float32", LOGMEL),
     Row("log-Mel 128 x 313 from int16", "logmel", "int16", LOGMEL),
-    Row("log-Mel of 32 clips in one call", "logmel", "batch", (AtMost(1.25, "floor"), Times(4, FASTEST))),
+    Row(
+        "log-Mel of 32 clips in one call",
+        "logmel",
+        "batch",
+        (AtMost(1.25, "floor"), Times(4, FASTEST), Scales(0.95, of_floor=True)),
+    ),
     *(
         Row(
             f"log-Mel 80 x 1001, n_fft {n_fft}",
@@ -77,6 +88,14 @@ FEATURES = (
             Times(8, "DataLoader", threads=2),
             at_most("error_db", 5e-5),
         ),
+    ),
+    *(
+        Row(f"{name} to log-Mel", "whole", case, (AtMost(1.15, "offkey, clips"), at_most("differing", 0)))
+        for case, name in (
+            ("one_of_8", "one channel of 8-channel files"),
+            ("mean_of_8", "the mean of 8-channel files"),
+            ("stereo", "44.1 kHz stereo files"),
+        )
     ),
     Row(
         "log-Mel with the clip statistics",

@@ -23,13 +23,16 @@ group = Group(
         "wav8_one": "PCM16 WAV of 8 channels, one of them",
         "flac": "mono FLAC, 10 s at 16 kHz",
         "flac8": "FLAC of 8 channels, all of them",
+        "batch": "128 WAV files, mono PCM16, all clips in memory at the end",
     },
     same_work=(at_most("error", 0),),
-    two_threads=("wav", "flac"),
+    two_threads=("wav", "flac", "batch"),
 )
 WAV = ("wav", "wav8", "wav8_one")
 ALL = ("wav", "wav8", "flac", "flac8")
+ONE_BY_ONE = (*ALL, "wav8_one")
 SCALE = np.float32(1 / 32_768)
+BATCH = 128
 
 
 def bench(case: str, threads: int, read: Callable[[str], np.ndarray], *, checked: bool = True) -> Bench:
@@ -51,9 +54,18 @@ def check(case: str, path: str, got: np.ndarray) -> dict[str, float]:
     return {"error": float(np.abs(got - expected).max())}
 
 
-@group.contender("offkey", kind="ours", threads=(1,))
+def batch(read: Callable[[list[str]], object]) -> Bench:
+    """A call that keeps the clips of many files."""
+    paths = data.files("wav")[:BATCH]
+    return Bench(lambda: read(paths), BATCH)
+
+
+@group.contender("offkey", (*ONE_BY_ONE, "batch"), kind="ours")
 def ours(case: str, threads: int) -> Bench:
     import offkey
+
+    if case == "batch":
+        return batch(lambda paths: offkey.read_batch(paths, num_threads=threads))
 
     if case == "wav8_one":
         return bench(case, threads, lambda path: offkey.read_batch([path], channel=0, num_threads=1)[0])
@@ -68,9 +80,31 @@ def ours_batch(case: str, threads: int) -> Bench:
     return Bench(lambda: offkey.read_batch(paths, num_threads=threads), len(paths))
 
 
-@group.contender("soundfile")
+@group.contender("offkey, into a given array", ("batch",), kind="reference")
+def ours_given(case: str, threads: int) -> Bench:
+    import offkey
+
+    out = np.empty((BATCH, data.SAMPLES), np.float32)
+    return batch(lambda paths: offkey.read_batch(paths, out=out, num_threads=threads))
+
+
+@group.contender("offkey, each file alone", ("batch",), kind="reference", threads=(1,))
+def ours_alone(case: str, threads: int) -> Bench:
+    import offkey
+
+    def read(paths: list[str]) -> None:
+        for path in paths:  # no clip is kept
+            offkey.read_batch([path], num_threads=1)
+
+    return batch(read)
+
+
+@group.contender("soundfile", (*ONE_BY_ONE, "batch"))
 def soundfile(case: str, threads: int) -> Bench:
     import soundfile
+
+    if case == "batch":
+        return batch(lambda paths: [soundfile.read(path, dtype="float32")[0] for path in paths])
 
     if case == "wav8_one":
         return bench(case, threads, lambda path: soundfile.read(path, dtype="float32")[0][:, 0].copy())

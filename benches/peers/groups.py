@@ -13,6 +13,7 @@ NAMES = (
     "frames",
     "statistics",
     "endtoend",
+    "whole",
     "pitch",
     "stretch",
     "noise",
