@@ -15,6 +15,7 @@ from offkey.detector_base import DetectorBase
 from offkey.errors import OffkeyWarning
 from offkey.score_rows import ScoreRows, Windows
 from offkey.scores import ScoreTable
+from offkey.scoring.drift import note_of_drift
 from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["ScoringDetector"]
@@ -114,7 +115,7 @@ class ScoringDetector(DetectorBase):
             rows.add(chunk)
         table = rows.table()
         table.survey = source.survey()
-        for note in (*rows.notes(), *notes_on(table.survey.passed_over)):
+        for note in (*rows.notes(), *note_of_drift(table.drift), *notes_on(table.survey.passed_over)):
             warnings.warn(note, OffkeyWarning, stacklevel=2)
         return table
 
@@ -197,6 +198,6 @@ class ScoringDetector(DetectorBase):
             on_progress=on_progress,
         )
         totals.survey = source.survey()
-        for note in (*rows.notes(), *notes_on(totals.survey.passed_over)):
+        for note in (*rows.notes(), *note_of_drift(rows.drift()), *notes_on(totals.survey.passed_over)):
             warnings.warn(note, OffkeyWarning, stacklevel=2)
         return totals

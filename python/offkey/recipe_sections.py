@@ -6,7 +6,7 @@ Each is plain data whose values are checked whichever way they came in.
 from __future__ import annotations
 
 import functools
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -43,6 +43,17 @@ Window: TypeAlias = Literal[
     "boxcar",
 ]
 """What frames are weighted by, as `scipy.signal.get_window` calls it."""
+
+AugmentationClass: TypeAlias = Literal[
+    "none",
+    "white_noise",
+    "fade",
+    "time_shift",
+    "time_stretch",
+    "pitch_shift",
+    "time_mask",
+    "frequency_mask",
+]
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
@@ -122,28 +133,7 @@ class Features(Section, frozen=True):
 class Augmentation(Section, frozen=True):
     """The eight classes of augmentation; ranges as in Hojjati and Armanfard (2022)."""
 
-    classes: tuple[
-        Literal[
-            "none",
-            "white_noise",
-            "fade",
-            "time_shift",
-            "time_stretch",
-            "pitch_shift",
-            "time_mask",
-            "frequency_mask",
-        ],
-        ...,
-    ] = (
-        "none",
-        "white_noise",
-        "fade",
-        "time_shift",
-        "time_stretch",
-        "pitch_shift",
-        "time_mask",
-        "frequency_mask",
-    )
+    classes: tuple[AugmentationClass, ...] = get_args(AugmentationClass)
     snr_db: tuple[float, float] = (-6.0, 6.0)
     shift_s: tuple[float, float] = (0.0, 5.0)
     stretch_rate: tuple[float, float] = (0.5, 2.0)

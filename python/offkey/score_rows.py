@@ -19,7 +19,7 @@ from offkey.errors import ParameterError
 from offkey.fitted import Fitted
 from offkey.scores import ScoreTable
 from offkey.scoring import false_discovery, null
-from offkey.scoring.drift import Drift, drifts, note_of_drift
+from offkey.scoring.drift import Drift, drifts
 from offkey.scoring.null import Judged
 from offkey.signal.quality import ClipQuality
 
@@ -330,7 +330,7 @@ class ScoreRows:
         return drifts(scores, self._fitted.apart_calibration())
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know: other rates, IDs unknown or not read, estimated thresholds, drift."""
+        """Return what a user should know: other rates, IDs unknown or not read, estimated thresholds."""
         of_null = self._fitted.fusion.null.notes(self._rate, windows=self._most_windows)
         told = self._most_windows == 1 and self._rate == self._fitted.false_alarm_rate  # at the training
         return (
@@ -339,7 +339,6 @@ class ScoreRows:
             *self._ids.notes(),
             *(() if told else of_null),
             *self._table_notes,
-            *note_of_drift(self.drift()),
             *self._confirmed_note(),
         )
 

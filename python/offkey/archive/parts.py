@@ -19,10 +19,8 @@ from offkey.score_file import Row
 
 __all__ = ["Parts"]
 
-_RUN, _LOCK = (
-    "_offkey.json",
-    "_lock",
-)  # names with an underscore are no data to programs that read folders of Parquet
+# Names with an underscore are no data to programs that read folders of Parquet.
+_RUN, _LOCK = "_offkey.json", "_lock"
 _WORDS = {"detector": "the detector", "offkey": "offkey's version", "options": "an option"}
 
 
@@ -86,11 +84,10 @@ class Parts:
             If it cannot be written.
         """
         self.check()
-        shutil.rmtree(self._leftover, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
             if restart:
-                self._clear()
+                self.clear()
             self._check_run(run)
             for scratch in self.folder.glob(f".part-*{self._kind}"):
                 scratch.unlink(missing_ok=True)  # of a process that was killed
@@ -141,14 +138,10 @@ class Parts:
         for path in self.paths():
             yield list(rows_of(path))
 
-    def remove(self) -> None:
-        """Remove the folder: all of it at once, under another name if the process is killed meanwhile."""
-        self.folder.rename(self._leftover)
-        shutil.rmtree(self._leftover)
-
-    @property
-    def _leftover(self) -> Path:
-        return self.folder.with_name(f".{self.folder.name}.done")
+    def clear(self) -> None:
+        """Remove all parts, the last first: what is left is whole, whenever this ends."""
+        for path in [*sorted(self.folder.glob("part-*"), reverse=True), self.folder / _RUN]:
+            path.unlink(missing_ok=True)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"part-{number:08d}{self._kind}"
@@ -180,13 +173,6 @@ class Parts:
             f"{self.folder}: was begun with {_WORDS.get(differs, differs)} {was!r}, now {now!r}: begin anew "
             "with restart=True, or name another result"
         )
-
-    def _clear(self) -> None:
-        last_first = sorted(
-            self.folder.glob("part-*"), reverse=True
-        )  # what is left is whole, whenever this ends
-        for path in [*last_first, self.folder / _RUN]:
-            path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -127,7 +127,7 @@ class Archive:
             totals.resumed = before
             if not _is_folder(self._result):
                 self._merge(totals)
-                self._parts.remove()
+                self._parts.clear()
         return totals
 
     def _skip(self, items: Iterator[Item]) -> int:

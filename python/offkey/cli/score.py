@@ -16,6 +16,7 @@ from offkey.cli.options import Device, RateOptions
 from offkey.cli.sources import listed_sources
 from offkey.cli.words import table_in_options
 from offkey.detector import Detector, load
+from offkey.errors import ParameterError
 from offkey.score_file import check_target
 from offkey.score_rows import Windows
 from offkey.scores import ScoreTable, check_top
@@ -97,7 +98,13 @@ def score(
         "num_threads": threads,
     }
     sources = listed_sources(recordings or [], files_from, null=null)
-    if out is not None and false_discovery_rate is None and top is None and not is_stream(out):
+    in_parts = out is not None and false_discovery_rate is None and top is None and not is_stream(out)
+    if restart and not in_parts:
+        raise ParameterError(
+            "--restart: only a run that writes to a file or folder by --out, without --fdr and --top, goes on after a "
+            "stop; leave it out"
+        )
+    if out is not None and in_parts:
         check_result(out)
         totals = _score_archive(load(detector), out, sources, restart=restart, **options)
         if json:
@@ -177,9 +184,8 @@ def _oddest(row: Mapping[str, Any]) -> str:
     """Say in words how odd the oddest recording is."""
     one_in, clips = 1 / row["p_value"], row["calibration_clips"]
     of_machine = f" of {row['scored_as']}" if row["calibration"] == "own" else ""
-    if (
-        row["calibration"] == "tail"
-    ):  # an estimate says nothing of what is a hundred times rarer than its clips
+    if row["calibration"] == "tail":
+        # An estimate says nothing of what is a hundred times rarer than its clips.
         how = "fewer than" if one_in > 100 * clips else "about"
         one_in = min(one_in, 100 * clips)
     else:

@@ -32,18 +32,26 @@ def listed_sources(named: list[Path], files_from: Path | None, *, null: bool) ->
     Raises
     ------
     ParameterError
-        If nothing is named and there is no list.
+        If nothing is named and there is no list, or standard input is closed.
     OSError
         If the list cannot be opened.
     """
     if files_from is None:
+        if null:
+            raise ParameterError("--null: says how paths end in a list, but --files-from names none")
         if not named:
             raise ParameterError(
                 "RECORDINGS: none named; expected sound files, folders or patterns, or --files-from"
             )
         return named
-    file = sys.stdin.buffer if files_from == Path("-") else files_from.open("rb")
+    file = _stdin() if files_from == Path("-") else files_from.open("rb")
     return itertools.chain(named, _paths(file, files_from, b"\0" if null else b"\n"))
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise ParameterError("--files-from -: standard input is closed")
+    return sys.stdin.buffer
 
 
 def _paths(file: BinaryIO, where: Path, end: bytes) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from offkey._util.parameters import Channel, Paths
 from offkey._util.threads import threads
 from offkey.errors import ArrayError, OffkeyWarning, ParameterError
 from offkey.signal.audio import MAX_SECONDS
+from offkey.signal.clip_batch import Batch, clips_of
 from offkey.signal.statistics import ClipStatistics, FileStatistics
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from offkey.recipe_sections import Window
 
 __all__ = ["LogMel"]
-
-Batch = Sequence[np.ndarray] | np.ndarray
-"""A 2-D array `(clips, samples)` or a sequence of 1-D arrays, float32 in [-1, 1] or int16."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -264,7 +262,7 @@ class LogMel:
         ParameterError
             If `num_threads` is below 1.
         """
-        clips = self._clips(batch)
+        clips = clips_of(batch, self.sample_rate)
         if not clips and not (isinstance(batch, np.ndarray) and batch.ndim == 2):
             raise ArrayError("batch: no clips; expected at least one, or an array of shape (0, samples)")
         rows = None if masks is None else floats("masks", masks, ("clips", 4))
@@ -292,7 +290,7 @@ class LogMel:
         ArrayError
             As a call, but lengths may differ.
         """
-        return self._kernel.each(self._clips(batch), self._threads(num_threads))
+        return self._kernel.each(clips_of(batch, self.sample_rate), self._threads(num_threads))
 
     def statistics(
         self,
@@ -327,7 +325,7 @@ class LogMel:
             If one of `fine` has another sample rate, or half the frame rate is too low for a rhythm.
         """
         arrays = self._kernel.statistics(
-            self._clips(batch), _kernels("fine", fine), rhythm, self._threads(num_threads)
+            clips_of(batch, self.sample_rate), _kernels("fine", fine), rhythm, self._threads(num_threads)
         )
         return ClipStatistics(*arrays)
 
@@ -462,18 +460,6 @@ class LogMel:
         )
         return FileStatistics(ClipStatistics(*arrays), dict(errors))
 
-    def _clips(self, batch: Batch) -> list[np.ndarray]:
-        """Check the batch and return its clips as the kernels take them: 1-D, contiguous, aligned."""
-        rate = getattr(batch, "sample_rate", None) or self.sample_rate
-        if rate != self.sample_rate:
-            raise ArrayError(
-                f"batch: {rate} Hz; expected {self.sample_rate} Hz: read with sample_rate={self.sample_rate}"
-            )
-        if isinstance(batch, np.ndarray) and batch.ndim != 2:
-            hint = "; for one clip give clip[None]" if batch.ndim == 1 else ""
-            raise ArrayError(f"batch: shape {batch.shape}; expected (clips, samples){hint}")
-        return [_clip(index, np.asarray(clip)) for index, clip in enumerate(batch)]
-
     def _threads(self, num_threads: int | None) -> int | None:
         return threads(self.num_threads if num_threads is None else num_threads)
 
@@ -492,14 +478,3 @@ def _kernels(name: str, logmels: LogMel | Sequence[LogMel]) -> list[_native.LogM
 
 def _settings(logmel: LogMel) -> dict[str, Any]:
     return {field.name: getattr(logmel, field.name) for field in dataclasses.fields(logmel)}
-
-
-def _clip(index: int, clip: np.ndarray) -> np.ndarray:
-    if clip.ndim != 1:
-        hint = "; for one clip give [clip]" if clip.ndim == 0 else ""
-        raise ArrayError(f"batch[{index}]: shape {clip.shape}; expected (samples,){hint}")
-    if clip.dtype not in (np.float32, np.int16):
-        raise ArrayError(
-            f"batch[{index}]: {clip.dtype}; expected float32 (full scale 1) or int16 (full scale 32768)"
-        )
-    return np.require(clip, requirements=["C", "A"])

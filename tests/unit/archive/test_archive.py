@@ -143,6 +143,38 @@ def test_a_folder_that_is_done_is_left_as_it_is(detector, recordings, tmp_path, 
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_a_run_that_was_stopped_while_its_parts_were_removed_goes_on_from_those_left(
+    detector, recordings, tmp_path, monkeypatch
+):
+    whole, broken = tmp_path / "whole.csv", tmp_path / "broken.csv"
+    detector.score_to(whole, recordings)
+    unlink, removed = type(broken).unlink, []
+
+    def stop_at_the_third(path, **options):
+        if path.name.startswith("part-"):
+            removed.append(path.name)
+            if len(removed) == 3:
+                raise StopError
+        unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(broken), "unlink", stop_at_the_third)
+        with pytest.raises(StopError):
+            detector.score_to(broken, recordings)
+    assert detector.score_to(broken, recordings).resumed == 24
+    assert broken.read_bytes() == whole.read_bytes()
+
+
+def test_what_stands_beside_a_result_is_left_alone(detector, recordings, tmp_path):
+    others = [tmp_path / name for name in (".scores.done", ".scores.csv.parts.done", "scores.parts")]
+    for folder in others:
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine")
+    for result in ("scores", "scores.csv"):
+        detector.score_to(tmp_path / result, recordings)
+    assert all((folder / "notes.txt").read_text() == "mine" for folder in others)
+
+
 def test_what_a_killed_process_left_is_cleared(detector, recordings, tmp_path):
     stopped(detector, tmp_path / "scores.csv", recordings, after=2)
     parts = tmp_path / "scores.csv.parts"

@@ -314,3 +314,35 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
     assert shown.code == 0
     assert "went on after 16 recordings that were scored before" in shown.err
     assert len(ScoreTable.read("s.csv")) == 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--restart"], "--restart: only a run that writes to a file or folder"),
+        (
+            ["--restart", "--out", "s.csv", "--top", "3"],
+            "--restart: only a run that writes to a file or folder",
+        ),
+        (["--null"], "--null: says how paths end in a list"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(offkey, detector, tree, arguments, message):
+    shown = offkey("score", detector, tree, *arguments)
+    assert (shown.code, message in shown.err) == (2, True)
+
+
+def test_standard_input_that_is_closed(offkey, detector, monkeypatch):
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", None)
+    shown = offkey("score", detector, "--files-from", "-")
+    assert (shown.code, "standard input is closed" in shown.err) == (2, True)
+
+
+def test_a_path_with_nul_in_a_list_is_an_error_of_its_row(offkey, detector, tree, tmp_path):
+    path = next((tree / "fan" / "test").glob("*.wav"))
+    (tmp_path / "list.txt").write_bytes(b"a\0b.wav\n" + str(path).encode())
+    shown = offkey("score", detector, "--files-from", "list.txt")
+    assert shown.code == 3
+    assert len(list(csv.DictReader(io.StringIO(shown.out)))) == 2
