@@ -176,7 +176,7 @@ def _report(totals: Totals, discoveries: Discoveries | None = None) -> int:
         console.note(discoveries.summary())
     seen = totals.survey
     if seen is not None:
-        console.note(f"seen: {seen.summary()}")
+        console.note(f"{'seen since' if totals.resumed else 'seen'}: {seen.summary()}")
     return exit_codes.partly(totals.failed, seen and seen.unread) if scored else exit_codes.REFUSED
 
 

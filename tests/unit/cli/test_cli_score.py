@@ -313,6 +313,7 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
     shown = offkey("score", detector, tree / "fan" / "test", "--out", "s.csv")
     assert shown.code == 0
     assert "went on after 16 recordings that were scored before" in shown.err
+    assert "seen since: 0 recordings" in shown.err
     assert len(ScoreTable.read("s.csv")) == 16
 
 
