@@ -48,7 +48,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "subsampling linear": {"network__subsampling": "linear"},
     "kernel 31": {"network__kernel_size": 31},
     "14 + 14 in stage 2": {"training__stage2_normals": 14, "training__pseudo_anomalies": 14},
-    "14 + 14 in stage 2, half its epochs": {
+    "14 + 14 in stage 2 with half its epochs": {
         "training__stage2_normals": 14,
         "training__pseudo_anomalies": 14,
         "training__stage2_epochs": 5,
@@ -80,7 +80,7 @@ PREMISE = "premise"
 HEADER = "offkey_checkpoint"
 LEAVES = {
     "14 + 14 in stage 2": 20,
-    "14 + 14 in stage 2, half its epochs": 20,
+    "14 + 14 in stage 2 with half its epochs": 20,
     "fresh Adam in stage 2": 20,
     "BatchNorm of other types apart": 20,
     "mean of the last 5 epochs": 25,

@@ -3,11 +3,11 @@
     python benches/python/calibration.py FOLDER [--edition 2] [--seeds 2] [--splits 5] [--clips 20,60,200,600]
         [--alone] [--recordings NAME=TREE]
 
-Four types of four machines for each seed; of each machine 700 healthy clips of five seconds, for the first seed 1,100,
-and 60 with a fault. A split takes training clips and 500 others that alarms are counted on; the splits of a seed have
-the same machines, other training clips, and test clips that overlap. Of 200 clips and more there are two splits, and
-600 are there for the first seed alone. Intervals are those of a mean over types and seeds, whose machines are all
-different. --alone learns each machine by itself, as a detector of a single ID.
+Four types of four machines for each seed; of each machine 1,100 healthy clips of five seconds and 60 with a fault. A
+split takes training clips and 500 others that alarms are counted on, of the first 700 clips where it trains on 200 or
+fewer; the splits of a seed have the same machines, other training clips, and test clips that overlap. Of 200 clips
+there are two splits, of 600 one. Intervals are those of a mean over types and seeds, whose machines are all different.
+--alone learns each machine by itself, as a detector of a single ID.
 
 --recordings adds real ones: with their own division into training and test clips, and ten times with a quarter of the
 training recordings of each machine held out, whose clips are then what alarms are counted on. Faults choose nothing.
@@ -46,7 +46,7 @@ SPECTRA = [f"{fine.n_fft}_{fine.hop_length}_{fine.n_mels}" for fine in PLAN.fine
 IDS = ("00", "02", "04", "06")
 SECONDS = 5.0
 TEST, FAULTS = 500, 60  # clips of each machine
-FEW = 60  # training clips up to which every split is taken, of more two
+MOST = 600  # training clips of a machine
 RATES = (0.001, 0.01, 0.05, 0.1)
 WINDOWS = 6  # of a long recording
 HELD_OUT_SPLITS = 10  # of a set of recordings
@@ -91,7 +91,7 @@ def statistics(machine: str, seed: int, cache: Path) -> dict[str, np.ndarray]:
             arrays = dict(known)
     if not all(f"{IDS[0]}.normal.{name}" in arrays for name in ("rhythm", *SPECTRA)):
         for machine_id in IDS:
-            healthy = [{"clip": clip} for clip in range(most_clips(seed) + TEST)]
+            healthy = [{"clip": clip} for clip in range(MOST + TEST)]
             for kind, clips in (("normal", healthy), ("fault", _broken(machine))):
                 rendered = _rendered(machine, machine_id, seed, clips)
                 arrays[f"{machine_id}.{kind}"] = np.stack(rendered[:4])
@@ -104,11 +104,6 @@ def statistics(machine: str, seed: int, cache: Path) -> dict[str, np.ndarray]:
         with atomic_path(path) as scratch, scratch.open("wb") as file:
             np.savez(file, **arrays)
     return arrays
-
-
-def most_clips(seed: int) -> int:
-    """Return how many training clips of a machine there are."""
-    return 600 if seed == 0 else 200
 
 
 def _broken(machine: str) -> list[dict[str, Any]]:
@@ -131,11 +126,16 @@ def _rendered(machine: str, machine_id: str, seed: int, clips: list[dict[str, An
     return ClipStatistics.joined(parts)
 
 
+def splits_of(clips: int) -> int:
+    """Return how many splits with so many training clips of a machine there are at most."""
+    return 1 if clips > 200 else 2 if clips > 60 else 700 // clips
+
+
 def synthetic_split(arrays: dict[str, np.ndarray], *, clips: int, seed: int, split: int, of: int) -> Split:
     """Draw training clips of each machine; the splits of a seed go round the same permutation."""
     parts: dict[str, list[ClipStatistics]] = {"training": [], "normals": [], "faults": []}
     for place, machine_id in enumerate(IDS):
-        healthy = _of_machine(arrays, f"{machine_id}.normal")
+        healthy = _of_machine(arrays, f"{machine_id}.normal").take(np.arange(max(clips, 200) + TEST))
         order = np.random.default_rng([seed, place]).permutation(len(healthy.mean))
         order = np.roll(order, -(len(order) // of) * split)
         parts["training"].append(healthy.take(order[:clips]))
@@ -248,8 +248,8 @@ def runs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for seed in range(arguments.seeds):
         for machine in synthetic.MACHINES:
             arrays = None
-            for clips in (number for number in arguments.clips if number <= most_clips(seed)):
-                for split in range(arguments.splits if clips <= FEW else min(2, arguments.splits)):
+            for clips in arguments.clips:
+                for split in range(min(arguments.splits, splits_of(clips))):
                     name = f"{machine}-{seed}-{split}of{arguments.splits}-{clips}{suffix}.json"
                     path = arguments.folder / name
                     if not path.exists():
