@@ -7,12 +7,14 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from offkey.advance import OnAdvance
 from offkey.archive import Archive, Totals, check_result
 from offkey.datasets.passed_over import notes_on
 from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Progress
 from offkey.detector_base import DetectorBase
 from offkey.errors import OffkeyWarning
+from offkey.score_progress import ScoringProgress
 from offkey.score_rows import ScoreRows, Windows
 from offkey.scores import ScoreTable
 from offkey.scoring.drift import note_of_drift
@@ -37,6 +39,7 @@ class ScoringDetector(DetectorBase):
         max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
         on_progress: Progress | None = None,
+        on_advance: OnAdvance | None = None,
     ) -> ScoreTable:
         """Score recordings, and decide which sound wrong.
 
@@ -74,6 +77,8 @@ class ScoringDetector(DetectorBase):
             Threads of the kernels and of torch; all cores if None. The result depends on it by rounding at most.
         on_progress
             Called with (done, total) clips; the total is None for an iterator.
+        on_advance
+            Called with an `offkey.advance.Advance`, which has hours of audio and errors too.
 
         Returns
         -------
@@ -111,8 +116,10 @@ class ScoringDetector(DetectorBase):
         source = self._source(
             recordings, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
         )
-        for chunk in source.chunks(num_threads=num_threads, on_progress=on_progress):
+        progress = ScoringProgress(source, on_progress, on_advance)
+        for chunk in source.chunks(num_threads=num_threads):
             rows.add(chunk)
+            progress.add(chunk, errors=rows.failed)
         table = rows.table()
         table.survey = source.survey()
         for note in (*rows.notes(), *note_of_drift(table.drift), *notes_on(table.survey.passed_over)):
@@ -133,6 +140,7 @@ class ScoringDetector(DetectorBase):
         num_threads: int | None = None,
         on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
         on_progress: Progress | None = None,
+        on_advance: OnAdvance | None = None,
     ) -> Totals:
         """Score an archive of recordings to a file or folder, however many they are, and go on where a run was stopped.
 
@@ -154,6 +162,8 @@ class ScoringDetector(DetectorBase):
             Called with the table of each part before it is written; what it returns is written.
         on_progress
             Called with (done, total) recordings; those of the run that was stopped count as done.
+        on_advance
+            As for `score`.
 
         Returns
         -------
@@ -196,6 +206,7 @@ class ScoringDetector(DetectorBase):
             num_threads=num_threads,
             on_part=on_part,
             on_progress=on_progress,
+            on_advance=on_advance,
         )
         totals.survey = source.survey()
         for note in (*rows.notes(), *note_of_drift(rows.drift()), *notes_on(totals.survey.passed_over)):

@@ -134,6 +134,8 @@ class ScoreRows:
         self._ids = IdCounts(fitted.fusion.machine_ids)
         self._channels = ScoredChannels(fitted.channels, decoded_channel(fitted.features))
         self._most_windows = 1
+        self.failed = 0
+        """Recordings that have no score, or a window without one."""
         self._scored: list[_Scored] = []  # of a recording whose chunks go on
         self._heard: list[_Heard] = []  # likewise
         self._errors: dict[int, Exception] = {}
@@ -172,6 +174,7 @@ class ScoreRows:
                 cells = self._with_warnings(cells, item, heard, np.flatnonzero(heard.positions == position))
             self._rows += [self._known_of(item) | cell for cell in cells]
             self._remember(item, cells)
+            self.failed += any("error" in cell for cell in cells)
             self._windows += [self._counts.get(position, 1)] * len(cells)
         self._scored, self._heard, self._errors, self._counts = [], [], {}, {}
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from offkey.errors import ParameterError
 
@@ -25,6 +26,7 @@ __all__ = [
     "ending_of",
     "is_stream",
     "named",
+    "opened_to_append",
     "write_text",
 ]
 
@@ -118,6 +120,25 @@ def named(path: Path | str, *scratches: Path) -> Iterator[None]:
         if known or error.errno is None:
             raise
         raise type(error)(error.errno, error.strerror, str(path)) from None
+
+
+def opened_to_append(path: Path) -> BinaryIO:
+    """Open a file, to which lines are added at once; or a pipe or device, where a pipe that is full takes none.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or nobody reads the pipe.
+    """
+    number = _descriptor(path)
+    with named(path):
+        if number is not None:
+            return os.fdopen(os.dup(number), "wb", 0)
+        if not is_stream(path):
+            return _target(path).open("ab", 0)
+        descriptor = _opened(path)
+        os.set_blocking(descriptor, False)
+        return os.fdopen(descriptor, "wb", 0)
 
 
 def is_stream(path: Path | str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from offkey import __version__
 from offkey._util.files import check_folder, is_stream
 from offkey._util.parquet import need_pyarrow
+from offkey.advance import OnAdvance
 from offkey.archive.part_file import Receipt, names_digest
 from offkey.archive.parts import Parts
 from offkey.archive.totals import Totals
@@ -18,6 +19,7 @@ from offkey.datasets.source import Progress, Source
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
 from offkey.score_file import ALWAYS, COLUMNS, START, Cell, Row, check_target, write
+from offkey.score_progress import ScoringProgress
 from offkey.score_rows import ScoreRows
 from offkey.scores import ScoreTable
 
@@ -89,6 +91,7 @@ class Archive:
         num_threads: int | None = None,
         on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
         on_progress: Progress | None = None,
+        on_advance: OnAdvance | None = None,
     ) -> Totals:
         """Score what has no scores yet, part by part, and make the result of them all.
 
@@ -106,6 +109,8 @@ class Archive:
             Called with the table of each part before it is written, which is what it returns.
         on_progress
             Called with (done, total) recordings.
+        on_advance
+            Called with more than that: see `Advance`.
 
         Raises
         ------
@@ -121,7 +126,7 @@ class Archive:
             before = self._skip(items)
             rest = _peeked(items)
             if rest is not None or not before:
-                progress = _Progress(on_progress, before, source)
+                progress = ScoringProgress(source, on_progress, on_advance, before=before)
                 self._score(source.over(rest or iter(())), rows, num_threads, on_part, progress)
             totals = self._totals()
             totals.resumed = before
@@ -150,15 +155,15 @@ class Archive:
         rows: ScoreRows,
         num_threads: int | None,
         on_part: Callable[[ScoreTable], ScoreTable],
-        progress: _Progress,
+        progress: ScoringProgress,
     ) -> None:
         names: list[str] = []
         for chunk in source.chunks(num_threads=num_threads):
             rows.add(chunk)
+            progress.add(chunk, errors=rows.failed)
             if chunk.continues:
                 continue
             names += [item.name for item in chunk.items]
-            progress.add(len(chunk.items))
             if len(names) >= PART_RECORDINGS:
                 self._write(on_part(rows.take()), names)
                 names = []
@@ -183,19 +188,6 @@ class Archive:
         columns = self._columns if totals.by_windows else self._columns[:-1]
         parts = ([{name: row[name] for name in columns} for row in part] for part in self._parts.rows())
         write(columns, parts, self._result)
-
-
-class _Progress:
-    """Tells how many recordings have scores."""
-
-    def __init__(self, on_progress: Progress | None, done: int, source: Source) -> None:
-        self._on_progress, self._done = on_progress, done
-        self._total = None if on_progress is None else source.count()
-
-    def add(self, recordings: int) -> None:
-        self._done += recordings
-        if self._on_progress is not None:
-            self._on_progress(self._done, self._total)
 
 
 def _peeked(items: Iterator[Item]) -> Iterator[Item] | None:

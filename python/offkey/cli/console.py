@@ -8,21 +8,26 @@ import errno
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from offkey._util import ranks
 from offkey._util.text_table import printable
+from offkey.advance import Advance
 from offkey.cli import console
+from offkey.cli.pace import Meter, ProgressFile
 
 __all__ = [
     "STDOUT",
     "Bars",
+    "Counter",
     "TrainingDisplay",
     "bars",
     "data",
@@ -37,6 +42,8 @@ __all__ = [
     "warn",
 ]
 
+LINE_S = 60.0
+"""Between two lines that say how far a command has come, where there is no terminal."""
 STDOUT = "standard output"
 """How errors name it."""
 
@@ -136,30 +143,21 @@ def warn(text: str) -> None:
 class Bars:
     """Progress bars of a command, in one live display; rich cannot draw two at a time."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, file: ProgressFile | None, bar_width: int) -> None:
         self._progress = progress
+        self.file, self.bar_width = file, bar_width
+        self.drawn = not progress.disable
 
-    def counter(self, what: str) -> Callable[[int, int | None], None]:
-        """Return a function of (completed, total) that draws a bar from its first call until all is done.
+    def counter(self, what: str) -> Counter:
+        """Return what draws a bar of files from its first call until all is done; it counts by (done, total).
 
         Without a total the bar stays until the display ends.
         """
-        task: TaskID | None = None
+        return Counter(self, what)
 
-        def advance(completed: int, total: int | None) -> None:
-            nonlocal task
-            if task is None:
-                task = self.add(what, total)
-            self.update(task, completed, state=str(completed) if total is None else f"{completed}/{total}")
-            if total is not None and completed >= total:
-                self.remove(task)
-                task = None
-
-        return advance
-
-    def add(self, what: str, total: int | None) -> TaskID:
-        """Draw a new bar."""
-        return self._progress.add_task(printable(what), total=total, state="")
+    def add(self, what: str, total: int | None, *, timed: bool = True) -> TaskID:
+        """Draw a new bar, with the time that is left unless its text says that."""
+        return self._progress.add_task(printable(what), total=total, state="", timed=timed)
 
     def update(self, task: TaskID, completed: int, *, state: str | None = None) -> None:
         """Move a bar, and change the text beside it."""
@@ -172,19 +170,69 @@ class Bars:
         self._progress.remove_task(task)
 
 
+class Counter:
+    """Shows how many files are done, and how fast: by a bar on a terminal, elsewhere by a line a minute."""
+
+    def __init__(self, bars: console.Bars, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bars, self._what, self._clock = bars, what, clock
+        self._start()
+
+    def _start(self) -> None:
+        self._task: TaskID | None = None
+        self._meter = Meter(self._clock)
+        self._due_s = LINE_S
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Show how many are done."""
+        self.advance(Advance(done=done, total=total))
+
+    def advance(self, advance: Advance) -> None:
+        """Show how far it has come."""
+        pace = self._meter.pace(advance)
+        ended = advance.total is not None and advance.done >= advance.total
+        if self._bars.file is not None:
+            self._bars.file.add(pace)
+        if self._bars.drawn:
+            if self._task is None:
+                self._task = self._bars.add(self._what, advance.total, timed=False)
+            beside = stderr.width - cell_len(self._what) - self._bars.bar_width - 3
+            self._bars.update(self._task, advance.done, state=pace.words(beside))
+            if ended:
+                self._bars.remove(self._task)
+        elif pace.elapsed_s >= self._due_s and not ended:
+            self._due_s = pace.elapsed_s + LINE_S
+            if self._bars.file is None or not self._bars.file.on_stderr:
+                note(f"{self._what}: {pace.words()}")
+        if ended:
+            self._start()
+
+
+class _TimeLeft(TimeRemainingColumn):
+    """How long a bar takes still, unless its text says so."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) + " left" if task.fields["timed"] else Text()
+
+
 @contextmanager
-def bars() -> Iterator[Bars]:
-    """Yield progress bars, drawn only on a terminal and removed at the end."""
+def bars(file: ProgressFile | None = None) -> Iterator[Bars]:
+    """Yield progress bars, drawn only on a terminal and removed at the end.
+
+    Parameters
+    ----------
+    file
+        Is told of all that is counted.
+    """
+    bar_width = 20 if stderr.width >= 120 else 10 if stderr.width >= 80 else 0
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),  # the rest of 80 columns is for the losses
+        *([BarColumn(bar_width=bar_width)] if bar_width else []),
         TextColumn("{task.fields[state]}", markup=False),
-        TimeRemainingColumn(),
-        TextColumn("left"),
+        _TimeLeft(),
     )
-    shown = stderr.is_terminal and ranks.rank() == 0
+    shown = stderr.is_terminal and ranks.rank() == 0 and not (file and file.on_stderr)
     with Progress(*columns, console=stderr, transient=True, disable=not shown) as progress:
-        yield Bars(progress)
+        yield Bars(progress, file, bar_width)
 
 
 class TrainingDisplay:

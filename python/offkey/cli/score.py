@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,9 @@ from offkey._util.files import is_stream
 from offkey.archive import Totals, check_result
 from offkey.cli import app, console, exit_codes
 from offkey.cli.options import Device, RateOptions
+from offkey.cli.pace import ProgressFile, told_to
 from offkey.cli.sources import listed_sources
-from offkey.cli.words import table_in_options
+from offkey.cli.words import in_options, table_in_options
 from offkey.detector import Detector, load
 from offkey.errors import ParameterError
 from offkey.score_file import check_target
@@ -43,6 +45,7 @@ def score(
     device: Device = "auto",
     max_seconds: float = MAX_SECONDS,
     threads: int | None = None,
+    progress_json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     json: bool = False,
 ) -> int:
     """Score recordings with a trained detector and decide which sound wrong.
@@ -83,6 +86,12 @@ def score(
         Longer recordings get no score but a reason; 24 hours by default.
     threads
         Number of threads of the kernels and torch; all cores by default.
+    progress_json
+        Append lines of JSON to this file, pipe or `/dev/fd/3`, or write them to standard error for `-`: one at the
+        start, one every 10 s, one at the end. Their fields: `time` (UTC); `state`: `started`, `running`, and at last
+        `done`, `failed` (with `error`) or `stopped`; `elapsed_s`; `done` and `total` recordings, null if not known;
+        `before`: those of `done` that an earlier run has scored; `errors`, `audio_hours`: recordings of this run
+        without a score, and what it has decoded; `files_per_s`, `audio_hours_per_s`: in the last minute; `left_s`.
     json
         Print the scores as JSON.
     """
@@ -104,49 +113,59 @@ def score(
             "--restart: only a run that writes to a file or folder by --out, without --fdr and --top, goes on after a "
             "stop; leave it out"
         )
-    if out is not None and in_parts:
-        check_result(out)
-        totals = _score_archive(load(detector), out, sources, restart=restart, **options)
-        if json:
-            console.data(ScoreTable.read(out).to_json())
-        return _report(totals)
     if out is not None:
-        check_target(out)
-    trained = load(detector)
-    with console.bars() as bars:
-        table = trained.score(
-            sources,
-            false_discovery_rate=false_discovery_rate,
-            on_progress=bars.counter("scoring"),
-            **options,
-        )
-    table = table_in_options(table, app["score"])
-    shown = table if top is None else table.most_anomalous(top)
+        check_result(out) if in_parts else check_target(out)
+    with told_to(progress_json, worded=partial(in_options, command=app["score"])) as file:
+        trained = load(detector)
+        if out is not None and in_parts:
+            totals = _score_archive(trained, out, sources, file, restart=restart, **options)
+            if json:
+                console.data(ScoreTable.read(out).to_json())
+            return _report(totals)
+        with console.bars(file) as bars:
+            table = trained.score(
+                sources,
+                false_discovery_rate=false_discovery_rate,
+                on_advance=bars.counter("scoring").advance,
+                **options,
+            )
+        table = table_in_options(table, app["score"])
+        _give(table if top is None else table.most_anomalous(top), out, json=json)
+        totals = Totals(each=windows == "each", survey=table.survey)
+        totals.add(table.rows())
+        return _report(totals, table.discoveries)
+
+
+def _give(table: ScoreTable, out: Path | None, *, json: bool) -> None:
+    """Write or print the scores."""
     if out is not None:
-        shown.write(out)
-        console.note(f"{len(shown)} scores written to {out}")
+        table.write(out)
+        console.note(f"{len(table)} scores written to {out}")
     if json:
-        console.data(shown.to_json())
+        console.data(table.to_json())
     elif out is None and sys.stdout is not None and sys.stdout.isatty():
-        console.result(shown.to_text())
+        console.result(table.to_text())
     elif out is None:
-        console.data(shown.to_csv())
-    totals = Totals(each=windows == "each", survey=table.survey)
-    totals.add(table.rows())
-    return _report(totals, table.discoveries)
+        console.data(table.to_csv())
 
 
 def _score_archive(
-    detector: Detector, out: Path, recordings: Iterable[Path], *, restart: bool, **options: Any
+    detector: Detector,
+    out: Path,
+    recordings: Iterable[Path],
+    file: ProgressFile | None,
+    *,
+    restart: bool,
+    **options: Any,
 ) -> Totals:
     """Score to a file or folder, part by part."""
-    with console.bars() as bars:
+    with console.bars(file) as bars:
         totals = detector.score_to(
             out,
             recordings,
             restart=restart,
             on_part=lambda table: table_in_options(table, app["score"]),
-            on_progress=bars.counter("scoring"),
+            on_advance=bars.counter("scoring").advance,
             **options,
         )
     if totals.resumed:

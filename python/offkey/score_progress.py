@@ -1,0 +1,69 @@
+"""Counts what a scoring has done: recordings, hours of audio, errors."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from offkey.advance import Advance, OnAdvance
+from offkey.datasets.source import Chunk, Progress, Source
+
+__all__ = ["ScoringProgress"]
+
+
+class ScoringProgress:
+    """Tells whoever wants to know how far a scoring has come.
+
+    Parameters
+    ----------
+    source
+        Its recordings are counted if anybody wants to know.
+    on_progress
+        Called with (done, total).
+    on_advance
+        Called with more than that, and once before the first recording.
+    before
+        Recordings that an earlier run has scored.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        on_progress: Progress | None,
+        on_advance: OnAdvance | None,
+        *,
+        before: int = 0,
+    ) -> None:
+        self._on_progress, self._on_advance = on_progress, on_advance
+        total = None if on_progress is None and on_advance is None else source.count()
+        self._now = Advance(done=before, total=total, before=before)
+        self._end = 0  # in samples, of the last window of a recording that goes on in the next chunk
+        if on_advance is not None:
+            on_advance(self._now)
+
+    def add(self, chunk: Chunk, *, errors: int) -> None:
+        """Enter a chunk that is scored, and how many recordings of this run have no score so far."""
+        self._now = dataclasses.replace(
+            self._now,
+            done=self._now.done + (0 if chunk.continues else len(chunk.items)),
+            errors=errors,
+            audio_s=self._now.audio_s + self._samples(chunk) / chunk.sample_rate,
+        )
+        if self._on_progress is not None:
+            self._on_progress(self._now.done, self._now.total)
+        if self._on_advance is not None:
+            self._on_advance(self._now)
+
+    def _samples(self, chunk: Chunk) -> int:
+        """Return how many samples a chunk's recordings have, those that windows share once."""
+        if isinstance(chunk.clips, np.ndarray):
+            return 0
+        lengths = np.fromiter(map(len, chunk.clips), dtype=np.int64, count=len(chunk))
+        starts = np.maximum(chunk.starts, 0)
+        ends = starts + lengths
+        goes_on = np.diff(chunk.positions, prepend=chunk.first if self._end else -1) == 0
+        ends_before = np.concatenate([[self._end], ends[:-1]]) if len(ends) else ends
+        shared = np.where(goes_on, ends_before - starts, 0)
+        self._end = int(ends[-1]) if chunk.continues else 0
+        return int((lengths - shared).sum())
