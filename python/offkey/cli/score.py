@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -13,6 +14,7 @@ from cyclopts import Parameter
 from offkey._util.files import is_stream
 from offkey.archive import Totals, check_result
 from offkey.cli import app, console, exit_codes
+from offkey.cli.listing import MOST, listing, odds
 from offkey.cli.options import Device, RateOptions
 from offkey.cli.pace import ProgressFile, told_to
 from offkey.cli.sources import listed_sources
@@ -41,6 +43,7 @@ def score(
     rate: RateOptions = RateOptions(),  # noqa: B008  # immutable
     false_discovery_rate: Annotated[float | None, Parameter(alias="--fdr")] = None,
     top: int | None = None,
+    scores: Annotated[bool, Parameter(negative=())] = False,
     windows: Windows = "worst",
     device: Device = "auto",
     max_seconds: float = MAX_SECONDS,
@@ -64,7 +67,8 @@ def score(
     out
         Write the scores to this file, by its ending as CSV, JSON, JSON lines or Parquet (`.csv`, `.json`, `.jsonl`,
         `.parquet`), or to this folder as a table of Parquet files, part by part: a run that is stopped goes on when the
-        same command is given again. By default they go to stdout: as a table on a terminal, as CSV into a pipe.
+        same command is given again. By default they go to stdout: on a terminal as a list of the 20 oddest recordings,
+        into a pipe as CSV.
     restart
         Throw away the parts of a run that was stopped, or that another detector has scored, and begin anew.
     machine_id
@@ -76,6 +80,8 @@ def score(
         such as `0.1`; for an archive, where a false-alarm rate of 5% means an alarm for each twentieth recording.
     top
         Show, or write, no more than so many recordings: those that sound most wrong, the oddest first.
+    scores
+        Show raw and standardised scores and thresholds on a terminal too, and not the verdicts alone.
     windows
         A recording longer than twice `training.clip_seconds` of the recipe (20 s) is cut into windows of that length.
         `worst`: it has one row, with the scores of its worst window and where that begins (`start_s`); `each`: a row
@@ -130,21 +136,26 @@ def score(
                 **options,
             )
         table = table_in_options(table, app["score"])
-        _give(table if top is None else table.most_anomalous(top), out, json=json)
+        shown = table if top is None else table.most_anomalous(top)
+        on_terminal = out is None and not json and sys.stdout is not None and sys.stdout.isatty()
+        if on_terminal:
+            width = shutil.get_terminal_size().columns
+            console.data(listing(shown, width=width, most=top or MOST, scores=scores))
+        else:
+            _give(shown, out, json=json)
         totals = Totals(each=windows == "each", survey=table.survey)
         totals.add(table.rows())
-        return _report(totals, table.discoveries)
+        listed = on_terminal and console.stderr.is_terminal and top is None
+        return _report(totals, table.discoveries, errors=not listed)
 
 
 def _give(table: ScoreTable, out: Path | None, *, json: bool) -> None:
-    """Write or print the scores."""
+    """Write or print the scores, for programs to read."""
     if out is not None:
         table.write(out)
         console.note(f"{len(table)} scores written to {out}")
     if json:
         console.data(table.to_json())
-    elif out is None and sys.stdout is not None and sys.stdout.isatty():
-        console.result(table.to_text())
     elif out is None:
         console.data(table.to_csv())
 
@@ -174,11 +185,11 @@ def _score_archive(
     return totals
 
 
-def _report(totals: Totals, discoveries: Discoveries | None = None) -> int:
-    """Say how it went; return the exit code."""
-    for text in totals.errors:
+def _report(totals: Totals, discoveries: Discoveries | None = None, *, errors: bool = True) -> int:
+    """Say how it went, and what has no score if that is not on the screen already; return the exit code."""
+    for text in totals.errors if errors else ():
         console.error(text)
-    if totals.failed > len(totals.errors):
+    if errors and totals.failed > len(totals.errors):
         console.error(f"and {totals.failed - len(totals.errors):,} more: see the column error")
     scored = totals.scored
     recordings = totals.recordings - totals.failed if totals.each else scored
@@ -201,12 +212,6 @@ def _report(totals: Totals, discoveries: Discoveries | None = None) -> int:
 
 def _oddest(row: Mapping[str, Any]) -> str:
     """Say in words how odd the oddest recording is."""
-    one_in, clips = 1 / row["p_value"], row["calibration_clips"]
+    how, words = odds(row)
     of_machine = f" of {row['scored_as']}" if row["calibration"] == "own" else ""
-    if row["calibration"] == "tail":
-        # An estimate says nothing of what is a hundred times rarer than its clips.
-        how = "fewer than" if one_in > 100 * clips else "about"
-        one_in = min(one_in, 100 * clips)
-    else:
-        how = "at most" if one_in > clips else "about"
-    return f"the oddest: {row['path']}: {how} 1 in {one_in:,.0f} healthy recordings{of_machine} sounds as odd"
+    return f"the oddest: {row['path']}: {how} {words} healthy recordings{of_machine} sounds as odd"

@@ -20,15 +20,21 @@ def test_a_pipe_gets_csv(offkey, detector, tree):
     assert shown.err.startswith("16 recordings scored, ")
 
 
-def test_a_terminal_gets_a_table(offkey, detector, tree, monkeypatch):
+def test_a_terminal_gets_a_list_in_words(offkey, detector, tree, monkeypatch):
     import sys
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
     shown = offkey("score", detector, tree / "fan" / "test")
-    assert shown.out.splitlines()[0].split() == [
-        *("path", "machine_type", "machine_id", "scored_as", "a_spectral", "anomaly_score"),
-        *("decision", "threshold", "p_value"),
-    ]
+    header, *rows = shown.out.splitlines()
+    assert header.split() == ["recording", "ID", "verdict", "rarity"]
+    assert len(rows) == 16
+    assert "anomaly" in rows[0]
+    assert "sounds wrong" in rows[0]
+    shown = offkey("score", detector, tree / "fan" / "test", "--scores", "--top", "3")
+    header, *rows = shown.out.splitlines()
+    assert header.split()[4:] == ["a_spectral", "anomaly_score", "threshold"]
+    assert len(rows) == 3
 
 
 def test_json_and_files_hold_the_same_scores(offkey, detector, tree):
