@@ -79,14 +79,24 @@ class _Heard(NamedTuple):
     rates_hz: np.ndarray
     """``(clips,)`` int64: the recordings' own rates."""
     quality: ClipQuality
+    flawed: np.ndarray
+    """``(clips,)`` bool: whether there is anything to be said of the samples; nearly all recordings are spared that."""
+
+    @classmethod
+    def of(cls, part: Chunk, quality: ClipQuality) -> _Heard:
+        flawed = np.logical_or.reduce([*broken(quality).values(), quality.clipped_in_part])
+        return cls(part.positions, part.starts, part.source_rates, quality, flawed)
 
     @classmethod
     def joined(cls, parts: Sequence[_Heard]) -> _Heard:
+        if len(parts) == 1:
+            return parts[0]
         return cls(
             np.concatenate([part.positions for part in parts]),
             np.concatenate([part.starts for part in parts]),
             np.concatenate([part.rates_hz for part in parts]),
             ClipQuality.joined([part.quality for part in parts]),
+            np.concatenate([part.flawed for part in parts]),
         )
 
 
@@ -154,7 +164,7 @@ class ScoreRows:
         for part, raw in chunk.attempt(lambda clips: self._fitted.scores(clips, self._num_threads)):
             scored = _Scored(part.positions, part.starts, raw)
             if part.quality is not None:
-                self._heard.append(_Heard(part.positions, part.starts, part.source_rates, part.quality))
+                self._heard.append(_Heard.of(part, part.quality))
                 scored = scored.take(~(part.quality.silent | part.quality.constant))
             self._scored.append(scored)
         self._errors = chunk.errors | self._errors
@@ -226,13 +236,10 @@ class ScoreRows:
     def _warning(
         self, cell: Mapping[str, Any], item: Item, heard: _Heard, rows: np.ndarray
     ) -> dict[str, str]:
-        quality = heard.quality.take(rows)
-        texts = [_of_some(kind, flags) for kind, flags in broken(quality).items() if flags.any()]
-        if quality.clipped_in_part.any():
-            texts.append(f"clipped ({100 * quality.clipped_share.max():.1f}% of the samples)")
+        texts = _flaws(heard.quality.take(rows)) if heard.flawed[rows].any() else []
         if self._fitted.conditions is not None and "error" not in cell:
             texts += self._fitted.conditions.unlike(
-                level_dbfs=float(10 * np.log10(quality.mean_square.mean())),
+                level_dbfs=float(10 * np.log10(heard.quality.mean_square[rows].mean())),
                 machine_id=cell.get("scored_as"),
                 rate_hz=int(heard.rates_hz[rows[0]]),
                 lossy=item.lossy,
@@ -362,6 +369,14 @@ def _cells(judged: Judged, row: int) -> dict[str, Any]:
         "calibration": judged.calibration[row],
         "calibration_clips": int(judged.clips[row]),
     }
+
+
+def _flaws(quality: ClipQuality) -> list[str]:
+    """Return what is wrong with the samples of a recording's clips."""
+    texts = [_of_some(kind, flags) for kind, flags in broken(quality).items() if flags.any()]
+    if quality.clipped_in_part.any():
+        texts.append(f"clipped ({100 * quality.clipped_share.max():.1f}% of the samples)")
+    return texts
 
 
 def _of_some(kind: str, flags: np.ndarray) -> str:
