@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         scoring,
         signal,
     )
+    from offkey.archive import merge_scores
     from offkey.detector import Detector, load
     from offkey.evaluation.protocols import Evaluation, evaluate
     from offkey.models.network.loader import batch_loader
@@ -82,6 +83,7 @@ _NAMES = {
     "evaluate": "offkey.evaluation.protocols",
     "info": "offkey.signal.audio",
     "load": "offkey.detector",
+    "merge_scores": "offkey.archive",
     "read": "offkey.signal.audio",
     "read_batch": "offkey.signal.audio",
     "read_blocks": "offkey.signal.audio",
@@ -115,6 +117,7 @@ __all__ = [
     "evaluation",
     "info",
     "load",
+    "merge_scores",
     "metrics",
     "models",
     "monitoring",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from offkey.advance import OnAdvance
-from offkey.archive import Archive, Totals, check_result
+from offkey.archive import Archive, Shard, Totals, check_result
 from offkey.datasets.passed_over import notes_on
 from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Progress
@@ -135,6 +135,7 @@ class ScoringDetector(DetectorBase):
         false_alarm_rate: float | None = None,
         windows: Windows = "worst",
         restart: bool = False,
+        shard: tuple[int, int] = (1, 1),
         device: str = "auto",
         max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
@@ -158,6 +159,10 @@ class ScoringDetector(DetectorBase):
             As for `score`.
         restart
             Whether to throw away the parts of a run that was stopped, or of another detector, and begin anew.
+        shard
+            ``(k, n)``: score the k-th of n shares, for jobs side by side on one or many machines, which have `result`
+            and the recordings in common. Each writes parts of its own; `offkey.merge_scores` makes the result once all
+            have ended.
         on_part
             Called with the table of each part before it is written; what it returns is written.
         on_progress
@@ -168,13 +173,13 @@ class ScoringDetector(DetectorBase):
         Returns
         -------
         Totals
-            How many recordings there are in the result, and the oddest of them.
+            How many recordings there are in the result, or in the shard, and the oddest of them.
 
         Raises
         ------
         ParameterError
             If the parts that are there are of another detector, other options or other recordings, if another process
-            writes to them, or if `result` is a pipe or a folder that holds something else.
+            writes to them, if `result` is a pipe or a folder that holds something else, or if `shard` is none.
         MissingExtraError
             If Parquet is asked for and pyarrow is not installed.
         OSError
@@ -187,7 +192,7 @@ class ScoringDetector(DetectorBase):
         OffkeyWarning
             As for `score`, about the recordings that were scored by this call.
         """
-        path = Path(result)
+        path, share = Path(result), Shard(*shard)
         check_result(path)
         fitted = self._fitted()
         rows = ScoreRows(fitted, rate=false_alarm_rate, fdr=None, windows=windows, num_threads=num_threads)
@@ -199,7 +204,7 @@ class ScoringDetector(DetectorBase):
             "windows": windows,
             "max_seconds": max_seconds,
         }
-        totals = Archive(path, fitted, options).score(
+        totals = Archive(path, fitted, options, share).score(
             source,
             rows,
             restart=restart,

@@ -108,8 +108,15 @@ def check_target(path: Path) -> None:
     check_writable(path)
 
 
-def write(columns: Sequence[str], groups: Iterable[Sequence[Row]], path: Path) -> None:
+def write(
+    columns: Sequence[str],
+    groups: Iterable[Sequence[Row]],
+    path: Path,
+    scratch_folder: Path | None = None,
+) -> None:
     """Write groups of rows with these columns in the format of the file's ending, whole or not at all.
+
+    Until it is whole, it lies in `scratch_folder`, by default beside its place.
 
     Raises
     ------
@@ -117,7 +124,7 @@ def write(columns: Sequence[str], groups: Iterable[Sequence[Row]], path: Path) -
         As `offkey.ScoreTable.write`.
     """
     kind = _kind(path)
-    with atomic_path(path) as scratch:
+    with atomic_path(path, scratch_folder) as scratch:
         if kind == ".parquet":
             write_parquet(columns, groups, scratch)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class ScoringProgress:
         Called with more than that, and once before the first recording.
     before
         Recordings that an earlier run has scored.
+    share
+        How many of so many recordings are this run's.
     """
 
     def __init__(
@@ -34,9 +37,11 @@ class ScoringProgress:
         on_advance: OnAdvance | None,
         *,
         before: int = 0,
+        share: Callable[[int], int] = lambda recordings: recordings,
     ) -> None:
         self._on_progress, self._on_advance = on_progress, on_advance
-        total = None if on_progress is None and on_advance is None else source.count()
+        recordings = None if on_progress is None and on_advance is None else source.count()
+        total = None if recordings is None else share(recordings)
         self._now = Advance(done=before, total=total, before=before)
         self._end = 0  # in samples, of the last window of a recording that goes on in the next chunk
         if on_advance is not None:

@@ -37,7 +37,7 @@ READER_WAIT_S = 30.0
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
+def atomic_path(path: Path | str, scratch_folder: Path | None = None) -> Iterator[Path]:
     """Give the name of an empty file to write to; on leaving, that file takes the place of `path`.
 
     The bytes are on disk before the name changes, so a killed process or a full disk leaves what stood at `path`
@@ -45,6 +45,13 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     where that is allowed, its owner; the file behind a symbolic link is the one that is overwritten. A file with
     several names, or in a folder that takes no new file, is filled anew once all is known to fit on the disk. Pipes and
     devices are written to.
+
+    Parameters
+    ----------
+    path
+        The file.
+    scratch_folder
+        Where the new file lies until it is whole: a process that is killed leaves it there. By default beside `path`.
 
     Raises
     ------
@@ -56,7 +63,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     target = path if is_stream(path) else _target(path)
     with named(path):
-        scratch = _scratch(target)
+        scratch = _scratch(target, scratch_folder)
     try:
         with named(path, scratch):
             yield scratch
@@ -211,10 +218,10 @@ def _target(path: Path) -> Path:
     return target
 
 
-def _scratch(target: Path) -> Path:
-    """Make an empty file, beside the target if there is room for one, or else among the temporary ones."""
+def _scratch(target: Path, folder: Path | None = None) -> Path:
+    """Make an empty file, in a folder or beside the target; among the temporary ones where none may be."""
     known = target.exists()
-    folder = target.parent
+    folder = folder or target.parent
     if is_stream(target) or (known and not os.access(folder, os.W_OK | os.X_OK)):
         folder = Path(tempfile.gettempdir())
     # The ending stays: libraries pick a format by it. The leading dot keeps globs away from it.
@@ -230,12 +237,14 @@ def _put(scratch: Path, target: Path) -> None:
         scratch.replace(target)
         return
     before = target.stat()
-    if before.st_nlink == 1 and scratch.parent == target.parent:
+    if before.st_nlink == 1:
         if hasattr(os, "chown"):
             with contextlib.suppress(PermissionError):
                 os.chown(scratch, before.st_uid, before.st_gid)
         scratch.chmod(stat.S_IMODE(before.st_mode))
-        with contextlib.suppress(OSError):  # a file mounted alone, or another's in a folder such as /tmp
+        with contextlib.suppress(
+            OSError
+        ):  # a file mounted alone, another's in a folder such as /tmp, another disk
             scratch.replace(target)
             return
     _fill(scratch, target)

@@ -1,10 +1,13 @@
 """Scores of archives: written part by part while recordings are scored, so that a run that was killed goes on.
 
-`offkey.Detector.score_to` is the way in. `run` scores, `parts` keeps the folder of parts, `part_file` is one of them,
-and `merged` makes the one file of all that was asked for.
+`offkey.Detector.score_to` is the way in. `run` scores the source block by block, each into a part; `parts` keeps the
+folder of parts, `part_file` is one of them; `shard` says which of them one job of many writes, `lock` holds these for
+it, and `merge` makes the result of all.
 """
 
+from offkey.archive.merge import merge_scores
 from offkey.archive.run import PART_RECORDINGS, Archive, check_result
+from offkey.archive.shard import Shard
 from offkey.archive.totals import Totals
 
-__all__ = ["PART_RECORDINGS", "Archive", "Totals", "check_result"]
+__all__ = ["PART_RECORDINGS", "Archive", "Shard", "Totals", "check_result", "merge_scores"]

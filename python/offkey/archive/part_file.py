@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -32,8 +32,10 @@ class Receipt:
     """How many, one after the other in the source."""
     names: str
     """Digest of their names, in order."""
-    detector: str
-    """Fingerprint of the detector that scored them."""
+    run: Mapping[str, Any]
+    """What decides how they are scored: offkey's version, the detector's fingerprint, options."""
+    columns: Sequence[str]
+    """Of the rows, in their order; the part may have none."""
 
     @classmethod
     def of(cls, state: Any, where: Path) -> Self:
@@ -46,7 +48,12 @@ class Receipt:
         """
         try:
             receipt = cls(**state)
-            sound = type(receipt.recordings) is int and receipt.recordings > 0
+            sound = (
+                type(receipt.recordings) is int
+                and receipt.recordings > 0
+                and isinstance(receipt.run, dict)
+                and isinstance(receipt.columns, list)
+            )
         except TypeError:
             sound = False
         if not sound:
@@ -64,7 +71,7 @@ def names_digest(names: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def write_part(path: Path, columns: Sequence[str], rows: Iterable[Row], receipt: Receipt) -> None:
+def write_part(path: Path, rows: Iterable[Row], receipt: Receipt) -> None:
     """Write a part, whole or not at all; its bytes are on disk before it has its name.
 
     Raises
@@ -75,7 +82,7 @@ def write_part(path: Path, columns: Sequence[str], rows: Iterable[Row], receipt:
     state = {_KEY: dataclasses.asdict(receipt)}
     with atomic_path(path) as scratch:
         if path.suffix == ".parquet":
-            score_file.write_parquet(columns, [list(rows)], scratch, state)
+            score_file.write_parquet(receipt.columns, [list(rows)], scratch, state)
         else:
             lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
             scratch.write_bytes(encoded(json.dumps(state) + "\n" + lines))

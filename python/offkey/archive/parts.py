@@ -1,31 +1,52 @@
-"""The folder that parts of scores are kept in: whose it is, who writes to it now, and what is in it."""
+"""The folder that parts of scores are kept in, and all that is done to the files in it."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import dataclasses
 import json
 import os
+import re
 import shutil
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from offkey._util.files import write_text
-from offkey.archive.part_file import PartKind, Receipt, read_receipt, rows_of, write_part
+from offkey.archive.lock import LOCK, held
+from offkey.archive.part_file import PartKind, Receipt, names_digest, read_receipt, rows_of, write_part
+from offkey.archive.shard import Shard
 from offkey.errors import DatasetError, ParameterError
 from offkey.score_file import Row
 
-__all__ = ["Parts"]
+__all__ = ["Parts", "Seen", "is_folder", "parts_of"]
 
+_SCRATCH = ".parts"
 # Names with an underscore are no data to programs that read folders of Parquet.
-_RUN, _LOCK = "_offkey.json", "_lock"
-_WORDS = {"detector": "the detector", "offkey": "offkey's version", "options": "an option"}
+_END, _MERGED, _SCRATCHES = "_end", "_merged", "_scratch"
+_OURS = ("part-", _END, LOCK, _MERGED, _SCRATCHES)
+_PART = re.compile(r"part-(\d+)")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a job that has come to its end has seen of the whole source."""
+
+    recordings: int
+    parts: int
+    """Of how many parts the result consists."""
+    names: str
+    """Digest of the digests of the names in each."""
+
+    @classmethod
+    def of(cls, receipts: Iterable[tuple[int, str]]) -> Seen:
+        """Return it from the number of recordings in each part, and the digest of their names."""
+        recordings, digests = zip(*receipts, strict=True)
+        return cls(recordings=sum(recordings), parts=len(digests), names=names_digest(digests))
 
 
 class Parts:
-    """Parts of one run, in the order in which they were written.
+    """Parts of one result: part number `n` has the rows of the `n`-th block of the source, counted from 0.
 
     Parameters
     ----------
@@ -53,167 +74,150 @@ class Parts:
             raise ParameterError(
                 f"{self.folder}: is no folder; expected one of scores, or a name that is free"
             )
-        others = [
-            entry.name
-            for entry in os.scandir(self.folder)
-            if entry.name not in (_RUN, _LOCK)
-            and not entry.name.lstrip(".").startswith(("part-", _RUN.partition(".")[0]))
-        ]
+        names = sorted(entry.name for entry in os.scandir(self.folder))
+        others = [name for name in names if not name.lstrip(".").startswith(_OURS)]
         if others:
             raise ParameterError(
-                f"{self.folder}: holds {sorted(others)[0]!r}, which is no part of scores; expected a folder of scores, "
+                f"{self.folder}: holds {others[0]!r}, which is no part of scores; expected a folder of scores, "
                 "an empty one, or a name that is free"
             )
 
     @contextlib.contextmanager
-    def held(self, run: Mapping[str, Any], *, restart: bool) -> Iterator[None]:
-        """Hold the folder for this process, as that of the run that is described.
-
-        Parameters
-        ----------
-        run
-            The detector and the options that decide what the scores are.
-        restart
-            Whether what is there already is thrown away.
+    def held(self, shard: Shard) -> Iterator[None]:
+        """Hold the parts of a shard for this process.
 
         Raises
         ------
         ParameterError
-            If the folder holds something else, the parts of another run, or another process writes to it.
+            If the folder holds something else, or another process writes to it.
         OSError
             If it cannot be written.
         """
         self.check()
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked():
-            if restart:
-                self.clear()
-            self._check_run(run)
-            for scratch in self.folder.glob(f".part-*{self._kind}"):
-                scratch.unlink(missing_ok=True)  # of a process that was killed
-            write_text(self.folder / _RUN, json.dumps(run, indent=2) + "\n")
-            try:
+        try:
+            with held(self.folder, shard):
+                if shard.is_whole:  # another shard may write to its own just now
+                    self._remove_scratches()
                 yield
-            finally:
-                self._remove_empty()
+        finally:
+            with contextlib.suppress(OSError):  # it is not empty
+                self.folder.rmdir()
 
-    def _remove_empty(self) -> None:
-        """Leave no folder in which there is nothing to go on from."""
-        if self.folder.exists() and not any(self.folder.glob("part-*")):
-            shutil.rmtree(self.folder)
+    def scratch_folder(self) -> Path:
+        """Return a folder for what is not whole yet, which goes with the parts."""
+        folder = self.folder / _SCRATCHES
+        folder.mkdir(exist_ok=True)
+        return folder
 
-    def paths(self) -> list[Path]:
-        """Return the files of the parts.
+    def _remove_scratches(self) -> None:
+        """Remove what processes that were killed have left."""
+        for scratch in self.folder.glob(".*"):
+            if scratch.name.startswith((".part-", f".{_END}")):
+                scratch.unlink(missing_ok=True)
+        shutil.rmtree(self.folder / _SCRATCHES, ignore_errors=True)
 
-        Raises
-        ------
-        DatasetError
-            If one is missing.
-        """
-        paths = sorted(self.folder.glob(f"part-*{self._kind}"))
-        expected = [self._path(number) for number in range(len(paths))]
-        if paths != expected:
-            missing = next(path for path in expected if path not in paths)
-            raise DatasetError(
-                f"{missing}: no such part, but there are later ones: begin anew with restart=True"
-            )
-        return paths
+    def numbers(self) -> list[int]:
+        """Return which parts there are, in their order."""
+        names = (path.name for path in self.folder.glob(f"part-*{self._kind}"))
+        return sorted(int(match[1]) for match in map(_PART.match, names) if match)
 
-    def receipts(self) -> list[Receipt]:
-        """Return what the parts have the rows of.
-
-        Raises
-        ------
-        DatasetError
-            If one is damaged.
-        """
-        return [read_receipt(path) for path in self.paths()]
-
-    def add(self, columns: Sequence[str], rows: Sequence[Row], receipt: Receipt) -> None:
-        """Write the next part."""
-        write_part(self._path(len(self.paths())), columns, rows, receipt)
-
-    def rows(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the rows of each part."""
-        for path in self.paths():
-            yield list(rows_of(path))
-
-    def clear(self) -> None:
-        """Remove all parts, the last first: what is left is whole, whenever this ends."""
-        for path in [*sorted(self.folder.glob("part-*"), reverse=True), self.folder / _RUN]:
-            path.unlink(missing_ok=True)
-
-    def _path(self, number: int) -> Path:
+    def path(self, number: int) -> Path:
+        """Return the file of a part."""
         return self.folder / f"part-{number:08d}{self._kind}"
 
-    def _check_run(self, run: Mapping[str, Any]) -> None:
-        """Refuse parts that another detector, or other options, have made."""
-        path = self.folder / _RUN
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            if self.paths():
-                raise ParameterError(
-                    f"{self.folder}: {_RUN} is missing, which says whose scores these are: begin anew with "
-                    "restart=True, or name another result"
-                ) from None
-            return
-        except ValueError:
-            before = {}
-        differs = next(
-            (key for key in run if not isinstance(before, dict) or before.get(key) != run[key]), None
-        )
-        if differs is None or not self.paths():
-            return
-        was, now = before.get(differs), run[differs]
-        if isinstance(now, dict) and isinstance(was, dict):
-            differs = next(key for key in now if was.get(key) != now[key])
-            was, now = was.get(differs), now[differs]
-        raise ParameterError(
-            f"{self.folder}: was begun with {_WORDS.get(differs, differs)} {was!r}, now {now!r}: begin anew "
-            "with restart=True, or name another result"
-        )
+    def receipt(self, number: int) -> Receipt:
+        """Return what a part has the rows of.
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Let no other process write to the folder; the system lets go when this one ends, however it does."""
-        path = self.folder / _LOCK
-        with path.open("a+", encoding="utf-8") as file:
-            if not _take(file.fileno()) or not _is_at(path, file.fileno()):
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                raise ParameterError(
-                    f"{self.folder}: {holder} is writing to it now; wait for its end, or stop it"
-                )
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-            try:
-                yield
-            finally:
+        Raises
+        ------
+        DatasetError
+            If it is damaged.
+        """
+        return read_receipt(self.path(number))
+
+    def rows(self, numbers: Iterable[int]) -> Iterator[list[dict[str, Any]]]:
+        """Yield the rows of each part."""
+        for number in numbers:
+            yield list(rows_of(self.path(number)))
+
+    def write(self, number: int, rows: Iterable[Row], receipt: Receipt) -> None:
+        """Write a part, whole or not at all."""
+        write_part(self.path(number), rows, receipt)
+
+    def remove(self, numbers: Collection[int]) -> None:
+        """Remove parts, the last first: what is left is whole, whenever this ends."""
+        for number in sorted(numbers, reverse=True):
+            self.path(number).unlink(missing_ok=True)
+
+    def end(self, shard: Shard, seen: Seen) -> None:
+        """Note that all parts of a shard are there."""
+        write_text(self._end(shard), json.dumps(dataclasses.asdict(seen)) + "\n")
+
+    def reopen(self, shard: Shard) -> None:
+        """Note that parts of a shard are not all there."""
+        self._end(shard).unlink(missing_ok=True)
+
+    def ended(self) -> dict[Shard, Seen]:
+        """Return what each shard has seen of whose parts all are there.
+
+        Raises
+        ------
+        DatasetError
+            If a note of it is damaged.
+        """
+        return {shard: _read_seen(path) for path, shard in self._ends()}
+
+    def _end(self, shard: Shard) -> Path:
+        return self.folder / f"{_END}-{shard.name}.json"
+
+    def _ends(self) -> Iterator[tuple[Path, Shard]]:
+        for path in sorted(self.folder.glob(f"{_END}-*.json")):
+            shard = Shard.named(path.name)
+            if shard is not None:
+                yield path, shard
+
+    def note_merged(self) -> None:
+        """Note that the one file is there that all parts were for: they are of no use any more."""
+        write_text(self.folder / _MERGED, "")
+
+    def is_merged(self) -> bool:
+        """Say whether the parts are left of a result that is whole."""
+        return (self.folder / _MERGED).exists()
+
+    def clear_shards(self) -> None:
+        """Remove what shards have left beside their parts."""
+        for path, shard in self._ends():
+            if not shard.is_whole:
                 path.unlink(missing_ok=True)
+        for path in self.folder.glob(f"{LOCK}-*"):
+            path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove all, the last part first: what is left is whole, whenever this ends."""
+        self.reopen(Shard())
+        self.remove(self.numbers())
+        self.clear_shards()
+        shutil.rmtree(self.folder / _SCRATCHES, ignore_errors=True)
+        (self.folder / _MERGED).unlink(missing_ok=True)
 
 
-def _is_at(path: Path, descriptor: int) -> bool:
-    """Say whether an open file still has its name: another process may have ended, and removed it, in between."""
+def _read_seen(path: Path) -> Seen:
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+        return Seen(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DatasetError(
+            f"{path}: damaged: {error}; remove it, and run the job again that it is of"
+        ) from None
 
 
-def _take(descriptor: int) -> bool:
-    """Lock a file for this process; say whether no other has it."""
-    try:
-        import fcntl
-    except ImportError:  # on Windows, where the package is untested
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        if error.errno in (errno.ENOLCK, errno.ENOTSUP):  # a file system without locks
-            return True
-        raise
-    return True
+def parts_of(result: Path) -> Parts:
+    """Return the parts of a result: in a folder beside a file, or the folder itself."""
+    if is_folder(result):
+        return Parts(result, ".parquet")
+    return Parts(result.with_name(result.name + _SCRATCH), ".jsonl")
+
+
+def is_folder(result: Path) -> bool:
+    """Say whether a result is a folder of Parquet files: one that is there, or a name without an ending."""
+    return result.is_dir() or not result.suffix

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,16 @@ from offkey import __version__
 from offkey._util.files import check_folder, is_stream
 from offkey._util.parquet import need_pyarrow
 from offkey.advance import OnAdvance
+from offkey.archive.merge import check_run, complete, totals_of
 from offkey.archive.part_file import Receipt, names_digest
-from offkey.archive.parts import Parts
+from offkey.archive.parts import Seen, is_folder, parts_of
+from offkey.archive.shard import Shard
 from offkey.archive.totals import Totals
 from offkey.datasets.recordings import Item
 from offkey.datasets.source import Progress, Source
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
-from offkey.score_file import ALWAYS, COLUMNS, START, Cell, Row, check_target, write
+from offkey.score_file import ALWAYS, COLUMNS, START, Cell, Row, check_target
 from offkey.score_progress import ScoringProgress
 from offkey.score_rows import ScoreRows
 from offkey.scores import ScoreTable
@@ -26,8 +30,8 @@ from offkey.scores import ScoreTable
 __all__ = ["PART_RECORDINGS", "Archive", "check_result"]
 
 PART_RECORDINGS = 4096
-"""A part ends with the first chunk that fills it: what a run that is killed has to score again at most."""
-_SCRATCH = ".parts"
+"""A part has a block of so many recordings of the source, whoever scores it: what a kill costs at most."""
+_ADVICE = "begin anew with restart=True, or name another result"
 
 
 def check_result(path: Path) -> None:
@@ -40,23 +44,12 @@ def check_result(path: Path) -> None:
     """
     if is_stream(path):
         raise ParameterError(f"{path}: expected a file or a folder; a pipe has no place for parts")
-    parts = _parts_of(path)
-    parts.check()
-    if _is_folder(path):
+    parts_of(path).check()
+    if is_folder(path):
         need_pyarrow(path)
         check_folder(path)
     else:
         check_target(path)
-
-
-def _parts_of(result: Path) -> Parts:
-    if _is_folder(result):
-        return Parts(result, ".parquet")
-    return Parts(result.with_name(result.name + _SCRATCH), ".jsonl")
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() or not path.suffix
 
 
 class Archive:
@@ -71,14 +64,21 @@ class Archive:
         What scores.
     options
         All that decides what the scores are, beside the detector.
+    shard
+        Which parts are scored here; the others are another job's, and `offkey.archive.merge` makes the result.
     """
 
-    def __init__(self, result: Path, fitted: Fitted, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        result: Path,
+        fitted: Fitted,
+        options: dict[str, Any],
+        shard: Shard = Shard(),  # noqa: B008  # immutable
+    ) -> None:
         self._result = result
-        self._parts = _parts_of(result)
-        self._fingerprint = fitted.fingerprint
-        self._each = options["windows"] == "each"
-        self._run = {"offkey": __version__, "detector": self._fingerprint, "options": options}
+        self._shard = shard
+        self._parts = parts_of(result)
+        self._run = {"offkey": __version__, "detector": fitted.fingerprint, "options": options}
         names = [name for name in fitted.fusion.score_names if name not in ALWAYS]
         self._columns = (*COLUMNS, *names, START)
 
@@ -98,7 +98,7 @@ class Archive:
         Parameters
         ----------
         source
-            The recordings; those that an earlier run has scored must be the first of them, in the same order.
+            The recordings; those that an earlier run has scored must be where they were.
         rows
             Scores them.
         restart
@@ -112,6 +112,11 @@ class Archive:
         on_advance
             Called with more than that: see `Advance`.
 
+        Returns
+        -------
+        Totals
+            Of the result; of a shard, those of its own parts.
+
         Raises
         ------
         ParameterError
@@ -121,35 +126,97 @@ class Archive:
         OSError
             If a part cannot be written; what was written before is kept.
         """
-        with self._parts.held(self._run, restart=restart):
-            items = iter(source)
-            before = self._skip(items)
-            rest = _peeked(items)
-            if rest is not None or not before:
-                progress = ScoringProgress(source, on_progress, on_advance, before=before)
-                self._score(source.over(rest or iter(())), rows, num_threads, on_part, progress)
-            totals = self._totals()
+        with self._parts.held(self._shard):
+            if restart or self._parts.is_merged():
+                self._clear()
+            else:
+                self._check_others()
+            receipts = self._receipts()
+            before = sum(receipt.recordings for receipt in receipts.values())
+            progress = ScoringProgress(
+                source, on_progress, on_advance, before=before, share=partial(_in_shard, self._shard)
+            )
+            scorer = _Scorer(source, rows, num_threads, on_part, progress)
+            self._parts.end(self._shard, self._score(source, receipts, scorer))
+            if self._shard.is_whole:
+                totals = complete(self._result, self._parts)
+                if not is_folder(self._result):
+                    self._parts.clear()
+            else:
+                totals = totals_of(self._parts, self._numbers())
             totals.resumed = before
-            if not _is_folder(self._result):
-                self._merge(totals)
-                self._parts.clear()
         return totals
 
-    def _skip(self, items: Iterator[Item]) -> int:
-        """Go past the recordings that have scores, and return how many they are."""
-        done = 0
-        for receipt in self._parts.receipts():
-            names = [item.name for item in itertools.islice(items, receipt.recordings)]
-            if len(names) < receipt.recordings or names_digest(names) != receipt.names:
-                raise ParameterError(
-                    f"{self._parts.folder}: was begun with other recordings: those from number {done} to "
-                    f"{done + receipt.recordings - 1} are not the same now: begin anew with restart=True, or name "
-                    "another result"
-                )
-            done += receipt.recordings
-        return done
+    def _clear(self) -> None:
+        if self._shard.is_whole:
+            self._parts.clear()
+        else:
+            self._parts.reopen(self._shard)
+            self._parts.remove(self._numbers())
 
-    def _score(
+    def _numbers(self) -> list[int]:
+        """Return which parts of this shard are there."""
+        return list(filter(self._shard.has, self._parts.numbers()))
+
+    def _check_others(self) -> None:
+        """Refuse to add to what shards of another run have written; one of them tells."""
+        for number in self._parts.numbers():
+            if not self._shard.has(number):
+                with contextlib.suppress(FileNotFoundError):  # it begins anew
+                    check_run(self._parts.receipt(number), self._run, self._parts.path(number), _ADVICE)
+                return
+
+    def _receipts(self) -> dict[int, Receipt]:
+        """Return what the parts of this shard have the rows of, all of this very run."""
+        receipts = {number: self._parts.receipt(number) for number in self._numbers()}
+        for number, receipt in receipts.items():
+            check_run(receipt, self._run, self._parts.path(number), _ADVICE)
+        return receipts
+
+    def _score(self, source: Source, receipts: Mapping[int, Receipt], scorer: _Scorer) -> Seen:
+        """Go through the source block by block, and score those of this shard that have no part yet."""
+        items = iter(source)
+        blocks: list[tuple[int, str]] = []
+        last = max(receipts, default=-1)
+        for number in itertools.count():
+            receipt = receipts.get(number)
+            block = _peeked(itertools.islice(items, receipt.recordings if receipt else PART_RECORDINGS))
+            if block is None and number > last:
+                break
+            if block is None or receipt or not self._shard.has(number):
+                names = [item.name for item in block or ()]
+                self._check(number, names, receipt, sum(recordings for recordings, _ in blocks))
+            else:
+                table, names = scorer.score(block)
+                self._add(number, table, names)
+            blocks.append((len(names), names_digest(names)))
+        source.refuse_none(len(blocks))
+        return Seen.of(blocks)
+
+    def _check(self, number: int, names: Sequence[str], receipt: Receipt | None, first: int) -> None:
+        """Refuse a source whose block is not the one that a part has the rows of."""
+        if receipt and names_digest(names) != receipt.names:
+            raise ParameterError(
+                f"{self._parts.path(number)}: was begun with other recordings: those from number {first} to "
+                f"{first + receipt.recordings - 1} are not the same now: {_ADVICE}"
+            )
+
+    def _add(self, number: int, table: ScoreTable, names: Sequence[str]) -> None:
+        """Write a part."""
+        receipt = Receipt(
+            recordings=len(names), names=names_digest(names), run=self._run, columns=self._columns
+        )
+        self._parts.reopen(self._shard)
+        self._parts.write(number, [self._row(row) for row in table.rows()], receipt)
+
+    def _row(self, row: Row) -> dict[str, Cell]:
+        return {name: row.get(name) for name in self._columns}
+
+
+class _Scorer:
+    """Scores blocks of a source, each of which becomes a part."""
+
+    def __init__(
         self,
         source: Source,
         rows: ScoreRows,
@@ -157,37 +224,24 @@ class Archive:
         on_part: Callable[[ScoreTable], ScoreTable],
         progress: ScoringProgress,
     ) -> None:
+        self._source, self._rows, self._num_threads = source, rows, num_threads
+        self._on_part, self._progress = on_part, progress
+
+    def score(self, block: Iterator[Item]) -> tuple[ScoreTable, list[str]]:
+        """Return the table of a block's recordings, and their names."""
         names: list[str] = []
-        for chunk in source.chunks(num_threads=num_threads):
-            rows.add(chunk)
-            progress.add(chunk, errors=rows.failed)
-            if chunk.continues:
-                continue
-            names += [item.name for item in chunk.items]
-            if len(names) >= PART_RECORDINGS:
-                self._write(on_part(rows.take()), names)
-                names = []
-        if names:
-            self._write(on_part(rows.take()), names)
+        for chunk in self._source.over(block).chunks(num_threads=self._num_threads):
+            self._rows.add(chunk)
+            self._progress.add(chunk, errors=self._rows.failed)
+            if not chunk.continues:
+                names += [item.name for item in chunk.items]
+        return self._on_part(self._rows.take()), names
 
-    def _write(self, table: ScoreTable, names: Sequence[str]) -> None:
-        receipt = Receipt(recordings=len(names), names=names_digest(names), detector=self._fingerprint)
-        self._parts.add(self._columns, [self._row(row) for row in table.rows()], receipt)
 
-    def _row(self, row: Row) -> dict[str, Cell]:
-        return {name: row.get(name) for name in self._columns}
-
-    def _totals(self) -> Totals:
-        totals = Totals(each=self._each)
-        for part in self._parts.rows():
-            totals.add(part)
-        return totals
-
-    def _merge(self, totals: Totals) -> None:
-        """Make the one file of all parts: the same that a table of all rows would have written."""
-        columns = self._columns if totals.by_windows else self._columns[:-1]
-        parts = ([{name: row[name] for name in columns} for row in part] for part in self._parts.rows())
-        write(columns, parts, self._result)
+def _in_shard(shard: Shard, recordings: int) -> int:
+    """Return how many of a source's recordings are in blocks of a shard."""
+    blocks, rest = divmod(recordings, PART_RECORDINGS)
+    return PART_RECORDINGS * sum(map(shard.has, range(blocks))) + shard.has(blocks) * rest
 
 
 def _peeked(items: Iterator[Item]) -> Iterator[Item] | None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from offkey._util.files import is_stream
-from offkey.archive import Totals, check_result
+from offkey.archive import Shard, Totals, check_result, merge_scores
 from offkey.cli import app, console, exit_codes
 from offkey.cli.listing import MOST, listing, odds
 from offkey.cli.options import Device, RateOptions
@@ -31,7 +31,7 @@ __all__ = ["score"]
 
 
 def score(
-    detector: Path,
+    detector: Path | None = None,
     recordings: Annotated[list[Path] | None, Parameter(negative=())] = None,
     /,
     *,
@@ -39,6 +39,8 @@ def score(
     null: Annotated[bool, Parameter(negative=())] = False,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     restart: Annotated[bool, Parameter(negative=())] = False,
+    shard: str | None = None,
+    merge: Path | None = None,
     machine_id: str | None = None,
     rate: RateOptions = RateOptions(),  # noqa: B008  # immutable
     false_discovery_rate: Annotated[float | None, Parameter(alias="--fdr")] = None,
@@ -71,6 +73,12 @@ def score(
         into a pipe as CSV.
     restart
         Throw away the parts of a run that was stopped, or that another detector has scored, and begin anew.
+    shard
+        `K/N`: score the K-th of N shares of the recordings, such as `3/16`, for jobs side by side on one or many
+        machines that have the recordings and RESULT in common; the same command with another K for each.
+    merge
+        RESULT, as `--out` named it: make it of what all shards have written; neither the detector nor the recordings
+        are needed.
     machine_id
         ID of the recorded machine. By default `id_XX` in each file's name, or, below a folder given here, a folder
         named `id_XX` or as a machine that the detector knows, or `section_XX_...` in the name; a recording without one
@@ -101,6 +109,14 @@ def score(
     json
         Print the scores as JSON.
     """
+    if merge is not None:
+        if detector is not None or out is not None or restart or shard is not None:
+            raise ParameterError(
+                "--merge: makes a result of parts that are there; name it alone, as in offkey score --merge scores.csv"
+            )
+        return _merge(merge, json=json)
+    if detector is None:
+        raise ParameterError("DETECTOR: none named; expected one that offkey train wrote, and recordings")
     false_alarm_rate = rate.rate()
     if top is not None:
         check_top(top)
@@ -114,17 +130,20 @@ def score(
     }
     sources = listed_sources(recordings or [], files_from, null=null)
     in_parts = out is not None and false_discovery_rate is None and top is None and not is_stream(out)
-    if restart and not in_parts:
+    if (restart or shard is not None) and not in_parts:
         raise ParameterError(
-            "--restart: only a run that writes to a file or folder by --out, without --fdr and --top, goes on after a "
-            "stop; leave it out"
+            f"--{'restart' if restart else 'shard'}: only a run that writes to a file or folder by --out, without "
+            "--fdr and --top, writes parts; leave it out"
         )
+    share = Shard.parsed(shard or "1/1")
+    if json and not share.is_whole:
+        raise ParameterError("--json: a shard is no whole result; give it with --merge")
     if out is not None:
         check_result(out) if in_parts else check_target(out)
     with told_to(progress_json, worded=partial(in_options, command=app["score"])) as file:
         trained = load(detector)
         if out is not None and in_parts:
-            totals = _score_archive(trained, out, sources, file, restart=restart, **options)
+            totals = _score_archive(trained, out, sources, file, restart=restart, shard=share, **options)
             if json:
                 console.data(ScoreTable.read(out).to_json())
             return _report(totals)
@@ -160,6 +179,15 @@ def _give(table: ScoreTable, out: Path | None, *, json: bool) -> None:
         console.data(table.to_csv())
 
 
+def _merge(result: Path, *, json: bool) -> int:
+    """Make a result of what its shards have written."""
+    totals = merge_scores(result)
+    console.note(f"{totals.rows} scores are in {result}")
+    if json:
+        console.data(ScoreTable.read(result).to_json())
+    return _report(totals)
+
+
 def _score_archive(
     detector: Detector,
     out: Path,
@@ -167,6 +195,7 @@ def _score_archive(
     file: ProgressFile | None,
     *,
     restart: bool,
+    shard: Shard,
     **options: Any,
 ) -> Totals:
     """Score to a file or folder, part by part."""
@@ -175,6 +204,7 @@ def _score_archive(
             out,
             recordings,
             restart=restart,
+            shard=(shard.number, shard.of),
             on_part=lambda table: table_in_options(table, app["score"]),
             on_advance=bars.counter("scoring").advance,
             **options,
@@ -182,6 +212,8 @@ def _score_archive(
     if totals.resumed:
         console.note(f"went on after {totals.resumed:,} recordings that were scored before")
     console.note(f"{totals.rows} scores written to {out}")
+    if not shard.is_whole:
+        console.note(f"shard {shard} has ended; once all {shard.of} have: offkey score --merge {out}")
     return totals
 
 
@@ -207,7 +239,11 @@ def _report(totals: Totals, discoveries: Discoveries | None = None, *, errors: b
     seen = totals.survey
     if seen is not None:
         console.note(f"{'seen since' if totals.resumed else 'seen'}: {seen.summary()}")
-    return exit_codes.partly(totals.failed, seen and seen.unread) if scored else exit_codes.REFUSED
+    return (
+        exit_codes.REFUSED
+        if totals.failed and not scored
+        else exit_codes.partly(totals.failed, seen and seen.unread)
+    )
 
 
 def _oddest(row: Mapping[str, Any]) -> str:

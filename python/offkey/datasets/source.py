@@ -290,7 +290,17 @@ class Source:
                 done += 0 if chunk.continues else len(portion)
                 if on_progress is not None:
                     on_progress(done, total)
-        if not done:
+        self.refuse_none(done)
+
+    def refuse_none(self, recordings: int) -> None:
+        """Refuse a source in which there was no recording.
+
+        Raises
+        ------
+        DatasetError
+            If there was none; it says what was passed over.
+        """
+        if not recordings:
             raise DatasetError(
                 "; ".join([f"{self._what}: {NO_SOUND_FILE}", *notes_on(self._passed_over.values())])
             )

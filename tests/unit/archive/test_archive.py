@@ -4,54 +4,12 @@ import json
 import os
 import shutil
 
-import numpy as np
 import pyarrow.dataset
 import pytest
 
-import offkey
 from offkey.archive import run
 from offkey.errors import DatasetError, ParameterError
 from offkey.scores import ScoreTable
-
-RATE = 16_000
-
-
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory):
-    """Thirty recordings of two machines, of which one is no sound; not to be changed."""
-    folder = tmp_path_factory.mktemp("archive") / "recordings"
-    rng = np.random.default_rng(0)
-    for number in range(30):
-        path = folder / f"id_0{number % 2}" / f"{number:02}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, rng)
-    (folder / "id_00" / "08.wav").write_bytes(b"a diary")
-    return folder
-
-
-def write(path, rng):
-    import soundfile as sf
-
-    sf.write(path, 0.1 * rng.standard_normal(RATE), RATE)
-
-
-@pytest.fixture(scope="module")
-def detector(tmp_path_factory):
-    """A detector of two machines."""
-    folder = tmp_path_factory.mktemp("healthy")
-    rng = np.random.default_rng(1)
-    for number in range(24):
-        path = folder / f"id_0{number % 2}" / f"{number:02}.wav"
-        path.parent.mkdir(exist_ok=True)
-        write(path, rng)
-    return offkey.Detector().fit(offkey.datasets.folder(folder))
-
-
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
-    """Parts of four recordings, read one by one."""
-    monkeypatch.setattr(run, "PART_RECORDINGS", 4)
-    monkeypatch.setattr("offkey.datasets.portions.PORTION_ITEMS", 2)
 
 
 class StopError(Exception):
@@ -122,10 +80,10 @@ def test_a_run_that_was_stopped_before_its_end_is_made_whole_without_scoring(
     whole, broken = tmp_path / "whole.csv", tmp_path / "broken.csv"
     detector.score_to(whole, recordings)
     with monkeypatch.context() as patch:
-        patch.setattr(run.Archive, "_merge", stop)
+        patch.setattr(run, "complete", stop)
         with pytest.raises(StopError):
             detector.score_to(broken, recordings)
-    monkeypatch.setattr(run.Archive, "_score", stop)
+    monkeypatch.setattr(run._Scorer, "score", stop)
     assert detector.score_to(broken, recordings).resumed == 30
     assert broken.read_bytes() == whole.read_bytes()
 
@@ -138,7 +96,7 @@ def stop(*_):
 def test_a_folder_that_is_done_is_left_as_it_is(detector, recordings, tmp_path, monkeypatch):
     detector.score_to(tmp_path / "scores", recordings)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").glob("part-*")}
-    monkeypatch.setattr(run.Archive, "_score", stop)
+    monkeypatch.setattr(run._Scorer, "score", stop)
     assert detector.score_to(tmp_path / "scores", recordings).resumed == 30
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -252,7 +210,7 @@ def test_a_folder_with_something_else_is_refused(detector, recordings, tmp_path)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
-def test_damaged_and_missing_parts_are_named(detector, recordings, tmp_path):
+def test_damaged_parts_are_named_and_those_that_are_lost_are_scored_again(detector, recordings, tmp_path):
     result = tmp_path / "scores.csv"
     stopped(detector, result, recordings, after=3)
     part = tmp_path / "scores.csv.parts" / "part-00000001.jsonl"
@@ -262,8 +220,8 @@ def test_damaged_and_missing_parts_are_named(detector, recordings, tmp_path):
         with pytest.raises(DatasetError, match=r"part-00000001\.jsonl: damaged"):
             detector.score_to(result, recordings)
     part.unlink()
-    with pytest.raises(DatasetError, match=r"part-00000001\.jsonl: no such part"):
-        detector.score_to(result, recordings)
+    assert detector.score_to(result, recordings).resumed == 26
+    assert ScoreTable.read(result) == detector.score(recordings)
 
 
 def test_names_that_are_not_utf_8_come_back_from_every_format(detector, recordings, tmp_path):

@@ -312,7 +312,7 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run.Archive, "_merge", stopped)
+        patch.setattr(run, "complete", stopped)
         assert offkey("score", detector, tree / "fan" / "test", "--out", "s.csv").code == 130
     shown = offkey("score", detector, tree / "fan" / "test", "--out", "s.csv", "--windows", "each")
     assert (shown.code, "--restart" in shown.err) == (2, True)
@@ -331,6 +331,10 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
             ["--restart", "--out", "s.csv", "--top", "3"],
             "--restart: only a run that writes to a file or folder",
         ),
+        (["--shard", "1/2"], "--shard: only a run that writes to a file or folder"),
+        (["--shard", "1/2", "--out", "s.csv", "--json"], "--json: a shard is no whole result"),
+        (["--merge", "s.csv"], "--merge: makes a result of parts that are there; name it alone"),
+        (["--shard", "3/2", "--out", "s.csv"], "--shard 3/2: expected K/N"),
         (["--null"], "--null: says how paths end in a list"),
     ],
 )
@@ -353,3 +357,24 @@ def test_a_path_with_nul_in_a_list_is_an_error_of_its_row(offkey, detector, tree
     shown = offkey("score", detector, "--files-from", "list.txt")
     assert shown.code == 3
     assert len(list(csv.DictReader(io.StringIO(shown.out)))) == 2
+
+
+def test_shards_are_merged_without_the_detector(offkey, detector, tree, monkeypatch):
+    from offkey.archive import run
+
+    monkeypatch.setattr(run, "PART_RECORDINGS", 4)
+    recordings = tree / "fan" / "test"
+    assert offkey("score", detector, recordings, "--out", "whole.csv").code == 0
+    shown = offkey("score", detector, recordings, "--out", "s.csv", "--shard", "1/6")
+    assert shown.code == 0
+    assert "shard 1/6 has ended; once all 6 have: offkey score --merge s.csv" in shown.err
+    shown = offkey("score", "--merge", "s.csv")
+    assert (shown.code, "those of shards 2/6, 3/6, 4/6, which have not" in shown.err) == (2, True)
+    for number in range(2, 7):  # the last two have nothing to do
+        assert offkey("score", detector, recordings, "--out", "s.csv", "--shard", f"{number}/6").code == 0
+    shown = offkey("score", "--merge", "s.csv")
+    assert shown.code == 0
+    assert shown.err.startswith("16 scores are in s.csv\n16 recordings scored, ")
+    assert ScoreTable.read("s.csv") == ScoreTable.read("whole.csv")
+    assert offkey("score", "--merge", "s.csv").code == 2
+    assert offkey("score").code == 2

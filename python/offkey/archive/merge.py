@@ -1,0 +1,165 @@
+"""Makes the one result of all parts, however many jobs have written them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from offkey.archive.part_file import Receipt
+from offkey.archive.parts import Parts, Seen, is_folder, parts_of
+from offkey.archive.shard import Shard
+from offkey.archive.totals import Totals
+from offkey.errors import ParameterError
+from offkey.score_file import START, check_target, write
+from offkey.scores import ScoreTable
+
+__all__ = ["check_run", "complete", "merge_scores", "totals_of"]
+
+_WORDS = {"detector": "the detector", "offkey": "offkey's version", "options": "an option"}
+
+
+def merge_scores(result: Path | str) -> Totals:
+    """Make the result of an archive's shards: what a run without shards would have written.
+
+    The detector and the recordings need not be there. A file is made of the parts beside it, which are then removed; a
+    folder is found to be complete, and its parts stay as they are.
+
+    Parameters
+    ----------
+    result
+        As for `offkey.Detector.score_to`.
+
+    Returns
+    -------
+    Totals
+        How many recordings there are in the result, and the oddest of them.
+
+    Raises
+    ------
+    ParameterError
+        If there are no parts, a shard is missing or has not come to its end, shards differ in the detector, an option
+        or the recordings, or another process writes to the parts.
+    DatasetError
+        If a part is damaged.
+    MissingExtraError, OSError
+        If the result cannot be written; the parts are then still there.
+    """
+    path = Path(result)
+    parts = parts_of(path)
+    if not parts.folder.is_dir():
+        raise ParameterError(
+            f"{parts.folder}: no such folder; expected the result that shards have written parts of; "
+            "those of a file are gone once it is made of them"
+        )
+    if not is_folder(path):
+        check_target(path)
+    with parts.held(Shard()):
+        if parts.is_merged():  # by a merge that was stopped while it removed them
+            parts.clear()
+            totals = Totals()
+            totals.add(ScoreTable.read(path).rows())
+            return totals
+        if not parts.numbers():
+            raise ParameterError(f"{parts.folder}: holds no part of scores; nothing to merge")
+        totals = complete(path, parts)
+        if not is_folder(path):
+            parts.note_merged()
+            parts.clear()
+    return totals
+
+
+def complete(result: Path, parts: Parts) -> Totals:
+    """Make the result of all parts, which are held and stay; see `merge_scores`."""
+    seen = _check_all(parts)
+    totals = totals_of(parts, range(seen.parts))
+    if is_folder(result):
+        parts.end(Shard(), seen)
+        parts.clear_shards()
+    else:
+        _write(result, parts, totals)
+    return totals
+
+
+def totals_of(parts: Parts, numbers: Iterable[int]) -> Totals:
+    """Return what there is in some parts."""
+    numbers = list(numbers)
+    totals = Totals(each=bool(numbers) and parts.receipt(numbers[0]).run["options"]["windows"] == "each")
+    for rows in parts.rows(numbers):
+        totals.add(rows)
+    return totals
+
+
+def check_run(receipt: Receipt, run: Mapping[str, Any], part: Path, advice: str) -> None:
+    """Refuse a part that another detector, or other options, have made.
+
+    Raises
+    ------
+    ParameterError
+        If they have.
+    """
+    differs = next((key for key in run if receipt.run.get(key) != run[key]), None)
+    if differs is None:
+        return
+    was, now = receipt.run.get(differs), run[differs]
+    if isinstance(now, dict) and isinstance(was, dict):
+        differs = next((key for key in now if was.get(key) != now[key]), differs)
+        was, now = was.get(differs), now.get(differs)
+    raise ParameterError(
+        f"{part}: was begun with {_WORDS.get(differs, differs)} {was!r}, now {now!r}: {advice}"
+    )
+
+
+def _check_all(parts: Parts) -> Seen:
+    """Return what there is, once all parts are known to be there and to be of one run over one source."""
+    ended = parts.ended()
+    seen = _seen_by_all(parts, ended)
+    numbers = parts.numbers()
+    missing = sorted(set(range(seen.parts)).difference(numbers))
+    if missing:
+        raise ParameterError(_of_missing(parts, missing, ended, seen))
+    receipts = [parts.receipt(number) for number in numbers]
+    for number, receipt in zip(numbers, receipts, strict=True):
+        advice = "shards of one result must agree; run those again that are wrong, with restart=True"
+        check_run(receipt, receipts[0].run, parts.path(number), advice)
+    if Seen.of((receipt.recordings, receipt.names) for receipt in receipts) != seen:
+        raise ParameterError(
+            f"{parts.folder}: parts are of other recordings than those that {_named(ended)} saw at the end; run all "
+            "shards again over the same recordings, with restart=True"
+        )
+    return seen
+
+
+def _seen_by_all(parts: Parts, ended: Mapping[Shard, Seen]) -> Seen:
+    if not ended:
+        raise ParameterError(f"{parts.folder}: no shard has come to its end; run each of them again")
+    (first, seen), *others = ended.items()
+    for shard, other in others:
+        if other != seen:
+            raise ParameterError(
+                f"{parts.folder}: shard {first} saw {seen.recordings} recordings, and shard {shard} "
+                f"{other.recordings}, or others: shards of one result must be of the same recordings; run them again"
+            )
+    return seen
+
+
+def _of_missing(parts: Parts, missing: list[int], ended: Mapping[Shard, Seen], seen: Seen) -> str:
+    of = max(shard.of for shard in ended)
+    shards = sorted({part % of + 1 for part in missing})
+    listed = ", ".join(f"{number}/{of}" for number in shards)
+    return (
+        f"{parts.folder}: {len(missing)} of {seen.parts} parts are missing, those of shard{'s' * (len(shards) > 1)} "
+        f"{listed}, which {'have' if len(shards) > 1 else 'has'} not come to the end: run again what is missing"
+    )
+
+
+def _named(ended: Mapping[Shard, Seen]) -> str:
+    return ", ".join(f"shard {shard}" for shard in ended)
+
+
+def _write(result: Path, parts: Parts, totals: Totals) -> None:
+    """Write the one file of all parts: the same that a table of all rows would have written."""
+    numbers = parts.numbers()
+    columns = [name for name in parts.receipt(numbers[0]).columns if name != START or totals.by_windows]
+    rows = ([{name: row[name] for name in columns} for row in part] for part in parts.rows(numbers))
+    write(columns, rows, result, parts.scratch_folder())
