@@ -135,6 +135,7 @@ class ScoringDetector(DetectorBase):
         false_alarm_rate: float | None = None,
         windows: Windows = "worst",
         restart: bool = False,
+        new_only: bool = False,
         shard: tuple[int, int] = (1, 1),
         device: str = "auto",
         max_seconds: float = MAX_SECONDS,
@@ -159,6 +160,11 @@ class ScoringDetector(DetectorBase):
             As for `score`.
         restart
             Whether to throw away the parts of a run that was stopped, or of another detector, and begin anew.
+        new_only
+            Score the recordings whose names have no row in `result` yet, each name once, and append them, for an
+            archive that grows: those that were added since may stand anywhere in the order, and others may be gone. The
+            folder ``RESULT.parts`` is then kept. Without it a result that is complete is refused when there are more
+            recordings, but for a file without its parts, which is written anew.
         shard
             ``(k, n)``: score the k-th of n shares, for jobs side by side on one or many machines, which have `result`
             and the recordings in common. Each writes parts of its own; `offkey.merge_scores` makes the result once all
@@ -208,6 +214,7 @@ class ScoringDetector(DetectorBase):
             source,
             rows,
             restart=restart,
+            new_only=new_only,
             num_threads=num_threads,
             on_part=on_part,
             on_progress=on_progress,

@@ -37,6 +37,7 @@ __all__ = [
     "read_column",
     "to_csv",
     "to_json",
+    "with_path",
     "write",
     "write_parquet",
 ]
@@ -383,7 +384,7 @@ def _from_cells(rows: list[Any], header: Iterable[Any], where: object) -> Conten
         if not isinstance(row, Mapping):
             raise DatasetError(f"{where}, row {at}: {row!r}; expected an object with a path")
     columns = _known(header, where) if rows else {}
-    rows = [_with_path(row) for row in rows]
+    rows = [with_path(row) for row in rows]
     for name in sorted(_IDS.intersection(columns)):
         if any(_is_whole(row.get(name)) for row in rows):
             _warn_of_numbers(name, where)
@@ -394,7 +395,7 @@ def _from_cells(rows: list[Any], header: Iterable[Any], where: object) -> Conten
     return {name: [row[name] for row in known] for name in columns}
 
 
-def _with_path(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_path(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a row whose path has the bytes that stand beside it."""
     content = row.get(PATH_BYTES)
     if not isinstance(content, bytes):

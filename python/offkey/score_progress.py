@@ -27,7 +27,7 @@ class ScoringProgress:
     before
         Recordings that an earlier run has scored.
     share
-        How many of so many recordings are this run's.
+        How many of so many recordings are this run's; None where that is not known.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ScoringProgress:
         on_advance: OnAdvance | None,
         *,
         before: int = 0,
-        share: Callable[[int], int] = lambda recordings: recordings,
+        share: Callable[[int], int | None] = lambda recordings: recordings,
     ) -> None:
         self._on_progress, self._on_advance = on_progress, on_advance
         recordings = None if on_progress is None and on_advance is None else source.count()

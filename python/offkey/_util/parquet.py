@@ -107,8 +107,8 @@ def column_names(path: Path) -> list[str]:
         return list(file.schema_arrow.names)
 
 
-def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file.
+def rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file, by default with all columns.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         If it is no Parquet file, or a damaged one.
     """
     with _opened(path) as file:
-        for batch in file.iter_batches(_ROWS_AT_ONCE):
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
             yield from batch.to_pylist()
 
 

@@ -6,8 +6,16 @@ it, and `merge` makes the result of all.
 """
 
 from offkey.archive.merge import merge_scores
-from offkey.archive.run import PART_RECORDINGS, Archive, check_result
+from offkey.archive.run import PART_RECORDINGS, Archive, check_result, is_finished_file
 from offkey.archive.shard import Shard
 from offkey.archive.totals import Totals
 
-__all__ = ["PART_RECORDINGS", "Archive", "Shard", "Totals", "check_result", "merge_scores"]
+__all__ = [
+    "PART_RECORDINGS",
+    "Archive",
+    "Shard",
+    "Totals",
+    "check_result",
+    "is_finished_file",
+    "merge_scores",
+]

@@ -15,7 +15,7 @@ from offkey._util.files import atomic_path, encoded
 from offkey.errors import DatasetError
 from offkey.score_file import Row
 
-__all__ = ["PartKind", "Receipt", "names_digest", "read_receipt", "rows_of", "write_part"]
+__all__ = ["PartKind", "Receipt", "names_digest", "names_of", "read_receipt", "rows_of", "write_part"]
 
 PartKind: TypeAlias = Literal[".jsonl", ".parquet"]
 """JSON lines need nothing but Python; a folder of Parquet files is a table for other programs."""
@@ -104,7 +104,7 @@ def read_receipt(path: Path) -> Receipt:
     return Receipt.of(state, path)
 
 
-def rows_of(path: Path) -> Iterator[dict[str, Any]]:
+def rows_of(path: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a part.
 
     Raises
@@ -119,6 +119,21 @@ def rows_of(path: Path) -> Iterator[dict[str, Any]]:
         file.readline()
         for line in file:
             yield _line(line, path)
+
+
+def names_of(path: Path) -> Iterator[str]:
+    """Yield the name in each row of a part.
+
+    Raises
+    ------
+    DatasetError
+        If the file is damaged.
+    """
+    if path.suffix == ".parquet":
+        columns = ["path", score_file.PATH_BYTES]
+        yield from (str(score_file.with_path(row)["path"]) for row in parquet.rows(path, columns))
+    else:
+        yield from (str(row["path"]) for row in rows_of(path))
 
 
 def _line(line: bytes, path: Path) -> dict[str, Any]:

@@ -8,13 +8,21 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from offkey._util.files import write_text
 from offkey.archive.lock import LOCK, held
-from offkey.archive.part_file import PartKind, Receipt, names_digest, read_receipt, rows_of, write_part
+from offkey.archive.part_file import (
+    PartKind,
+    Receipt,
+    names_digest,
+    names_of,
+    read_receipt,
+    rows_of,
+    write_part,
+)
 from offkey.archive.shard import Shard
 from offkey.errors import DatasetError, ParameterError
 from offkey.score_file import Row
@@ -136,10 +144,15 @@ class Parts:
         """
         return read_receipt(self.path(number))
 
-    def rows(self, numbers: Iterable[int]) -> Iterator[list[dict[str, Any]]]:
+    def rows(self, numbers: Iterable[int]) -> Iterator[list[Mapping[str, Any]]]:
         """Yield the rows of each part."""
         for number in numbers:
             yield list(rows_of(self.path(number)))
+
+    def names(self, numbers: Iterable[int]) -> Iterator[str]:
+        """Yield the name in each row of some parts."""
+        for number in numbers:
+            yield from names_of(self.path(number))
 
     def write(self, number: int, rows: Iterable[Row], receipt: Receipt) -> None:
         """Write a part, whole or not at all."""

@@ -13,6 +13,7 @@ from offkey import __version__
 from offkey._util.files import check_folder, is_stream
 from offkey._util.parquet import need_pyarrow
 from offkey.advance import OnAdvance
+from offkey.archive.known import KnownNames
 from offkey.archive.merge import check_run, complete, totals_of
 from offkey.archive.part_file import Receipt, names_digest
 from offkey.archive.parts import Seen, is_folder, parts_of
@@ -27,7 +28,7 @@ from offkey.score_progress import ScoringProgress
 from offkey.score_rows import ScoreRows
 from offkey.scores import ScoreTable
 
-__all__ = ["PART_RECORDINGS", "Archive", "check_result"]
+__all__ = ["PART_RECORDINGS", "Archive", "check_result", "is_finished_file"]
 
 PART_RECORDINGS = 4096
 """A part has a block of so many recordings of the source, whoever scores it: what a kill costs at most."""
@@ -50,6 +51,11 @@ def check_result(path: Path) -> None:
         check_folder(path)
     else:
         check_target(path)
+
+
+def is_finished_file(result: Path) -> bool:
+    """Say whether a result is a file whose parts are gone, so that nothing says which recordings it has."""
+    return not is_folder(result) and result.is_file() and not parts_of(result).numbers()
 
 
 class Archive:
@@ -88,6 +94,7 @@ class Archive:
         rows: ScoreRows,
         *,
         restart: bool = False,
+        new_only: bool = False,
         num_threads: int | None = None,
         on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
         on_progress: Progress | None = None,
@@ -103,6 +110,9 @@ class Archive:
             Scores them.
         restart
             Whether to begin anew.
+        new_only
+            Whether to score what has no row yet, wherever it stands in the source, behind all that has. The parts of a
+            file are then kept, for the next time.
         num_threads
             Threads of the kernels.
         on_part
@@ -126,6 +136,8 @@ class Archive:
         OSError
             If a part cannot be written; what was written before is kept.
         """
+        if new_only:
+            self._check_new_only(restart=restart)
         with self._parts.held(self._shard):
             if restart or self._parts.is_merged():
                 self._clear()
@@ -134,13 +146,18 @@ class Archive:
             receipts = self._receipts()
             before = sum(receipt.recordings for receipt in receipts.values())
             progress = ScoringProgress(
-                source, on_progress, on_advance, before=before, share=partial(_in_shard, self._shard)
+                source,
+                on_progress,
+                on_advance,
+                before=before,
+                share=(lambda _: None) if new_only else partial(_in_shard, self._shard),
             )
             scorer = _Scorer(source, rows, num_threads, on_part, progress)
-            self._parts.end(self._shard, self._score(source, receipts, scorer))
+            score = self._score_new if new_only else self._score
+            self._parts.end(self._shard, score(source, receipts, scorer))
             if self._shard.is_whole:
                 totals = complete(self._result, self._parts)
-                if not is_folder(self._result):
+                if not is_folder(self._result) and not new_only:
                     self._parts.clear()
             else:
                 totals = totals_of(self._parts, self._numbers())
@@ -178,11 +195,17 @@ class Archive:
         items = iter(source)
         blocks: list[tuple[int, str]] = []
         last = max(receipts, default=-1)
+        ended = self._parts.ended().get(self._shard)
         for number in itertools.count():
             receipt = receipts.get(number)
             block = _peeked(itertools.islice(items, receipt.recordings if receipt else PART_RECORDINGS))
             if block is None and number > last:
                 break
+            if block and ended and number >= ended.parts:
+                raise ParameterError(
+                    f"{self._parts.folder}: came to its end with {ended.recordings:,} recordings, and there are more "
+                    f"now, of which the first is {next(block).name}: new_only=True scores what is new; or {_ADVICE}"
+                )
             if block is None or receipt or not self._shard.has(number):
                 names = [item.name for item in block or ()]
                 self._check(number, names, receipt, sum(recordings for recordings, _ in blocks))
@@ -193,12 +216,39 @@ class Archive:
         source.refuse_none(len(blocks))
         return Seen.of(blocks)
 
+    def _score_new(self, source: Source, receipts: Mapping[int, Receipt], scorer: _Scorer) -> Seen:
+        """Score what has no row yet, block by block, into parts with numbers that are free."""
+        items = KnownNames(self._parts.names(receipts)).new(source)
+        blocks = {number: (receipt.recordings, receipt.names) for number, receipt in receipts.items()}
+        for number in itertools.filterfalse(receipts.__contains__, itertools.count()):
+            block = _peeked(itertools.islice(items, PART_RECORDINGS))
+            if block is None:
+                break
+            table, names = scorer.score(block)
+            self._add(number, table, names)
+            blocks[number] = len(names), names_digest(names)
+        source.refuse_none(len(blocks))
+        return Seen.of(blocks[number] for number in sorted(blocks))
+
+    def _check_new_only(self, *, restart: bool) -> None:
+        if not self._shard.is_whole:
+            raise ParameterError(
+                f"shard = {self._shard}: which recordings are new is known once shards are merged: leave out shard or "
+                "new_only"
+            )
+        if is_finished_file(self._result) and not restart:
+            raise ParameterError(
+                f"{self._result}: is finished, and the parts are gone that say which recordings it has; a run with "
+                f"new_only=True keeps them: {_ADVICE}"
+            )
+
     def _check(self, number: int, names: Sequence[str], receipt: Receipt | None, first: int) -> None:
         """Refuse a source whose block is not the one that a part has the rows of."""
         if receipt and names_digest(names) != receipt.names:
             raise ParameterError(
                 f"{self._parts.path(number)}: was begun with other recordings: those from number {first} to "
-                f"{first + receipt.recordings - 1} are not the same now: {_ADVICE}"
+                f"{first + receipt.recordings - 1} are not the same now: {_ADVICE}; new_only=True scores recordings "
+                "that were added, wherever they stand"
             )
 
     def _add(self, number: int, table: ScoreTable, names: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from offkey._util.files import is_stream
-from offkey.archive import Shard, Totals, check_result, merge_scores
+from offkey.archive import Shard, Totals, check_result, is_finished_file, merge_scores
 from offkey.cli import app, console, exit_codes
 from offkey.cli.listing import MOST, listing, odds
 from offkey.cli.options import Device, RateOptions
@@ -39,6 +39,7 @@ def score(
     null: Annotated[bool, Parameter(negative=())] = False,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     restart: Annotated[bool, Parameter(negative=())] = False,
+    new_only: Annotated[bool, Parameter(negative=())] = False,
     shard: str | None = None,
     merge: Path | None = None,
     machine_id: str | None = None,
@@ -73,6 +74,9 @@ def score(
         into a pipe as CSV.
     restart
         Throw away the parts of a run that was stopped, or that another detector has scored, and begin anew.
+    new_only
+        Score recordings that have no row in RESULT yet, and append them: for an archive that grows. For a file the
+        folder `RESULT.parts` is then kept, by which the next run knows what is new.
     shard
         `K/N`: score the K-th of N shares of the recordings, such as `3/16`, for jobs side by side on one or many
         machines that have the recordings and RESULT in common; the same command with another K for each.
@@ -110,7 +114,7 @@ def score(
         Print the scores as JSON.
     """
     if merge is not None:
-        if detector is not None or out is not None or restart or shard is not None:
+        if detector is not None or out is not None or restart or new_only or shard is not None:
             raise ParameterError(
                 "--merge: makes a result of parts that are there; name it alone, as in offkey score --merge scores.csv"
             )
@@ -130,9 +134,11 @@ def score(
     }
     sources = listed_sources(recordings or [], files_from, null=null)
     in_parts = out is not None and false_discovery_rate is None and top is None and not is_stream(out)
-    if (restart or shard is not None) and not in_parts:
+    of_parts = {"--restart": restart, "--new-only": new_only, "--shard": shard is not None}
+    if any(of_parts.values()) and not in_parts:
+        first = next(name for name in of_parts if of_parts[name])
         raise ParameterError(
-            f"--{'restart' if restart else 'shard'}: only a run that writes to a file or folder by --out, without "
+            f"{first}: only a run that writes to a file or folder by --out, without "
             "--fdr and --top, writes parts; leave it out"
         )
     share = Shard.parsed(shard or "1/1")
@@ -143,7 +149,8 @@ def score(
     with told_to(progress_json, worded=partial(in_options, command=app["score"])) as file:
         trained = load(detector)
         if out is not None and in_parts:
-            totals = _score_archive(trained, out, sources, file, restart=restart, shard=share, **options)
+            options |= {"restart": restart, "new_only": new_only}
+            totals = _score_archive(trained, out, sources, file, shard=share, **options)
             if json:
                 console.data(ScoreTable.read(out).to_json())
             return _report(totals)
@@ -194,16 +201,16 @@ def _score_archive(
     recordings: Iterable[Path],
     file: ProgressFile | None,
     *,
-    restart: bool,
     shard: Shard,
     **options: Any,
 ) -> Totals:
     """Score to a file or folder, part by part."""
+    if is_finished_file(out):
+        console.note(f"{out} is there already: it is written anew once all is scored")
     with console.bars(file) as bars:
         totals = detector.score_to(
             out,
             recordings,
-            restart=restart,
             shard=(shard.number, shard.of),
             on_part=lambda table: table_in_options(table, app["score"]),
             on_advance=bars.counter("scoring").advance,

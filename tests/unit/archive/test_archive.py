@@ -181,13 +181,19 @@ def test_other_recordings_are_refused(detector, recordings, tmp_path):
         detector.score_to(result, folder)
 
 
-def test_recordings_that_came_behind_are_scored_too(detector, recordings, tmp_path):
+@pytest.mark.parametrize("shard", [(1, 1), (2, 2)])
+def test_recordings_that_came_behind_a_result_that_is_complete_are_refused(
+    detector, recordings, tmp_path, shard
+):
     folder = shutil.copytree(recordings, tmp_path / "recordings")
-    detector.score_to(tmp_path / "scores", folder)
-    (folder / "id_01" / "99.wav").write_bytes((folder / "id_01" / "01.wav").read_bytes())
-    totals = detector.score_to(tmp_path / "scores", folder)
-    assert (totals.resumed, totals.rows) == (30, 31)
-    assert ScoreTable.read(tmp_path / "scores") == detector.score(folder)
+    result = tmp_path / "scores"
+    for _ in range(2):
+        detector.score_to(result, folder, shard=shard)
+    for name in ("97", "98", "99"):
+        (folder / "id_01" / f"{name}.wav").write_bytes((folder / "id_01" / "01.wav").read_bytes())
+    words = r"came to its end with 30 recordings, .* the first is \S+97\.wav: new_only=True scores"
+    with pytest.raises(ParameterError, match=words):
+        detector.score_to(result, folder, shard=shard)
 
 
 def test_two_runs_on_one_result(detector, recordings, tmp_path):

@@ -331,6 +331,8 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
             ["--restart", "--out", "s.csv", "--top", "3"],
             "--restart: only a run that writes to a file or folder",
         ),
+        (["--new-only"], "--new-only: only a run that writes to a file or folder"),
+        (["--new-only", "--shard", "1/2", "--out", "s"], "--shard 1/2: which recordings are new"),
         (["--shard", "1/2"], "--shard: only a run that writes to a file or folder"),
         (["--shard", "1/2", "--out", "s.csv", "--json"], "--json: a shard is no whole result"),
         (["--merge", "s.csv"], "--merge: makes a result of parts that are there; name it alone"),
@@ -378,3 +380,25 @@ def test_shards_are_merged_without_the_detector(offkey, detector, tree, monkeypa
     assert ScoreTable.read("s.csv") == ScoreTable.read("whole.csv")
     assert offkey("score", "--merge", "s.csv").code == 2
     assert offkey("score").code == 2
+
+
+def test_a_result_that_is_complete_is_written_anew_or_appended_to(offkey, detector, tree):
+    from shutil import copy
+
+    recordings = tree / "fan" / "test"
+    assert offkey("score", detector, recordings, "--out", "s.csv").code == 0
+    shown = offkey("score", detector, recordings, "--out", "s.csv")
+    assert shown.err.startswith(
+        "s.csv is there already: it is written anew once all is scored\n16 scores written"
+    )
+    shown = offkey("score", detector, recordings, "--out", "s.csv", "--new-only")
+    assert (shown.code, "a run with --new-only keeps them: begin anew with --restart" in shown.err) == (
+        2,
+        True,
+    )
+    assert offkey("score", detector, recordings, "--out", "n.csv", "--new-only").code == 0
+    copy(next(recordings.glob("*.wav")), "new_id_00.wav")
+    shown = offkey("score", detector, recordings, "new_id_00.wav", "--out", "n.csv", "--new-only")
+    assert shown.code == 0
+    assert "went on after 16 recordings that were scored before" in shown.err
+    assert len(ScoreTable.read("n.csv")) == 17
