@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from offkey.advance import OnAdvance
@@ -14,6 +14,7 @@ from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Progress
 from offkey.detector_base import DetectorBase
 from offkey.errors import OffkeyWarning
+from offkey.score_file import Row
 from offkey.score_progress import ScoringProgress
 from offkey.score_rows import ScoreRows, Windows
 from offkey.scores import ScoreTable
@@ -143,6 +144,7 @@ class ScoringDetector(DetectorBase):
         on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
         on_progress: Progress | None = None,
         on_advance: OnAdvance | None = None,
+        on_rows: Callable[[Sequence[Row]], None] = lambda rows: None,
     ) -> Totals:
         """Score an archive of recordings to a file or folder, however many they are, and go on where a run was stopped.
 
@@ -175,6 +177,8 @@ class ScoringDetector(DetectorBase):
             Called with (done, total) recordings; those of the run that was stopped count as done.
         on_advance
             As for `score`.
+        on_rows
+            Called with the rows of each part, as plain data, once all are there; those of earlier runs too.
 
         Returns
         -------
@@ -219,6 +223,7 @@ class ScoringDetector(DetectorBase):
             on_part=on_part,
             on_progress=on_progress,
             on_advance=on_advance,
+            on_rows=on_rows,
         )
         totals.survey = source.survey()
         for note in (*rows.notes(), *note_of_drift(rows.drift()), *notes_on(totals.survey.passed_over)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from offkey.archive.parts import Parts, Seen, is_folder, parts_of
 from offkey.archive.shard import Shard
 from offkey.archive.totals import Totals
 from offkey.errors import ParameterError
-from offkey.score_file import START, check_target, write
+from offkey.score_file import START, Row, check_target, write
 from offkey.scores import ScoreTable
 
 __all__ = ["check_run", "complete", "merge_scores", "totals_of"]
@@ -19,7 +19,9 @@ __all__ = ["check_run", "complete", "merge_scores", "totals_of"]
 _WORDS = {"detector": "the detector", "offkey": "offkey's version", "options": "an option"}
 
 
-def merge_scores(result: Path | str) -> Totals:
+def merge_scores(
+    result: Path | str, *, on_rows: Callable[[Sequence[Row]], None] = lambda rows: None
+) -> Totals:
     """Make the result of an archive's shards: what a run without shards would have written.
 
     The detector and the recordings need not be there. A file is made of the parts beside it, which are then removed; a
@@ -29,6 +31,8 @@ def merge_scores(result: Path | str) -> Totals:
     ----------
     result
         As for `offkey.Detector.score_to`.
+    on_rows
+        Called with the rows of each part, as plain data.
 
     Returns
     -------
@@ -58,21 +62,23 @@ def merge_scores(result: Path | str) -> Totals:
         if parts.is_merged():  # by a merge that was stopped while it removed them
             parts.clear()
             totals = Totals()
-            totals.add(ScoreTable.read(path).rows())
+            rows = list(ScoreTable.read(path).rows())
+            totals.add(rows)
+            on_rows(rows)
             return totals
         if not parts.numbers():
             raise ParameterError(f"{parts.folder}: holds no part of scores; nothing to merge")
-        totals = complete(path, parts)
+        totals = complete(path, parts, on_rows)
         if not is_folder(path):
             parts.note_merged()
             parts.clear()
     return totals
 
 
-def complete(result: Path, parts: Parts) -> Totals:
+def complete(result: Path, parts: Parts, on_rows: Callable[[Sequence[Row]], None]) -> Totals:
     """Make the result of all parts, which are held and stay; see `merge_scores`."""
     seen = _check_all(parts)
-    totals = totals_of(parts, range(seen.parts))
+    totals = totals_of(parts, range(seen.parts), on_rows)
     if is_folder(result):
         parts.end(Shard(), seen)
         parts.clear_shards()
@@ -81,12 +87,13 @@ def complete(result: Path, parts: Parts) -> Totals:
     return totals
 
 
-def totals_of(parts: Parts, numbers: Iterable[int]) -> Totals:
-    """Return what there is in some parts."""
+def totals_of(parts: Parts, numbers: Iterable[int], on_rows: Callable[[Sequence[Row]], None]) -> Totals:
+    """Return what there is in some parts, whose rows are handed on."""
     numbers = list(numbers)
     totals = Totals(each=bool(numbers) and parts.receipt(numbers[0]).run["options"]["windows"] == "each")
     for rows in parts.rows(numbers):
         totals.add(rows)
+        on_rows(rows)
     return totals
 
 

@@ -99,6 +99,7 @@ class Archive:
         on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
         on_progress: Progress | None = None,
         on_advance: OnAdvance | None = None,
+        on_rows: Callable[[Sequence[Row]], None] = lambda rows: None,
     ) -> Totals:
         """Score what has no scores yet, part by part, and make the result of them all.
 
@@ -121,6 +122,8 @@ class Archive:
             Called with (done, total) recordings.
         on_advance
             Called with more than that: see `Advance`.
+        on_rows
+            Called with the rows of each part once all are there, those of earlier runs too.
 
         Returns
         -------
@@ -156,11 +159,11 @@ class Archive:
             score = self._score_new if new_only else self._score
             self._parts.end(self._shard, score(source, receipts, scorer))
             if self._shard.is_whole:
-                totals = complete(self._result, self._parts)
+                totals = complete(self._result, self._parts, on_rows)
                 if not is_folder(self._result) and not new_only:
                     self._parts.clear()
             else:
-                totals = totals_of(self._parts, self._numbers())
+                totals = totals_of(self._parts, self._numbers(), on_rows)
             totals.resumed = before
         return totals
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from offkey.datasets.survey import Survey
@@ -13,6 +15,9 @@ __all__ = ["MOST_ERRORS", "ODDEST", "Totals"]
 
 ODDEST = 10
 MOST_ERRORS = 1000
+_MOST_KINDS = 100
+_HOW_MUCH = re.compile(r"\b[\d.,]+ dB | \(.*?\)| in \d+ of \d+ windows")
+"""Of a warning: by how much, and where."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -32,7 +37,9 @@ class Totals:
     errors: list[str] = dataclasses.field(default_factory=list)
     """Why rows have no scores, of the first `MOST_ERRORS`."""
     oddest: list[Mapping[str, Cell]] = dataclasses.field(default_factory=list)
-    """The `ODDEST` rows, the oddest first."""
+    """A row of each of the `ODDEST` recordings, the oddest first."""
+    warnings: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Kind of warning, such as ``clipped`` -> rows that have it."""
     resumed: int = 0
     """How many recordings had been scored before, by a run that was stopped."""
     survey: Survey | None = None
@@ -47,9 +54,11 @@ class Totals:
         """Enter rows."""
         scored = []
         for row in rows:
-            start, error = row.get(START), row["error"]
+            start, error, warning = row.get(START), row["error"], row["warning"]
             self.rows += 1
             self.recordings += not self.each or not start
+            if warning is not None:
+                self._count_warning(str(warning))
             if error is not None:
                 self.failed += 1
                 if len(self.errors) < MOST_ERRORS:
@@ -58,7 +67,23 @@ class Totals:
                 scored.append(row)
                 self.by_windows += start is not None
                 self.anomalous += row["decision"] == 1
-        self.oddest = heapq.nsmallest(ODDEST, [*self.oddest, *scored], key=_oddness)
+        self.oddest = _oddest([*self.oddest, *scored], each=self.each)
+
+    def _count_warning(self, warning: str) -> None:
+        for text in warning.split("; "):
+            kind = _HOW_MUCH.sub("", text)
+            if kind in self.warnings or len(self.warnings) < _MOST_KINDS:
+                self.warnings[kind] += 1
+
+
+def _oddest(rows: list[Mapping[str, Cell]], *, each: bool) -> list[Mapping[str, Cell]]:
+    """Return the oddest rows, of a recording's windows the oddest alone."""
+    if not each:
+        return heapq.nsmallest(ODDEST, rows, key=_oddness)
+    recordings: dict[object, Mapping[str, Cell]] = {}
+    for row in sorted(rows, key=_oddness):
+        recordings.setdefault(id(row) if row.get(START) is None else row["path"], row)
+    return list(recordings.values())[:ODDEST]
 
 
 def _oddness(row: Mapping[str, Cell]) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from offkey._util import ranks
 from offkey._util.text_table import printable
 from offkey.advance import Advance
 from offkey.cli import console
-from offkey.cli.pace import Meter, ProgressFile
+from offkey.cli.pace import Meter, Pace, ProgressFile
 
 __all__ = [
     "STDOUT",
@@ -175,6 +175,8 @@ class Counter:
 
     def __init__(self, bars: console.Bars, what: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._bars, self._what, self._clock = bars, what, clock
+        self.pace = Pace()
+        """How far it came last, and how fast."""
         self._start()
 
     def _start(self) -> None:
@@ -188,7 +190,7 @@ class Counter:
 
     def advance(self, advance: Advance) -> None:
         """Show how far it has come."""
-        pace = self._meter.pace(advance)
+        self.pace = pace = self._meter.pace(advance)
         ended = advance.total is not None and advance.done >= advance.total
         if self._bars.file is not None:
             self._bars.file.add(pace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from offkey.cli.pace import duration
 from offkey.score_file import ANOMALY_SCORE, START, is_score
 from offkey.scores import ScoreTable
 
-__all__ = ["MOST", "listing", "odds", "shortened"]
+__all__ = ["MOST", "listing", "oddest_lines", "odds", "shortened"]
 
 MOST = 20
 """Rows that a terminal shows unless more are asked for."""
@@ -87,6 +88,11 @@ def shortened(path: str, width: int) -> str:
         tail = tail[1:]
     name = tail.find("/")
     return "…" + (tail[name:] if 0 <= name < len(tail) - 1 else tail)
+
+
+def oddest_lines(rows: Sequence[Mapping[str, Any]], width: int | None) -> list[str]:
+    """Return rows with scores as lines, in their order; nothing is shortened where there is no width."""
+    return _scored_lines(rows, (), sys.maxsize if width is None else width)
 
 
 def _oddness(row: Mapping[str, Any]) -> tuple[float, float]:

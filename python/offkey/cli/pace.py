@@ -57,6 +57,15 @@ class Pace:
             parts[name] = ""
         return _joined(parts)
 
+    def whole(self) -> str:
+        """Return in words what the run has done in all, and how fast."""
+        files = self.advance.done - self.advance.before
+        parts = [f"{_number(files / self.elapsed_s)} files/s"]
+        if self.advance.audio_s:
+            parts.append(f"{_number(self.advance.audio_s / 3600 / self.elapsed_s)} h of audio/s")
+        time = f"{self.elapsed_s:.3g} s" if self.elapsed_s < 60 else duration(self.elapsed_s)
+        return f"{files:,} file{'s' * (files != 1)} in {time}: {', '.join(parts)}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
         now = self.advance

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from offkey._util.files import is_stream
+from offkey._util.files import check_writable, is_stream
 from offkey.archive import Shard, Totals, check_result, is_finished_file, merge_scores
 from offkey.cli import app, console, exit_codes
-from offkey.cli.listing import MOST, listing, odds
+from offkey.cli.listing import MOST, listing, oddest_lines
 from offkey.cli.options import Device, RateOptions
-from offkey.cli.pace import ProgressFile, told_to
-from offkey.cli.sources import listed_sources
+from offkey.cli.pace import Pace, ProgressFile, told_to
+from offkey.cli.sources import FailedList, failed_list, listed_sources
 from offkey.cli.words import in_options, table_in_options
 from offkey.detector import Detector, load
 from offkey.errors import ParameterError
@@ -42,6 +44,7 @@ def score(
     new_only: Annotated[bool, Parameter(negative=())] = False,
     shard: str | None = None,
     merge: Path | None = None,
+    failed: Path | None = None,
     machine_id: str | None = None,
     rate: RateOptions = RateOptions(),  # noqa: B008  # immutable
     false_discovery_rate: Annotated[float | None, Parameter(alias="--fdr")] = None,
@@ -66,7 +69,7 @@ def score(
         A file that lists recordings, a path in each line, after those that are named; `-` is standard input. It is read
         as it comes, so that there may be millions.
     null
-        The paths in it end with NUL instead, as `find -print0` writes them.
+        The paths in it, and in the list of `--failed`, end with NUL instead, as `find -print0` writes them.
     out
         Write the scores to this file, by its ending as CSV, JSON, JSON lines or Parquet (`.csv`, `.json`, `.jsonl`,
         `.parquet`), or to this folder as a table of Parquet files, part by part: a run that is stopped goes on when the
@@ -83,6 +86,9 @@ def score(
     merge
         RESULT, as `--out` named it: make it of what all shards have written; neither the detector nor the recordings
         are needed.
+    failed
+        Write the paths of recordings that could not be scored to this file, a path in each line, which `--files-from`
+        reads; an empty file if there are none. It is there once all recordings are done.
     machine_id
         ID of the recorded machine. By default `id_XX` in each file's name, or, below a folder given here, a folder
         named `id_XX` or as a machine that the detector knows, or `section_XX_...` in the name; a recording without one
@@ -118,7 +124,7 @@ def score(
             raise ParameterError(
                 "--merge: makes a result of parts that are there; name it alone, as in offkey score --merge scores.csv"
             )
-        return _merge(merge, json=json)
+        return _merge(merge, failed, null=null, json=json)
     if detector is None:
         raise ParameterError("DETECTOR: none named; expected one that offkey train wrote, and recordings")
     false_alarm_rate = rate.rate()
@@ -132,6 +138,10 @@ def score(
         "max_seconds": max_seconds,
         "num_threads": threads,
     }
+    if null and files_from is None and failed is None:
+        raise ParameterError(
+            "--null: says how paths end in a list, but neither --files-from nor --failed names one"
+        )
     sources = listed_sources(recordings or [], files_from, null=null)
     in_parts = out is not None and false_discovery_rate is None and top is None and not is_stream(out)
     of_parts = {"--restart": restart, "--new-only": new_only, "--shard": shard is not None}
@@ -146,33 +156,53 @@ def score(
         raise ParameterError("--json: a shard is no whole result; give it with --merge")
     if out is not None:
         check_result(out) if in_parts else check_target(out)
-    with told_to(progress_json, worded=partial(in_options, command=app["score"])) as file:
+    if failed is not None:
+        check_writable(failed)
+    with (
+        told_to(progress_json, worded=partial(in_options, command=app["score"])) as file,
+        failed_list(failed, null=null) as failed_paths,
+    ):
         trained = load(detector)
+        start_s = time.monotonic()
         if out is not None and in_parts:
             options |= {"restart": restart, "new_only": new_only}
-            totals = _score_archive(trained, out, sources, file, shard=share, **options)
-            if json:
-                console.data(ScoreTable.read(out).to_json())
-            return _report(totals)
-        with console.bars(file) as bars:
-            table = trained.score(
+            totals, pace = _score_archive(
+                trained,
+                out,
                 sources,
-                false_discovery_rate=false_discovery_rate,
-                on_advance=bars.counter("scoring").advance,
+                file,
+                share,
+                on_rows=failed_paths.add,
                 **options,
             )
-        table = table_in_options(table, app["score"])
-        shown = table if top is None else table.most_anomalous(top)
-        on_terminal = out is None and not json and sys.stdout is not None and sys.stdout.isatty()
-        if on_terminal:
-            width = shutil.get_terminal_size().columns
-            console.data(listing(shown, width=width, most=top or MOST, scores=scores))
+            if json:
+                console.data(ScoreTable.read(out).to_json())
+            discoveries, listed = None, False
         else:
-            _give(shown, out, json=json)
-        totals = Totals(each=windows == "each", survey=table.survey)
-        totals.add(table.rows())
-        listed = on_terminal and console.stderr.is_terminal and top is None
-        return _report(totals, table.discoveries, errors=not listed)
+            with console.bars(file) as bars:
+                counter = bars.counter("scoring")
+                table = trained.score(
+                    sources,
+                    false_discovery_rate=false_discovery_rate,
+                    on_advance=counter.advance,
+                    **options,
+                )
+            table = table_in_options(table, app["score"])
+            discoveries, pace = table.discoveries, counter.pace
+            shown = table if top is None else table.most_anomalous(top)
+            listed = out is None and not json and sys.stdout is not None and sys.stdout.isatty()
+            if listed:
+                width = shutil.get_terminal_size().columns
+                console.data(listing(shown, width=width, most=top or MOST, scores=scores))
+            else:
+                _give(shown, out, json=json)
+            totals = Totals(each=windows == "each", survey=table.survey)
+            totals.add(table.rows())
+            failed_paths.add(table.rows())
+        pace = dataclasses.replace(pace, elapsed_s=time.monotonic() - start_s)
+    _report_list(failed_paths, failed)
+    listed = listed and console.stderr.is_terminal and top is None
+    return _report(totals, pace, discoveries, listed=listed)
 
 
 def _give(table: ScoreTable, out: Path | None, *, json: bool) -> None:
@@ -186,13 +216,15 @@ def _give(table: ScoreTable, out: Path | None, *, json: bool) -> None:
         console.data(table.to_csv())
 
 
-def _merge(result: Path, *, json: bool) -> int:
+def _merge(result: Path, failed: Path | None, *, null: bool, json: bool) -> int:
     """Make a result of what its shards have written."""
-    totals = merge_scores(result)
+    with failed_list(failed, null=null) as failed_paths:
+        totals = merge_scores(result, on_rows=failed_paths.add)
     console.note(f"{totals.rows} scores are in {result}")
     if json:
         console.data(ScoreTable.read(result).to_json())
-    return _report(totals)
+    _report_list(failed_paths, failed)
+    return _report(totals, Pace(), None, listed=False)
 
 
 def _score_archive(
@@ -200,20 +232,20 @@ def _score_archive(
     out: Path,
     recordings: Iterable[Path],
     file: ProgressFile | None,
-    *,
     shard: Shard,
     **options: Any,
-) -> Totals:
+) -> tuple[Totals, Pace]:
     """Score to a file or folder, part by part."""
     if is_finished_file(out):
         console.note(f"{out} is there already: it is written anew once all is scored")
     with console.bars(file) as bars:
+        counter = bars.counter("scoring")
         totals = detector.score_to(
             out,
             recordings,
             shard=(shard.number, shard.of),
             on_part=lambda table: table_in_options(table, app["score"]),
-            on_advance=bars.counter("scoring").advance,
+            on_advance=counter.advance,
             **options,
         )
     if totals.resumed:
@@ -221,15 +253,21 @@ def _score_archive(
     console.note(f"{totals.rows} scores written to {out}")
     if not shard.is_whole:
         console.note(f"shard {shard} has ended; once all {shard.of} have: offkey score --merge {out}")
-    return totals
+    return totals, counter.pace
 
 
-def _report(totals: Totals, discoveries: Discoveries | None = None, *, errors: bool = True) -> int:
-    """Say how it went, and what has no score if that is not on the screen already; return the exit code."""
-    for text in totals.errors if errors else ():
-        console.error(text)
-    if errors and totals.failed > len(totals.errors):
-        console.error(f"and {totals.failed - len(totals.errors):,} more: see the column error")
+def _report(totals: Totals, pace: Pace, discoveries: Discoveries | None, *, listed: bool) -> int:
+    """Say how it went; return the exit code.
+
+    Parameters
+    ----------
+    totals, pace, discoveries
+        What there is to say.
+    listed
+        Whether the oddest recordings, and those without a score, are on the screen already.
+    """
+    if not listed:
+        _report_errors(totals)
     scored = totals.scored
     recordings = totals.recordings - totals.failed if totals.each else scored
     text = f"{recordings} recording{'s' * (recordings != 1)} scored"
@@ -239,13 +277,21 @@ def _report(totals: Totals, discoveries: Discoveries | None = None, *, errors: b
         text += f" ({totals.by_windows} by their worst window, at start_s)"
     missed = f"; {totals.failed} could not be scored" if totals.failed else ""
     console.note(f"{text}, {totals.anomalous} sound wrong{missed}")
-    if totals.anomalous:
-        console.note(_oddest(totals.oddest[0]))
+    if totals.oddest and not listed:
+        console.note("the oddest:")
+        width = console.stderr.width if console.stderr.is_terminal else None
+        for line in oddest_lines(totals.oddest, width):
+            console.note(line)
+    if totals.warnings:
+        kinds = (f"{kind} ({count:,})" for kind, count in totals.warnings.most_common())
+        console.note(f"warnings: {', '.join(kinds)}")
     if discoveries is not None:
         console.note(discoveries.summary())
     seen = totals.survey
     if seen is not None:
         console.note(f"{'seen since' if totals.resumed else 'seen'}: {seen.summary()}")
+    if pace.advance.done > pace.advance.before:
+        console.note(pace.whole())
     return (
         exit_codes.REFUSED
         if totals.failed and not scored
@@ -253,8 +299,16 @@ def _report(totals: Totals, discoveries: Discoveries | None = None, *, errors: b
     )
 
 
-def _oddest(row: Mapping[str, Any]) -> str:
-    """Say in words how odd the oddest recording is."""
-    how, words = odds(row)
-    of_machine = f" of {row['scored_as']}" if row["calibration"] == "own" else ""
-    return f"the oddest: {row['path']}: {how} {words} healthy recordings{of_machine} sounds as odd"
+def _report_list(paths: FailedList, failed: Path | None) -> None:
+    if failed is not None:
+        of = f"recording{'s' * (paths.written != 1)} without a score"
+        console.note(f"{paths.written:,} {of} listed in {failed}")
+    if paths.left_out:
+        console.warn(f"{paths.left_out:,} paths hold an end of line and are not in {failed}: give --null")
+
+
+def _report_errors(totals: Totals) -> None:
+    for text in totals.errors:
+        console.error(text)
+    if totals.failed > len(totals.errors):
+        console.error(f"and {totals.failed - len(totals.errors):,} more: see the column error")

@@ -1,17 +1,19 @@
-"""Recordings that are named on the command line, or listed in a file."""
+"""Recordings that are named on the command line, or listed in a file; the list of those that have no score."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from offkey._util.files import atomic_path, encoded
 from offkey.errors import ParameterError
 
-__all__ = ["listed_sources"]
+__all__ = ["FailedList", "failed_list", "listed_sources"]
 
 _BLOCK = 1 << 16
 _LONGEST = 1 << 16  # bytes of a path; a list without separators is none
@@ -37,8 +39,6 @@ def listed_sources(named: list[Path], files_from: Path | None, *, null: bool) ->
         If the list cannot be opened.
     """
     if files_from is None:
-        if null:
-            raise ParameterError("--null: says how paths end in a list, but --files-from names none")
         if not named:
             raise ParameterError(
                 "RECORDINGS: none named; expected sound files, folders or patterns, or --files-from"
@@ -70,3 +70,49 @@ def _paths(file: BinaryIO, where: Path, end: bytes) -> Iterator[Path]:
 
 def _path(name: bytes) -> Path:
     return Path(os.fsdecode(name.removesuffix(b"\r")))
+
+
+class FailedList:
+    """Writes the paths of recordings without a score as `listed_sources` reads them.
+
+    Parameters
+    ----------
+    file
+        To write to; None: there is no list.
+    null
+        Whether paths end with NUL in place of a line's end.
+    """
+
+    def __init__(self, file: BinaryIO | None, *, null: bool) -> None:
+        self._file = file
+        self._end = b"\0" if null else b"\n"
+        self._last = b""
+        self.written = 0
+        self.left_out = 0
+        """Paths that hold an end of line, which no list of lines can have."""
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Enter the rows that have an error; of a recording's windows one."""
+        if self._file is None:
+            return
+        for row in rows:
+            path = b"" if row["error"] is None else encoded(row["path"])
+            if not path or path == self._last:
+                continue
+            self._last = path
+            if self._end == b"\n" and (self._end in path or path.endswith(b"\r")):
+                self.left_out += 1
+            else:
+                self._file.write(path + self._end)
+                self.written += 1
+
+
+@contextmanager
+def failed_list(path: Path | None, *, null: bool) -> Iterator[FailedList]:
+    """Yield the list of recordings without a score; its file is there once all are in it, empty if there is none."""
+    if path is None:
+        yield FailedList(None, null=null)
+        return
+    with atomic_path(path) as scratch, scratch.open("wb") as file:
+        failed = FailedList(file, null=null)
+        yield failed

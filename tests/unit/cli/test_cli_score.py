@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import re
 
 import numpy as np
 import pytest
@@ -211,17 +213,21 @@ def test_long_recordings_have_a_row_or_many(offkey, detector, tree, tmp_path):
     [
         (("--false-alarm-rate", "0.3"), "1 in "),
         (("--false-alarms", "7 a day", "--recordings-a-day", "10"), "1 in "),
-        (("--false-alarm-rate", "1e-9"), ""),
+        (("--false-alarm-rate", "1e-9"), "0 sound wrong\n"),
     ],
 )
-def test_a_rate_decides_and_the_oddest_recording_is_named(offkey, detector, tree, options, words):
+def test_a_rate_decides_and_the_oddest_recordings_are_named(offkey, detector, tree, options, words):
     shown = offkey("score", detector, tree / "fan" / "test", *options, "--out", "s.json")
     assert shown.code == 0
     table = ScoreTable.read("s.json")
     rate = float(options[1]) if len(options) == 2 else 0.7
     np.testing.assert_array_equal(table.decision, table.p_value <= rate)
-    assert ("the oddest: " in shown.err) == bool(words)
     assert words in shown.err
+    lines = shown.err.splitlines()
+    lines = lines[lines.index("the oddest:") + 1 :]
+    oddest = [str(path) for path in table.most_anomalous(10).path]
+    assert [line.split()[0] for line in lines[:11]] == ["recording", *oddest]
+    assert ("sounds wrong" in lines[1]) == (words == "1 in ")
 
 
 @pytest.mark.parametrize(
@@ -320,6 +326,7 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
     assert shown.code == 0
     assert "went on after 16 recordings that were scored before" in shown.err
     assert "seen since: 0 recordings" in shown.err
+    assert " files in " not in shown.err
     assert len(ScoreTable.read("s.csv")) == 16
 
 
@@ -337,7 +344,7 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
         (["--shard", "1/2", "--out", "s.csv", "--json"], "--json: a shard is no whole result"),
         (["--merge", "s.csv"], "--merge: makes a result of parts that are there; name it alone"),
         (["--shard", "3/2", "--out", "s.csv"], "--shard 3/2: expected K/N"),
-        (["--null"], "--null: says how paths end in a list"),
+        (["--null"], "--null: says how paths end in a list, but neither --files-from nor --failed names one"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(offkey, detector, tree, arguments, message):
@@ -402,3 +409,83 @@ def test_a_result_that_is_complete_is_written_anew_or_appended_to(offkey, detect
     assert shown.code == 0
     assert "went on after 16 recordings that were scored before" in shown.err
     assert len(ScoreTable.read("n.csv")) == 17
+
+
+@pytest.mark.parametrize(
+    "out", [("--out", "s.csv"), ("--json", "--windows", "each"), ("--json", "--fdr", "0.1")]
+)
+@pytest.mark.parametrize("null", [(), ("--null",)])
+def test_recordings_without_a_score_are_a_list_that_can_be_scored_again(
+    offkey, detector, tree, tmp_path, out, null
+):
+    good = sorted((tree / "fan" / "test").glob("*.wav"))[0]
+    strange = tmp_path / os.fsdecode(b"L\xfcfter \xe6\xa9\x9f.wav")
+    for path in (tmp_path / "bad.wav", strange):
+        path.write_bytes(b"a diary")
+    shown = offkey("score", detector, good, "bad.wav", strange, *out, "--failed", "failed.txt", *null)
+    assert shown.code == 3
+    assert "2 recordings without a score listed in failed.txt" in shown.err
+    end = b"\0" if null else b"\n"
+    assert (tmp_path / "failed.txt").read_bytes() == end.join([b"bad.wav", os.fsencode(strange), b""])
+    for path in (tmp_path / "bad.wav", strange):
+        path.write_bytes(good.read_bytes())
+    shown = offkey("score", detector, "--files-from", "failed.txt", "--failed", "failed.txt", *null, "--json")
+    assert shown.code == 0
+    assert shown.err.startswith("0 recordings without a score listed in failed.txt\n2 recordings scored, ")
+    assert (tmp_path / "failed.txt").read_bytes() == b""
+
+
+def test_a_path_that_no_line_can_hold_is_told(offkey, detector, tree, tmp_path):
+    good = sorted((tree / "fan" / "test").glob("*.wav"))[0]
+    for name in ("two\nlines.wav", "end.wav\r", "bad.wav"):
+        (tmp_path / name).write_bytes(b"a diary")
+    names = ("two\nlines.wav", "end.wav\r", "bad.wav")
+    shown = offkey("score", detector, good, *names, "--failed", "f.txt")
+    assert "2 paths hold an end of line and are not in f.txt: give --null" in shown.err
+    assert (tmp_path / "f.txt").read_bytes() == b"bad.wav\n"
+    offkey("score", detector, good, *names, "--failed", "f.txt", "--null")
+    assert (tmp_path / "f.txt").read_bytes() == b"two\nlines.wav\0end.wav\r\0bad.wav\0"
+
+
+def test_a_list_that_cannot_be_written_is_refused_and_a_run_that_fails_leaves_none(
+    offkey, detector, tree, tmp_path
+):
+    shown = offkey("score", "none.offkey", tree / "fan" / "test", "--failed", "no/f.txt")
+    assert (shown.code, "no: no such folder" in shown.err) == (2, True)
+    (tmp_path / "f.txt").write_text("of before\n")
+    assert offkey("score", detector, "none.wav", "--failed", "f.txt").code == 2
+    assert (tmp_path / "f.txt").read_text() == "of before\n"
+
+
+@pytest.mark.parametrize("more", [(), ("--out", "s.jsonl"), ("--windows", "each")])
+def test_a_summary_counts_warnings_and_says_how_fast(offkey, detector, tree, tmp_path, more):
+    good = sorted((tree / "fan" / "test").glob("normal*"))
+    samples, rate = sf.read(good[0])
+    for number in range(3):
+        path = tmp_path / f"{number}_id_00.wav"
+        sf.write(path, np.clip(samples * 50 * (number + 1), -1, 1), rate)
+    shown = offkey("score", detector, good[1], ".", *more)
+    assert shown.code == 0
+    (line,) = (line for line in shown.err.splitlines() if line.startswith("warnings: "))
+    assert "clipped throughout (3)" in line
+    assert "louder than in training (3)" in line
+    last = shown.err.splitlines()[-1]
+    assert re.fullmatch(r"4 files in [\d.]+ s: [\d.,]+ files/s, [\d.e-]+ h of audio/s", last)
+
+
+def test_a_merge_lists_what_has_no_score_in_any_shard(offkey, detector, tree, tmp_path, monkeypatch):
+    from offkey.archive import run
+
+    monkeypatch.setattr(run, "PART_RECORDINGS", 2)
+    for number in (0, 3):
+        (tmp_path / f"{number}.wav").write_bytes(b"a diary")
+    for number, path in zip((1, 2, 4), sorted((tree / "fan" / "test").glob("*.wav")), strict=False):
+        (tmp_path / f"{number}.wav").write_bytes(path.read_bytes())
+    names = [f"{number}.wav" for number in range(5)]
+    for shard in ("1/2", "2/2"):
+        offkey("score", detector, *names, "--out", "s.csv", "--shard", shard, "--failed", f"{shard[0]}.txt")
+    assert (tmp_path / "1.txt").read_text() == "0.wav\n"
+    assert (tmp_path / "2.txt").read_text() == "3.wav\n"
+    shown = offkey("score", "--merge", "s.csv", "--failed", "all.txt")
+    assert shown.code == 3
+    assert (tmp_path / "all.txt").read_text() == "0.wav\n3.wav\n"

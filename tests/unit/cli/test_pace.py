@@ -98,7 +98,7 @@ def test_without_a_terminal_there_is_a_line_a_minute(capsys):
 
 def test_a_command_that_is_done_at_once_says_nothing_of_progress(offkey, detector, tree):
     shown = offkey("score", detector, tree / "fan" / "test", "--out", "s.csv")
-    assert "files" not in shown.err
+    assert "scoring" not in shown.err
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 79, 80, 100, 119, 120, 200])
@@ -140,18 +140,17 @@ def test_a_run_that_goes_on_tells_what_was_before(offkey, detector, tree, tmp_pa
     from offkey.archive import run
 
     paths = sorted((tree / "fan" / "test").glob("*.wav"))
-    monkeypatch.setattr(run, "PART_RECORDINGS", 1)
+    monkeypatch.setattr(run, "PART_RECORDINGS", 4)
     with monkeypatch.context() as patch:
-        patch.setattr("offkey.datasets.portions.PORTION_ITEMS", 4)
-        write, parts = run.Archive._write, []
+        add, parts = run.Archive._add, []
 
         def stopped(self, *part):
-            write(self, *part)
+            add(self, *part)
             parts.append(part)
             if len(parts) == 2:
                 raise KeyboardInterrupt
 
-        patch.setattr(run.Archive, "_write", stopped)
+        patch.setattr(run.Archive, "_add", stopped)
         arguments = ("score", detector, *paths, "--out", "s.csv", "--progress-json", "p.jsonl")
         assert offkey(*arguments).code == 130
     assert offkey(*arguments).code == 0
