@@ -16,7 +16,7 @@ from offkey.detector_base import DetectorBase
 from offkey.errors import OffkeyWarning
 from offkey.score_file import Row
 from offkey.score_progress import ScoringProgress
-from offkey.score_rows import ScoreRows, Windows
+from offkey.score_rows import OnError, ScoreRows, Windows
 from offkey.scores import ScoreTable
 from offkey.scoring.drift import note_of_drift
 from offkey.signal.audio import MAX_SECONDS
@@ -36,6 +36,7 @@ class ScoringDetector(DetectorBase):
         false_alarm_rate: float | None = None,
         false_discovery_rate: float | None = None,
         windows: Windows = "worst",
+        on_error: OnError = "record",
         device: str = "auto",
         max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
@@ -70,6 +71,9 @@ class ScoringDetector(DetectorBase):
         windows
             Of a recording that is cut: `worst` gives one row, which has the scores of the worst window and in `start_s`
             where that begins; `each` gives a row for each window, decided on as a clip of its own.
+        on_error
+            Of a recording without a score, as it cannot be read or there is no sound in it: `record` gives it a row
+            that says why, `skip` gives it none (see `ScoreTable.skipped`), `fail` ends the scoring by a `DatasetError`.
         device
             `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`, for the network.
         max_seconds
@@ -92,7 +96,7 @@ class ScoringDetector(DetectorBase):
         FileNotFoundError
             If a folder or file does not exist. In an iterator that is the `error` of its row.
         DatasetError
-            If there is no recording.
+            If there is no recording, or one has no score and `on_error` is `fail`.
         DeviceError
             If the device is not there.
         ParameterError, ArrayError
@@ -112,6 +116,7 @@ class ScoringDetector(DetectorBase):
             fdr=false_discovery_rate,
             windows=windows,
             num_threads=num_threads,
+            on_error=on_error,
         )
         self._use_device(device)
         source = self._source(
@@ -135,6 +140,7 @@ class ScoringDetector(DetectorBase):
         machine_id: str | None = None,
         false_alarm_rate: float | None = None,
         windows: Windows = "worst",
+        on_error: OnError = "record",
         restart: bool = False,
         new_only: bool = False,
         shard: tuple[int, int] = (1, 1),
@@ -160,6 +166,9 @@ class ScoringDetector(DetectorBase):
             Parquet files that pandas, polars, DuckDB, Spark and Arrow read as one; `ScoreTable.read` does too.
         recordings, machine_id, false_alarm_rate, windows, device, max_seconds, num_threads
             As for `score`.
+        on_error
+            As for `score`; a skipped recording is known by name to the parts, and is not tried again. After `fail` the
+            parts that were written stay, and the run goes on in any of the three ways.
         restart
             Whether to throw away the parts of a run that was stopped, or of another detector, and begin anew.
         new_only
@@ -205,7 +214,14 @@ class ScoringDetector(DetectorBase):
         path, share = Path(result), Shard(*shard)
         check_result(path)
         fitted = self._fitted()
-        rows = ScoreRows(fitted, rate=false_alarm_rate, fdr=None, windows=windows, num_threads=num_threads)
+        rows = ScoreRows(
+            fitted,
+            rate=false_alarm_rate,
+            fdr=None,
+            windows=windows,
+            num_threads=num_threads,
+            on_error=on_error,
+        )
         self._use_device(device)
         source = self._source(recordings, machine_id=machine_id, max_seconds=max_seconds)
         options = {
@@ -214,7 +230,7 @@ class ScoringDetector(DetectorBase):
             "windows": windows,
             "max_seconds": max_seconds,
         }
-        totals = Archive(path, fitted, options, share).score(
+        totals = Archive(path, fitted, options, share, on_error).score(
             source,
             rows,
             restart=restart,

@@ -383,7 +383,8 @@ def _from_cells(rows: list[Any], header: Iterable[Any], where: object) -> Conten
     for at, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise DatasetError(f"{where}, row {at}: {row!r}; expected an object with a path")
-    columns = _known(header, where) if rows else {}
+    header = list(header)
+    columns = _known(header, where) if rows or header else {}
     rows = [with_path(row) for row in rows]
     for name in sorted(_IDS.intersection(columns)):
         if any(_is_whole(row.get(name)) for row in rows):

@@ -15,7 +15,7 @@ from offkey.datasets.recordings import Item
 from offkey.datasets.scored_channels import ScoredChannels
 from offkey.datasets.source import Chunk, SourceRates
 from offkey.datasets.windows import WHOLE
-from offkey.errors import ParameterError
+from offkey.errors import DatasetError, ParameterError
 from offkey.fitted import Fitted
 from offkey.scores import ScoreTable
 from offkey.scoring import false_discovery, null
@@ -23,10 +23,13 @@ from offkey.scoring.drift import Drift, drifts
 from offkey.scoring.null import Judged
 from offkey.signal.quality import ClipQuality
 
-__all__ = ["ScoreRows", "Windows", "check_windows"]
+__all__ = ["OnError", "ScoreRows", "Windows", "check_on_error", "check_windows"]
 
 Windows: TypeAlias = Literal["worst", "each"]
 """Of a recording that is cut: one row with the scores of its worst window, or a row for each."""
+
+OnError: TypeAlias = Literal["record", "skip", "fail"]
+"""Of a recording without a score: a row that says why, no row, or an end to the scoring."""
 
 _RATE_ADVICE = ", so the detector hears silence there, unless it was trained on such recordings"
 
@@ -41,6 +44,18 @@ def check_windows(windows: str) -> None:
     """
     if windows not in ("worst", "each"):
         raise ParameterError(f"windows = {windows!r}: expected 'worst' or 'each'")
+
+
+def check_on_error(on_error: str) -> None:
+    """Refuse what is none of `record`, `skip` and `fail`.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    if on_error not in ("record", "skip", "fail"):
+        raise ParameterError(f"on_error = {on_error!r}: expected 'record', 'skip' or 'fail'")
 
 
 class _Scored(NamedTuple):
@@ -116,11 +131,13 @@ class ScoreRows:
         Whether a recording that is cut has one row or many.
     num_threads
         Threads of the kernels and of torch; all cores if None.
+    on_error
+        What becomes of a recording, or of a window that has a row of its own, without a score.
 
     Raises
     ------
     ParameterError
-        If a rate is not above 0 and below 1, or `windows` is neither word.
+        If a rate is not above 0 and below 1, or `windows` or `on_error` is none of its words.
     """
 
     def __init__(
@@ -131,8 +148,12 @@ class ScoreRows:
         fdr: float | None,
         windows: Windows,
         num_threads: int | None,
+        on_error: OnError = "record",
     ) -> None:
         check_windows(windows)
+        check_on_error(on_error)
+        self._on_error = on_error
+        self._skipped: list[tuple[str, str]] = []  # name and why
         self._fitted = fitted
         self._rate = fitted.false_alarm_rate if rate is None else null.check_rate(rate)
         self._fdr = None if fdr is None else false_discovery.check_rate(fdr)
@@ -182,11 +203,24 @@ class ScoreRows:
             )
             if heard is not None and error is None:
                 cells = self._with_warnings(cells, item, heard, np.flatnonzero(heard.positions == position))
+            cells = self._without_errors(item, cells)
             self._rows += [self._known_of(item) | cell for cell in cells]
             self._remember(item, cells)
-            self.failed += any("error" in cell for cell in cells)
             self._windows += [self._counts.get(position, 1)] * len(cells)
         self._scored, self._heard, self._errors, self._counts = [], [], {}, {}
+
+    def _without_errors(self, item: Item, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the cells of the rows that a recording has, as errors are to be dealt with."""
+        errors = [cell["error"] for cell in cells if "error" in cell]
+        if not errors:
+            return cells
+        if self._on_error == "fail":
+            raise DatasetError(f"{errors[0]}; on_error = 'fail' ends the scoring here")
+        self.failed += 1
+        if self._on_error == "record":
+            return cells
+        self._skipped.append((item.name, errors[0]))
+        return [cell for cell in cells if "error" not in cell]
 
     def _remember(self, item: Item, cells: Sequence[Mapping[str, Any]]) -> None:
         """Keep the score of a recording of one clip, to be compared with calibration clips.
@@ -204,7 +238,8 @@ class ScoreRows:
     def take(self) -> ScoreTable:
         """Return the rows so far, each as it stands for itself, and keep them no longer."""
         table = ScoreTable.from_rows(self._rows)
-        self._rows, self._windows = [], []
+        table.skipped = tuple(self._skipped)
+        self._rows, self._windows, self._skipped = [], [], []
         return table
 
     def _with_warnings(
@@ -302,6 +337,7 @@ class ScoreRows:
     def table(self) -> ScoreTable:
         """Return the rows, decided on together if that is asked for, and how they differ from calibration clips."""
         table = ScoreTable.from_rows(self._rows)
+        table.skipped = tuple(self._skipped)
         if self._fdr is not None:
             table = self._with_discoveries(table, self._fdr)
         table.drift = self.drift()
@@ -320,7 +356,9 @@ class ScoreRows:
             "found, and none is: p-values come from a tail that is fitted to the clips' scores (calibration: tail): "
             "estimates",
         )
-        return ScoreTable.from_rows(self._rows).with_false_discovery_rate(rate, windows=self._windows)
+        judged = ScoreTable.from_rows(self._rows).with_false_discovery_rate(rate, windows=self._windows)
+        judged.skipped = table.skipped
+        return judged
 
     def _judge_anew(self, rate: float) -> None:
         """Give all rows the p-values that serve for so small a rate."""

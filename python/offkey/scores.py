@@ -135,6 +135,8 @@ class ScoreTable:
         """How recordings of each ID differ from its calibration clips, as far as they were compared; not in files."""
         self.discoveries: Discoveries | None = None
         """What `with_false_discovery_rate` has called, and what it could have; not in files."""
+        self.skipped: tuple[tuple[str, str], ...] = ()
+        """Names of recordings that were left out as they have no score, and why; not in files."""
         self._check()
 
     def _check(self) -> None:
@@ -264,6 +266,7 @@ class ScoreTable:
         rows = list(self.rows())
         table = ScoreTable.from_rows([rows[at] for at in order[first[:top]].tolist()])
         table.survey, table.drift, table.discoveries = self.survey, self.drift, self.discoveries
+        table.skipped = self.skipped
         return table
 
     def _recordings(self) -> NDArray[np.int64]:

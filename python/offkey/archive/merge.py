@@ -94,6 +94,10 @@ def totals_of(parts: Parts, numbers: Iterable[int], on_rows: Callable[[Sequence[
     for rows in parts.rows(numbers):
         totals.add(rows)
         on_rows(rows)
+    for number in numbers:
+        skipped = parts.receipt(number).skipped
+        totals.add_skipped(skipped)
+        on_rows([{"path": name, "error": error} for name, error in skipped])
     return totals
 
 
@@ -129,6 +133,11 @@ def _check_all(parts: Parts) -> Seen:
     for number, receipt in zip(numbers, receipts, strict=True):
         advice = "shards of one result must agree; run those again that are wrong, with restart=True"
         check_run(receipt, receipts[0].run, parts.path(number), advice)
+    if len({receipt.on_error for receipt in receipts if receipt.on_error}) > 1:
+        raise ParameterError(
+            f"{parts.folder}: recordings without a score have rows in some parts and none in others; shards of one "
+            "result must agree in on_error; run those again that are wrong, with restart=True"
+        )
     if Seen.of((receipt.recordings, receipt.names) for receipt in receipts) != seen:
         raise ParameterError(
             f"{parts.folder}: parts are of other recordings than those that {_named(ended)} saw at the end; run all "

@@ -14,6 +14,7 @@ from offkey._util import parquet
 from offkey._util.files import atomic_path, encoded
 from offkey.errors import DatasetError
 from offkey.score_file import Row
+from offkey.score_rows import OnError
 
 __all__ = ["PartKind", "Receipt", "names_digest", "names_of", "read_receipt", "rows_of", "write_part"]
 
@@ -36,6 +37,10 @@ class Receipt:
     """What decides how they are scored: offkey's version, the detector's fingerprint, options."""
     columns: Sequence[str]
     """Of the rows, in their order; the part may have none."""
+    failed: int = 0
+    """Rows that say why there is no score."""
+    skipped: Sequence[Sequence[str]] = ()
+    """Names of recordings that have no row as they have no score, and why."""
 
     @classmethod
     def of(cls, state: Any, where: Path) -> Self:
@@ -53,12 +58,20 @@ class Receipt:
                 and receipt.recordings > 0
                 and isinstance(receipt.run, dict)
                 and isinstance(receipt.columns, list)
+                and type(receipt.failed) is int
+                and isinstance(receipt.skipped, list)
+                and all(isinstance(pair, list) and len(pair) == 2 for pair in receipt.skipped)
             )
         except TypeError:
             sound = False
         if not sound:
             raise DatasetError(f"{where}: damaged, or no part of a run's scores: its receipt is {state!r}")
         return receipt
+
+    @property
+    def on_error(self) -> OnError | None:
+        """What was done with recordings without a score; None if there are none."""
+        return "skip" if self.skipped else "record" if self.failed else None
 
 
 def names_digest(names: Iterable[str]) -> str:
@@ -122,13 +135,14 @@ def rows_of(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def names_of(path: Path) -> Iterator[str]:
-    """Yield the name in each row of a part.
+    """Yield the name in each row of a part, and those of recordings without one.
 
     Raises
     ------
     DatasetError
         If the file is damaged.
     """
+    yield from (name for name, _ in read_receipt(path).skipped)
     if path.suffix == ".parquet":
         columns = ["path", score_file.PATH_BYTES]
         yield from (str(score_file.with_path(row)["path"]) for row in parquet.rows(path, columns))

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from offkey import __version__
 from offkey._util.files import check_folder, is_stream
@@ -25,7 +25,7 @@ from offkey.errors import ParameterError
 from offkey.fitted import Fitted
 from offkey.score_file import ALWAYS, COLUMNS, START, Cell, Row, check_target
 from offkey.score_progress import ScoringProgress
-from offkey.score_rows import ScoreRows
+from offkey.score_rows import OnError, ScoreRows
 from offkey.scores import ScoreTable
 
 __all__ = ["PART_RECORDINGS", "Archive", "check_result", "is_finished_file"]
@@ -72,6 +72,8 @@ class Archive:
         All that decides what the scores are, beside the detector.
     shard
         Which parts are scored here; the others are another job's, and `offkey.archive.merge` makes the result.
+    on_error
+        What becomes of recordings without a score. It decides what is in parts that have such, and only in those.
     """
 
     def __init__(
@@ -80,9 +82,11 @@ class Archive:
         fitted: Fitted,
         options: dict[str, Any],
         shard: Shard = Shard(),  # noqa: B008  # immutable
+        on_error: OnError = "record",
     ) -> None:
         self._result = result
         self._shard = shard
+        self._on_error = on_error
         self._parts = parts_of(result)
         self._run = {"offkey": __version__, "detector": fitted.fingerprint, "options": options}
         names = [name for name in fitted.fusion.score_names if name not in ALWAYS]
@@ -191,6 +195,11 @@ class Archive:
         receipts = {number: self._parts.receipt(number) for number in self._numbers()}
         for number, receipt in receipts.items():
             check_run(receipt, self._run, self._parts.path(number), _ADVICE)
+            if receipt.on_error not in (None, self._on_error):
+                raise ParameterError(
+                    f"{self._parts.path(number)}: has recordings without a score, and was begun with on_error "
+                    f"{receipt.on_error!r}, now {self._on_error!r}: {_ADVICE}"
+                )
         return receipts
 
     def _score(self, source: Source, receipts: Mapping[int, Receipt], scorer: _Scorer) -> Seen:
@@ -213,8 +222,9 @@ class Archive:
                 names = [item.name for item in block or ()]
                 self._check(number, names, receipt, sum(recordings for recordings, _ in blocks))
             else:
-                table, names = scorer.score(block)
-                self._add(number, table, names)
+                scored = scorer.score(block)
+                self._add(number, scored)
+                names = scored.names
             blocks.append((len(names), names_digest(names)))
         source.refuse_none(len(blocks))
         return Seen.of(blocks)
@@ -227,9 +237,9 @@ class Archive:
             block = _peeked(itertools.islice(items, PART_RECORDINGS))
             if block is None:
                 break
-            table, names = scorer.score(block)
-            self._add(number, table, names)
-            blocks[number] = len(names), names_digest(names)
+            scored = scorer.score(block)
+            self._add(number, scored)
+            blocks[number] = len(scored.names), names_digest(scored.names)
         source.refuse_none(len(blocks))
         return Seen.of(blocks[number] for number in sorted(blocks))
 
@@ -254,16 +264,28 @@ class Archive:
                 "that were added, wherever they stand"
             )
 
-    def _add(self, number: int, table: ScoreTable, names: Sequence[str]) -> None:
+    def _add(self, number: int, block: _ScoredBlock) -> None:
         """Write a part."""
         receipt = Receipt(
-            recordings=len(names), names=names_digest(names), run=self._run, columns=self._columns
+            recordings=len(block.names),
+            names=names_digest(block.names),
+            run=self._run,
+            columns=self._columns,
+            failed=sum(error is not None for error in block.table.error),
+            skipped=block.skipped,
         )
         self._parts.reopen(self._shard)
-        self._parts.write(number, [self._row(row) for row in table.rows()], receipt)
+        self._parts.write(number, [self._row(row) for row in block.table.rows()], receipt)
 
     def _row(self, row: Row) -> dict[str, Cell]:
         return {name: row.get(name) for name in self._columns}
+
+
+class _ScoredBlock(NamedTuple):
+    names: list[str]
+    table: ScoreTable
+    skipped: Sequence[tuple[str, str]]
+    """Names of recordings that have no row, and why."""
 
 
 class _Scorer:
@@ -280,15 +302,16 @@ class _Scorer:
         self._source, self._rows, self._num_threads = source, rows, num_threads
         self._on_part, self._progress = on_part, progress
 
-    def score(self, block: Iterator[Item]) -> tuple[ScoreTable, list[str]]:
-        """Return the table of a block's recordings, and their names."""
+    def score(self, block: Iterator[Item]) -> _ScoredBlock:
+        """Return what there is of a block's recordings."""
         names: list[str] = []
         for chunk in self._source.over(block).chunks(num_threads=self._num_threads):
             self._rows.add(chunk)
             self._progress.add(chunk, errors=self._rows.failed)
             if not chunk.continues:
                 names += [item.name for item in chunk.items]
-        return self._on_part(self._rows.take()), names
+        table = self._rows.take()
+        return _ScoredBlock(names, self._on_part(table), table.skipped)
 
 
 def _in_shard(shard: Shard, recordings: int) -> int:

@@ -6,7 +6,7 @@ import dataclasses
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from offkey.datasets.survey import Survey
 from offkey.score_file import ANOMALY_SCORE, START, Cell
@@ -32,10 +32,12 @@ class Totals:
     """Rows that are of windows and have scores."""
     failed: int = 0
     """Rows without scores."""
+    skipped: int = 0
+    """Recordings that have no row, as they have no score."""
     anomalous: int = 0
     """Rows that are called anomalous."""
     errors: list[str] = dataclasses.field(default_factory=list)
-    """Why rows have no scores, of the first `MOST_ERRORS`."""
+    """Why rows have no scores, or recordings no rows, of the first `MOST_ERRORS`."""
     oddest: list[Mapping[str, Cell]] = dataclasses.field(default_factory=list)
     """A row of each of the `ODDEST` recordings, the oddest first."""
     warnings: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -61,13 +63,22 @@ class Totals:
                 self._count_warning(str(warning))
             if error is not None:
                 self.failed += 1
-                if len(self.errors) < MOST_ERRORS:
-                    self.errors.append(str(error))
+                self._add_error(str(error))
             else:
                 scored.append(row)
                 self.by_windows += start is not None
                 self.anomalous += row["decision"] == 1
         self.oddest = _oddest([*self.oddest, *scored], each=self.each)
+
+    def add_skipped(self, skipped: Iterable[Sequence[str]]) -> None:
+        """Enter recordings that have no row: name and error of each."""
+        for _, error in skipped:
+            self.skipped += 1
+            self._add_error(error)
+
+    def _add_error(self, error: str) -> None:
+        if len(self.errors) < MOST_ERRORS:
+            self.errors.append(error)
 
     def _count_warning(self, warning: str) -> None:
         for text in warning.split("; "):

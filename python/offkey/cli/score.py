@@ -24,7 +24,7 @@ from offkey.cli.words import in_options, table_in_options
 from offkey.detector import Detector, load
 from offkey.errors import ParameterError
 from offkey.score_file import check_target
-from offkey.score_rows import Windows
+from offkey.score_rows import OnError, Windows
 from offkey.scores import ScoreTable, check_top
 from offkey.scoring.false_discovery import Discoveries
 from offkey.signal.audio import MAX_SECONDS
@@ -51,6 +51,7 @@ def score(
     top: int | None = None,
     scores: Annotated[bool, Parameter(negative=())] = False,
     windows: Windows = "worst",
+    on_error: OnError = "record",
     device: Device = "auto",
     max_seconds: float = MAX_SECONDS,
     threads: int | None = None,
@@ -104,6 +105,10 @@ def score(
         A recording longer than twice `training.clip_seconds` of the recipe (20 s) is cut into windows of that length.
         `worst`: it has one row, with the scores of its worst window and where that begins (`start_s`); `each`: a row
         for each window.
+    on_error
+        What to do with a recording without a score, as it cannot be read or there is no sound in it. `record`: it has a
+        row that says why; `skip`: it has none, and is counted; `fail`: stop there, with exit code 2; what was written
+        stays, and the same command goes on.
     device
         `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`; only the network uses it.
     max_seconds
@@ -134,6 +139,7 @@ def score(
         "machine_id": machine_id,
         "false_alarm_rate": false_alarm_rate,
         "windows": windows,
+        "on_error": on_error,
         "device": device,
         "max_seconds": max_seconds,
         "num_threads": threads,
@@ -198,7 +204,9 @@ def score(
                 _give(shown, out, json=json)
             totals = Totals(each=windows == "each", survey=table.survey)
             totals.add(table.rows())
+            totals.add_skipped(table.skipped)
             failed_paths.add(table.rows())
+            failed_paths.add({"path": name, "error": error} for name, error in table.skipped)
         pace = dataclasses.replace(pace, elapsed_s=time.monotonic() - start_s)
     _report_list(failed_paths, failed)
     listed = listed and console.stderr.is_terminal and top is None
@@ -266,8 +274,9 @@ def _report(totals: Totals, pace: Pace, discoveries: Discoveries | None, *, list
     listed
         Whether the oddest recordings, and those without a score, are on the screen already.
     """
-    if not listed:
+    if not listed or totals.skipped:
         _report_errors(totals)
+    lost = totals.failed + totals.skipped
     scored = totals.scored
     recordings = totals.recordings - totals.failed if totals.each else scored
     text = f"{recordings} recording{'s' * (recordings != 1)} scored"
@@ -275,7 +284,7 @@ def _report(totals: Totals, pace: Pace, discoveries: Discoveries | None, *, list
         text += f" in {scored} windows"
     elif not totals.each and totals.by_windows:
         text += f" ({totals.by_windows} by their worst window, at start_s)"
-    missed = f"; {totals.failed} could not be scored" if totals.failed else ""
+    missed = f"; {lost} could not be scored" + ", and have no row" * (totals.skipped > 0) if lost else ""
     console.note(f"{text}, {totals.anomalous} sound wrong{missed}")
     if totals.oddest and not listed:
         console.note("the oddest:")
@@ -292,11 +301,7 @@ def _report(totals: Totals, pace: Pace, discoveries: Discoveries | None, *, list
         console.note(f"{'seen since' if totals.resumed else 'seen'}: {seen.summary()}")
     if pace.advance.done > pace.advance.before:
         console.note(pace.whole())
-    return (
-        exit_codes.REFUSED
-        if totals.failed and not scored
-        else exit_codes.partly(totals.failed, seen and seen.unread)
-    )
+    return exit_codes.REFUSED if lost and not scored else exit_codes.partly(lost, seen and seen.unread)
 
 
 def _report_list(paths: FailedList, failed: Path | None) -> None:
@@ -310,5 +315,6 @@ def _report_list(paths: FailedList, failed: Path | None) -> None:
 def _report_errors(totals: Totals) -> None:
     for text in totals.errors:
         console.error(text)
-    if totals.failed > len(totals.errors):
-        console.error(f"and {totals.failed - len(totals.errors):,} more: see the column error")
+    more = totals.failed + totals.skipped - len(totals.errors)
+    if more:
+        console.error(f"and {more:,} more" + ": see the column error" * (totals.failed > 0))

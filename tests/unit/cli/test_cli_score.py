@@ -489,3 +489,25 @@ def test_a_merge_lists_what_has_no_score_in_any_shard(offkey, detector, tree, tm
     shown = offkey("score", "--merge", "s.csv", "--failed", "all.txt")
     assert shown.code == 3
     assert (tmp_path / "all.txt").read_text() == "0.wav\n3.wav\n"
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "s.csv")])
+def test_recordings_without_a_score_are_recorded_skipped_or_the_end(offkey, detector, tree, tmp_path, out):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}_id_00.wav").write_bytes(b"")
+    good = sorted((tree / "fan" / "test").glob("*.wav"))[:3]
+    names = ("a_id_00.wav", *good, "b_id_00.wav")
+    shown = offkey("score", detector, *names, "--on-error", "skip", "--failed", "failed.txt", *out)
+    assert shown.code == 3
+    assert (tmp_path / "failed.txt").read_text() == "a_id_00.wav\nb_id_00.wav\n"
+    assert "3 recordings scored, " in shown.err
+    assert "sound wrong; 2 could not be scored, and have no row" in shown.err
+    assert "error: b_id_00.wav: " in shown.err
+    text = (tmp_path / "s.csv").read_text() if out else shown.out
+    assert len(list(csv.DictReader(io.StringIO(text)))) == 3
+    assert offkey("score", detector, "a_id_00.wav", "--on-error", "skip").code == 2
+    shown = offkey("score", detector, *good, "a_id_00.wav", "--on-error", "fail", "--out", "f.csv")
+    assert (shown.code, shown.out) == (2, "")
+    assert "error: a_id_00.wav: " in shown.err
+    assert "--on-error 'fail' ends the scoring here" in shown.err
+    assert not (tmp_path / "f.csv").exists()
