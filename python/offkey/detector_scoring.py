@@ -143,6 +143,7 @@ class ScoringDetector(DetectorBase):
         on_error: OnError = "record",
         restart: bool = False,
         new_only: bool = False,
+        top: int | None = None,
         shard: tuple[int, int] = (1, 1),
         device: str = "auto",
         max_seconds: float = MAX_SECONDS,
@@ -176,6 +177,8 @@ class ScoringDetector(DetectorBase):
             archive that grows: those that were added since may stand anywhere in the order, and others may be gone. The
             folder ``RESULT.parts`` is then kept. Without it a result that is complete is refused when there are more
             recordings, but for a file without its parts, which is written anew.
+        top
+            Write the rows of so many recordings alone, the oddest first, to a file; all are scored and counted.
         shard
             ``(k, n)``: score the k-th of n shares, for jobs side by side on one or many machines, which have `result`
             and the recordings in common. Each writes parts of its own; `offkey.merge_scores` makes the result once all
@@ -235,6 +238,7 @@ class ScoringDetector(DetectorBase):
             rows,
             restart=restart,
             new_only=new_only,
+            top=top,
             num_threads=num_threads,
             on_part=on_part,
             on_progress=on_progress,

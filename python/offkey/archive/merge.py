@@ -9,7 +9,7 @@ from typing import Any
 from offkey.archive.part_file import Receipt
 from offkey.archive.parts import Parts, Seen, is_folder, parts_of
 from offkey.archive.shard import Shard
-from offkey.archive.totals import Totals
+from offkey.archive.totals import ODDEST, Totals
 from offkey.errors import ParameterError
 from offkey.score_file import START, Row, check_target, write
 from offkey.scores import ScoreTable
@@ -75,22 +75,27 @@ def merge_scores(
     return totals
 
 
-def complete(result: Path, parts: Parts, on_rows: Callable[[Sequence[Row]], None]) -> Totals:
-    """Make the result of all parts, which are held and stay; see `merge_scores`."""
+def complete(
+    result: Path, parts: Parts, on_rows: Callable[[Sequence[Row]], None], *, top: int | None = None
+) -> Totals:
+    """Make the result of all parts, or of the `top` oddest recordings; parts are held and stay; see `merge_scores`."""
     seen = _check_all(parts)
-    totals = totals_of(parts, range(seen.parts), on_rows)
+    totals = totals_of(parts, range(seen.parts), on_rows, most=top or ODDEST)
     if is_folder(result):
         parts.end(Shard(), seen)
         parts.clear_shards()
     else:
-        _write(result, parts, totals)
+        _write(result, parts, totals, top)
     return totals
 
 
-def totals_of(parts: Parts, numbers: Iterable[int], on_rows: Callable[[Sequence[Row]], None]) -> Totals:
+def totals_of(
+    parts: Parts, numbers: Iterable[int], on_rows: Callable[[Sequence[Row]], None], *, most: int = ODDEST
+) -> Totals:
     """Return what there is in some parts, whose rows are handed on."""
     numbers = list(numbers)
-    totals = Totals(each=bool(numbers) and parts.receipt(numbers[0]).run["options"]["windows"] == "each")
+    each = bool(numbers) and parts.receipt(numbers[0]).run["options"]["windows"] == "each"
+    totals = Totals(each=each, most=most)
     for rows in parts.rows(numbers):
         totals.add(rows)
         on_rows(rows)
@@ -173,9 +178,11 @@ def _named(ended: Mapping[Shard, Seen]) -> str:
     return ", ".join(f"shard {shard}" for shard in ended)
 
 
-def _write(result: Path, parts: Parts, totals: Totals) -> None:
-    """Write the one file of all parts: the same that a table of all rows would have written."""
+def _write(result: Path, parts: Parts, totals: Totals, top: int | None) -> None:
+    """Write the one file of all parts: the same that a table of all rows, or of the oddest, would have written."""
     numbers = parts.numbers()
-    columns = [name for name in parts.receipt(numbers[0]).columns if name != START or totals.by_windows]
-    rows = ([{name: row[name] for name in columns} for row in part] for part in parts.rows(numbers))
+    groups = parts.rows(numbers) if top is None else iter([totals.oddest])
+    cut = totals.by_windows if top is None else any(row[START] is not None for row in totals.oddest)
+    columns = [name for name in parts.receipt(numbers[0]).columns if name != START or cut]
+    rows = ([{name: row[name] for name in columns} for row in group] for group in groups)
     write(columns, rows, result, parts.scratch_folder())

@@ -26,7 +26,7 @@ from offkey.fitted import Fitted
 from offkey.score_file import ALWAYS, COLUMNS, START, Cell, Row, check_target
 from offkey.score_progress import ScoringProgress
 from offkey.score_rows import OnError, ScoreRows
-from offkey.scores import ScoreTable
+from offkey.scores import ScoreTable, check_top
 
 __all__ = ["PART_RECORDINGS", "Archive", "check_result", "is_finished_file"]
 
@@ -99,6 +99,7 @@ class Archive:
         *,
         restart: bool = False,
         new_only: bool = False,
+        top: int | None = None,
         num_threads: int | None = None,
         on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
         on_progress: Progress | None = None,
@@ -118,6 +119,8 @@ class Archive:
         new_only
             Whether to score what has no row yet, wherever it stands in the source, behind all that has. The parts of a
             file are then kept, for the next time.
+        top
+            How many recordings a file has rows of, the oddest; None: all.
         num_threads
             Threads of the kernels.
         on_part
@@ -143,6 +146,8 @@ class Archive:
         OSError
             If a part cannot be written; what was written before is kept.
         """
+        if top is not None:
+            self._check_top(top)
         if new_only:
             self._check_new_only(restart=restart)
         with self._parts.held(self._shard):
@@ -163,7 +168,7 @@ class Archive:
             score = self._score_new if new_only else self._score
             self._parts.end(self._shard, score(source, receipts, scorer))
             if self._shard.is_whole:
-                totals = complete(self._result, self._parts, on_rows)
+                totals = complete(self._result, self._parts, on_rows, top=top)
                 if not is_folder(self._result) and not new_only:
                     self._parts.clear()
             else:
@@ -242,6 +247,14 @@ class Archive:
             blocks[number] = len(scored.names), names_digest(scored.names)
         source.refuse_none(len(blocks))
         return Seen.of(blocks[number] for number in sorted(blocks))
+
+    def _check_top(self, top: int) -> None:
+        check_top(top)
+        if is_folder(self._result) or not self._shard.is_whole:
+            raise ParameterError(
+                f"top = {top}: which recordings are the oddest is known once all are scored: expected a file as the "
+                "result, and no shard; or leave out top"
+            )
 
     def _check_new_only(self, *, restart: bool) -> None:
         if not self._shard.is_whole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ class Totals:
 
     each: bool = False
     """Whether a recording that was cut has a row for each of its windows."""
+    most: int = ODDEST
+    """How many of the oddest rows are kept."""
     rows: int = 0
     recordings: int = 0
     by_windows: int = 0
@@ -39,7 +42,7 @@ class Totals:
     errors: list[str] = dataclasses.field(default_factory=list)
     """Why rows have no scores, or recordings no rows, of the first `MOST_ERRORS`."""
     oddest: list[Mapping[str, Cell]] = dataclasses.field(default_factory=list)
-    """A row of each of the `ODDEST` recordings, the oddest first."""
+    """A row of each of the `most` oddest recordings, the oddest first."""
     warnings: Counter[str] = dataclasses.field(default_factory=Counter)
     """Kind of warning, such as ``clipped`` -> rows that have it."""
     resumed: int = 0
@@ -68,7 +71,7 @@ class Totals:
                 scored.append(row)
                 self.by_windows += start is not None
                 self.anomalous += row["decision"] == 1
-        self.oddest = _oddest([*self.oddest, *scored], each=self.each)
+        self.oddest = _oddest([*self.oddest, *scored], self.most, each=self.each)
 
     def add_skipped(self, skipped: Iterable[Sequence[str]]) -> None:
         """Enter recordings that have no row: name and error of each."""
@@ -87,17 +90,17 @@ class Totals:
                 self.warnings[kind] += 1
 
 
-def _oddest(rows: list[Mapping[str, Cell]], *, each: bool) -> list[Mapping[str, Cell]]:
+def _oddest(rows: list[Mapping[str, Cell]], most: int, *, each: bool) -> list[Mapping[str, Cell]]:
     """Return the oddest rows, of a recording's windows the oddest alone."""
     if not each:
-        return heapq.nsmallest(ODDEST, rows, key=_oddness)
+        return heapq.nsmallest(most, rows, key=_oddness)
     recordings: dict[object, Mapping[str, Cell]] = {}
     for row in sorted(rows, key=_oddness):
         recordings.setdefault(id(row) if row.get(START) is None else row["path"], row)
-    return list(recordings.values())[:ODDEST]
+    return list(recordings.values())[:most]
 
 
 def _oddness(row: Mapping[str, Cell]) -> tuple[float, float]:
     p_value, score = row["p_value"], row[ANOMALY_SCORE]
     assert isinstance(score, float)  # of a row without an error
-    return (p_value if isinstance(p_value, float | int) else 1.0), -score
+    return (p_value if isinstance(p_value, float | int) else math.inf), -score

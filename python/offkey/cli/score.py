@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from offkey._util.files import check_writable, is_stream
 from offkey.archive import Shard, Totals, check_result, is_finished_file, merge_scores
+from offkey.archive.totals import ODDEST
 from offkey.cli import app, console, exit_codes
 from offkey.cli.listing import MOST, listing, oddest_lines
 from offkey.cli.options import Device, RateOptions
@@ -149,13 +150,16 @@ def score(
             "--null: says how paths end in a list, but neither --files-from nor --failed names one"
         )
     sources = listed_sources(recordings or [], files_from, null=null)
-    in_parts = out is not None and false_discovery_rate is None and top is None and not is_stream(out)
+    in_parts = out is not None and false_discovery_rate is None and not is_stream(out)
     of_parts = {"--restart": restart, "--new-only": new_only, "--shard": shard is not None}
     if any(of_parts.values()) and not in_parts:
         first = next(name for name in of_parts if of_parts[name])
         raise ParameterError(
-            f"{first}: only a run that writes to a file or folder by --out, without "
-            "--fdr and --top, writes parts; leave it out"
+            f"{first}: only a run that writes to a file or folder by --out, without --fdr, writes parts; leave it out"
+        )
+    if top is not None and shard is not None:
+        raise ParameterError(
+            "--top: which recordings are the oddest is known once shards are merged; leave it out"
         )
     share = Shard.parsed(shard or "1/1")
     if json and not share.is_whole:
@@ -171,7 +175,7 @@ def score(
         trained = load(detector)
         start_s = time.monotonic()
         if out is not None and in_parts:
-            options |= {"restart": restart, "new_only": new_only}
+            options |= {"restart": restart, "new_only": new_only, "top": top}
             totals, pace = _score_archive(
                 trained,
                 out,
@@ -258,7 +262,8 @@ def _score_archive(
         )
     if totals.resumed:
         console.note(f"went on after {totals.resumed:,} recordings that were scored before")
-    console.note(f"{totals.rows} scores written to {out}")
+    count = totals.rows if options["top"] is None else len(totals.oddest)
+    console.note(f"{count} scores written to {out}")
     if not shard.is_whole:
         console.note(f"shard {shard} has ended; once all {shard.of} have: offkey score --merge {out}")
     return totals, counter.pace
@@ -289,7 +294,7 @@ def _report(totals: Totals, pace: Pace, discoveries: Discoveries | None, *, list
     if totals.oddest and not listed:
         console.note("the oddest:")
         width = console.stderr.width if console.stderr.is_terminal else None
-        for line in oddest_lines(totals.oddest, width):
+        for line in oddest_lines(totals.oddest[:ODDEST], width):
             console.note(line)
     if totals.warnings:
         kinds = (f"{kind} ({count:,})" for kind, count in totals.warnings.most_common())

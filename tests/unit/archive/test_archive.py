@@ -88,7 +88,7 @@ def test_a_run_that_was_stopped_before_its_end_is_made_whole_without_scoring(
     assert broken.read_bytes() == whole.read_bytes()
 
 
-def stop(*_):
+def stop(*_, **__):
     """End a run."""
     raise StopError
 
@@ -255,3 +255,35 @@ def test_nothing_to_score(detector, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no sound file found"):
         detector.score_to(tmp_path / "scores.csv", tmp_path / "empty")
+
+
+@pytest.mark.parametrize("windows", ["worst", "each"])
+@pytest.mark.parametrize(("ending", "top"), [(".csv", 1), (".json", 5), (".jsonl", 12), (".parquet", 100)])
+def test_the_oddest_alone_are_what_the_table_of_all_tells_after_a_stop_too(
+    detector, recordings, tmp_path, ending, top, windows
+):
+    result = tmp_path / f"scores{ending}"
+    stopped(detector, result, recordings, after=3, top=top, windows=windows)
+    assert not result.exists()
+    totals = detector.score_to(result, recordings, top=top, windows=windows)
+    table = detector.score(recordings, windows=windows).most_anomalous(top)
+    assert ScoreTable.read(result) == table
+    assert (totals.rows, totals.failed, totals.resumed, len(totals.oddest)) == (30, 1, 12, min(top, 29))
+    if ending != ".parquet":
+        table.write(tmp_path / f"table{ending}")
+        assert result.read_bytes() == (tmp_path / f"table{ending}").read_bytes()
+
+
+def test_a_run_for_the_oddest_goes_on_as_one_for_all(detector, recordings, tmp_path):
+    stopped(detector, tmp_path / "s.csv", recordings, after=2, top=3)
+    totals = detector.score_to(tmp_path / "s.csv", recordings)
+    assert (totals.resumed, len(ScoreTable.read(tmp_path / "s.csv"))) == (8, 30)
+
+
+def test_the_oddest_of_a_shard_or_in_a_folder_are_refused(detector, recordings, tmp_path):
+    for name, more in (("scores", {}), ("s.csv", {"shard": (1, 2)})):
+        with pytest.raises(ParameterError, match="known once all are scored"):
+            detector.score_to(tmp_path / name, recordings, top=3, **more)
+    with pytest.raises(ParameterError, match="top = 0: expected at least 1"):
+        detector.score_to(tmp_path / "s.csv", recordings, top=0)
+    assert list(tmp_path.iterdir()) == []

@@ -105,7 +105,7 @@ def test_a_name_that_comes_twice_is_scored_once(detector, folder, tmp_path):
 
 
 def test_new_only_after_a_run_that_was_stopped_and_after_shards(detector, folder, tmp_path, monkeypatch):
-    def stop(*_):
+    def stop(*_, **__):
         raise StopError
 
     with monkeypatch.context() as patch:

@@ -314,7 +314,7 @@ def test_bad_lists_of_files(offkey, detector, tmp_path):
 def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monkeypatch):
     from offkey.archive import run
 
-    def stopped(*_):
+    def stopped(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -335,7 +335,7 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
     [
         (["--restart"], "--restart: only a run that writes to a file or folder"),
         (
-            ["--restart", "--out", "s.csv", "--top", "3"],
+            ["--restart", "--out", "s.csv", "--fdr", "0.1"],
             "--restart: only a run that writes to a file or folder",
         ),
         (["--new-only"], "--new-only: only a run that writes to a file or folder"),
