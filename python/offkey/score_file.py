@@ -21,10 +21,12 @@ __all__ = [
     "ANOMALY_SCORE",
     "COLUMNS",
     "COUNT",
+    "DURATION",
     "JUDGED",
     "KINDS",
     "MARKS",
     "PATH_BYTES",
+    "RATE",
     "START",
     "Cell",
     "Row",
@@ -54,17 +56,19 @@ START = "start_s"
 PATH_BYTES = "path_bytes"
 """Of Parquet, whose text is UTF-8: the bytes of a path that is not, and nothing for others."""
 COUNT = "calibration_clips"
+DURATION, RATE = "duration_s", "sample_rate"
+"""Of the whole recording, as it was recorded: seconds, and samples a second."""
 JUDGED = ("threshold", "p_value", "calibration", COUNT)
 KINDS = ("own", "pooled", "tail")
 """What a p-value may come from: values of the column `calibration`."""
 COLUMNS = (
     *("path", "machine_type", "machine_id", "scored_as"),
     *ALWAYS,
-    *("decision", *JUDGED, "label", "error", "warning"),
+    *("decision", *JUDGED, "label", DURATION, RATE, "error", "warning"),
 )
 """The columns that every file has, in their order; those of other scores follow, and `start_s` where there is one."""
 
-_NUMBERS = frozenset({START, "threshold", "p_value", COUNT})
+_NUMBERS = frozenset({START, "threshold", "p_value", COUNT, DURATION, RATE})
 _OTHER_SCORE = re.compile(r"a_[a-z0-9_]+")
 _IDS = frozenset({"machine_type", "machine_id", "scored_as"})
 _WHOLE = re.compile(r"\d+\.0")
@@ -114,10 +118,11 @@ def write(
     groups: Iterable[Sequence[Row]],
     path: Path,
     scratch_folder: Path | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write groups of rows with these columns in the format of the file's ending, whole or not at all.
 
-    Until it is whole, it lies in `scratch_folder`, by default beside its place.
+    Until it is whole, it lies in `scratch_folder`, by default beside its place. Parquet has plain data about it, too.
 
     Raises
     ------
@@ -127,7 +132,7 @@ def write(
     kind = _kind(path)
     with atomic_path(path, scratch_folder) as scratch:
         if kind == ".parquet":
-            write_parquet(columns, groups, scratch)
+            write_parquet(columns, groups, scratch, about)
             return
         with scratch.open("wb") as file:
             for text in _texts(columns, groups, kind):
@@ -156,7 +161,7 @@ def write_parquet(
 def _parquet_kind(name: str) -> parquet.Kind:
     if name in MARKS:
         return "int8"
-    if name == COUNT:
+    if name in (COUNT, RATE):
         return "int64"
     return "float64" if is_number(name) else "string"
 
@@ -436,8 +441,10 @@ def _checked(cell: Any, name: str, where: str) -> Any:
             number and math.isfinite(cell),
             "a finite number, or nothing where there is no score",
         )
-        if number and name == COUNT:
+        if number and name in (COUNT, RATE):
             sound, expected = cell >= 1 and cell == cell // 1, "a whole number from 1"
+        elif number and name == DURATION:
+            sound, expected = cell >= 0, "seconds from 0"
         elif number and name == "p_value":
             sound, expected = 0 < cell <= 1, "a number above 0 and at most 1"
     elif name in MARKS:

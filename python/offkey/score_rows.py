@@ -11,7 +11,7 @@ import numpy as np
 from offkey.datasets.channels import decoded_channel
 from offkey.datasets.ids import IdCounts
 from offkey.datasets.quality import broken
-from offkey.datasets.recordings import Item
+from offkey.datasets.recordings import Item, Samples
 from offkey.datasets.scored_channels import ScoredChannels
 from offkey.datasets.source import Chunk, SourceRates
 from offkey.datasets.windows import WHOLE
@@ -204,7 +204,8 @@ class ScoreRows:
             if heard is not None and error is None:
                 cells = self._with_warnings(cells, item, heard, np.flatnonzero(heard.positions == position))
             cells = self._without_errors(item, cells)
-            self._rows += [self._known_of(item) | cell for cell in cells]
+            known = self._known_of(item) | (_length(item) if error is None else {})
+            self._rows += [known | cell for cell in cells]
             self._remember(item, cells)
             self._windows += [self._counts.get(position, 1)] * len(cells)
         self._scored, self._heard, self._errors, self._counts = [], [], {}, {}
@@ -397,6 +398,16 @@ class ScoreRows:
         return (
             f"a rate was asked for: thresholds that were confirmed by anomalies (ID {listed}) do not count",
         )
+
+
+def _length(item: Item) -> dict[str, Any]:
+    """Return how long a recording is, and at which rate it was recorded, as far as that is known."""
+    if item.header is not None:
+        return {"duration_s": item.header.duration_s, "sample_rate": item.header.sample_rate}
+    if isinstance(item.content, Samples):
+        duration_s = item.content.samples.shape[-1] / item.content.sample_rate
+        return {"duration_s": duration_s, "sample_rate": item.content.source_rate or None}
+    return {}
 
 
 def _cells(judged: Judged, row: int) -> dict[str, Any]:

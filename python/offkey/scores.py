@@ -19,8 +19,10 @@ from offkey.score_file import (
     ANOMALY_SCORE,
     COLUMNS,
     COUNT,
+    DURATION,
     KINDS,
     MARKS,
+    RATE,
     START,
     Cell,
     is_number,
@@ -59,6 +61,9 @@ class ScoreTable:
         many normal clips' scores that are.
     label
         1 = anomaly, 0 = normal, None or -1 = not known.
+    duration_s, sample_rate
+        Of the whole recording as it was recorded, in seconds and Hz; None or NaN where that is not known: of a file
+        that cannot be read, and the length where a header has none (some of MP3).
     error
         Why a recording has no score; None where all is well.
     warning
@@ -99,6 +104,8 @@ class ScoreTable:
         calibration: Texts | None = None,
         calibration_clips: ArrayLike | Sequence[int | None] | None = None,
         label: ArrayLike | Sequence[int | None] | None = None,
+        duration_s: ArrayLike | Sequence[float | None] | None = None,
+        sample_rate: ArrayLike | Sequence[int | None] | None = None,
         error: Texts | None = None,
         warning: Texts | None = None,
         start_s: ArrayLike | Sequence[float | None] | None = None,
@@ -125,6 +132,10 @@ class ScoreTable:
         self.calibration_clips = _scores(COUNT, calibration_clips, n)
         """``(recordings,)`` float64, NaN where there is no p-value."""
         self.label = _marks("label", label, n)
+        self.duration_s = _scores(DURATION, duration_s, n)
+        """``(recordings,)`` float64, NaN where it is not known."""
+        self.sample_rate = _scores(RATE, sample_rate, n)
+        """``(recordings,)`` float64, NaN where it is not known."""
         self.error = _texts("error", error, n)
         self.warning = _texts("warning", warning, n)
         self.start_s = _scores(START, start_s, n)
@@ -144,6 +155,8 @@ class ScoreTable:
             raise ArrayError(f"start_s: {np.nanmin(self.start_s)}; expected seconds from 0, or None")
         for bad, name, expected in (
             ((self.p_value <= 0) | (self.p_value > 1), "p_value", "a number above 0, at most 1"),
+            (self.duration_s < 0, DURATION, "seconds from 0"),
+            ((self.sample_rate < 1) | (self.sample_rate % 1 > 0), RATE, "a whole number from 1"),
             ((self.calibration_clips < 1) | (self.calibration_clips % 1 > 0), COUNT, "a whole number from 1"),
         ):
             if bad.any():
@@ -282,7 +295,7 @@ class ScoreTable:
         for name in self.columns[1:]:
             column = getattr(self, name)
             if is_number(name):
-                kind = int if name == COUNT else float
+                kind = int if name in (COUNT, RATE) else float
                 columns.append([None if value != value else kind(value) for value in column.tolist()])
             elif name in MARKS:
                 columns.append([None if value < 0 else value for value in column.tolist()])
@@ -322,7 +335,7 @@ class ScoreTable:
         names = [
             name
             for name in self.columns
-            if name not in ("calibration", COUNT)
+            if name not in ("calibration", COUNT, DURATION, RATE)
             and (name == "path" or any(row[name] is not None for row in rows))
         ]
 

@@ -65,9 +65,9 @@ def test_the_text_of_a_file():
     )
     assert table.to_csv() == (
         "path,machine_type,machine_id,scored_as,a_out,a_arc,a_maha,a_spectral,anomaly_score,decision,"
-        "threshold,p_value,calibration,calibration_clips,label,error,warning\n"
-        "a.wav,,00,,0.5,,,,,1,,,,,,,\n"
-        "b.wav,,,,,,,,,,,,,,,,\n"
+        "threshold,p_value,calibration,calibration_clips,label,duration_s,sample_rate,error,warning\n"
+        "a.wav,,00,,0.5,,,,,1,,,,,,,,,\n"
+        "b.wav,,,,,,,,,,,,,,,,,,\n"
     )
     rows = json.loads(table.to_json())["rows"]
     assert list(rows[0]) == list(COLUMNS)
@@ -178,3 +178,35 @@ def test_any_column_of_a_file_is_read_as_it_is(tmp_path, ending):
     assert [cell == missing for cell in read_column(path, "error")] == [True] * 4 + [False]
     with pytest.raises(DatasetError, match=r"scores\.\w+: there is no column 'time'; its columns are path, "):
         read_column(path, "time")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl", ".parquet"])
+def test_lengths_and_rates_come_back_from_files(tmp_path, ending):
+    table = ScoreTable(path=["a.wav", "b.wav"], duration_s=[10.5, None], sample_rate=[16000, None])
+    table.write(tmp_path / f"s{ending}")
+    read = ScoreTable.read(tmp_path / f"s{ending}")
+    assert read == table
+    np.testing.assert_array_equal(read.duration_s, [10.5, np.nan])
+    assert [row["sample_rate"] for row in read.rows()] == [16000, None]
+    assert "duration_s" not in table.to_text()
+
+
+def test_a_file_of_an_earlier_version_has_no_lengths():
+    text = (
+        "path,machine_type,machine_id,scored_as,a_out,a_arc,a_maha,a_spectral,anomaly_score,decision,"
+        "threshold,p_value,calibration,calibration_clips,label,error,warning\n"
+        "a.wav,fan,00,00,,,,0.5,0.5,1,0.4,0.04,own,24,,,\n"
+    )
+    table = from_csv(text, "old.csv")
+    assert table.anomaly_score == [0.5]
+    assert np.isnan(table.duration_s).all()
+    assert np.isnan(table.sample_rate).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [({"duration_s": [-1.0]}, "seconds from 0"), ({"sample_rate": [0.5]}, "a whole number from 1")],
+)
+def test_lengths_and_rates_that_cannot_be(column, expected):
+    with pytest.raises(ArrayError, match=expected):
+        ScoreTable(path=["a.wav"], **column)

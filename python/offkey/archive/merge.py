@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from offkey.archive.part_file import Receipt
+from offkey.archive.part_file import KEY, Receipt
 from offkey.archive.parts import Parts, Seen, is_folder, parts_of
 from offkey.archive.shard import Shard
 from offkey.archive.totals import ODDEST, Totals
@@ -183,6 +183,9 @@ def _write(result: Path, parts: Parts, totals: Totals, top: int | None) -> None:
     numbers = parts.numbers()
     groups = parts.rows(numbers) if top is None else iter([totals.oddest])
     cut = totals.by_windows if top is None else any(row[START] is not None for row in totals.oddest)
-    columns = [name for name in parts.receipt(numbers[0]).columns if name != START or cut]
+    receipts = [parts.receipt(number) for number in numbers]
+    columns = [name for name in receipts[0].columns if name != START or cut]
     rows = ([{name: row[name] for name in columns} for row in group] for group in groups)
-    write(columns, rows, result, parts.scratch_folder())
+    recordings = sum(receipt.recordings for receipt in receipts)
+    about = {KEY: {"recordings": recordings, "run": receipts[0].run}}
+    write(columns, rows, result, parts.scratch_folder(), about)

@@ -16,13 +16,13 @@ from offkey.errors import DatasetError
 from offkey.score_file import Row
 from offkey.score_rows import OnError
 
-__all__ = ["PartKind", "Receipt", "names_digest", "names_of", "read_receipt", "rows_of", "write_part"]
+__all__ = ["KEY", "PartKind", "Receipt", "names_digest", "names_of", "read_receipt", "rows_of", "write_part"]
 
 PartKind: TypeAlias = Literal[".jsonl", ".parquet"]
 """JSON lines need nothing but Python; a folder of Parquet files is a table for other programs."""
 
-_KEY = "offkey"
-"""Of the receipt, in the first line of JSON or the metadata of Parquet."""
+KEY = "offkey"
+"""Of the receipt, in the first line of JSON or the metadata of Parquet; in that of a whole file, of what made it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ def write_part(path: Path, rows: Iterable[Row], receipt: Receipt) -> None:
     OSError
         If it cannot be written.
     """
-    state = {_KEY: dataclasses.asdict(receipt)}
+    state = {KEY: dataclasses.asdict(receipt)}
     with atomic_path(path) as scratch:
         if path.suffix == ".parquet":
             score_file.write_parquet(receipt.columns, [list(rows)], scratch, state)
@@ -110,10 +110,10 @@ def read_receipt(path: Path) -> Receipt:
         If the file is damaged, or no part.
     """
     if path.suffix == ".parquet":
-        state = parquet.metadata(path).get(_KEY)
+        state = parquet.metadata(path).get(KEY)
     else:
         with path.open("rb") as file:
-            state = _line(file.readline(), path).get(_KEY)
+            state = _line(file.readline(), path).get(KEY)
     return Receipt.of(state, path)
 
 

@@ -5,8 +5,10 @@ import os
 import shutil
 
 import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 
+import offkey
 from offkey.archive import run
 from offkey.errors import DatasetError, ParameterError
 from offkey.scores import ScoreTable
@@ -287,3 +289,39 @@ def test_the_oddest_of_a_shard_or_in_a_folder_are_refused(detector, recordings, 
     with pytest.raises(ParameterError, match="top = 0: expected at least 1"):
         detector.score_to(tmp_path / "s.csv", recordings, top=0)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore::offkey.errors.OffkeyWarning")
+@pytest.mark.parametrize("windows", ["worst", "each"])
+def test_each_row_has_the_length_and_rate_of_its_recording(detector, tmp_path, windows):
+    import numpy as np
+    import soundfile as sf
+
+    rng = np.random.default_rng(0)
+    for name, seconds, rate in (("a", 1, 8000), ("b", 25, 16_000), ("c", 2, 44_100)):
+        sf.write(tmp_path / f"{name}_id_00.wav", 0.1 * rng.standard_normal(seconds * rate), rate)
+    (tmp_path / "d_id_00.wav").write_bytes((tmp_path / "a_id_00.wav").read_bytes()[:30])
+    result = tmp_path / "scores.parquet"
+    detector.score_to(result, tmp_path, windows=windows)
+    lengths = {
+        row["path"][-11]: (row["duration_s"], row["sample_rate"]) for row in ScoreTable.read(result).rows()
+    }
+    assert lengths == {"a": (1.0, 8000), "b": (25.0, 16_000), "c": (2.0, 44_100), "d": (None, None)}
+    schema = pyarrow.parquet.read_schema(result)
+    assert [str(schema.field(name).type) for name in ("duration_s", "sample_rate")] == ["double", "int64"]
+    arrays = detector.score(
+        [np.full(4000, 0.1) * rng.standard_normal(4000)], sample_rate=8000, machine_id="00"
+    )
+    assert (arrays.duration_s.tolist(), arrays.sample_rate.tolist()) == ([0.5], [8000.0])
+
+
+def test_files_of_parquet_say_what_made_them(detector, recordings, tmp_path):
+    for name in ("scores.parquet", "scores"):
+        detector.score_to(tmp_path / name, recordings, false_alarm_rate=0.2)
+        file = tmp_path / name
+        file = file / "part-00000000.parquet" if file.is_dir() else file
+        about = json.loads(pyarrow.parquet.read_schema(file).metadata[b"offkey"])
+        assert about["run"]["detector"] == detector._fitted().fingerprint
+        assert about["run"]["offkey"] == offkey.__version__
+        assert about["run"]["options"]["false_alarm_rate"] == 0.2
+        assert about["recordings"] == (30 if name == "scores.parquet" else 4)
