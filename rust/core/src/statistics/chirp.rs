@@ -56,6 +56,14 @@ impl ChirpTransform {
         Ok(plan)
     }
 
+    /// Let the memory of another worker than the one that made the plan have room for it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Array`] if there is not enough memory.
+    pub(super) fn make_room(&self, level: SimdLevel, memory: &mut ChirpMemory) -> Result<()> {
+        memory.make_room(self.size, level)
+    }
+
     /// Number of frequencies, from 0 to half the rate.
     pub(super) fn bins(&self) -> usize {
         self.bins

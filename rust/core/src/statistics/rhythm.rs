@@ -7,6 +7,7 @@ use crate::{Error, Result, memory};
 use std::f64::consts::TAU;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 /// What is added to powers, in square decibels, before the logarithm.
 const POWER_FLOOR: f64 = 1e-6;
@@ -16,6 +17,12 @@ const ON_EDGE: f64 = 1.0 - 1e-9;
 
 /// Most bands, and most rates.
 const MOST: usize = 8192;
+
+/// Most frames of a plan that is kept for the next call: it is then below 1 MB.
+const MOST_KEPT: usize = 1 << 14;
+
+/// The plan that was made last: a call with one clip would spend as long on its plan as on the clip.
+static LAST: Mutex<Option<Arc<Plan>>> = Mutex::new(None);
 
 /// Powers of a vector's lanes that are added up in single precision.
 const RUN: usize = 64;
@@ -129,16 +136,49 @@ pub fn rhythms(
 /// What depends on the number of frames: kept from clip to clip, as most are of one length.
 #[derive(Debug)]
 struct Plan {
+    rhythm: Rhythm,
     frames: usize,
+    level: SimdLevel,
     transform: ChirpTransform,
     lines: Vec<Range<usize>>,
+}
+
+impl Plan {
+    /// The last one if it fits, or a new one. Who finds the last one in use does without it: a process that was forked
+    /// meanwhile would wait for ever.
+    fn shared(
+        rhythm: &Rhythm,
+        frames: usize,
+        level: SimdLevel,
+        memory: &mut ChirpMemory,
+    ) -> Result<Arc<Self>> {
+        let fits = |plan: &&Arc<Self>| plan.serves(rhythm, frames) && plan.level == level;
+        let last = LAST.try_lock().ok().and_then(|last| last.as_ref().filter(fits).cloned());
+        if let Some(plan) = last {
+            plan.transform.make_room(level, memory)?;
+            return Ok(plan);
+        }
+        let transform = ChirpTransform::new(&hann(frames), level, memory)?;
+        let lines = rhythm.lines(frames);
+        let plan = Arc::new(Self { rhythm: rhythm.clone(), frames, level, transform, lines });
+        if frames <= MOST_KEPT
+            && let Ok(mut last) = LAST.try_lock()
+        {
+            *last = Some(Arc::clone(&plan));
+        }
+        Ok(plan)
+    }
+
+    fn serves(&self, rhythm: &Rhythm, frames: usize) -> bool {
+        self.frames == frames && self.rhythm == *rhythm
+    }
 }
 
 /// The memory of one worker, and how it computes.
 #[derive(Debug)]
 pub(crate) struct RhythmScratch {
     level: SimdLevel,
-    plan: Option<Plan>,
+    plan: Option<Arc<Plan>>,
     chirp: ChirpMemory,
     /// Sums over the Mels of one band.
     sums: Vec<f64>,
@@ -152,11 +192,10 @@ impl RhythmScratch {
         Self { level, plan: None, chirp: ChirpMemory::default(), sums: Vec::new(), rows: Vec::new() }
     }
 
-    /// Make ready for a number of frames; all clips of one worker are of one [`Rhythm`].
+    /// Make ready for a number of frames.
     fn prepare(&mut self, rhythm: &Rhythm, frames: usize) -> Result<()> {
-        if self.plan.as_ref().is_none_or(|plan| plan.frames != frames) {
-            let transform = ChirpTransform::new(&hann(frames), self.level, &mut self.chirp)?;
-            self.plan = Some(Plan { frames, transform, lines: rhythm.lines(frames) });
+        if self.plan.as_ref().is_none_or(|plan| !plan.serves(rhythm, frames)) {
+            self.plan = Some(Plan::shared(rhythm, frames, self.level, &mut self.chirp)?);
         }
         let lanes = self.level.lanes();
         memory::resize(&mut self.sums, frames, 0.0)?;
@@ -207,7 +246,8 @@ impl Kernel for RhythmKernel<'_> {
     fn run<V: Vector>(self) -> Self::Output {
         let Self { rhythm, logmel, frames, scratch, cancel } = self;
         let RhythmScratch { plan, chirp, sums, rows, .. } = scratch;
-        let Some(Plan { transform, lines, .. }) = plan else { unreachable!("prepared above") };
+        let Some(plan) = plan else { unreachable!("prepared above") };
+        let Plan { transform, lines, .. } = &**plan;
         let (n_mels, stride) = (logmel.len() / frames, frames.next_multiple_of(V::LANES));
         let mut out = vec![0.0; rhythm.size()];
         let mut powers = Vec::with_capacity(transform.bins() * V::LANES);

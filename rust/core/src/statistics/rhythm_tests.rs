@@ -201,3 +201,16 @@ proptest! {
         check(&Rhythm::new(frame_rate_hz, 32, 4, 0.4).unwrap(), &logmel, n_mels);
     }
 }
+
+#[test]
+fn the_plan_of_another_rhythm_length_or_level_is_not_taken() {
+    let logmel: Vec<f32> = (0..8 * 40).map(|i| (0.7 * f64::from(i)).sin() as f32).collect();
+    let other = Rhythm { rates: 3, ..PAPER };
+    let in_turn = || [of(&PAPER, &logmel, 8), of(&other, &logmel, 8), of(&PAPER, &logmel[..8 * 30], 8)];
+    let before = in_turn();
+    check(&other, &logmel, 8);
+    assert_eq!(in_turn(), before);
+    for _ in 0..2 {
+        check(&PAPER, &logmel, 8);
+    }
+}
