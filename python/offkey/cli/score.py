@@ -32,6 +32,8 @@ from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["score"]
 
+_DEFAULTS = ("worst", "record", "auto", MAX_SECONDS)  # of --windows, --on-error, --device and --max-seconds
+
 
 def score(
     detector: Path | None = None,
@@ -126,9 +128,22 @@ def score(
         Print the scores as JSON.
     """
     if merge is not None:
-        if detector is not None or out is not None or restart or new_only or shard is not None:
+        named = [
+            detector,
+            files_from,
+            out,
+            shard,
+            machine_id,
+            false_discovery_rate,
+            top,
+            threads,
+            progress_json,
+        ]
+        chosen = (rate, windows, on_error, device, max_seconds) != (RateOptions(), *_DEFAULTS)
+        if any(value is not None for value in named) or restart or new_only or scores or chosen:
             raise ParameterError(
-                "--merge: makes a result of parts that are there; name it alone, as in offkey score --merge scores.csv"
+                "--merge: makes a result of parts that are there, with --failed, --null and --json alone beside it, as "
+                "in offkey score --merge scores.csv"
             )
         return _merge(merge, failed, null=null, json=json)
     if detector is None:

@@ -342,7 +342,7 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
         (["--new-only", "--shard", "1/2", "--out", "s"], "--shard 1/2: which recordings are new"),
         (["--shard", "1/2"], "--shard: only a run that writes to a file or folder"),
         (["--shard", "1/2", "--out", "s.csv", "--json"], "--json: a shard is no whole result"),
-        (["--merge", "s.csv"], "--merge: makes a result of parts that are there; name it alone"),
+        (["--merge", "s.csv"], "--merge: makes a result of parts that are there, with --failed"),
         (["--shard", "3/2", "--out", "s.csv"], "--shard 3/2: expected K/N"),
         (["--null"], "--null: says how paths end in a list, but neither --files-from nor --failed names one"),
     ],
@@ -381,6 +381,8 @@ def test_shards_are_merged_without_the_detector(offkey, detector, tree, monkeypa
     assert (shown.code, "those of shards 2/6, 3/6, 4/6, which have not" in shown.err) == (2, True)
     for number in range(2, 7):  # the last two have nothing to do
         assert offkey("score", detector, recordings, "--out", "s.csv", "--shard", f"{number}/6").code == 0
+    for option in (["--top", "3"], ["--fdr", "0.1"], ["--on-error", "skip"], ["--false-alarm-rate", "0.01"]):
+        assert "--merge: makes a result of parts" in offkey("score", "--merge", "s.csv", *option).err
     shown = offkey("score", "--merge", "s.csv")
     assert shown.code == 0
     assert shown.err.startswith("16 scores are in s.csv\n16 recordings scored, ")
