@@ -99,13 +99,13 @@ def test_shards_that_are_killed_side_by_side_come_to_the_same_result(archive, wh
     broken.parent.mkdir()
     rng = np.random.default_rng(1)
     kills = 0
-    for moment in rng.uniform(0, took, 6):
+    for moment in rng.uniform(0, took, 3):
         kills += killed([archive(broken, shard) for shard in SHARDS], moment)
     assert kills
     assert archive(broken, "merge").wait() != 0 or broken.exists()
     jobs = [archive(broken, shard) for shard in SHARDS]
     assert [job.wait() for job in jobs] == [0, 0, 0]
-    for moment in rng.uniform(0, took / 20, 6):
+    for moment in rng.uniform(0, took / 20, 3):
         killed([archive(broken, "merge")], moment)
     assert archive(broken, "merge").wait() == 0 or not broken.with_name(f"{name}.parts").exists()
     assert [path.name for path in broken.parent.iterdir()] == [name]
