@@ -60,7 +60,7 @@ def test_scoring_draws_a_bar_on_a_terminal_and_takes_it_away(detector, tree):
     assert "\x1b[?25h" in drawn  # the cursor is shown again
     after = plain(drawn.rpartition("\x1b[2K")[2]).replace("\r", "")
     assert "━" not in after
-    assert after.splitlines()[0].startswith("path ")
+    assert after.splitlines()[0].startswith("recording ")
 
 
 @pytest.mark.long
@@ -150,7 +150,8 @@ ScoreRows.add = slow
         text=True,
     )
     out, err = stop(process, started.exists)
-    assert (process.returncode, out, err) == (130, "", "error: stopped\n")
+    note = f"{tmp_path / 's.csv'} is there already: it is written anew once all is scored\n"
+    assert (process.returncode, out, err) == (130, "", f"{note}error: stopped\n")
     assert (tmp_path / "s.csv").read_text() == "old\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.csv", "started"]
 
