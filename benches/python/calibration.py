@@ -89,7 +89,8 @@ def statistics(machine: str, seed: int, cache: Path) -> dict[str, np.ndarray]:
     if path.exists():
         with np.load(path) as known:
             arrays = dict(known)
-    if not all(f"{IDS[0]}.normal.{name}" in arrays for name in ("rhythm", *SPECTRA)):
+    rhythm = arrays.get(f"{IDS[0]}.normal.rhythm", ())
+    if len(rhythm) < MOST + TEST or not all(f"{IDS[0]}.normal.{name}" in arrays for name in SPECTRA):
         for machine_id in IDS:
             healthy = [{"clip": clip} for clip in range(MOST + TEST)]
             for kind, clips in (("normal", healthy), ("fault", _broken(machine))):

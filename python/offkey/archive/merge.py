@@ -60,8 +60,8 @@ def merge_scores(
         check_target(path)
     with parts.held(Shard()):
         if parts.is_merged():  # by a merge that was stopped while it removed them
+            totals = Totals(each=_has_windows(parts, parts.numbers()))
             parts.clear()
-            totals = Totals()
             rows = list(ScoreTable.read(path).rows())
             totals.add(rows)
             on_rows(rows)
@@ -94,8 +94,7 @@ def totals_of(
 ) -> Totals:
     """Return what there is in some parts, whose rows are handed on."""
     numbers = list(numbers)
-    each = bool(numbers) and parts.receipt(numbers[0]).run["options"]["windows"] == "each"
-    totals = Totals(each=each, most=most)
+    totals = Totals(each=_has_windows(parts, numbers), most=most)
     for rows in parts.rows(numbers):
         totals.add(rows)
         on_rows(rows)
@@ -104,6 +103,11 @@ def totals_of(
         totals.add_skipped(skipped)
         on_rows([{"path": name, "error": error} for name, error in skipped])
     return totals
+
+
+def _has_windows(parts: Parts, numbers: Sequence[int]) -> bool:
+    """Say whether a recording that was cut has a row for each window; parts that are gone do not say."""
+    return bool(numbers) and parts.receipt(numbers[0]).run["options"]["windows"] == "each"
 
 
 def check_run(receipt: Receipt, run: Mapping[str, Any], part: Path, advice: str) -> None:
