@@ -1,8 +1,8 @@
 """Scores of archives: written part by part while recordings are scored, so that a run that was killed goes on.
 
-`offkey.Detector.score_to` is the way in. `run` scores the source block by block, each into a part; `parts` keeps the
-folder of parts, `part_file` is one of them; `shard` says which of them one job of many writes, `lock` holds these for
-it, and `merge` makes the result of all.
+`offkey.Detector.score_to` is the way in. `run` goes through the source block by block, and `blocks` scores each into a
+part; `parts` keeps the folder of parts, `part_file` is one of them; `shard` says which of them one job of many writes,
+`lock` holds these for it, and `merge` makes the result of all.
 """
 
 from offkey.archive.merge import merge_scores

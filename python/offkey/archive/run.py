@@ -7,12 +7,13 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from offkey import __version__
 from offkey._util.files import check_folder, is_stream
 from offkey._util.parquet import need_pyarrow
 from offkey.advance import OnAdvance
+from offkey.archive.blocks import BlockScorer, PartWriter
 from offkey.archive.known import KnownNames
 from offkey.archive.merge import check_run, complete, totals_of
 from offkey.archive.part_file import Receipt, names_digest
@@ -23,7 +24,7 @@ from offkey.datasets.recordings import Item
 from offkey.datasets.source import Progress, Source
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
-from offkey.score_file import ALWAYS, COLUMNS, START, Cell, Row, check_target
+from offkey.score_file import ALWAYS, COLUMNS, START, Row, check_target
 from offkey.score_progress import ScoringProgress
 from offkey.score_rows import OnError, ScoreRows
 from offkey.scores import ScoreTable, check_top
@@ -164,7 +165,8 @@ class Archive:
                 before=before,
                 share=(lambda _: None) if new_only else partial(_in_shard, self._shard),
             )
-            scorer = _Scorer(source, rows, num_threads, on_part, progress)
+            writer = PartWriter(self._parts, self._run, self._columns, on_part)
+            scorer = BlockScorer(source, rows, num_threads, writer, progress)
             score = self._score_new if new_only else self._score
             self._parts.end(self._shard, score(source, receipts, scorer))
             if self._shard.is_whole:
@@ -207,7 +209,7 @@ class Archive:
                 )
         return receipts
 
-    def _score(self, source: Source, receipts: Mapping[int, Receipt], scorer: _Scorer) -> Seen:
+    def _score(self, source: Source, receipts: Mapping[int, Receipt], scorer: BlockScorer) -> Seen:
         """Go through the source block by block, and score those of this shard that have no part yet."""
         items = iter(source)
         blocks: list[tuple[int, str]] = []
@@ -224,17 +226,15 @@ class Archive:
                     f"now, of which the first is {next(block).name}: new_only=True scores what is new; or {_ADVICE}"
                 )
             if block is None or receipt or not self._shard.has(number):
-                names = [item.name for item in block or ()]
+                names: Sequence[str] = [item.name for item in block or ()]
                 self._check(number, names, receipt, sum(recordings for recordings, _ in blocks))
             else:
-                scored = scorer.score(block)
-                self._add(number, scored)
-                names = scored.names
+                names = self._add(number, block, scorer)
             blocks.append((len(names), names_digest(names)))
         source.refuse_none(len(blocks))
         return Seen.of(blocks)
 
-    def _score_new(self, source: Source, receipts: Mapping[int, Receipt], scorer: _Scorer) -> Seen:
+    def _score_new(self, source: Source, receipts: Mapping[int, Receipt], scorer: BlockScorer) -> Seen:
         """Score what has no row yet, block by block, into parts with numbers that are free."""
         items = KnownNames(self._parts.names(receipts)).new(source)
         blocks = {number: (receipt.recordings, receipt.names) for number, receipt in receipts.items()}
@@ -242,11 +242,15 @@ class Archive:
             block = _peeked(itertools.islice(items, PART_RECORDINGS))
             if block is None:
                 break
-            scored = scorer.score(block)
-            self._add(number, scored)
-            blocks[number] = len(scored.names), names_digest(scored.names)
+            names = self._add(number, block, scorer)
+            blocks[number] = len(names), names_digest(names)
         source.refuse_none(len(blocks))
         return Seen.of(blocks[number] for number in sorted(blocks))
+
+    def _add(self, number: int, block: Iterator[Item], scorer: BlockScorer) -> Sequence[str]:
+        """Score a block into a part; return the names of its recordings."""
+        self._parts.reopen(self._shard)
+        return scorer.score(number, block)
 
     def _check_top(self, top: int) -> None:
         check_top(top)
@@ -276,55 +280,6 @@ class Archive:
                 f"{first + receipt.recordings - 1} are not the same now: {_ADVICE}; new_only=True scores recordings "
                 "that were added, wherever they stand"
             )
-
-    def _add(self, number: int, block: _ScoredBlock) -> None:
-        """Write a part."""
-        receipt = Receipt(
-            recordings=len(block.names),
-            names=names_digest(block.names),
-            run=self._run,
-            columns=self._columns,
-            failed=sum(error is not None for error in block.table.error),
-            skipped=block.skipped,
-        )
-        self._parts.reopen(self._shard)
-        self._parts.write(number, [self._row(row) for row in block.table.rows()], receipt)
-
-    def _row(self, row: Row) -> dict[str, Cell]:
-        return {name: row.get(name) for name in self._columns}
-
-
-class _ScoredBlock(NamedTuple):
-    names: list[str]
-    table: ScoreTable
-    skipped: Sequence[tuple[str, str]]
-    """Names of recordings that have no row, and why."""
-
-
-class _Scorer:
-    """Scores blocks of a source, each of which becomes a part."""
-
-    def __init__(
-        self,
-        source: Source,
-        rows: ScoreRows,
-        num_threads: int | None,
-        on_part: Callable[[ScoreTable], ScoreTable],
-        progress: ScoringProgress,
-    ) -> None:
-        self._source, self._rows, self._num_threads = source, rows, num_threads
-        self._on_part, self._progress = on_part, progress
-
-    def score(self, block: Iterator[Item]) -> _ScoredBlock:
-        """Return what there is of a block's recordings."""
-        names: list[str] = []
-        for chunk in self._source.over(block).chunks(num_threads=self._num_threads):
-            self._rows.add(chunk)
-            self._progress.add(chunk, errors=self._rows.failed)
-            if not chunk.continues:
-                names += [item.name for item in chunk.items]
-        table = self._rows.take()
-        return _ScoredBlock(names, self._on_part(table), table.skipped)
 
 
 def _in_shard(shard: Shard, recordings: int) -> int:

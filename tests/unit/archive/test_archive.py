@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 import offkey
-from offkey.archive import run
+from offkey.archive import blocks, run
 from offkey.errors import DatasetError, ParameterError
 from offkey.scores import ScoreTable
 
@@ -85,7 +85,7 @@ def test_a_run_that_was_stopped_before_its_end_is_made_whole_without_scoring(
         patch.setattr(run, "complete", stop)
         with pytest.raises(StopError):
             detector.score_to(broken, recordings)
-    monkeypatch.setattr(run._Scorer, "score", stop)
+    monkeypatch.setattr(blocks.BlockScorer, "score", stop)
     assert detector.score_to(broken, recordings).resumed == 30
     assert broken.read_bytes() == whole.read_bytes()
 
@@ -98,7 +98,7 @@ def stop(*_, **__):
 def test_a_folder_that_is_done_is_left_as_it_is(detector, recordings, tmp_path, monkeypatch):
     detector.score_to(tmp_path / "scores", recordings)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").glob("part-*")}
-    monkeypatch.setattr(run._Scorer, "score", stop)
+    monkeypatch.setattr(blocks.BlockScorer, "score", stop)
     assert detector.score_to(tmp_path / "scores", recordings).resumed == 30
     assert {path: path.stat().st_mtime_ns for path in before} == before
 

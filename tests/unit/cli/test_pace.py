@@ -138,19 +138,20 @@ def test_progress_goes_to_a_file_that_is_appended_to(offkey, detector, tree, tmp
 
 def test_a_run_that_goes_on_tells_what_was_before(offkey, detector, tree, tmp_path, monkeypatch):
     from offkey.archive import run
+    from offkey.archive.blocks import PartWriter
 
     paths = sorted((tree / "fan" / "test").glob("*.wav"))
     monkeypatch.setattr(run, "PART_RECORDINGS", 4)
     with monkeypatch.context() as patch:
-        add, parts = run.Archive._add, []
+        write, parts = PartWriter.write, []
 
         def stopped(self, *part):
-            add(self, *part)
+            write(self, *part)
             parts.append(part)
             if len(parts) == 2:
                 raise KeyboardInterrupt
 
-        patch.setattr(run.Archive, "_add", stopped)
+        patch.setattr(PartWriter, "write", stopped)
         arguments = ("score", detector, *paths, "--out", "s.csv", "--progress-json", "p.jsonl")
         assert offkey(*arguments).code == 130
     assert offkey(*arguments).code == 0

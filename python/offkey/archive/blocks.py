@@ -1,0 +1,98 @@
+"""Scores blocks of a source of recordings, each of which becomes a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from offkey.archive.part_file import Receipt, names_digest
+from offkey.archive.parts import Parts
+from offkey.datasets.recordings import Item
+from offkey.datasets.source import Source
+from offkey.score_file import Cell, Row
+from offkey.score_progress import ScoringProgress
+from offkey.score_rows import ScoreRows
+from offkey.scores import ScoreTable
+
+__all__ = ["BlockScorer", "PartWriter"]
+
+
+class PartWriter:
+    """Writes tables of scores as parts of one run.
+
+    Parameters
+    ----------
+    parts
+        Where they go.
+    run, columns
+        As in each `Receipt`.
+    on_part
+        Called with each table; what it returns is written.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        run: Mapping[str, Any],
+        columns: Sequence[str],
+        on_part: Callable[[ScoreTable], ScoreTable],
+    ) -> None:
+        self._parts, self._run, self._columns, self._on_part = parts, run, columns, on_part
+
+    def write(self, number: int, names: Sequence[str], table: ScoreTable) -> Receipt:
+        """Write a part, whole or not at all: the rows of the recordings of these names."""
+        skipped = table.skipped
+        table = self._on_part(table)
+        receipt = Receipt(
+            recordings=len(names),
+            names=names_digest(names),
+            run=self._run,
+            columns=self._columns,
+            failed=sum(error is not None for error in table.error),
+            skipped=skipped,
+        )
+        self._parts.write(number, [self._row(row) for row in table.rows()], receipt)
+        return receipt
+
+    def _row(self, row: Row) -> dict[str, Cell]:
+        return {name: row.get(name) for name in self._columns}
+
+
+class BlockScorer:
+    """Scores blocks of a source, one after the other.
+
+    Parameters
+    ----------
+    source
+        The source.
+    rows
+        Scores its chunks.
+    num_threads
+        Threads of the kernels.
+    writer
+        Writes the parts.
+    progress
+        Is told of each chunk.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        rows: ScoreRows,
+        num_threads: int | None,
+        writer: PartWriter,
+        progress: ScoringProgress,
+    ) -> None:
+        self._source, self._rows, self._num_threads = source, rows, num_threads
+        self._writer, self._progress = writer, progress
+
+    def score(self, number: int, block: Iterator[Item]) -> Sequence[str]:
+        """Score a block and write its part; return the names of its recordings."""
+        names: list[str] = []
+        for chunk in self._source.over(block).chunks(num_threads=self._num_threads):
+            self._rows.add(chunk)
+            self._progress.add(chunk, errors=self._rows.failed)
+            if not chunk.continues:
+                names += [item.name for item in chunk.items]
+        self._writer.write(number, names, self._rows.take())
+        return names
