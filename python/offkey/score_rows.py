@@ -13,7 +13,8 @@ from offkey.datasets.ids import IdCounts
 from offkey.datasets.quality import broken
 from offkey.datasets.recordings import Item, Samples
 from offkey.datasets.scored_channels import ScoredChannels
-from offkey.datasets.source import Chunk, SourceRates
+from offkey.datasets.source import Chunk
+from offkey.datasets.source_rates import SourceRates
 from offkey.datasets.windows import WHOLE
 from offkey.errors import DatasetError, ParameterError
 from offkey.fitted import Fitted
@@ -23,7 +24,7 @@ from offkey.scoring.drift import Drift, drifts
 from offkey.scoring.null import Judged
 from offkey.signal.quality import ClipQuality
 
-__all__ = ["OnError", "ScoreRows", "Windows", "check_on_error", "check_windows"]
+__all__ = ["OnError", "RowsSummary", "ScoreRows", "Windows", "check_on_error", "check_windows"]
 
 Windows: TypeAlias = Literal["worst", "each"]
 """Of a recording that is cut: one row with the scores of its worst window, or a row for each."""
@@ -113,6 +114,17 @@ class _Heard(NamedTuple):
             ClipQuality.joined([part.quality for part in parts]),
             np.concatenate([part.flawed for part in parts]),
         )
+
+
+class RowsSummary(NamedTuple):
+    """What there is to say of recordings that were scored, beside their rows."""
+
+    failed: int
+    most_windows: int
+    rates: SourceRates
+    ids: IdCounts
+    channels: ScoredChannels
+    apart: Mapping[str | None, array[float]]
 
 
 class ScoreRows:
@@ -242,6 +254,22 @@ class ScoreRows:
         table.skipped = tuple(self._skipped)
         self._rows, self._windows, self._skipped = [], [], []
         return table
+
+    def summary(self) -> RowsSummary:
+        """Return what there is to say of the recordings so far, for the `join` of another process."""
+        return RowsSummary(
+            self.failed, self._most_windows, self._rates, self._ids, self._channels, self._apart
+        )
+
+    def join(self, summary: RowsSummary) -> None:
+        """Enter what there is to say of later recordings, which another process has scored."""
+        self.failed += summary.failed
+        self._most_windows = max(self._most_windows, summary.most_windows)
+        self._rates.join(summary.rates)
+        self._ids.join(summary.ids)
+        self._channels.join(summary.channels)
+        for name, scores in summary.apart.items():
+            self._apart.setdefault(name, array("d")).extend(scores)
 
     def _with_warnings(
         self, cells: list[dict[str, Any]], item: Item, heard: _Heard, rows: np.ndarray

@@ -39,7 +39,7 @@ def detector(data):
 def _resampled_without_a_word():
     """The recordings have 16 kHz, the recipe 8."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("offkey.datasets.source.SourceRates.notes", lambda *_, **__: ())
+        patch.setattr("offkey.datasets.source_rates.SourceRates.notes", lambda *_, **__: ())
         yield
 
 

@@ -287,6 +287,11 @@ class IdCounts:
         if unread_folder is not None and unread_folder.removeprefix("id_") in self._known:
             self._unread[unread_folder] += 1
 
+    def join(self, others: IdCounts) -> None:
+        """Enter what was counted elsewhere."""
+        self._unknown += others._unknown
+        self._unread += others._unread
+
     def notes(self) -> list[str]:
         """Return a sentence for each kind of trouble."""
         notes = []

@@ -10,7 +10,8 @@ import numpy as np
 
 from offkey.datasets.clips import Clips
 from offkey.datasets.quality import Recorded, TrainingQuality
-from offkey.datasets.source import Chunk, Progress, Source, SourceRates
+from offkey.datasets.source import Chunk, Progress, Source
+from offkey.datasets.source_rates import SourceRates
 from offkey.errors import DatasetError
 from offkey.recipe import Features
 from offkey.signal.quality import ClipQuality

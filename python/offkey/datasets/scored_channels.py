@@ -105,6 +105,15 @@ class ScoredChannels:
             "detector with --channel mean, or a channel that all recordings have"
         )
 
+    def join(self, others: ScoredChannels) -> None:
+        """Enter what was noticed elsewhere, of later recordings."""
+        self._others += others._others
+        self._first = others._first | self._first
+        self._quiet_recordings += others._quiet_recordings
+        self._first_quiet = self._first_quiet or others._first_quiet
+        self._of_another_role += others._of_another_role
+        self._first_of_another = self._first_of_another or others._first_of_another
+
     def notes(self) -> tuple[str, ...]:
         """Return what a user should know of the recordings."""
         name, trained = self._choice.name, sorted(self._choice.counts)

@@ -29,7 +29,7 @@ from offkey.signal.audio import MAX_SECONDS, on_disk, read_batch, resample
 from offkey.signal.quality import ClipQuality, clip_quality
 from offkey.signal.statistics import ClipStatistics
 
-__all__ = ["Chunk", "Progress", "Source", "SourceRates", "check_mels"]
+__all__ = ["Chunk", "Progress", "Source", "check_mels"]
 
 T = TypeVar("T")
 
@@ -172,7 +172,8 @@ class Source:
         self._items = items
         self._what = what
         self._passed_over = passed_over
-        self._surveyor = Surveyor()
+        self.surveyor = Surveyor()
+        """Counts what is read, by its headers."""
         self._features = features
         self._window = None if clip_seconds is None else window_samples(clip_seconds, features)
         self._max_seconds = parameters.seconds("max_seconds", max_seconds)
@@ -284,7 +285,7 @@ class Source:
         """
         total = None if on_progress is None else self.count()
         done = 0
-        for portion, size in portions.in_portions(self, self._features.sample_rate, self._surveyor):
+        for portion, size in portions.in_portions(self, self._features.sample_rate, self.surveyor):
             for chunk in self._chunks(portion, size, done, num_threads):
                 yield chunk
                 done += 0 if chunk.continues else len(portion)
@@ -307,7 +308,7 @@ class Source:
 
     def survey(self) -> Survey:
         """Return what was read so far, by its headers, and what was passed over in folders."""
-        return self._surveyor.survey(passed_over=self._passed_over.values())
+        return self.surveyor.survey(passed_over=self._passed_over.values())
 
     def _chunks(
         self, portion: Sequence[Item], size: int, first: int, num_threads: int | None
@@ -453,46 +454,3 @@ def check_mels(
             f"logmels: {data.n_mels} Mel bins, but the recipe has features.n_mels = {features.n_mels}; "
             f"use recipe.replace(features__n_mels={data.n_mels})"
         )
-
-
-class SourceRates:
-    """Keeps count of recordings whose rate is not the one that the features are computed at."""
-
-    def __init__(self, wanted: int) -> None:
-        self.wanted = wanted
-        self._others: dict[int, tuple[int, str]] = {}  # rate -> how many, and the first
-
-    def add(self, chunk: Chunk, *, recordings: bool = False) -> None:
-        """Enter the clips of a chunk, or its recordings: of the windows of one the first."""
-        new = chunk.starts <= (0 if recordings else np.inf)
-        for position, rate in zip(
-            chunk.positions[new].tolist(), chunk.source_rates[new].tolist(), strict=True
-        ):
-            self.count(chunk.items[position - chunk.first].name, rate)
-
-    def count(self, name: str, rate: int) -> None:
-        """Enter one recording; a rate of 0 means that it has none."""
-        if rate not in (0, self.wanted):
-            number, first = self._others.get(rate, (0, name))
-            self._others[rate] = number + 1, first
-
-    def notes(self, what: str, *, kind: str = "", advice: str) -> tuple[str, ...]:
-        """Return a sentence for each other rate.
-
-        Parameters
-        ----------
-        what, kind
-            A noun, and what follows its plural.
-        advice
-            What to say of rates that lack the upper bands.
-        """
-        notes = []
-        for rate, (count, first) in sorted(self._others.items()):
-            text = (
-                f"resampled from {rate} to {self.wanted} Hz: {count} {what}{'s' * (count > 1)}{kind}, "
-                f"the first of them {first}"
-            )
-            if rate < self.wanted:
-                text += f"; they hold nothing above {rate // 2} Hz{advice}"
-            notes.append(text)
-        return tuple(notes)

@@ -171,6 +171,12 @@ class Surveyor:
         elif header is not None:
             tally.add(header)
 
+    def join(self, others: Surveyor) -> None:
+        """Enter what was counted elsewhere."""
+        for key, tally in others._tallies.items():
+            self._tallies.setdefault(key, _Tally()).join(tally)
+        self._unreadable += others._unreadable
+
     def survey(self, *, passed_over: Iterable[PassedOver] = (), **about: Any) -> Survey:
         """Return what was counted.
 
@@ -221,9 +227,23 @@ class _Tally:
         if seconds is None:
             self.without_length += 1
             return
-        self.shortest_s = seconds if self.shortest_s is None else min(self.shortest_s, seconds)
-        self.longest_s = seconds if self.longest_s is None else max(self.longest_s, seconds)
+        self._span(seconds, seconds)
         self.total_s += seconds
+
+    def join(self, other: _Tally) -> None:
+        self.recordings += other.recordings
+        self.unreadable += other.unreadable
+        self.without_length += other.without_length
+        self.sample_rates += other.sample_rates
+        self.channels += other.channels
+        self.formats += other.formats
+        if other.shortest_s is not None and other.longest_s is not None:
+            self._span(other.shortest_s, other.longest_s)
+        self.total_s += other.total_s
+
+    def _span(self, shortest_s: float, longest_s: float) -> None:
+        self.shortest_s = shortest_s if self.shortest_s is None else min(self.shortest_s, shortest_s)
+        self.longest_s = longest_s if self.longest_s is None else max(self.longest_s, longest_s)
 
     def row(self, key: SurveyKey) -> SurveyRow:
         return SurveyRow(

@@ -22,7 +22,8 @@ from offkey.datasets.clips import Clips, Dataset, LogMelArrays
 from offkey.datasets.file_clips import Decoding, FileClips
 from offkey.datasets.quality import Conditions
 from offkey.datasets.reading import Reading, check_share, groups_of, relative_names
-from offkey.datasets.source import Progress, Source, SourceRates, check_mels
+from offkey.datasets.source import Progress, Source, check_mels
+from offkey.datasets.source_rates import SourceRates
 from offkey.datasets.statistics_plan import Measures, StatisticsPlan
 from offkey.datasets.windows import window_samples
 from offkey.errors import ArrayError, AudioError, DatasetError, OffkeyWarning

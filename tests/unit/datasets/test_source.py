@@ -13,7 +13,8 @@ from trees import refuse_to_list, touch
 import offkey
 from offkey.datasets import Clip, Clips, Dataset, LogMelArrays
 from offkey.datasets.recordings import Item
-from offkey.datasets.source import Source, SourceRates
+from offkey.datasets.source import Source
+from offkey.datasets.source_rates import SourceRates
 from offkey.errors import ArrayError, AudioError, DatasetError, ParameterError
 from offkey.recipe import Features
 from offkey.signal.audio import Audio
