@@ -55,7 +55,7 @@ python: $(VENV)/.installed-dev
 test: lint rust python
 
 test-long: $(VENV)/.installed-dev
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -m long --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # Needs `cargo install cargo-fuzz`; what it finds lies in rust/fuzz/artifacts.
 fuzz: $(VENV)/.installed-dev
