@@ -306,7 +306,7 @@ class Detector(ScoringDetector):
         if not force:
             table = self._scored_quietly(data, device, max_seconds, num_threads, on_progress)
             data, notes = without_anomalous(self._fitted(), data, table)
-        self._use_device(device)
+        self._compute_on(device)
         state, clips, of_reading = updated(
             self._fitted(), data, max_seconds=max_seconds, num_threads=num_threads, on_progress=on_progress
         )

@@ -16,8 +16,8 @@ from offkey.datasets.source import Source
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
 from offkey.history import Event
-from offkey.models.base import check_device, kinds_of
-from offkey.recipe import Recipe, Scoring
+from offkey.models.base import check_device, check_scoring_precision, kinds_of
+from offkey.recipe import Recipe, Scoring, ScoringPrecision
 from offkey.scores import ScoreTable
 from offkey.scoring.confirmed import Confirmed
 from offkey.signal.audio import MAX_SECONDS
@@ -194,7 +194,7 @@ class DetectorBase:
         )
         if kind is None:
             raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
-        self._use_device(device)
+        self._compute_on(device)
         model = cast(Any, models[kind.name])
         sums: dict[int, np.ndarray] = {}
         windows = Counter[int]()
@@ -251,10 +251,11 @@ class DetectorBase:
         }
         return Source.of(recordings, known_ids=self.machine_ids, **options)
 
-    def _use_device(self, device: str) -> None:
+    def _compute_on(self, device: str, precision: ScoringPrecision = "float32") -> None:
         check_device(device)
+        check_scoring_precision(precision)
         for model in self._fitted().models.values():
-            model.use_device(device)
+            model.compute_on(device, precision)
 
     def _with(self, state: Fitted) -> Self:
         """Return a detector of another state, which is of this one's making."""

@@ -14,6 +14,7 @@ from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Progress
 from offkey.detector_base import DetectorBase
 from offkey.errors import OffkeyWarning
+from offkey.recipe import ScoringPrecision
 from offkey.score_file import Row
 from offkey.score_progress import ScoringProgress
 from offkey.score_rows import OnError, ScoreRows, Windows
@@ -38,6 +39,7 @@ class ScoringDetector(DetectorBase):
         windows: Windows = "worst",
         on_error: OnError = "record",
         device: str = "auto",
+        precision: ScoringPrecision = "float32",
         max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
         on_progress: Progress | None = None,
@@ -76,6 +78,9 @@ class ScoringDetector(DetectorBase):
             that says why, `skip` gives it none (see `ScoreTable.skipped`), `fail` ends the scoring by a `DatasetError`.
         device
             `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`, for the network.
+        precision
+            The numbers of the network's matrix products and convolutions: `float32`, or `float16`, which is faster on
+            a GPU and changes the scores a little (docs/network.md).
         max_seconds
             A file that is longer gets no score; by default 24 hours.
         num_threads
@@ -118,7 +123,7 @@ class ScoringDetector(DetectorBase):
             num_threads=num_threads,
             on_error=on_error,
         )
-        self._use_device(device)
+        self._compute_on(device, precision)
         source = self._source(
             recordings, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
         )
@@ -146,6 +151,7 @@ class ScoringDetector(DetectorBase):
         top: int | None = None,
         shard: tuple[int, int] = (1, 1),
         device: str = "auto",
+        precision: ScoringPrecision = "float32",
         max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
         on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
@@ -165,7 +171,7 @@ class ScoringDetector(DetectorBase):
             A file that ends in ``.csv``, ``.json``, ``.jsonl`` or ``.parquet``: parts lie in the folder
             ``RESULT.parts`` beside it until all are there, and become one file. Or a folder, which is then a table of
             Parquet files that pandas, polars, DuckDB, Spark and Arrow read as one; `ScoreTable.read` does too.
-        recordings, machine_id, false_alarm_rate, windows, device, max_seconds, num_threads
+        recordings, machine_id, false_alarm_rate, windows, device, precision, max_seconds, num_threads
             As for `score`.
         on_error
             As for `score`; a skipped recording is known by name to the parts, and is not tried again. After `fail` the
@@ -225,13 +231,14 @@ class ScoringDetector(DetectorBase):
             num_threads=num_threads,
             on_error=on_error,
         )
-        self._use_device(device)
+        self._compute_on(device, precision)
         source = self._source(recordings, machine_id=machine_id, max_seconds=max_seconds)
         options = {
             "machine_id": machine_id,
             "false_alarm_rate": false_alarm_rate,
             "windows": windows,
             "max_seconds": max_seconds,
+            "precision": precision,
         }
         totals = Archive(path, fitted, options, share, on_error).score(
             source,

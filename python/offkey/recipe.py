@@ -26,6 +26,7 @@ from offkey.recipe_sections import (
     PositiveFloat,
     Precision,
     Scoring,
+    ScoringPrecision,
     Section,
     Training,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Precision",
     "Recipe",
     "Scoring",
+    "ScoringPrecision",
     "Section",
     "Training",
     "model_kind",

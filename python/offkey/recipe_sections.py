@@ -22,12 +22,15 @@ __all__ = [
     "PositiveFloat",
     "Precision",
     "Scoring",
+    "ScoringPrecision",
     "Section",
     "Training",
     "Window",
 ]
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
+ScoringPrecision: TypeAlias = Literal["float32", "float16"]
+"""The numbers of a network's matrix products and convolutions, when it scores."""
 """What a network is trained with; `auto` is bfloat16 where the hardware supports it, else float32."""
 
 Window: TypeAlias = Literal[

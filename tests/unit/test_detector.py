@@ -218,6 +218,14 @@ def test_an_unknown_device_for_embeddings_is_refused(data):
         detector.embeddings(data.test, device="tpu")
 
 
+def test_numbers_that_nothing_scores_with_are_refused(spectral, data):
+    with pytest.raises(ParameterError, match="precision = 'bfloat16': expected float32 or float16"):
+        spectral.score(data.test, precision="bfloat16")
+    np.testing.assert_array_equal(
+        spectral.score(data.test, precision="float16").anomaly_score, spectral.score(data.test).anomaly_score
+    )  # it has no network
+
+
 def test_a_network_without_torch_names_the_extra():
     code = """
 import sys

@@ -24,6 +24,7 @@ from offkey.cli.sources import FailedList, failed_list, listed_sources
 from offkey.cli.words import in_options, table_in_options
 from offkey.detector import Detector, load
 from offkey.errors import ParameterError
+from offkey.recipe import ScoringPrecision
 from offkey.score_file import check_target
 from offkey.score_rows import OnError, Windows
 from offkey.scores import ScoreTable, check_top
@@ -32,7 +33,8 @@ from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["score"]
 
-_DEFAULTS = ("worst", "record", "auto", MAX_SECONDS)  # of --windows, --on-error, --device and --max-seconds
+_DEFAULTS = ("worst", "record", "auto", "float32", MAX_SECONDS)
+"""Of --windows, --on-error, --device, --precision and --max-seconds."""
 
 
 def score(
@@ -56,6 +58,7 @@ def score(
     windows: Windows = "worst",
     on_error: OnError = "record",
     device: Device = "auto",
+    precision: ScoringPrecision = "float32",
     max_seconds: float = MAX_SECONDS,
     threads: int | None = None,
     progress_json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
@@ -114,6 +117,9 @@ def score(
         stays, and the same command goes on.
     device
         `auto`, `cpu`, `cuda`, or one GPU such as `cuda:1`; only the network uses it.
+    precision
+        The numbers of the network's matrix products and convolutions; `float16` is faster on a GPU, and changes the
+        scores a little.
     max_seconds
         Longer recordings get no score but a reason; 24 hours by default.
     threads
@@ -139,7 +145,7 @@ def score(
             threads,
             progress_json,
         ]
-        chosen = (rate, windows, on_error, device, max_seconds) != (RateOptions(), *_DEFAULTS)
+        chosen = (rate, windows, on_error, device, precision, max_seconds) != (RateOptions(), *_DEFAULTS)
         if any(value is not None for value in named) or restart or new_only or scores or chosen:
             raise ParameterError(
                 "--merge: makes a result of parts that are there, with --failed, --null and --json alone beside it, as "
@@ -157,6 +163,7 @@ def score(
         "windows": windows,
         "on_error": on_error,
         "device": device,
+        "precision": precision,
         "max_seconds": max_seconds,
         "num_threads": threads,
     }

@@ -24,7 +24,16 @@ from offkey.datasets import Dataset, LogMelArrays, TrainingClips
 from offkey.datasets.checks import check_trainable
 from offkey.datasets.statistics_plan import StatisticsPlan
 from offkey.errors import DetectorFileError, MissingExtraError, OffkeyError, ParameterError
-from offkey.recipe import Features, Precision, Recipe, Section, model_kind, register_kind, registered_kinds
+from offkey.recipe import (
+    Features,
+    Precision,
+    Recipe,
+    ScoringPrecision,
+    Section,
+    model_kind,
+    register_kind,
+    registered_kinds,
+)
 from offkey.scoring.calibration import Calibration, PseudoAnomalies
 from offkey.signal.statistics import ClipStatistics
 
@@ -38,6 +47,7 @@ __all__ = [
     "check_device_name",
     "check_fit",
     "check_precision",
+    "check_scoring_precision",
     "check_seed",
     "ignore",
     "kinds_of",
@@ -202,8 +212,8 @@ class InlierModel(abc.ABC):
     def check(cls, recipe: Recipe, options: FitOptions) -> None:
         """Refuse at once what `fit` would refuse after reading all clips."""
 
-    def use_device(self, device: str) -> None:  # noqa: B027
-        """Compute on another device from now on; by default there is only the CPU."""
+    def compute_on(self, device: str, precision: ScoringPrecision) -> None:  # noqa: B027
+        """Score on another device, or with other numbers, from now on; without a network there is only the CPU."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -381,6 +391,18 @@ def check_precision(precision: str) -> None:
     """
     if precision not in get_args(Precision):
         raise ParameterError(f"precision = {precision!r}: expected auto, float32 or bfloat16")
+
+
+def check_scoring_precision(precision: str) -> None:
+    """Refuse numbers that no network scores with.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither `float32` nor `float16`.
+    """
+    if precision not in get_args(ScoringPrecision):
+        raise ParameterError(f"precision = {precision!r}: expected float32 or float16")
 
 
 def check_device(device: str) -> None:

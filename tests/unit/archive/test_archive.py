@@ -149,6 +149,7 @@ def test_what_a_killed_process_left_is_cleared(detector, recordings, tmp_path):
         ({"false_alarm_rate": 0.01}, "begun with false_alarm_rate None, now 0.01"),
         ({"windows": "each"}, "begun with windows 'worst', now 'each'"),
         ({"machine_id": "00"}, "begun with machine_id None, now '00'"),
+        ({"precision": "float16"}, "begun with precision 'float32', now 'float16'"),
     ],
 )
 def test_other_options_are_refused_and_lose_nothing(detector, recordings, tmp_path, options, message):

@@ -13,7 +13,8 @@ from offkey.errors import ArrayError
 from offkey.models.near.deviations import DeviationSets
 from offkey.models.near.features import ClipFeatures
 from offkey.models.near.net import ConformerPath, NearNet
-from offkey.models.network.device import full_float32
+from offkey.models.network.device import inference, on_device
+from offkey.recipe import ScoringPrecision
 
 __all__ = ["ClipInputs", "Member", "dynamics_of"]
 
@@ -97,7 +98,9 @@ class Member:
     net: NearNet
     deviations: DeviationSets
 
-    def says(self, inputs: ClipInputs) -> tuple[np.ndarray, np.ndarray]:
+    def says(
+        self, inputs: ClipInputs, precision: ScoringPrecision = "float32"
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the logits ``(clips, ids)`` and the embeddings ``(clips, ids, dim)``, float64, in eval mode.
 
         They are NaN against an ID of which the network has seen no clip.
@@ -107,11 +110,11 @@ class Member:
         logits, embeddings = np.full((len(inputs), n_ids), np.nan), np.full((len(inputs), n_ids, dim), np.nan)
         for rows in inputs.by_length():
             deviations = self.deviations.all({name: f[rows] for name, f in inputs.features.items()})[:, known]
-            with torch.inference_mode(), full_float32(self._device):
-                of_frames = self._of_frames(inputs, rows)
+            of_frames = self._of_frames(inputs, rows, precision)
+            with inference(self._device):
                 if of_frames is not None:
                     of_frames = of_frames.repeat_interleave(len(known), dim=0)
-                flat = torch.from_numpy(deviations.reshape(-1, deviations.shape[2])).to(self._device)
+                flat = on_device(deviations.reshape(-1, deviations.shape[2]), self._device)
                 outputs = self.net.joined(flat, of_frames)
             logits[rows[:, None], known] = _float64(outputs.logit).reshape(len(rows), -1)
             embeddings[rows[:, None], known] = _float64(outputs.embedding).reshape(len(rows), -1, dim)
@@ -122,8 +125,8 @@ class Member:
         assert self.net.arcface is not None
         cosines = np.empty((len(inputs), len(self.net.arcface.centres)))
         for rows in inputs.by_length():
-            with torch.inference_mode(), full_float32(self._device):
-                of_frames = self._of_frames(inputs, rows)
+            of_frames = self._of_frames(inputs, rows)
+            with inference(self._device):
                 assert of_frames is not None
                 cosines[rows] = _float64(self.net.arcface(of_frames))
         return cosines
@@ -132,12 +135,20 @@ class Member:
     def _device(self) -> torch.device:
         return self.net.near.weight.device
 
-    def _of_frames(self, inputs: ClipInputs, rows: np.ndarray) -> Tensor | None:
-        """Return the conformer path's embedding ``(rows, 64)`` of clips of one length, where there is that path."""
+    def _of_frames(
+        self, inputs: ClipInputs, rows: np.ndarray, precision: ScoringPrecision = "float32"
+    ) -> Tensor | None:
+        """Return the conformer path's embedding ``(rows, 64)`` of clips of one length, where there is that path.
+
+        It alone may be computed in float16, which does not reach the squares of an odd clip's deviations.
+        """
         if self.net.conformer is None or inputs.dynamics is None:
             return None
         dynamics = np.stack([inputs.dynamics[row] for row in rows.tolist()])
-        embedding: Tensor = self.net.conformer(torch.from_numpy(dynamics).to(self._device))
+        with inference(self._device, precision):
+            embedding: Tensor = self.net.conformer(on_device(dynamics, self._device)).float()
+        if precision != "float32" and not bool(embedding.isfinite().all()):  # beyond the range of float16
+            return self._of_frames(inputs, rows)
         return embedding
 
 

@@ -30,7 +30,7 @@ from offkey.models.network.device import resolve_device, seeded, torch_threads
 from offkey.models.network.events import Note
 from offkey.models.spectral.folds import make_folds
 from offkey.models.spectral.rhythm import rhythm_weight
-from offkey.recipe import Recipe
+from offkey.recipe import Recipe, ScoringPrecision
 
 __all__ = ["NearModel"]
 
@@ -67,6 +67,7 @@ class NearModel(InlierModel):
         self.notes = notes
         self.provenance = provenance
         self._rhythm = rhythm
+        self._precision: ScoringPrecision = "float32"
         self.parameters = sum(weight.numel() for member in members for weight in member.net.parameters())
 
     @classmethod
@@ -208,8 +209,8 @@ class NearModel(InlierModel):
         rows = np.arange(len(nearest))
         return np.concatenate([np.nan_to_num(embedding[rows, nearest]) for _, embedding in said], axis=1)
 
-    def use_device(self, device: str) -> None:
-        """Compute on another device from now on.
+    def compute_on(self, device: str, precision: ScoringPrecision) -> None:
+        """Score on another device, or with other numbers, from now on.
 
         Raises
         ------
@@ -219,6 +220,7 @@ class NearModel(InlierModel):
         resolved = resolve_device(device)
         for member in self._members:
             member.net.to(resolved)
+        self._precision = precision
 
     def _says(
         self, inputs: Sequence[np.ndarray], num_threads: int | None
@@ -227,7 +229,7 @@ class NearModel(InlierModel):
         gain = None if first.net.conformer is None else self._gain
         with torch_threads(num_threads):
             clips = ClipInputs.of(inputs, self._extract, tuple(first.deviations.sets), gain)
-            return [member.says(clips) for member in self._members]
+            return [member.says(clips, self._precision) for member in self._members]
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Literal
 
+import numpy as np
 import torch
 
 from offkey import _native
@@ -14,11 +15,13 @@ from offkey._util import ranks
 from offkey._util.threads import threads
 from offkey.errors import DeviceError
 from offkey.models.base import check_device_name, check_precision
-from offkey.recipe import Precision
+from offkey.recipe import Precision, ScoringPrecision
 
 __all__ = [
     "Compute",
     "full_float32",
+    "inference",
+    "on_device",
     "resolve_device",
     "resolve_precision",
     "seeded",
@@ -161,6 +164,23 @@ def full_float32(device: torch.device) -> Iterator[None]:
         yield
     finally:
         cudnn.allow_tf32 = True
+
+
+@contextlib.contextmanager
+def inference(device: torch.device, precision: ScoringPrecision = "float32") -> Iterator[None]:
+    """Compute without gradients in the block; in float16 the matrix products and convolutions alone."""
+    with (
+        torch.inference_mode(),
+        full_float32(device),
+        torch.autocast(device.type, dtype=torch.float16, enabled=precision == "float16"),
+    ):
+        yield
+
+
+def on_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Return an array as a tensor there; on a GPU by way of pinned memory, so that this does not wait for the copy."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 @contextlib.contextmanager

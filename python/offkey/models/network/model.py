@@ -22,7 +22,7 @@ from offkey.models.network.events import Note
 from offkey.models.network.net.multitask import Model
 from offkey.models.network.score import ClipOutputs, Scorer, infer, score_names, window_frames
 from offkey.models.network.train import checked, train
-from offkey.recipe import Recipe, Scoring
+from offkey.recipe import Recipe, Scoring, ScoringPrecision
 from offkey.signal.augmenter import Augmenter
 
 __all__ = ["NetworkModel"]
@@ -47,6 +47,7 @@ class NetworkModel(InlierModel):
         self._outputs = outputs
         self._scorer = Scorer(calibrated.gaussian, recipe.scoring, scale=_scale(model))
         self._longest = window_frames(recipe.features)
+        self._precision: ScoringPrecision = "float32"
         self.score_names = score_names(model)
         self.machine_ids = calibrated.gaussian.ids
         self.standardise_on = calibrated.standardise_on
@@ -112,7 +113,7 @@ class NetworkModel(InlierModel):
         recipe
             What to train, and how; must have a network.
         options
-            Device, precision and the like. Scoring is always in float32, never in TF32.
+            Device, precision and the like. What follows the training is computed in float32, never in TF32.
 
         Raises
         ------
@@ -265,8 +266,8 @@ class NetworkModel(InlierModel):
         outputs = self._infer(inputs, num_threads)
         return outputs.per_clip(outputs.embeddings)
 
-    def use_device(self, device: str) -> None:
-        """Compute on another device from now on.
+    def compute_on(self, device: str, precision: ScoringPrecision) -> None:
+        """Score on another device, or with other numbers, from now on.
 
         Raises
         ------
@@ -274,10 +275,11 @@ class NetworkModel(InlierModel):
             If it is not there.
         """
         self._model.to(resolve_device(device))
+        self._precision = precision
 
     def _infer(self, inputs: Sequence[np.ndarray], num_threads: int | None) -> ClipOutputs:
         with torch_threads(num_threads):
-            return infer(self._model, inputs, longest=self._longest)
+            return infer(self._model, inputs, longest=self._longest, precision=self._precision)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""

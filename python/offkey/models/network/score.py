@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from offkey.errors import ArrayError, DetectorFileError
-from offkey.models.network.device import full_float32
+from offkey.models.network.device import inference, on_device
 from offkey.models.network.net.multitask import Model, Outputs
-from offkey.recipe import Features, Scoring
+from offkey.recipe import Features, Scoring, ScoringPrecision
 from offkey.scoring.gaussian import Gaussian
 
 __all__ = ["ClipOutputs", "Scorer", "infer", "score_names", "window_frames"]
@@ -111,7 +111,13 @@ def window_frames(features: Features) -> int:
     return round(_WINDOW_S * features.sample_rate / features.hop_length) + 1
 
 
-def infer(model: Model, logmels: Sequence[np.ndarray], *, longest: int) -> ClipOutputs:
+def infer(
+    model: Model,
+    logmels: Sequence[np.ndarray],
+    *,
+    longest: int,
+    precision: ScoringPrecision = "float32",
+) -> ClipOutputs:
     """Put clips through the network in eval mode.
 
     Parameters
@@ -123,6 +129,9 @@ def infer(model: Model, logmels: Sequence[np.ndarray], *, longest: int) -> ClipO
         repeated until it suffices.
     longest : int
         Frames of a window; a longer clip is cut into the fewest windows of that size, evenly spread.
+    precision : str
+        The numbers of matrix products and convolutions; heads and scores are in float32 and float64. Clips whose sums
+        float16 does not reach are computed in float32.
 
     Raises
     ------
@@ -144,21 +153,24 @@ def infer(model: Model, logmels: Sequence[np.ndarray], *, longest: int) -> ClipO
         for batch in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1)
         for start in range(0, len(batch), _BATCH)
     ]
-    batch_outputs = [_forward(model, np.stack([windows[i] for i in batch])) for batch in batches]
+    batch_outputs = [_forward(model, np.stack([windows[i] for i in batch]), precision) for batch in batches]
+    embeddings = _float64(torch.cat([m.embedding for m in batch_outputs]))
+    if precision != "float32" and not np.isfinite(embeddings).all():  # beyond the range of float16
+        return infer(model, logmels, longest=longest)
     inverse = np.argsort(order, kind="stable")
     return ClipOutputs(
         clips=len(logmels),
         owners=np.array(owners, dtype=np.int64),
-        embeddings=_float64(torch.cat([m.embedding for m in batch_outputs]))[inverse],
+        embeddings=embeddings[inverse],
         cosines=_in_order([m.cosine for m in batch_outputs], inverse),
         type_logits=_in_order([m.type_logit for m in batch_outputs], inverse),
     )
 
 
-def _forward(model: Model, logmels: np.ndarray) -> Outputs:
+def _forward(model: Model, logmels: np.ndarray, precision: ScoringPrecision) -> Outputs:
     device = model.mean.device
-    with torch.inference_mode(), full_float32(device):
-        return model(torch.from_numpy(logmels).to(device))  # type: ignore[no-any-return]
+    with inference(device, precision):
+        return model(on_device(logmels, device))  # type: ignore[no-any-return]
 
 
 def _in_order(parts: list[Tensor | None], inverse: np.ndarray) -> np.ndarray | None:

@@ -72,6 +72,19 @@ def test_a_rhythm_brings_rich_near_anomalies_all_feature_sets_and_a_conformer_pa
     assert fitted.embeddings(logmels(3)).shape == (3, 2 * 64)
 
 
+def test_float16_serves_the_conformer_path_and_changes_little(fitted, rich):
+    clips = logmels(20, seed=9)
+    for model, same in ((fitted, True), (rich, False)):
+        whole = model.scores(clips)["a_near"]
+        model.compute_on("cpu", "float16")
+        half = model.scores(clips)["a_near"]
+        beyond_float16 = model.scores(clips * np.float32(1e5))["a_near"]
+        model.compute_on("cpu", "float32")
+        assert np.array_equal(half, whole) == same
+        np.testing.assert_allclose(half, whole, atol=0.02 * whole.std())
+        np.testing.assert_array_equal(beyond_float16, model.scores(clips * np.float32(1e5))["a_near"])
+
+
 @pytest.mark.parametrize("hz", [None, 6.0])
 def test_the_same_seed_gives_the_same_bytes(hz):
     one, other = (fit(training_clips(hz=hz)).state() for _ in range(2))

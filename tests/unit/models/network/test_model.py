@@ -108,7 +108,7 @@ def test_options_of_a_arc(fitted, logmels, option):
     arrays, metadata = fitted.state()
     recipe = LONGER.replace(scoring__a_arc=option)
     made = NetworkModel.from_state(recipe, arrays, metadata).scores(logmels)["a_arc"]
-    fitted.use_device("cpu")
+    fitted.compute_on("cpu", "float32")
     logits = 16.0 * (1 - fitted.scores(logmels)["a_arc"])
     probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     expected = 1 - probability if option == "prob" else -np.log(probability)
@@ -427,6 +427,6 @@ def test_cuda_trains_and_scores_like_the_cpu(logmels):
     made = NetworkModel.fit(audio_clips(), recipe=LONGER, options=FitOptions(device="cuda"))
     assert made.id_accuracy > 0.8
     there = made.scores(logmels)
-    made.use_device("cpu")
+    made.compute_on("cpu", "float32")
     for name, matrix in made.scores(logmels).items():
         np.testing.assert_allclose(there[name], matrix, rtol=1e-2, atol=1e-3)

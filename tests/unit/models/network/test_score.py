@@ -74,3 +74,20 @@ def test_thirty_seconds_of_the_papers_features():
 def test_refuses_what_cannot_be_scored(model, clips, message):
     with pytest.raises(ArrayError, match=message):
         infer(model, clips, longest=30)
+
+
+def test_float16_says_nearly_the_same(model):
+    clips = random_logmels(40, 20, 40, 7, 20)
+    whole, half = infer(model, clips, longest=30), infer(model, clips, longest=30, precision="float16")
+    assert not np.array_equal(half.embeddings, whole.embeddings)
+    spread = np.std(whole.embeddings)
+    np.testing.assert_allclose(half.embeddings, whole.embeddings, atol=0.02 * spread)
+    np.testing.assert_allclose(half.cosines, whole.cosines, atol=0.01)
+    np.testing.assert_allclose(half.type_logits, whole.type_logits, atol=0.02)
+
+
+def test_what_float16_does_not_reach_is_computed_in_float32(model):
+    clips = [clip * np.float32(1e6) for clip in random_logmels(40, 20)]
+    whole, half = infer(model, clips, longest=30), infer(model, clips, longest=30, precision="float16")
+    np.testing.assert_array_equal(half.embeddings, whole.embeddings)
+    np.testing.assert_array_equal(half.cosines, whole.cosines)
