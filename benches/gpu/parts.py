@@ -6,7 +6,8 @@ that fails or is stopped keeps what it has measured. `check.py` runs every part 
     python benches/gpu/parts.py NAME SETTING_AS_JSON ROWS_FILE
 
 To add a part, write a function below ``@part("What it measures", limit_s=60)``. No part needs another one but for the
-recordings of `recordings`, and for the detectors that `training` and `cpu_pair` leave, of which `scoring` takes any.
+recordings of `recordings`, and for the detectors that `training` and `cpu_pair` leave, of which `scoring` and
+`archive` take any.
 """
 
 from __future__ import annotations
@@ -376,6 +377,57 @@ def near(setting: Setting) -> Iterator[Row]:
         _, row = trained(setting, f"near-{machine}-cpu", gated, "cpu", "float32", data)
         yield about | row
         yield about | scored_on_both(setting, detector, data.test)
+
+
+@part("An archive scored by a network, clips per second", limit_s=110, sitting=3)
+def archive(setting: Setting) -> Iterator[Row]:
+    """Score many WAV files in float32 and float16, beside the slower half alone: the log-Mels, or the network."""
+    import numpy as np
+
+    import offkey
+    from offkey.datasets.source import Source
+
+    saved = next((path for path in map(setting.detector, ("long", "device", "cpu")) if path.exists()), None)
+    if not saved:
+        raise SystemExit("no training has left a network's detector to score with")
+    detector, data = offkey.load(saved), setting.data()
+    files = [str(path) for path in data.test.paths]
+    wanted = 100 if setting.quick else 12_000
+    names = (files * (wanted // len(files) + 1))[:wanted]
+    kind, model = next((name, model) for name, model in detector._fitted().models.items())
+    source = Source.of(names[: wanted // 4], features=detector.recipe.features)
+    clips, started = [], time.perf_counter()
+    for chunk in source.chunks():
+        clips = chunk.logmels
+    yield {"what": "log-Mels alone", "clips/s": wanted // 4 / (time.perf_counter() - started)}
+    tables = {}
+    for precision in ("float32", "float16"):
+        model.compute_on(setting.device, precision)
+        yield {"what": f"{kind} alone, {precision}", "clips/s": network_rate(model, clips, setting.steps)}
+        tables[precision] = detector.score(data.test, device=setting.device, precision=precision)
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            detector.score_to(f"{folder}/scores.csv", names, device=setting.device, precision=precision)
+            seconds = time.perf_counter() - started
+        yield {"what": f"files to scores, {precision}", "clips/s": wanted / seconds}
+    whole, half = tables["float32"], tables["float16"]
+    aucs = [offkey.evaluate(table, data.test).types[-1].auc for table in (whole, half)]
+    yield {
+        "clips": len(whole),
+        "AUC float32": aucs[0],
+        "AUC float16": aucs[1],
+        "largest difference of a score": float(np.abs(whole.anomaly_score - half.anomaly_score).max()),
+        "decisions changed": int((whole.decision != half.decision).sum()),
+    }
+
+
+def network_rate(model: Any, clips: Any, rounds: int) -> float:
+    """Return how many clips a second go through a network that has them in memory."""
+    model.scores(clips)
+    started = time.perf_counter()
+    for _ in range(rounds):
+        model.scores(clips)
+    return rounds * len(clips) / (time.perf_counter() - started)
 
 
 def main() -> None:

@@ -112,6 +112,9 @@ def test_the_whole_check_on_the_cpu(check, tmp_path):
     assert [device[name] for name in same] == [cpu[name] for name in same]  # both were the CPU
     assert both["largest difference of a score"] == 0
     assert {row["detector"] for row in parts["scoring"]["rows"]} == {"spectral", "network"}
+    archive = parts["archive"]["rows"]
+    assert all(row["clips/s"] > 0 for row in archive[:-1])
+    assert archive[-1]["decisions changed"] <= 0.1 * archive[-1]["clips"]
     *_, full = parts["full_size"]["rows"]
     assert full["epochs"] == "1 + 1"
     assert 0 <= full["AUC anomaly_score"] <= 1
