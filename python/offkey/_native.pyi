@@ -15,6 +15,7 @@ __all__ = [
     "SIMD_LEVEL",
     "AudioBlocks",
     "Augmenter",
+    "FileMeasurer",
     "LogMel",
     "QuadraticForms",
     "Resampler",
@@ -23,6 +24,7 @@ __all__ = [
     "augment_logmels",
     "bfloat16_in_hardware",
     "check_n_fft",
+    "clip_contents",
     "clip_quality",
     "clip_statistics",
     "counts_from",
@@ -48,9 +50,10 @@ SIMD_LEVEL: str
 
 def bfloat16_in_hardware() -> bool: ...
 def check_n_fft(n_fft: int) -> None: ...
+def clip_contents(clips: Sequence[NDArray[float32]], num_threads: int | None) -> NDArray[np.uint64]: ...
 def clip_quality(
     clips: Sequence[NDArray[float32]], sample_rate: int, num_threads: int | None
-) -> tuple[NDArray[np.float64], NDArray[np.uint64]]: ...
+) -> NDArray[np.float64]: ...
 def counts_from(
     values: NDArray[np.float64], thresholds: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
@@ -245,6 +248,31 @@ def read_audio_batch(
     out: NDArray[np.float32] | None,
     num_threads: int | None,
 ) -> list[tuple[NDArray[np.float32], int, int, OffkeyError | OSError | None]]: ...
+
+@final
+class FileMeasurer:
+    def __new__(
+        cls,
+        logmel: LogMel,
+        *,
+        fine: list[LogMel],
+        rhythm: bool,
+        channel: int | None,
+        max_seconds: float,
+        most_samples: int,
+        num_threads: int | None,
+    ) -> Self: ...
+    def put(self, paths: list[str]) -> None: ...
+    def take(
+        self,
+    ) -> tuple[
+        _Statistics,
+        NDArray[np.float64],
+        NDArray[np.int64],
+        list[tuple[int, int, int | None, str, str] | None],
+        list[tuple[int, OffkeyError | OSError]],
+        list[int],
+    ]: ...
 
 @final
 class AudioBlocks:

@@ -248,6 +248,7 @@ class DetectorBase:
             "features": fitted.features,
             "plan": fitted.plan,
             "clip_seconds": fitted.clip_seconds,
+            "keep_samples": any(kind.inputs != "statistics" for kind in kinds_of(self.recipe)),
         }
         return Source.of(recordings, known_ids=self.machine_ids, **options)
 

@@ -64,7 +64,7 @@ class ScoringProgress:
         """Return how many samples a chunk's recordings have, those that windows share once."""
         if isinstance(chunk.clips, np.ndarray):
             return 0
-        lengths = np.fromiter(map(len, chunk.clips), dtype=np.int64, count=len(chunk))
+        lengths = chunk.lengths
         starts = np.maximum(chunk.starts, 0)
         ends = starts + lengths
         goes_on = np.diff(chunk.positions, prepend=chunk.first if self._end else -1) == 0

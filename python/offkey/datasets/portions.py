@@ -12,11 +12,12 @@ from offkey.datasets.recordings import Item, LogMelOf, Samples
 from offkey.datasets.survey import SurveyKey, Surveyor
 from offkey.signal.audio import file_content
 
-__all__ = ["PORTION_BYTES", "PORTION_ITEMS", "SAMPLE_BYTES", "in_portions"]
+__all__ = ["FILES_AT_ONCE", "PORTION_BYTES", "PORTION_ITEMS", "SAMPLE_BYTES", "in_portions"]
 
 PORTION_ITEMS = 64  # 40 MB of 10 s clips at 16 kHz
 PORTION_BYTES = 100_000_000  # of decoded samples, whatever their number: long recordings come one by one
 SAMPLE_BYTES = 4  # float32
+FILES_AT_ONCE = 256  # that are measured by one call, of which no samples are kept
 _LEAST_BYTES_PER_SECOND = 1000  # of a coded file whose header has no length: MP3 of 8 kbit/s
 
 

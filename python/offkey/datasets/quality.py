@@ -124,8 +124,16 @@ class TrainingQuality:
     conditions: Conditions
 
     @classmethod
-    def of(cls, quality: ClipQuality, clips: Sequence[Recorded], *, machine: str, keep_broken: bool) -> Self:
-        """Judge the clips.
+    def of(
+        cls,
+        quality: ClipQuality,
+        contents: np.ndarray,
+        clips: Sequence[Recorded],
+        *,
+        machine: str,
+        keep_broken: bool,
+    ) -> Self:
+        """Judge the clips, of which `clip_contents` are given too.
 
         Raises
         ------
@@ -144,7 +152,7 @@ class TrainingQuality:
         rows = np.flatnonzero(~useless).tolist()
         sound, sound_clips = quality.take(np.array(rows, dtype=np.int64)), [clips[i] for i in rows]
         conditions = Conditions.of(sound, sound_clips)
-        copies = _copies(quality.content, usable, clips)
+        copies = _copies(contents, usable, clips)
         return cls(
             usable=usable,
             groups=_joined_groups(copies, clips),
@@ -243,10 +251,10 @@ def _copies_note(copies: Mapping[int, int], clips: Sequence[Recorded]) -> list[s
     ]
 
 
-def _copies(content: np.ndarray, usable: np.ndarray, clips: Sequence[Recorded]) -> dict[int, int]:
+def _copies(contents: np.ndarray, usable: np.ndarray, clips: Sequence[Recorded]) -> dict[int, int]:
     """Return which clips have the samples of one of another recording before them, and of which."""
     first: dict[int, int] = {}
-    pairs = {i: first.setdefault(content[i].item(), i) for i in np.flatnonzero(usable).tolist()}
+    pairs = {i: first.setdefault(contents[i].item(), i) for i in np.flatnonzero(usable).tolist()}
     return {copy: original for copy, original in pairs.items() if clips[copy].group != clips[original].group}
 
 

@@ -14,7 +14,7 @@ from offkey.datasets.source import Chunk, Progress, Source
 from offkey.datasets.source_rates import SourceRates
 from offkey.errors import DatasetError
 from offkey.recipe import Features
-from offkey.signal.quality import ClipQuality
+from offkey.signal.quality import ClipQuality, clip_contents
 from offkey.signal.statistics import ClipStatistics, FrameMoments
 
 __all__ = ["Reading", "check_share", "groups_of", "relative_names"]
@@ -32,6 +32,7 @@ class Reading:
         self.statistics: list[ClipStatistics] = []
         self.moments: list[FrameMoments] = []
         self._quality: list[ClipQuality] = []
+        self._contents: list[np.ndarray] = []
         self._places: list[tuple[int, int]] = []
         self._coding: list[tuple[int, bool | None]] = []  # rate in Hz, and whether it is lossy
         self._broken: set[int] = set()  # rows
@@ -48,7 +49,9 @@ class Reading:
                 self.rates.add(part)
                 self.statistics += [statistics] if statistics else []
                 self.moments += [moments] if moments else []
-                self._quality += [quality] if quality else []
+                if quality:
+                    self._quality.append(quality)
+                    self._contents.append(clip_contents(part.samples, num_threads=num_threads))
             self.errors = chunk.errors | self.errors
 
     def judge(self, recordings: Clips, *, machine: str, keep_broken: bool) -> TrainingQuality:
@@ -80,7 +83,8 @@ class Reading:
             machine_id = recordings[position].machine_id or "?"
             clips.append(Recorded(names[position], machine_id, groups[position], rate, lossy))
         quality = ClipQuality.joined(self._quality).take(np.array(rows))
-        judged = TrainingQuality.of(quality, clips, machine=machine, keep_broken=keep_broken)
+        contents = np.concatenate(self._contents)[rows]
+        judged = TrainingQuality.of(quality, contents, clips, machine=machine, keep_broken=keep_broken)
         self._broken = {row for row, usable in zip(rows, judged.usable, strict=True) if not usable}
         return judged
 

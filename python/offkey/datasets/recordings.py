@@ -85,12 +85,24 @@ class Item:
             return self.content.lossy
         return None if self.header is None else self.header.subtype in _LOSSY
 
+    def with_known_header(self, header: AudioInfo | None) -> Item:
+        """Return the item with a header that was read elsewhere."""
+        return Item(
+            content=self.content,
+            name=self.name,
+            machine_id=self.machine_id,
+            label=self.label,
+            unread_id=self.unread_id,
+            roles=self.roles,
+            header=header,
+        )
+
     def with_header(self) -> Item:
         """Return the item with its header, where it has one that can be read."""
         if not isinstance(self.content, Path | bytes):
             return self
         try:
-            return dataclasses.replace(self, header=info(self.content))
+            return self.with_known_header(info(self.content))
         except (OffkeyError, OSError):
             return self  # whoever reads it will say what is wrong with it
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
-import functools
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
 from offkey._util import parameters
 from offkey.datasets import portions
 from offkey.datasets.channels import decoded_channel
+from offkey.datasets.chunk import Chunk, MeasuredClips
 from offkey.datasets.clips import LogMelArrays
 from offkey.datasets.passed_over import PassedOver, notes_on
 from offkey.datasets.paths import NO_SOUND_FILE
@@ -26,107 +27,17 @@ from offkey.datasets.windows import WHOLE, cut, file_windows, window_samples
 from offkey.errors import ArrayError, DatasetError, OffkeyError
 from offkey.recipe import Features
 from offkey.signal.audio import MAX_SECONDS, on_disk, read_batch, resample
-from offkey.signal.quality import ClipQuality, clip_quality
-from offkey.signal.statistics import ClipStatistics
+from offkey.signal.measures import FileMeasures
 
 __all__ = ["Chunk", "Progress", "Source", "check_mels"]
 
-T = TypeVar("T")
+_CALLS_AHEAD = 2
+"""Calls whose files are measured while those before them are scored."""
+_MOST_MEASURED = 1 << 22
+"""Samples of a clip, 16 MiB of which each thread has one: longer ones are read as others are."""
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """Some items of a source, read. Each feature is computed once, when it is first asked for."""
-
-    items: Sequence[Item]
-    """All of them, those that cannot be read too."""
-    first: int
-    """Where the first of them stands in the source."""
-    positions: np.ndarray
-    """``(clips,)`` int64, ascending: where the recording of each clip that could be read stands in the source."""
-    starts: np.ndarray
-    """``(clips,)`` int64: where in its recording a clip starts, in samples; `WHOLE` for a recording that is not cut."""
-    errors: dict[int, Exception]
-    """Position in the source -> why the item cannot be read, or used (see `attempt`)."""
-    source_rates: np.ndarray
-    """``(clips,)`` int64: the rate that each was recorded at in Hz; 0 for log-Mels."""
-    clips: Sequence[np.ndarray] | np.ndarray
-    """``(samples,)`` float32 each, or log-Mels ``(clips, n_mels, frames)``."""
-    sample_rate: int
-    """Rate of the clips in Hz."""
-    measures: Measures
-    num_threads: int | None = None
-    continues: bool = False
-    """Whether the next chunk has more of the one item, whose windows are too many for one chunk."""
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    @property
-    def samples(self) -> Sequence[np.ndarray]:
-        """Samples ``(samples,)`` float32 of each clip, at the rate of the features.
-
-        Raises
-        ------
-        ArrayError
-            If the clips are log-Mels.
-        """
-        if isinstance(self.clips, np.ndarray):
-            raise ArrayError("recordings: log-Mels, which have no samples; expected sounds")
-        return self.clips
-
-    @functools.cached_property
-    def logmels(self) -> Sequence[np.ndarray]:
-        """Log-Mels ``(n_mels, frames)`` float32 of each clip, in dB."""
-        if isinstance(self.clips, np.ndarray):
-            return list(self.clips)
-        return self.measures.logmels(self.clips, num_threads=self.num_threads)
-
-    @functools.cached_property
-    def statistics(self) -> ClipStatistics:
-        """Statistics over time, ``(clips, n_mels)`` and what else the source's plan has."""
-        if isinstance(self.clips, np.ndarray):
-            return self.measures.statistics_of_logmels(self.clips, num_threads=self.num_threads)
-        return self.measures.statistics(self.clips, num_threads=self.num_threads)
-
-    @functools.cached_property
-    def quality(self) -> ClipQuality | None:
-        """Level, clipping, silence and content of each clip; None for log-Mels."""
-        if isinstance(self.clips, np.ndarray):
-            return None
-        return clip_quality(self.clips, sample_rate=self.sample_rate, num_threads=self.num_threads)
-
-    def each(self) -> Iterator[Chunk]:
-        """Yield each clip that could be read as a chunk of its own, to find the one that cannot be scored."""
-        for row, position in enumerate(self.positions.tolist()):
-            yield dataclasses.replace(
-                self,
-                items=[self.items[position - self.first]],
-                first=position,
-                positions=self.positions[row : row + 1],
-                errors={},
-                starts=self.starts[row : row + 1],
-                source_rates=self.source_rates[row : row + 1],
-                clips=self.clips[row : row + 1],
-            )
-
-    def attempt(self, compute: Callable[[Chunk], T]) -> Iterator[tuple[Chunk, T]]:
-        """Yield the chunk and what is computed of it; clip by clip where one is refused, which joins `errors`.
-
-        A clip is refused by an `ArrayError`: it is too short for the features, or has values that are not finite.
-        """
-        if not len(self):
-            return
-        try:
-            yield self, compute(self)
-        except ArrayError as error:
-            if len(self) > 1:
-                for clip in self.each():
-                    yield from clip.attempt(compute)
-                    for position, refusal in clip.errors.items():
-                        self.errors.setdefault(position, refusal)
-            else:
-                self.errors[self.first] = ArrayError(f"{self.items[0].name}: {error}")
+_Step: TypeAlias = tuple[int, Callable[[int], Iterable[Chunk]]]
+"""So many items, and what makes their chunks once it is known where the first of them stands."""
 
 
 class Source:
@@ -151,6 +62,9 @@ class Source:
         of log-Mels are not. None: all recordings stay whole.
     max_seconds
         A file that is longer cannot be read; sounds that are in memory already are as long as they are.
+    keep_samples
+        Whether chunks have samples and log-Mels. If not, most files are measured where they are read, while the
+        chunks before them are looked at, and only statistics and quality are left of them.
 
     Raises
     ------
@@ -168,6 +82,7 @@ class Source:
         passed_over: Mapping[Path, PassedOver] = MappingProxyType({}),
         clip_seconds: float | None = None,
         max_seconds: float = MAX_SECONDS,
+        keep_samples: bool = True,
     ) -> None:
         self._items = items
         self._what = what
@@ -178,6 +93,7 @@ class Source:
         self._window = None if clip_seconds is None else window_samples(clip_seconds, features)
         self._max_seconds = parameters.seconds("max_seconds", max_seconds)
         self._measures = Measures(features, plan)
+        self._keep_samples = keep_samples
 
     @classmethod
     def of(
@@ -191,6 +107,7 @@ class Source:
         known_ids: Sequence[str] = (),
         clip_seconds: float | None = None,
         max_seconds: float = MAX_SECONDS,
+        keep_samples: bool = True,
     ) -> Self:
         """Return the source of whatever is handed over.
 
@@ -213,10 +130,8 @@ class Source:
             folders below the one that is named (``id_XX``).
         known_ids
             IDs that are also recognised in the names of folders below one that is named.
-        clip_seconds
+        clip_seconds, max_seconds, keep_samples
             See `Source`.
-        max_seconds
-            A file that is longer cannot be read.
 
         Raises
         ------
@@ -248,6 +163,7 @@ class Source:
             passed_over=passed_over,
             clip_seconds=clip_seconds,
             max_seconds=max_seconds,
+            keep_samples=keep_samples,
         )
 
     def __iter__(self) -> Iterator[Item]:
@@ -285,12 +201,13 @@ class Source:
         """
         total = None if on_progress is None else self.count()
         done = 0
-        for portion, size in portions.in_portions(self, self._features.sample_rate, self.surveyor):
-            for chunk in self._chunks(portion, size, done, num_threads):
+        steps = self._portions(self, num_threads) if self._keep_samples else self._measured(num_threads)
+        for count, make in steps:
+            for chunk in make(done):
                 yield chunk
-                done += 0 if chunk.continues else len(portion)
                 if on_progress is not None:
-                    on_progress(done, total)
+                    on_progress(done + (0 if chunk.continues else count), total)
+            done += count
         self.refuse_none(done)
 
     def refuse_none(self, recordings: int) -> None:
@@ -310,8 +227,98 @@ class Source:
         """Return what was read so far, by its headers, and what was passed over in folders."""
         return self.surveyor.survey(passed_over=self._passed_over.values())
 
+    def _measured(self, num_threads: int | None) -> Iterator[_Step]:
+        """Yield the steps of a source of whose files samples are not kept; some are measured ahead."""
+        measurer = self._measures.measurer(
+            channel=decoded_channel(self._features),
+            max_seconds=self._max_seconds,
+            most_samples=min(2 * self._window, _MOST_MEASURED) if self._window else _MOST_MEASURED,
+            num_threads=num_threads,
+        )
+        ahead: deque[list[Item]] = deque()
+
+        def steps(most: int) -> Iterator[_Step]:
+            while len(ahead) > most:
+                yield from self._steps(ahead.popleft(), measurer.take(), num_threads)
+
+        for are_files, items in itertools.groupby(self, lambda item: isinstance(item.content, Path)):
+            if not are_files:
+                yield from steps(0)
+                yield from self._portions(items, num_threads)
+                continue
+            while batch := list(itertools.islice(items, portions.FILES_AT_ONCE)):
+                measurer.put([str(item.content) for item in batch])
+                ahead.append(batch)
+                yield from steps(_CALLS_AHEAD)
+        yield from steps(0)
+
+    def _steps(
+        self, items: Sequence[Item], measures: FileMeasures, num_threads: int | None
+    ) -> Iterator[_Step]:
+        """Yield the steps of some files: of those that were measured, and of the longer ones between them."""
+        rows = np.concatenate([[0], np.cumsum(measures.lengths > 0)])
+        statistics = self._measures.without_short_rhythms(
+            measures.statistics, measures.lengths[measures.lengths > 0].tolist()
+        )
+        long = set(measures.long)
+        for are_long, run in itertools.groupby(range(len(items)), long.__contains__):
+            places = list(run)
+            if are_long:
+                yield from self._portions([items[place] for place in places], num_threads)
+                continue
+            of_run = slice(places[0], places[-1] + 1)
+            of_clips = slice(int(rows[of_run.start]), int(rows[of_run.stop]))
+            lengths = measures.lengths[of_run]
+            clips = MeasuredClips(
+                statistics.take(of_clips), measures.quality.take(of_clips), lengths[lengths > 0]
+            )
+            known = [
+                item.with_known_header(header)
+                for item, header in zip(items[of_run], measures.headers[of_run], strict=True)
+            ]
+            self.surveyor.add_all((item.machine_id, item.label, item.header) for item in known)
+            errors = {
+                place - of_run.start: measures.errors[place] for place in places if place in measures.errors
+            }
+            yield (
+                len(known),
+                partial(self._measured_chunk, known, clips, np.flatnonzero(lengths), errors, num_threads),
+            )
+
+    def _measured_chunk(
+        self,
+        items: Sequence[Item],
+        clips: MeasuredClips,
+        places: np.ndarray,
+        errors: Mapping[int, Exception],
+        num_threads: int | None,
+        first: int,
+    ) -> list[Chunk]:
+        """Return the chunk of some files, of which those at `places` have clips."""
+        headers = [items[place].header for place in places.tolist()]
+        chunk = Chunk(
+            items=items,
+            first=first,
+            positions=first + places,
+            starts=np.full(len(places), WHOLE, dtype=np.int64),
+            errors={first + place: error for place, error in errors.items()},
+            source_rates=np.array(
+                [header.sample_rate if header else 0 for header in headers], dtype=np.int64
+            ),
+            clips=clips,
+            sample_rate=self._features.sample_rate,
+            measures=self._measures,
+            num_threads=num_threads,
+        )
+        return [chunk]
+
+    def _portions(self, items: Iterable[Item], num_threads: int | None) -> Iterator[_Step]:
+        """Yield the steps of items whose samples are read, as many at a time as fit in memory."""
+        for portion, size in portions.in_portions(items, self._features.sample_rate, self.surveyor):
+            yield len(portion), partial(self._chunks, portion, size, num_threads)
+
     def _chunks(
-        self, portion: Sequence[Item], size: int, first: int, num_threads: int | None
+        self, portion: Sequence[Item], size: int, num_threads: int | None, first: int
     ) -> Iterator[Chunk]:
         window, content = self._window, portion[0].content
         cuts = window is not None and size > max(portions.PORTION_BYTES, portions.SAMPLE_BYTES * 2 * window)

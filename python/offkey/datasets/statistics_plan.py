@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
+from offkey._util.parameters import Channel
 from offkey.recipe import Features
 from offkey.signal.logmel import LogMel
+from offkey.signal.measures import FileMeasurer
 from offkey.signal.statistics import (
     RHYTHM_LOWEST_HZ,
     RHYTHM_RATES,
@@ -75,10 +77,28 @@ class Measures:
         statistics = self._logmel.statistics(
             clips, fine=self._fine, rhythm=self._plan.rhythm, num_threads=num_threads
         )
+        return self.without_short_rhythms(statistics, [len(clip) for clip in clips])
+
+    def without_short_rhythms(self, statistics: ClipStatistics, lengths: Iterable[int]) -> ClipStatistics:
+        """Return statistics of clips of so many samples, with NaN where there is no rhythm (see `statistics`)."""
         if statistics.rhythm is not None:
-            frames = np.array([self._logmel.frames(len(clip)) for clip in clips])
+            frames = np.fromiter(map(self._frames, lengths), dtype=np.int64)
             statistics.rhythm[frames < self._fewest_frames] = np.nan
         return statistics
+
+    def measurer(
+        self, *, channel: Channel, max_seconds: float, most_samples: int, num_threads: int | None
+    ) -> FileMeasurer:
+        """Return what measures files: see `FileMeasurer`."""
+        return FileMeasurer(
+            self._logmel,
+            fine=self._fine,
+            rhythm=self._plan.rhythm,
+            channel=channel,
+            max_seconds=max_seconds,
+            most_samples=most_samples,
+            num_threads=num_threads,
+        )
 
     def statistics_of_logmels(self, logmels: np.ndarray, *, num_threads: int | None) -> ClipStatistics:
         """Return the statistics of log-Mels ``(clips, n_mels, frames)``, of which there are no finer spectrograms."""
@@ -103,6 +123,11 @@ class Measures:
     @functools.cached_property
     def _fine(self) -> tuple[LogMel, ...]:
         return tuple(map(LogMel.from_recipe, self._plan.fine))
+
+    @functools.cached_property
+    def _frames(self) -> Callable[[int], int]:
+        """Gives the number of frames of so many samples; most clips are as long as others."""
+        return functools.lru_cache(maxsize=256)(self._logmel.frames)
 
     @property
     def _frame_rate_hz(self) -> float:

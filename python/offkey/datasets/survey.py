@@ -177,6 +177,16 @@ class Surveyor:
             self._tallies.setdefault(key, _Tally()).join(tally)
         self._unreadable += others._unreadable
 
+    def add_all(
+        self, recordings: Iterable[tuple[str | None, Literal[0, 1] | None, AudioInfo | None]]
+    ) -> None:
+        """Enter recordings by their ID, label and header, of which most are like others."""
+        for (machine_id, label, header), count in Counter(recordings).items():
+            tally = self._tallies.setdefault(SurveyKey(machine_id=machine_id, label=label), _Tally())
+            tally.recordings += count
+            if header is not None:
+                tally.add(header, count)
+
     def survey(self, *, passed_over: Iterable[PassedOver] = (), **about: Any) -> Survey:
         """Return what was counted.
 
@@ -219,16 +229,16 @@ class _Tally:
         self.longest_s: float | None = None
         self.total_s = 0.0
 
-    def add(self, header: AudioInfo) -> None:
-        self.sample_rates[header.sample_rate] += 1
-        self.channels[header.channels] += 1
-        self.formats[f"{header.format} {header.subtype}"] += 1
+    def add(self, header: AudioInfo, count: int = 1) -> None:
+        self.sample_rates[header.sample_rate] += count
+        self.channels[header.channels] += count
+        self.formats[f"{header.format} {header.subtype}"] += count
         seconds = header.duration_s
         if seconds is None:
-            self.without_length += 1
+            self.without_length += count
             return
         self._span(seconds, seconds)
-        self.total_s += seconds
+        self.total_s += seconds * count
 
     def join(self, other: _Tally) -> None:
         self.recordings += other.recordings

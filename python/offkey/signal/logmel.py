@@ -325,7 +325,7 @@ class LogMel:
             If one of `fine` has another sample rate, or half the frame rate is too low for a rhythm.
         """
         arrays = self._kernel.statistics(
-            clips_of(batch, self.sample_rate), _kernels("fine", fine), rhythm, self._threads(num_threads)
+            clips_of(batch, self.sample_rate), kernels("fine", fine), rhythm, self._threads(num_threads)
         )
         return ClipStatistics(*arrays)
 
@@ -454,7 +454,7 @@ class LogMel:
             parameters.channel(channel),
             parameters.seconds("max_seconds", max_seconds),
             collect,
-            _kernels("fine", fine),
+            kernels("fine", fine),
             rhythm,
             self._threads(num_threads),
         )
@@ -469,7 +469,14 @@ class LogMel:
         return kernel
 
 
-def _kernels(name: str, logmels: LogMel | Sequence[LogMel]) -> list[_native.LogMel]:
+def kernels(name: str, logmels: LogMel | Sequence[LogMel]) -> list[_native.LogMel]:
+    """Return the kernels of one log-Mel or several.
+
+    Raises
+    ------
+    ParameterError
+        If there is anything else among them.
+    """
     some = [logmels] if isinstance(logmels, LogMel) else logmels
     if not isinstance(some, Sequence) or not all(isinstance(logmel, LogMel) for logmel in some):
         raise ParameterError(f"{name} = {logmels!r}: expected a LogMel, or several in a sequence")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from offkey import _native
 from offkey._util.threads import threads
 
-__all__ = ["ClipQuality", "clip_quality"]
+__all__ = ["ClipQuality", "clip_contents", "clip_quality"]
 
 _LSB = 2.0**-15  # of 16 bits
 _SILENT_SPAN = 2 * _LSB  # between the lowest and the highest sample: dither at most
@@ -41,11 +41,14 @@ class ClipQuality:
     """Share of samples of magnitude 0.99 or more."""
     still: npt.NDArray[np.float64]
     """Share of frames of 20 ms that span at most a thousandth of what the clip spans."""
-    content: npt.NDArray[np.uint64]
-    """Hashes that are equal where all samples are, and else practically never."""
 
     def __len__(self) -> int:
         return len(self.low)
+
+    @classmethod
+    def of_columns(cls, rows: npt.NDArray[np.float64]) -> ClipQuality:
+        """Return the measurements that the kernels give, ``(clips, 6)``."""
+        return cls(*rows.T)
 
     @classmethod
     def joined(cls, parts: Sequence[ClipQuality]) -> ClipQuality:
@@ -53,7 +56,7 @@ class ClipQuality:
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
-    def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> ClipQuality:
+    def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> ClipQuality:
         """Return those of some of the clips."""
         return ClipQuality(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
 
@@ -123,6 +126,22 @@ def clip_quality(
     ArrayError
         If a clip has no samples, or is not contiguous.
     """
-    columns, content = _native.clip_quality(clips, sample_rate, threads(num_threads))
-    low, high, mean_square, clipped, full_scale, still = columns.T
-    return ClipQuality(low, high, mean_square, clipped, full_scale, still, content)
+    return ClipQuality.of_columns(_native.clip_quality(clips, sample_rate, threads(num_threads)))
+
+
+def clip_contents(
+    clips: Sequence[npt.NDArray[np.float32]], *, num_threads: int | None = None
+) -> npt.NDArray[np.uint64]:
+    """Return hashes of clips, ``(clips,)``, that are equal where all samples are, and else practically never.
+
+    Parameters
+    ----------
+    clips, num_threads
+        As for `clip_quality`, but a clip may have no samples.
+
+    Raises
+    ------
+    ArrayError
+        If a clip is not contiguous.
+    """
+    return _native.clip_contents(clips, threads(num_threads))

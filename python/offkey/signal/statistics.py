@@ -69,7 +69,7 @@ class ClipStatistics(NamedTuple):
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0].arrays()}
         )
 
-    def take(self, rows: Sequence[int] | np.ndarray) -> Self:
+    def take(self, rows: Sequence[int] | np.ndarray | slice) -> Self:
         """Return those of some of the clips, by position or mask."""
         return type(self)(**{name: array[rows] for name, array in self.arrays().items()})
 

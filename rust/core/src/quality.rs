@@ -1,4 +1,4 @@
-//! What can be seen of a clip's samples alone: level, clipping, silence, and whether it is the same as another.
+//! What can be seen of a clip's samples alone: level, clipping, silence; and whether it is the same as another.
 
 use crate::par::{self, Cancel};
 use crate::simd::{Kernel, MAX_LANES, SimdLevel, Vector};
@@ -32,8 +32,6 @@ pub struct ClipQuality {
     pub full_scale: f64,
     /// Share of frames of 20 ms that span at most a thousandth of what the clip spans.
     pub still: f64,
-    /// A hash of the samples' bits: equal for equal clips, and for others practically never.
-    pub content: u64,
 }
 
 /// Measure many clips.
@@ -49,14 +47,31 @@ pub fn measure(
     if sample_rate == 0 {
         return Err(Error::parameter("sample_rate", sample_rate, "a positive integer in Hz"));
     }
-    let frame = (sample_rate / FRAMES_PER_SECOND).max(1) as usize;
-    let work = |spans: &mut Vec<[f32; 2]>, index: usize, samples: &[f32]| {
+    let work = |scratch: &mut QualityScratch, index: usize, samples: &[f32]| {
         if samples.is_empty() {
             return Err(Error::array(format!("clips[{index}]"), "no samples", "at least one"));
         }
-        Ok(SimdLevel::best().run(QualityKernel { samples, frame, spans }))
+        Ok(clip(samples, sample_rate, scratch))
     };
-    par::map(clips.to_vec(), threads, cancel, Vec::new, work)
+    par::map(clips.to_vec(), threads, cancel, QualityScratch::default, work)
+}
+
+/// A hash of the bits of each clip's samples: equal for equal clips, and for others practically never.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn contents(clips: &[&[f32]], threads: Option<NonZeroUsize>, cancel: &Cancel) -> Result<Vec<u64>> {
+    par::map(clips.to_vec(), threads, cancel, || (), |(), _, samples| Ok(content(samples)))
+}
+
+/// Memory for one clip after the other: the lowest and the highest sample of each frame.
+#[derive(Default)]
+pub(crate) struct QualityScratch(Vec<[f32; 2]>);
+
+/// Measure one clip, which has samples, at a rate above 0.
+pub(crate) fn clip(samples: &[f32], sample_rate: u32, scratch: &mut QualityScratch) -> ClipQuality {
+    let frame = (sample_rate / FRAMES_PER_SECOND).max(1) as usize;
+    SimdLevel::best().run(QualityKernel { samples, frame, spans: &mut scratch.0 })
 }
 
 /// One clip's work.
@@ -95,7 +110,6 @@ impl Kernel for QualityKernel<'_> {
             clipped: clipped(samples, frame, spans, [low, high]) as f64 / count,
             full_scale: full as f64 / count,
             still: still as f64 / spans.len() as f64,
-            content: content(samples),
         }
     }
 }
@@ -260,19 +274,20 @@ mod tests {
     #[test]
     fn any_other_bit_is_another_content() {
         let samples = noise(100, 2);
-        let content = of(&samples).content;
-        assert_eq!(content, of(&samples.clone()).content);
+        let content_of = |samples: &[f32]| contents(&[samples], None, &Cancel::default()).unwrap()[0];
+        let content = content_of(&samples);
+        assert_eq!(content, content_of(&samples.clone()));
         for at in 0..100 {
             for bit in [0, 15, 31] {
                 let mut other = samples.clone();
                 other[at] = f32::from_bits(other[at].to_bits() ^ (1 << bit));
-                assert_ne!(content, of(&other).content, "sample {at}, bit {bit}");
+                assert_ne!(content, content_of(&other), "sample {at}, bit {bit}");
             }
         }
         let inverted: Vec<f32> = samples.iter().map(|sample| -sample).collect();
-        let contents = [of(&inverted).content, of(&samples[1..]).content, of(&samples[..99]).content];
-        assert!(!contents.contains(&content));
-        assert_ne!(of(&[0.0; 8]).content, of(&[0.0; 16]).content);
+        let others = [&inverted, &samples[1..], &samples[..99]].map(content_of);
+        assert!(!others.contains(&content));
+        assert_ne!(content_of(&[0.0; 8]), content_of(&[0.0; 16]));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use offkey_core::par::Cancel;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::thread::Builder;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 pyo3::import_exception!(offkey.errors, AudioError);
@@ -52,6 +53,11 @@ pub(crate) fn run<T: Send>(
     } else {
         listening(py, work)?
     };
+    settled(outcome)
+}
+
+/// The result of work, or the exception that its error or panic becomes.
+fn settled<T>(outcome: Outcome<T>) -> PyResult<T> {
     let panicked =
         |text| PyRuntimeError::new_err(format!("a fault in offkey itself, please report it: {text}"));
     outcome.map_err(panicked)?.map_err(exception)
@@ -93,6 +99,90 @@ fn listening<T: Send>(
         let outcome = py.detach(|| worker.join()).unwrap_or_else(|panic| Err(text_of(&*panic)));
         signal.map(|()| outcome)
     })
+}
+
+/// Work that goes on while Python does something else: batches are put in, and come out in the same order.
+///
+/// It ends when it is dropped; a batch that is on its way then ends with the item at hand.
+pub(crate) struct Stream<I, T> {
+    work: Work<I, T>,
+    cancel: Arc<Cancel>,
+    ends: Mutex<Ends<I, T>>,
+}
+
+/// What is done to a batch.
+type Work<I, T> = Arc<dyn Fn(I, &Cancel) -> offkey_core::Result<T> + Send + Sync>;
+
+/// Where batches go in and come out. Without a thread, where the system has none left, they wait here.
+struct Ends<I, T> {
+    input: Option<mpsc::Sender<I>>,
+    output: mpsc::Receiver<Outcome<T>>,
+    waiting: VecDeque<I>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<I: Send + 'static, T: Send + 'static> Stream<I, T> {
+    pub(crate) fn new(work: impl Fn(I, &Cancel) -> offkey_core::Result<T> + Send + Sync + 'static) -> Self {
+        let work: Work<I, T> = Arc::new(work);
+        let cancel = Arc::new(Cancel::default());
+        let (input, batches) = mpsc::channel();
+        let (results, output) = mpsc::channel();
+        let perform = {
+            let (work, cancel) = (Arc::clone(&work), Arc::clone(&cancel));
+            move || {
+                for batch in batches {
+                    if results.send(caught(|| work(batch, &cancel))).is_err() {
+                        break; // nobody waits any more
+                    }
+                }
+            }
+        };
+        let thread = Builder::new().name("offkey-stream".to_owned()).spawn(perform).ok();
+        let input = thread.is_some().then_some(input);
+        Self { work, cancel, ends: Mutex::new(Ends { input, output, waiting: VecDeque::new(), thread }) }
+    }
+
+    pub(crate) fn put(&self, batch: I) {
+        let mut ends = self.ends();
+        match &ends.input {
+            // The thread ends only with this sender.
+            Some(input) => input.send(batch).expect("the thread waits for batches"),
+            None => ends.waiting.push_back(batch),
+        }
+    }
+
+    /// What became of the first batch that was put in and not yet taken out, of which there must be one.
+    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<T> {
+        if let Some(batch) = self.ends().waiting.pop_front() {
+            return run(py, Cost::UNKNOWN, |cancel| (self.work)(batch, cancel));
+        }
+        loop {
+            match py.detach(|| self.ends().output.recv_timeout(SIGNAL_INTERVAL)) {
+                Ok(outcome) => return settled(outcome),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    py.check_signals().inspect_err(|_| self.cancel.cancel())?;
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(PyRuntimeError::new_err("take: nothing was put in"));
+                }
+            }
+        }
+    }
+
+    fn ends(&self) -> MutexGuard<'_, Ends<I, T>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<I, T> Drop for Stream<I, T> {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        let ends = self.ends.get_mut().unwrap_or_else(PoisonError::into_inner);
+        ends.input = None;
+        if let Some(thread) = ends.thread.take() {
+            let _ = thread.join(); // what it panicked with was caught
+        }
+    }
 }
 
 fn caught<T>(work: impl FnOnce() -> offkey_core::Result<T>) -> Outcome<T> {

@@ -14,9 +14,10 @@ use offkey_core::{Error, Result};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Four arrays of `(clips, n_mels)`, mean, lstd, ldstd, p5; then fine_mean and rhythm where they were asked for.
-type StatisticsArrays<'py> = (
+pub(crate) type StatisticsArrays<'py> = (
     Bound<'py, PyArray2<f32>>,
     Bound<'py, PyArray2<f32>>,
     Bound<'py, PyArray2<f32>>,
@@ -75,7 +76,7 @@ fn choice<T: Copy>(parameter: &'static str, given: &str, choices: &[(&str, T)]) 
 /// Plan of a log-Mel spectrogram.
 #[pyclass(frozen, module = "offkey._native")]
 pub(crate) struct LogMel {
-    plan: mel::LogMel,
+    plan: Arc<mel::LogMel>,
 }
 
 #[pymethods]
@@ -141,7 +142,7 @@ impl LogMel {
             })
         };
         let plan = call::run(py, Cost::SMALL, |_| settings().and_then(mel::LogMel::new))?;
-        Ok(Self { plan })
+        Ok(Self { plan: Arc::new(plan) })
     }
 
     /// Number of frames of a clip of so many samples.
@@ -288,6 +289,11 @@ impl LogMel {
 }
 
 impl LogMel {
+    /// The plan, for work that outlives the call.
+    pub(crate) fn plan(&self) -> Arc<mel::LogMel> {
+        Arc::clone(&self.plan)
+    }
+
     /// A transform of each frame, and as much again for the rest.
     fn cost(&self, clips: &[Samples<'_>]) -> Cost {
         let settings = self.plan.settings();
@@ -300,7 +306,7 @@ impl LogMel {
         fine: &'a [Bound<'_, Self>],
         rhythm: bool,
     ) -> PyResult<StatisticsPlan<'a>> {
-        let fine = fine.iter().map(|fine| &fine.get().plan).collect();
+        let fine = fine.iter().map(|fine| &*fine.get().plan).collect();
         StatisticsPlan::new(&self.plan, fine, rhythm).map_err(call::exception)
     }
 
@@ -374,7 +380,7 @@ fn mask_rows(masks: &Bound<'_, PyArray2<f32>>) -> PyResult<Vec<Mask>> {
 }
 
 /// The arrays of so many clips; any row says how wide they are.
-fn statistics_arrays<'py>(
+pub(crate) fn statistics_arrays<'py>(
     py: Python<'py>,
     statistics: ClipStatistics,
     clips: usize,

@@ -9,6 +9,7 @@ mod call;
 mod clip_arrays;
 mod features;
 mod gaussian;
+mod measures;
 mod near;
 mod quality;
 mod ranking;
@@ -46,6 +47,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     quality::register(module)?;
     ranking::register(module)?;
     features::register(module)?;
+    measures::register(module)?;
     augment::register(module)?;
     near::register(module)?;
     audio::register(module)

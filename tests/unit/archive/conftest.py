@@ -42,6 +42,6 @@ def detector(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    """Parts of four recordings, read one by one."""
+    """Parts of four recordings, read two by two."""
     monkeypatch.setattr(run, "PART_RECORDINGS", 4)
-    monkeypatch.setattr("offkey.datasets.portions.PORTION_ITEMS", 2)
+    monkeypatch.setattr("offkey.datasets.portions.FILES_AT_ONCE", 2)

@@ -16,7 +16,7 @@ import offkey
 from offkey.archive import run
 from offkey.datasets import portions
 warnings.simplefilter("ignore")
-run.PART_RECORDINGS, portions.PORTION_ITEMS = 4, 2
+run.PART_RECORDINGS, portions.FILES_AT_ONCE = 4, 2
 print("ready", flush=True)
 detector, result, recordings, shard = sys.argv[1:]
 if shard == "merge":

@@ -4,7 +4,7 @@ use super::limits::{Budget, Charge, Measure, reserved_ahead, short_of_memory};
 use super::output::Output;
 use super::parts::Parts;
 use super::probe::{self, Kind};
-use super::{ChannelChoice, Clip, Limits, OpenFile, PlacedClip, ReadBuffer, Source};
+use super::{ChannelChoice, Clip, Info, Limits, OpenFile, PlacedClip, ReadBuffer, Source};
 use crate::par::{self, Cancel};
 use crate::resample::{MAX_RATE, Resampler};
 use crate::simd::Written;
@@ -86,10 +86,60 @@ impl Reader {
         cancel: &Cancel,
         work: impl FnOnce(&[f32]) -> Result<R>,
     ) -> Result<R> {
+        let file = OpenFile::open(path, &mut memory.buffer, Some(cancel))?;
+        self.with_open(file, memory, cancel, work)
+    }
+
+    /// What the header of a file says, as far as it can be read, and [`Reader::with_clip`]; `None` of a clip that has,
+    /// or may have, more than `most` samples.
+    ///
+    /// # Errors
+    /// As [`Reader::with_clip`].
+    pub fn with_short_clip<R>(
+        &self,
+        path: &Path,
+        most: usize,
+        memory: &mut ClipMemory,
+        cancel: &Cancel,
+        work: impl FnOnce(&[f32]) -> Result<R>,
+    ) -> (Option<Info>, Result<Option<R>>) {
+        let file = match OpenFile::open(path, &mut memory.buffer, Some(cancel)) {
+            Ok(file) => file,
+            Err(error) => return (super::info(path, &mut memory.buffer).ok(), Err(error)),
+        };
+        let info = file.info();
+        if self.most_samples(&info, file.bytes()) > most as u64 {
+            memory.buffer.bytes = file.into_bytes();
+            return (Some(info), Ok(None));
+        }
+        let work = |samples: &[f32]| {
+            if samples.len() > most { Ok(None) } else { work(samples).map(Some) }
+        };
+        (Some(info), self.with_open(file, memory, cancel, work))
+    }
+
+    /// How long a clip may be: a file whose header does not say is no longer than its size allows.
+    fn most_samples(&self, info: &Info, file_bytes: u64) -> u64 {
+        /// Of a coded file without a length: MP3 of 8 kbit/s.
+        const LEAST_BYTES_PER_SECOND: u64 = 1000;
+        let rate = info.sample_rate;
+        let frames = info
+            .frames
+            .unwrap_or_else(|| (file_bytes / LEAST_BYTES_PER_SECOND + 1).saturating_mul(u64::from(rate)));
+        Measure::resampled(frames, rate, self.resamplers.as_ref().map_or(rate, |resamplers| resamplers.to))
+    }
+
+    fn with_open<R>(
+        &self,
+        file: OpenFile,
+        memory: &mut ClipMemory,
+        cancel: &Cancel,
+        work: impl FnOnce(&[f32]) -> Result<R>,
+    ) -> Result<R> {
         /// More samples than this, 64 MiB, are not kept.
         const MOST_KEPT: usize = 1 << 24;
         let ClipMemory { buffer, samples } = memory;
-        let placed = self.read_into(path, buffer, samples, cancel)?;
+        let placed = self.read_open(file, buffer, samples, cancel)?;
         let result = work(placed.samples(samples));
         if (samples.len() + 1..=MOST_KEPT).contains(&placed.clip.samples.len()) {
             *samples = placed.clip.samples;

@@ -33,6 +33,11 @@ impl<'a> StatisticsPlan<'a> {
         Ok(Self { logmel, fine, rhythm: rhythm.then(of_rate).transpose()? })
     }
 
+    /// The rate of the clips in Hz.
+    pub(super) fn sample_rate(&self) -> u32 {
+        self.logmel.settings().sample_rate
+    }
+
     /// What stands for a clip that could not be read.
     #[must_use]
     pub fn missing(&self) -> ClipRow {
@@ -42,7 +47,7 @@ impl<'a> StatisticsPlan<'a> {
 }
 
 /// A worker that keeps no spectrogram.
-struct Worker<'a> {
+pub(super) struct Worker<'a> {
     plan: &'a StatisticsPlan<'a>,
     /// Of all spectrograms: each takes the memory that the one before has left in the processor's cache.
     logmel: LogMelScratch,
@@ -53,7 +58,7 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(plan: &'a StatisticsPlan<'a>) -> Self {
+    pub(super) fn new(plan: &'a StatisticsPlan<'a>) -> Self {
         let level = plan.logmel.level();
         Self {
             plan,
@@ -69,7 +74,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Everything of one clip.
-    fn of(&mut self, clip: Samples<'_>, cancel: &Cancel) -> Result<ClipRow> {
+    pub(super) fn of(&mut self, clip: Samples<'_>, cancel: &Cancel) -> Result<ClipRow> {
         let StatisticsPlan { logmel, fine, rhythm } = self.plan;
         let n_mels = logmel.n_mels();
         let decibels = spectrogram(logmel, &mut self.logmel, clip, &mut self.decibels, cancel)?;
