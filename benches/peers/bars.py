@@ -61,6 +61,15 @@ LOGMEL = (AtMost(1.25, "floor"), Times(4, FASTEST), Times(11, "librosa"), at_mos
 FEATURES = (
     Row("log-Mel 128 x 313 from float32", "logmel", "float32", LOGMEL),
     Row("log-Mel 128 x 313 from int16", "logmel", "int16", LOGMEL),
+    *(
+        Row(
+            f"log-Mel 128 x 313 of a clip {kind}",
+            "logmel",
+            case,
+            (AtMost(1.5, "offkey, neither"), at_most("error_db", 1e-3)),
+        )
+        for case, kind in (("offset", "with an offset"), ("hum", "under a hum"))
+    ),
     Row(
         "log-Mel of 32 clips in one call",
         "logmel",

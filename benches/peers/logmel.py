@@ -22,12 +22,16 @@ group = Group(
         "float32": "log-Mel 128 x 313 of a float32 clip",
         "int16": "log-Mel 128 x 313 of an int16 clip",
         "batch": "log-Mel of 32 float32 clips in one call",
+        "offset": "log-Mel 128 x 313 of a float32 clip around 80 times its deviation",
+        "hum": "log-Mel 128 x 313 of a float32 clip under a hum 80 times as strong",
     },
     same_work=(at_most("error_db", 1e-3),),
     two_threads=("batch",),
 )
+PLAIN, GREAT_RANGE = ("float32", "int16", "batch"), ("offset", "hum")
 BATCH = 32
 CHECKED = 8
+HUM_HZ = 50.3
 LogMel = Callable[[np.ndarray], np.ndarray]
 
 
@@ -50,11 +54,20 @@ def integers(clips: list[np.ndarray]) -> list[np.ndarray]:
     return [np.round(clip * 32_768).astype(np.int16) for clip in clips]
 
 
+def of_great_range(case: str, clips: list[np.ndarray]) -> list[np.ndarray]:
+    """The same clips with an offset or a hum of 80 times their effective value."""
+    hum = np.sin(2 * np.pi * HUM_HZ / data.RATE_HZ * np.arange(data.SAMPLES)) * np.sqrt(2)
+    added = np.ones(data.SAMPLES) if case == "offset" else hum
+    return [(clip + 80 * clip.std(dtype=np.float64) * added).astype(np.float32) for clip in clips]
+
+
 def bench(case: str, threads: int, one: LogMel, many: LogMel | None = None) -> Bench:
     """`one` takes a clip; `many`, if the library has it, takes (clips, samples) with as many threads as it was told."""
     clips = data.clips(64)
     if case == "batch":
         return batch(clips, threads, one, many)
+    if case in GREAT_RANGE:
+        clips = of_great_range(case, clips)
     given = integers(clips) if case == "int16" else clips
     made = each(given, one, threads)
     made.check = lambda: {"error_db": error_db(clips[:CHECKED], [one(clip) for clip in given[:CHECKED]])}
@@ -86,6 +99,12 @@ def ours(case: str, threads: int) -> Bench:
     return bench(case, threads, lambda clip: logmel([clip])[0], logmel)
 
 
+@group.contender("offkey, neither", GREAT_RANGE, kind="reference", threads=(1,))
+def neither(case: str, threads: int) -> Bench:
+    """Of the clips as they are."""
+    return ours("float32", threads)
+
+
 def by_hand(rfft: Callable[[np.ndarray], np.ndarray]) -> LogMel:
     """What an expert writes: everything in float32, nothing computed twice, in place where numpy can."""
     window, mel = np.hanning(1025)[:-1].astype(np.float32), filters().astype(np.float32)
@@ -115,12 +134,12 @@ def scipy_logmel() -> LogMel:
     return by_hand(lambda frames: scipy.fft.rfft(frames, axis=1))
 
 
-@group.contender("numpy + mkl_fft by an expert", settle_s=0.25)
+@group.contender("numpy + mkl_fft by an expert", PLAIN, settle_s=0.25)
 def expert_mkl(case: str, threads: int) -> Bench:
     return bench(case, threads, mkl_logmel())
 
 
-@group.contender("numpy + scipy.fft by an expert")
+@group.contender("numpy + scipy.fft by an expert", PLAIN)
 def expert_scipy(case: str, threads: int) -> Bench:
     return bench(case, threads, scipy_logmel())
 
@@ -140,7 +159,7 @@ def torch_logmel(threads: int) -> LogMel:
     return logmel
 
 
-@group.contender("torch.stft")
+@group.contender("torch.stft", PLAIN)
 def torch_stft(case: str, threads: int) -> Bench:
     logmel = torch_logmel(threads)
     return bench(case, threads, logmel, logmel)
@@ -162,7 +181,7 @@ def torchaudio_logmel(threads: int) -> LogMel:
     return lambda clips: decibels(mel(torch.from_numpy(float32_of(clips)))).numpy()
 
 
-@group.contender("torchaudio")
+@group.contender("torchaudio", PLAIN)
 def torchaudio(case: str, threads: int) -> Bench:
     logmel = torchaudio_logmel(threads)
     return bench(case, threads, logmel, logmel)
@@ -180,7 +199,7 @@ def librosa_logmel() -> LogMel:
     return logmel
 
 
-@group.contender("librosa")
+@group.contender("librosa", PLAIN)
 def librosa(case: str, threads: int) -> Bench:
     return bench(case, threads, librosa_logmel())
 
@@ -212,7 +231,7 @@ def audioflux(case: str, threads: int) -> Bench:
     return made
 
 
-@group.contender("floor: fused prototype", kind="floor")
+@group.contender("floor: fused prototype", PLAIN, kind="floor")
 def floor_logmel(case: str, threads: int) -> Bench:
     logmel = floor.LogMel()
     return bench(case, threads, logmel.of_int16 if case == "int16" else logmel.of_float32)

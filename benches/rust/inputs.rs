@@ -27,6 +27,12 @@ pub(crate) fn hum() -> Vec<f32> {
         .collect()
 }
 
+/// As long, a tone alone.
+pub(crate) fn tone() -> Vec<f32> {
+    let mut tone = Partial::new(50.3, 0.05);
+    (0..SAMPLES).map(|_| tone.next() as f32).collect()
+}
+
 /// Channels that hum like one another, at other times.
 pub(crate) fn hums() -> Vec<Vec<f32>> {
     let mut channel = hum();

@@ -5,7 +5,7 @@
 mod gaussian;
 mod inputs;
 
-use inputs::{RATE_HZ, file, flac, hum, hums, logmel_of, wav};
+use inputs::{RATE_HZ, file, flac, hum, hums, logmel_of, tone, wav};
 use offkey_core::augment::near::{self, Kind};
 use offkey_core::augment::{self, Axis, Shape};
 use offkey_core::decode::{self, ChannelChoice, Limits, Reader};
@@ -38,6 +38,14 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("resample_8000_to_16000", || resampled(8_000, 16_000)),
     ("resample_48000_to_16000", || resampled(48_000, 16_000)),
     ("logmel_float32", || logmel_of_frames(1024)),
+    ("logmel_offset", || {
+        let clip: Vec<f32> = hum().iter().map(|x| x + 20.0).collect();
+        logmel(Settings::default(), move |work| work(Samples::F32(&clip)))
+    }),
+    ("logmel_tone", || {
+        let clip: Vec<f32> = hum().iter().zip(tone()).map(|(x, y)| x + 80.0 * y).collect();
+        logmel(Settings::default(), move |work| work(Samples::F32(&clip)))
+    }),
     ("logmel_n_fft_400", || logmel_of_frames(400)),
     ("logmel_n_fft_480", || logmel_of_frames(480)),
     ("logmel_n_fft_512", || logmel_of_frames(512)),

@@ -1,4 +1,4 @@
-//! Transforms of several signals side by side, one for each lane.
+//! Transforms of several signals side by side, one for each lane, in either precision.
 //!
 //! The complex one is Stockham's: no bit reversal, every pass reads one buffer and writes the other. Its passes are of
 //! radix 5 and 3 for those factors, then of radix 4, and of what is left in the last, which has no rotation. The inverse
@@ -9,7 +9,7 @@
 
 mod passes;
 
-use crate::simd::Vector;
+use crate::simd::{Lanes, Scalar};
 use passes::{last2, last3, last4, last5, last8, rotated3, rotated4, rotated5};
 use std::f64::consts::TAU;
 
@@ -18,26 +18,26 @@ pub(crate) type Complex<V> = [V; 2];
 
 /// One pass: transforms of `radix` numbers, in blocks `stride` numbers apart.
 #[derive(Clone, Debug)]
-struct Pass {
+struct Pass<T> {
     radix: usize,
     stride: usize,
     /// For each `p`: `w^p`, `w^2p` and so on, one less than the radix; real and imaginary. None in the last pass.
-    rotations: Vec<[f32; 2]>,
+    rotations: Vec<[T; 2]>,
 }
 
 /// The plan of a complex transform.
 #[derive(Clone, Debug)]
-pub(crate) struct Fft {
+pub(crate) struct Fft<T = f32> {
     length: usize,
-    passes: Vec<Pass>,
+    passes: Vec<Pass<T>>,
     /// The one without rotations.
-    last: Pass,
+    last: Pass<T>,
 }
 
 /// `e^(-2 pi i numerator / denominator)`, real and imaginary.
-fn unit(numerator: usize, denominator: usize) -> [f32; 2] {
+fn unit<T: Scalar>(numerator: usize, denominator: usize) -> [T; 2] {
     let angle = -TAU * numerator as f64 / denominator as f64;
-    [angle.cos() as f32, angle.sin() as f32]
+    [angle.cos(), angle.sin()].map(T::of)
 }
 
 /// Whether there is a transform of so many real numbers: an even number without other prime factors than 2, 3 and 5.
@@ -72,7 +72,7 @@ fn radices(length: usize) -> Vec<usize> {
     radices
 }
 
-impl Fft {
+impl<T: Scalar> Fft<T> {
     /// A plan for `length` complex numbers: from 2, without other prime factors than 2, 3 and 5.
     pub(crate) fn new(length: usize) -> Self {
         let mut passes = Vec::new();
@@ -90,7 +90,7 @@ impl Fft {
     /// Transform the first numbers of the first buffer, real and imaginary parts in turn. The result is at the start of
     /// the first of the two buffers that come back; what lies behind it is left alone.
     #[inline(always)]
-    pub(crate) fn transform<'a, V: Vector>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
+    pub(crate) fn transform<'a, V: Lanes<Scalar = T>>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
         let [mut from, mut to] = buffers;
         let size = 2 * self.length;
         for pass in &self.passes {
@@ -119,7 +119,7 @@ pub(crate) trait Kept {
     /// What that is.
     type Of<V>;
     /// From the real and imaginary part.
-    fn of<V: Vector>(bin: Complex<V>) -> Self::Of<V>;
+    fn of<V: Lanes>(bin: Complex<V>) -> Self::Of<V>;
 }
 
 /// Both parts.
@@ -129,7 +129,7 @@ impl Kept for Parts {
     type Of<V> = Complex<V>;
 
     #[inline(always)]
-    fn of<V: Vector>(bin: Complex<V>) -> Complex<V> {
+    fn of<V: Lanes>(bin: Complex<V>) -> Complex<V> {
         bin
     }
 }
@@ -141,20 +141,20 @@ impl Kept for Power {
     type Of<V> = V;
 
     #[inline(always)]
-    fn of<V: Vector>([re, im]: Complex<V>) -> V {
+    fn of<V: Lanes>([re, im]: Complex<V>) -> V {
         re.mul_add(re, im * im)
     }
 }
 
 /// The plan of a transform of real signals.
 #[derive(Clone, Debug)]
-pub(crate) struct RealFft {
-    half: Fft,
+pub(crate) struct RealFft<T = f32> {
+    half: Fft<T>,
     /// `e^(-2 pi i k / length)` for `k` above 0 and below `length / 4`.
-    rotations: Vec<[f32; 2]>,
+    rotations: Vec<[T; 2]>,
 }
 
-impl RealFft {
+impl<T: Scalar> RealFft<T> {
     /// A plan for `length` samples: an even number from 4, without other prime factors than 2, 3 and 5.
     pub(crate) fn new(length: usize) -> Self {
         let rotations = (1..length.div_ceil(4)).map(|k| unit(k, length)).collect();
@@ -174,7 +174,7 @@ impl RealFft {
     /// Transform the packed samples in the first buffer; [`RealFft::split`] does the rest. The result is in the first of
     /// the two buffers that come back.
     #[inline(always)]
-    pub(crate) fn transform<'a, V: Vector>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
+    pub(crate) fn transform<'a, V: Lanes<Scalar = T>>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
         self.half.transform(buffers)
     }
 
@@ -183,11 +183,11 @@ impl RealFft {
     /// With `e = z[k] + conj z[h-k]` and `d = (z[k] - conj z[h-k]) / i`, `x[k] = e + w^k d` and
     /// `conj x[h-k] = e - w^k d` (each halved, as the samples are).
     #[inline(always)]
-    pub(crate) fn split<V: Vector, K: Kept>(&self, packed: &[V], spectrum: &mut [K::Of<V>]) {
+    pub(crate) fn split<V: Lanes<Scalar = T>, K: Kept>(&self, packed: &[V], spectrum: &mut [K::Of<V>]) {
         let half = self.half.length;
         let z = &packed.as_chunks::<2>().0[..half];
         let x = &mut spectrum[..=half];
-        let (zero, two) = (V::splat(0.0), V::splat(2.0));
+        let (zero, two) = (V::splat(T::of(0.0)), V::splat(T::of(2.0)));
         x[0] = K::of([(z[0][0] + z[0][1]) * two, zero]);
         x[half] = K::of([(z[0][0] - z[0][1]) * two, zero]);
         if half.is_multiple_of(2) {
@@ -212,11 +212,11 @@ impl RealFft {
     ///
     /// With `e = conj x[k] + x[h-k]` and `d = conj x[k] - x[h-k]` it is `e - i w^k d`. The half is an even number.
     #[inline(always)]
-    pub(crate) fn join<V: Vector>(&self, spectrum: &[Complex<V>], packed: &mut [V]) {
+    pub(crate) fn join<V: Lanes<Scalar = T>>(&self, spectrum: &[Complex<V>], packed: &mut [V]) {
         let half = self.half.length;
         let x = &spectrum[..=half];
         let z = &mut packed.as_chunks_mut::<2>().0[..half];
-        let (zero, two) = (V::splat(0.0), V::splat(2.0));
+        let (zero, two) = (V::splat(T::of(0.0)), V::splat(T::of(2.0)));
         // The first and the last bin of a real signal are real; a rotation may have changed that.
         z[0] = [x[0][0] + x[half][0], x[half][0] - x[0][0]];
         z[half / 2] = [x[half / 2][0] * two, x[half / 2][1] * two];

@@ -3,13 +3,13 @@
 //! Everything is written out number by number: an array of numbers that a loop goes over would be kept in memory.
 
 use super::{Complex, Pass};
-use crate::simd::Vector;
-use std::f32::consts::FRAC_1_SQRT_2;
+use crate::simd::{Lanes, Scalar};
+use std::f64::consts::FRAC_1_SQRT_2;
 
 /// Cosine and sine of `2 pi / 3`, of `2 pi / 5` and of `4 pi / 5`.
-const THIRD: [f32; 2] = [-0.5, 0.866_025_4];
-const FIFTH: [f32; 2] = [0.309_017, 0.951_056_5];
-const TWO_FIFTHS: [f32; 2] = [-0.809_017, 0.587_785_25];
+const THIRD: [f64; 2] = [-0.5, 0.866_025_403_784_438_6];
+const FIFTH: [f64; 2] = [0.309_016_994_374_947_45, 0.951_056_516_295_153_5];
+const TWO_FIFTHS: [f64; 2] = [-0.809_016_994_374_947_5, 0.587_785_252_292_473_1];
 
 /// The passes of a radix. Each number of a block has names for its inputs, its outputs and its value, then its place and
 /// that of its rotation.
@@ -20,7 +20,7 @@ macro_rules! passes {
 
         /// A pass with rotations.
         #[inline(always)]
-        pub(super) fn $rotated<V: Vector>(pass: &Pass, from: &[V], to: &mut [V]) {
+        pub(super) fn $rotated<V: Lanes>(pass: &Pass<V::Scalar>, from: &[V], to: &mut [V]) {
             let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
             let (part, stride) = (from.len() / $radix, pass.stride);
             let $x0 = &from[..part];
@@ -51,7 +51,7 @@ macro_rules! passes {
      $x0:ident $y0:ident $v0:ident $(, $x:ident $y:ident $v:ident $j:literal)*) => {
         /// The last pass: one block, with no rotation left.
         #[inline(always)]
-        pub(super) fn $last<V: Vector>(from: &[V], to: &mut [V]) {
+        pub(super) fn $last<V: Lanes>(from: &[V], to: &mut [V]) {
             let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
             let stride = from.len() / $radix;
             let $x0 = &from[..stride];
@@ -76,20 +76,20 @@ passes!(8: eight, last8,
     x0 y0 v0, x1 y1 v1 1, x2 y2 v2 2, x3 y3 v3 3, x4 y4 v4 4, x5 y5 v5 5, x6 y6 v6 6, x7 y7 v7 7);
 
 #[inline(always)]
-fn times<V: Vector>(a: Complex<V>, w: [f32; 2]) -> Complex<V> {
+fn times<V: Lanes>(a: Complex<V>, w: [V::Scalar; 2]) -> Complex<V> {
     let (c, s) = (V::splat(w[0]), V::splat(w[1]));
     [a[0].mul_sub(c, a[1] * s), a[0].mul_add(s, a[1] * c)]
 }
 
 /// Transform of two numbers.
 #[inline(always)]
-fn two<V: Vector>(a: Complex<V>, b: Complex<V>) -> [Complex<V>; 2] {
+fn two<V: Lanes>(a: Complex<V>, b: Complex<V>) -> [Complex<V>; 2] {
     [plus(a, b), minus(a, b)]
 }
 
 /// Transform of three numbers.
 #[inline(always)]
-fn three<V: Vector>(a: Complex<V>, b: Complex<V>, c: Complex<V>) -> [Complex<V>; 3] {
+fn three<V: Lanes>(a: Complex<V>, b: Complex<V>, c: Complex<V>) -> [Complex<V>; 3] {
     let (sum, difference) = (plus(b, c), minus(b, c));
     let [middle, side] = [plus_scaled(a, sum, THIRD[0]), scaled(difference, THIRD[1])];
     [plus(a, sum), minus_i(middle, side), plus_i(middle, side)]
@@ -97,14 +97,14 @@ fn three<V: Vector>(a: Complex<V>, b: Complex<V>, c: Complex<V>) -> [Complex<V>;
 
 /// Transform of four numbers.
 #[inline(always)]
-fn four<V: Vector>(a: Complex<V>, b: Complex<V>, c: Complex<V>, d: Complex<V>) -> [Complex<V>; 4] {
+fn four<V: Lanes>(a: Complex<V>, b: Complex<V>, c: Complex<V>, d: Complex<V>) -> [Complex<V>; 4] {
     let (ac, bd, a_c, b_d) = (plus(a, c), plus(b, d), minus(a, c), minus(b, d));
     [plus(ac, bd), minus_i(a_c, b_d), minus(ac, bd), plus_i(a_c, b_d)]
 }
 
 /// Transform of five numbers.
 #[inline(always)]
-fn five<V: Vector>(
+fn five<V: Lanes>(
     a: Complex<V>,
     b: Complex<V>,
     c: Complex<V>,
@@ -128,7 +128,7 @@ fn five<V: Vector>(
 /// Transform of eight numbers.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, clippy::many_single_char_names)]
-fn eight<V: Vector>(
+fn eight<V: Lanes>(
     a: Complex<V>,
     b: Complex<V>,
     c: Complex<V>,
@@ -138,7 +138,7 @@ fn eight<V: Vector>(
     g: Complex<V>,
     h: Complex<V>,
 ) -> [Complex<V>; 8] {
-    let diagonal = [FRAC_1_SQRT_2, -FRAC_1_SQRT_2];
+    let diagonal = [Scalar::of(FRAC_1_SQRT_2), Scalar::of(-FRAC_1_SQRT_2)];
     let even = four(a, c, e, g);
     let odd = four(b, d, f, h);
     let rotated = [odd[0], times(odd[1], diagonal), odd[2], times(odd[3], diagonal)];
@@ -155,36 +155,36 @@ fn eight<V: Vector>(
 }
 
 #[inline(always)]
-fn plus<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
+fn plus<V: Lanes>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
     [a[0] + b[0], a[1] + b[1]]
 }
 
 #[inline(always)]
-fn minus<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
+fn minus<V: Lanes>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
     [a[0] - b[0], a[1] - b[1]]
 }
 
 /// `a - i b`
 #[inline(always)]
-fn minus_i<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
+fn minus_i<V: Lanes>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
     [a[0] + b[1], a[1] - b[0]]
 }
 
 /// `a + i b`
 #[inline(always)]
-fn plus_i<V: Vector>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
+fn plus_i<V: Lanes>(a: Complex<V>, b: Complex<V>) -> Complex<V> {
     [a[0] - b[1], a[1] + b[0]]
 }
 
 #[inline(always)]
-fn scaled<V: Vector>(a: Complex<V>, factor: f32) -> Complex<V> {
-    let factor = V::splat(factor);
+fn scaled<V: Lanes>(a: Complex<V>, factor: f64) -> Complex<V> {
+    let factor = V::splat(Scalar::of(factor));
     [a[0] * factor, a[1] * factor]
 }
 
 /// `a + factor * b`
 #[inline(always)]
-fn plus_scaled<V: Vector>(a: Complex<V>, b: Complex<V>, factor: f32) -> Complex<V> {
-    let factor = V::splat(factor);
+fn plus_scaled<V: Lanes>(a: Complex<V>, b: Complex<V>, factor: f64) -> Complex<V> {
+    let factor = V::splat(Scalar::of(factor));
     [b[0].mul_add(factor, a[0]), b[1].mul_add(factor, a[1])]
 }

@@ -4,9 +4,7 @@
 use super::Sample;
 use super::form::{Factor, Form, Narrow};
 use super::packed::{PackedFactor, Real};
-use crate::simd::{
-    Aligned, Kernel, Lanes, MAX_LANES, RowLoader, SimdLevel, Vector, WideVector, prefetch, vectors,
-};
+use crate::simd::{Aligned, Kernel, Lanes, MAX_LANES, RowLoader, SimdLevel, Vector, prefetch, vectors};
 use std::array::from_fn;
 
 /// Vectors of rows that are multiplied by the factor together. With four columns they keep eight sums in registers: enough
@@ -178,7 +176,7 @@ impl<'a, T: Sample> TileJob<'a, T> {
 
     /// The first rows of `rows` in float64. Returns the other rows.
     #[inline(always)]
-    fn wide_tiles<'r, L: WideVector, const TILES: usize>(&mut self, rows: &'r [u32]) -> &'r [u32] {
+    fn wide_tiles<'r, L: Lanes<Scalar = f64>, const TILES: usize>(&mut self, rows: &'r [u32]) -> &'r [u32] {
         let (rows, rest) = rows.split_at(rows.len().min(TILES * VECTORS * L::LANES));
         let (x, form, dim) = (self.x, self.form, self.form.mean.len());
         let centred = |rows, start| WideRows { form, rows, start };
@@ -238,7 +236,7 @@ struct WideRows<'a, T> {
     start: usize,
 }
 
-impl<T: Sample, L: WideVector> RowLoader<L> for WideRows<'_, T> {
+impl<T: Sample, L: Lanes<Scalar = f64>> RowLoader<L> for WideRows<'_, T> {
     #[inline(always)]
     fn row(&self, lane: usize) -> L {
         let (row, mean) = (&self.rows[lane][self.start..], &self.form.mean[self.start..]);
@@ -255,9 +253,9 @@ impl<T: Sample, L: WideVector> RowLoader<L> for WideRows<'_, T> {
 
 /// The first numbers of a row.
 #[inline(always)]
-fn loaded<T: Sample, L: WideVector>(row: &[T]) -> L {
+fn loaded<T: Sample, L: Lanes<Scalar = f64>>(row: &[T]) -> L {
     if let Some(row) = T::narrow(row) {
-        return L::widened(row);
+        return L::load_f32(row);
     }
     let mut whole = [0.0; MAX_LANES / 2];
     whole[..L::LANES].iter_mut().zip(row).for_each(|(to, &x)| *to = x.into());

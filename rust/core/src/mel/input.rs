@@ -45,7 +45,7 @@ impl Samples<'_> {
     }
 
     #[inline(always)]
-    fn at(&self, index: usize) -> f32 {
+    pub(super) fn at(&self, index: usize) -> f32 {
         match self {
             Self::F32(samples) => samples[index],
             Self::I16(samples) => f32::from(samples[index]) * INT16,

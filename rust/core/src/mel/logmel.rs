@@ -1,14 +1,18 @@
 //! From the samples of a clip to its log-Mel spectrogram, as many frames side by side as a vector has lanes.
 
 use super::filterbank::FilterBank;
-use super::float64::{self, FallbackTrigger, Float64Frames};
+use super::float64::Float64Frames;
 use super::input::{Padded, Samples};
+use super::range::{self, GreatRange, Means, RANGE_DB};
 use super::settings::{Floor, PadMode, Settings, Spectrum};
-use super::stft::Stft;
+use super::stft::{FrameGroup, Stft};
 use crate::par::Cancel;
 use crate::simd::{Aligned, Kernel, MAX_LANES, SimdLevel, Vector, vectors};
 use crate::{Error, Result, memory};
 use std::sync::OnceLock;
+
+/// Up to one in so many frames of a group are done again one by one.
+const FEW: usize = 4;
 
 /// The plan: everything that does not depend on the clip. Immutable, shared by all workers.
 pub struct LogMel {
@@ -16,9 +20,11 @@ pub struct LogMel {
     stft: Stft,
     bank: FilterBank,
     level: SimdLevel,
-    /// See [`float64::limits`].
+    /// See [`range::limits`].
     limits: Vec<f32>,
     /// Made when the first clip needs it.
+    pub(super) great_range: OnceLock<GreatRange>,
+    /// The same.
     pub(super) float64: OnceLock<Float64Frames>,
 }
 
@@ -29,11 +35,17 @@ pub struct LogMelScratch {
     frames: Vec<f32>,
     buffers: [Vec<Aligned>; 2],
     spectrum: Vec<Aligned>,
-    /// Decibels of each frame's mean power.
-    levels: Vec<f32>,
+    /// Power spectra in float64 of half a group each; empty until a clip needs them.
+    halves: [Vec<Aligned>; 2],
 }
 
 impl LogMelScratch {
+    /// Whether any clip needed float64.
+    #[cfg(test)]
+    pub(super) fn needs_float64(&self) -> bool {
+        !self.halves[0].is_empty()
+    }
+
     /// The larger of each piece of two: memory for the plans of both, one at a time.
     pub(super) fn larger(self, other: Self) -> Self {
         fn longer<T>(a: Vec<T>, b: Vec<T>) -> Vec<T> {
@@ -44,7 +56,7 @@ impl LogMelScratch {
             frames: longer(self.frames, other.frames),
             buffers: [longer(a, c), longer(b, d)],
             spectrum: longer(self.spectrum, other.spectrum),
-            levels: self.levels,
+            halves: self.halves,
         }
     }
 }
@@ -75,9 +87,17 @@ impl LogMel {
             );
             return Err(Error::parameter("n_fft", settings.n_fft, expected));
         }
-        let limits = float64::limits(&bank, settings.spectrum);
+        let limits = range::limits(&bank, settings.spectrum);
         let stft = Stft::new(&settings.frame_weights());
-        Ok(Self { settings, stft, bank, level, limits, float64: OnceLock::new() })
+        Ok(Self {
+            settings,
+            stft,
+            bank,
+            level,
+            limits,
+            great_range: OnceLock::new(),
+            float64: OnceLock::new(),
+        })
     }
 
     /// The settings that it was made from.
@@ -133,12 +153,12 @@ impl LogMel {
     #[must_use]
     pub fn scratch(&self) -> LogMelScratch {
         let vectors = |count| Aligned::zeros(self.level, count);
-        let reads = self.stft.reads();
+        let room = self.stft.room();
         LogMelScratch {
             frames: vec![0.0; self.group_length()],
-            buffers: [vectors(reads), vectors(reads)],
+            buffers: [vectors(room), vectors(room)],
             spectrum: vectors(self.stft.bins()),
-            levels: Vec::new(),
+            halves: [Vec::new(), Vec::new()],
         }
     }
 
@@ -163,21 +183,8 @@ impl LogMel {
         }
         let pad = if self.settings.pad_mode == PadMode::None { 0 } else { self.settings.n_fft / 2 };
         let clip = Padded { samples, pad, mode: self.settings.pad_mode };
-        memory::resize(&mut scratch.levels, frames, 0.0)?;
-        let kernel = LogMelKernel { plan: self, clip, scratch: &mut *scratch, out: &mut *out, cancel };
-        let outcome = self.level.run(kernel)?;
-        if !outcome.in_range {
-            return samples.check(cancel);
-        }
-        if outcome.deep {
-            let (limits, levels, floor_db) = (&self.limits[..], &scratch.levels[..], outcome.floor_db);
-            let frames = FallbackTrigger { limits, levels, floor_db }.frames(out)?;
-            if frames.contains(&true) {
-                let float64 = self.float64.get_or_init(|| Float64Frames::new(self.settings.frame_weights()));
-                float64.refine((&self.settings, &self.bank), clip, &frames, out, cancel)?;
-            }
-        }
-        Ok(())
+        let kernel = LogMelKernel { plan: self, clip, scratch, out, frames, cancel };
+        if self.level.run(kernel)? { Ok(()) } else { samples.check(cancel) }
     }
 
     /// [`LogMel::process_into`] new memory.
@@ -196,6 +203,10 @@ impl LogMel {
         self.level
     }
 
+    fn great_range(&self) -> &GreatRange {
+        self.great_range.get_or_init(|| GreatRange::new(&self.settings.frame_weights(), self.level))
+    }
+
     /// Samples from one frame to the next in [`LogMelScratch::frames`]: frames further apart than long stand end to end.
     fn frame_stride(&self) -> usize {
         self.settings.hop_length.min(self.settings.n_fft)
@@ -207,75 +218,167 @@ impl LogMel {
     }
 }
 
-/// What a clip's work says about it.
-struct Outcome {
-    /// Whether all samples are finite and in range.
-    in_range: bool,
-    /// Whether any band of any frame lies deep below the frame's mean power.
-    deep: bool,
-    /// What silence has in dB.
-    floor_db: f32,
-}
-
-/// One clip's work; there is room for a level of each frame.
+/// One clip's work: whether all samples are finite and in range.
 struct LogMelKernel<'a> {
     plan: &'a LogMel,
     clip: Padded<'a>,
     scratch: &'a mut LogMelScratch,
     out: &'a mut [f32],
+    frames: usize,
     cancel: &'a Cancel,
 }
 
 impl Kernel for LogMelKernel<'_> {
-    type Output = Result<Outcome>;
+    type Output = Result<bool>;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Result<Outcome> {
-        let Self { plan, clip, scratch, out, cancel } = self;
-        let Settings { n_fft, hop_length, spectrum: kind, .. } = plan.settings;
-        let (decibels, stride) = (Decibels::new(&plan.settings), plan.frame_stride());
-        let (samples, levels) = (&mut scratch.frames[..plan.group_length()], &mut scratch.levels);
-        let frames = levels.len();
-        let [a, b] = scratch.buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..plan.stft.reads()]);
-        let spectrum = &mut vectors::<V>(&mut scratch.spectrum)[..plan.stft.bins()];
-        let (mut checked, mut in_range, mut deep) = (0, true, false);
-        for first in (0..frames).step_by(V::LANES) {
+    fn run<V: Vector>(self) -> Result<bool> {
+        let Self { plan, clip, scratch, out, frames, cancel } = self;
+        let (hop_length, count) = (plan.settings.hop_length, clip.samples.len());
+        let mut group = Group::new(plan, scratch, frames, out);
+        let (mut checked, mut in_range, mut means) = (0, true, Means::default());
+        'groups: for first in (0..frames).step_by(V::LANES) {
             cancel.check()?;
-            if hop_length <= n_fft {
-                clip.fill(first * hop_length, samples);
-            } else {
-                for (lane, frame) in samples.chunks_exact_mut(n_fft).enumerate() {
-                    clip.fill((first + lane) * hop_length, frame);
-                }
-            }
+            group.fill(clip, first);
             // Each sample is looked at once, while it is near: up to the end of this group.
-            let end = clip.samples.len().min((first + V::LANES) * hop_length);
+            let end = count.min((first + V::LANES) * hop_length);
             in_range &= clip.samples.are_in_range(checked..end);
             checked = end;
-            plan.stft.power(samples, stride, [&mut *a, &mut *b], spectrum);
-            let level = decibels.of_mean(spectrum, kind);
-            if kind == Spectrum::Magnitude {
-                for bin in spectrum.iter_mut() {
-                    *bin = bin.sqrt();
-                }
+            let within = (first * hop_length).saturating_sub(clip.pad)..end;
+            if !means.are_plain() {
+                means.offset = range::offset(&clip.samples, within.clone());
             }
-            let width = V::LANES.min(frames - first);
-            let mut depth = V::splat(f32::MIN);
-            plan.bank.apply(spectrum, |mel, sum| {
-                let db = decibels.of(sum);
-                depth = depth.max(V::splat(plan.limits[mel]) - db);
-                put(db, &mut out[mel * frames + first..mel * frames + first + width]);
-            });
-            put(level, &mut levels[first..first + width]);
-            let mut depths = [f32::MIN; MAX_LANES];
-            (depth + level).store(&mut depths);
-            deep |= depths.iter().any(|&depth| depth > 0.0);
+            loop {
+                let deep = group.too_deep::<V>(first, means)?;
+                let count = deep.iter().filter(|&&deep| deep).count();
+                if means.float64 && count > V::LANES / FEW {
+                    continue 'groups;
+                }
+                if means.float64 || count == 0 {
+                    break;
+                }
+                if count <= V::LANES / FEW {
+                    let frames = (0..V::LANES).filter(|&lane| deep[lane]).map(|lane| first + lane);
+                    group.refine(clip, frames);
+                    break;
+                }
+                let plain = means.are_plain();
+                means.offset = range::offset(&clip.samples, within.clone());
+                means.float64 = !plain || means.offset == 0.0;
+            }
+            means.float64 = false;
         }
-        in_range &= clip.samples.are_in_range(checked..clip.samples.len());
-        let mut floor = [0.0; MAX_LANES];
-        decibels.of(V::splat(0.0)).store(&mut floor);
-        Ok(Outcome { in_range, deep, floor_db: floor[0] })
+        in_range &= clip.samples.are_in_range(checked..count);
+        Ok(in_range)
     }
+}
+
+/// As many frames side by side as there are lanes.
+struct Group<'a> {
+    plan: &'a LogMel,
+    scratch: &'a mut LogMelScratch,
+    frames: usize,
+    out: &'a mut [f32],
+    decibels: Decibels,
+    /// The greatest decibels so far.
+    greatest: f32,
+}
+
+impl<'a> Group<'a> {
+    #[inline(always)]
+    fn new(plan: &'a LogMel, scratch: &'a mut LogMelScratch, frames: usize, out: &'a mut [f32]) -> Self {
+        let decibels = Decibels::new(&plan.settings);
+        Self { plan, scratch, frames, out, decibels, greatest: f32::MIN }
+    }
+
+    /// Take the samples of the frames from `first` on.
+    #[inline(always)]
+    fn fill(&mut self, clip: Padded<'_>, first: usize) {
+        let Settings { n_fft, hop_length, .. } = self.plan.settings;
+        let samples = &mut self.scratch.frames[..self.plan.group_length()];
+        if hop_length <= n_fft {
+            return clip.fill(first * hop_length, samples);
+        }
+        for (lane, frame) in samples.chunks_exact_mut(n_fft).enumerate() {
+            clip.fill((first + lane) * hop_length, frame);
+        }
+    }
+
+    /// Powers of the frames' spectra, and the sum that errors follow.
+    #[inline(always)]
+    fn power<V: Vector>(&mut self, means: Means) -> Result<V> {
+        let (plan, LogMelScratch { frames, buffers, spectrum, halves }) = (self.plan, &mut *self.scratch);
+        let group = FrameGroup { samples: &frames[..plan.group_length()], stride: plan.frame_stride() };
+        let power = &mut vectors::<V>(spectrum)[..plan.stft.bins()];
+        if means.float64 {
+            halves.iter_mut().try_for_each(|half| Aligned::make_room(plan.level, power.len(), half))?;
+            return Ok(plan.great_range().power(group, means.offset, buffers, halves, power));
+        }
+        let [a, b] = buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..plan.stft.room()]);
+        let offset = if means.offset == 0.0 { None } else { plan.great_range().offset(means.offset) };
+        Ok(plan.stft.power(group, offset, [a, b], power))
+    }
+
+    /// Do a few frames again, one by one.
+    #[inline(always)]
+    fn refine(&mut self, clip: Padded<'_>, frames: impl Iterator<Item = usize>) {
+        let LogMel { settings, bank, float64, .. } = self.plan;
+        let float64 = float64.get_or_init(|| Float64Frames::new(settings.frame_weights()));
+        float64.refine((settings, bank), clip, frames, self.frames, self.out);
+    }
+
+    /// Write the decibels of the frames from `first` on: for each whether a band that counts lies too deep to be exact.
+    #[inline(always)]
+    fn too_deep<V: Vector>(&mut self, first: usize, means: Means) -> Result<[bool; MAX_LANES]> {
+        let total: V = self.power(means)?;
+        let (plan, decibels, frames) = (self.plan, self.decibels, self.frames);
+        let spectrum = &mut vectors::<V>(&mut self.scratch.spectrum)[..plan.stft.bins()];
+        let kind = plan.settings.spectrum;
+        let level = decibels.of_mean(total * V::splat(1.0 / spectrum.len() as f32), kind);
+        if kind == Spectrum::Magnitude {
+            for bin in spectrum.iter_mut() {
+                *bin = bin.sqrt();
+            }
+        }
+        let count = V::LANES.min(frames - first);
+        let place = |mel| mel * frames + first..mel * frames + first + count;
+        let [mut depth, mut greatest] = [V::splat(f32::MIN); 2];
+        plan.bank.apply(spectrum, |mel, sum| {
+            let db = decibels.of(sum);
+            depth = depth.max(V::splat(plan.limits[mel]) - db);
+            greatest = greatest.max(db);
+            put(db, &mut self.out[place(mel)]);
+        });
+        self.greatest = self.greatest.max(greatest_lane(greatest, count));
+        if greatest_lane(depth + level, count) <= 0.0 {
+            return Ok([false; MAX_LANES]);
+        }
+        let least = decibels.of(V::splat(0.0)).max(V::splat(self.greatest - RANGE_DB));
+        let mut depth = V::splat(f32::MIN);
+        for (mel, &limit) in plan.limits.iter().enumerate() {
+            let db = get::<V>(&self.out[place(mel)]);
+            depth = depth.max((db - least).min(level + V::splat(limit) - db));
+        }
+        let mut depths = [f32::MIN; MAX_LANES];
+        depth.store(&mut depths);
+        Ok(std::array::from_fn(|lane| depths[lane] > 0.0))
+    }
+}
+
+/// The greatest number in the first lanes, those that stand for a frame.
+#[inline(always)]
+fn greatest_lane<V: Vector>(lanes: V, count: usize) -> f32 {
+    let mut all = [f32::MIN; MAX_LANES];
+    lanes.store(&mut all);
+    all[..count].iter().copied().fold(f32::MIN, f32::max)
+}
+
+/// The lanes that stand for a frame; the least number in all others.
+#[inline(always)]
+fn get<V: Vector>(from: &[f32]) -> V {
+    let mut all = [f32::MIN; MAX_LANES];
+    all[..from.len()].copy_from_slice(from);
+    V::load(&all)
 }
 
 /// Write the lanes that stand for a frame.
@@ -319,19 +422,10 @@ impl Decibels {
         }
     }
 
-    /// Decibels of a power spectrum's mean, of its root if decibels are those of magnitudes; no floor.
+    /// Decibels of a mean power, of its root if decibels are those of magnitudes; no floor.
     #[inline(always)]
-    fn of_mean<V: Vector>(self, power: &[V], kind: Spectrum) -> V {
-        let (quads, rest) = power.as_chunks::<4>();
-        let mut sums = [V::splat(0.0); 4];
-        for quad in quads {
-            for (sum, &bin) in sums.iter_mut().zip(quad) {
-                *sum = *sum + bin;
-            }
-        }
-        let sum = rest.iter().fold((sums[0] + sums[1]) + (sums[2] + sums[3]), |sum, &bin| sum + bin);
-        let mean = sum * V::splat(1.0 / power.len() as f32);
-        let value = if kind == Spectrum::Magnitude { mean.sqrt() } else { mean };
+    fn of_mean<V: Vector>(self, power: V, kind: Spectrum) -> V {
+        let value = if kind == Spectrum::Magnitude { power.sqrt() } else { power };
         Self { added: 0.0, least: f32::MIN_POSITIVE, ..self }.of(value)
     }
 

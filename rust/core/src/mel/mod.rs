@@ -8,6 +8,7 @@ mod input;
 mod logmel;
 mod mask;
 mod measures;
+mod range;
 mod settings;
 mod statistics;
 mod stft;

@@ -1,21 +1,52 @@
-//! Power spectra of several frames side by side, one frame for each lane.
+//! Spectra of several frames side by side, one frame for each lane.
 
-use crate::fft::{Power, RealFft};
-use crate::simd::{MAX_LANES, Vector};
+use crate::fft::{Complex, Kept, Parts, Power, RealFft};
+use crate::simd::{Lanes, MAX_LANES, RowLoader, Scalar};
 
-/// The plan of a windowed transform.
+/// The plan of a windowed transform in either precision.
 #[derive(Clone, Debug)]
-pub(crate) struct Stft {
+pub(crate) struct Stft<T = f32> {
     /// Half of the window: the factor 1/2 of the last step is exact here. Zeros behind it fill vectors of any level.
-    half_window: Vec<f32>,
-    fft: RealFft,
+    half_window: Vec<T>,
+    fft: RealFft<T>,
 }
 
-impl Stft {
+/// The samples of as many frames as there are lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct FrameGroup<'a> {
+    pub(crate) samples: &'a [f32],
+    /// Samples from one frame to the next.
+    pub(crate) stride: usize,
+}
+
+impl FrameGroup<'_> {
+    /// The frames from one of them on.
+    #[inline(always)]
+    pub(crate) fn from(self, frame: usize) -> Self {
+        Self { samples: &self.samples[frame * self.stride..], ..self }
+    }
+}
+
+impl<L: Lanes> RowLoader<L> for FrameGroup<'_> {
+    #[inline(always)]
+    fn row(&self, frame: usize) -> L {
+        L::load_f32(&self.samples[frame * self.stride..][..L::LANES])
+    }
+}
+
+/// A constant in all samples: its spectrum is that of the window times the constant.
+#[derive(Clone, Copy)]
+pub(crate) struct Offset<'a> {
+    pub(crate) value: f32,
+    /// The window's spectrum.
+    pub(crate) window: &'a [Complex<f64>],
+}
+
+impl<T: Scalar> Stft<T> {
     /// A plan for frames as long as the window, whose length is one of [`RealFft`].
     pub(crate) fn new(window: &[f64]) -> Self {
-        let mut half_window: Vec<f32> = window.iter().map(|&weight| (0.5 * weight) as f32).collect();
-        half_window.resize(window.len().next_multiple_of(MAX_LANES), 0.0);
+        let mut half_window: Vec<T> = window.iter().map(|&weight| T::of(0.5 * weight)).collect();
+        half_window.resize(window.len().next_multiple_of(MAX_LANES), T::of(0.0));
         Self { half_window, fft: RealFft::new(window.len()) }
     }
 
@@ -24,38 +55,91 @@ impl Stft {
         self.half_window.len()
     }
 
+    /// Vectors of each of the two buffers.
+    pub(crate) fn room(&self) -> usize {
+        self.reads().max(2 * self.bins())
+    }
+
     /// Number of frequencies of a spectrum.
     pub(crate) fn bins(&self) -> usize {
         self.fft.bins()
     }
 
-    /// Power spectra of frames `stride` samples apart, one for each lane.
+    /// Power spectra of frames, one for each lane. The offset is taken away before the transform and put back after it.
+    /// What comes back is the sum of the powers of what was transformed: errors follow that.
     ///
-    /// `buffers` are two of [`Stft::reads`] vectors each, `power` has [`Stft::bins`].
+    /// `buffers` are two of [`Stft::room`] vectors each, `power` has [`Stft::bins`].
     #[inline(always)]
-    pub(crate) fn power<V: Vector>(
+    pub(crate) fn power<V: Lanes<Scalar = T>>(
         &self,
-        frames: &[f32],
-        stride: usize,
+        group: FrameGroup<'_>,
+        offset: Option<Offset<'_>>,
         buffers: [&mut [V]; 2],
         power: &mut [V],
-    ) {
-        self.gather(frames, stride, buffers[0]);
-        let [packed, _] = self.fft.transform(buffers);
-        self.fft.split::<V, Power>(packed, power);
+    ) -> V {
+        let Some(offset) = offset else {
+            self.gather(group, None, buffers[0]);
+            let [packed, _] = self.fft.transform(buffers);
+            self.fft.split::<V, Power>(packed, power);
+            return sum(power);
+        };
+        let spectrum = self.spectrum(group, Some(offset.value), buffers);
+        for (power, &bin) in power.iter_mut().zip(&*spectrum) {
+            *power = Power::of(bin);
+        }
+        let total = sum(power);
+        for ((power, [re, im]), window) in power.iter_mut().zip(spectrum).zip(offset.window) {
+            let constant = |part: f64| T::of(f64::from(offset.value) * part);
+            let (c, s) = (V::splat(constant(window[0])), V::splat(constant(window[1])));
+            *power = Power::of([*re + c, *im + s]);
+        }
+        total
     }
 
-    /// Windowed samples, lane by lane.
+    /// Both parts of the spectra of frames, less a constant in all samples.
     #[inline(always)]
-    fn gather<V: Vector>(&self, frames: &[f32], stride: usize, to: &mut [V]) {
+    pub(crate) fn spectrum<'a, V: Lanes<Scalar = T>>(
+        &self,
+        group: FrameGroup<'_>,
+        less: Option<f32>,
+        buffers: [&'a mut [V]; 2],
+    ) -> &'a mut [Complex<V>] {
+        self.gather(group, less.map(f64::from).map(T::of), buffers[0]);
+        let [packed, other] = self.fft.transform(buffers);
+        let spectrum = &mut other.as_chunks_mut::<2>().0[..self.bins()];
+        self.fft.split::<V, Parts>(packed, spectrum);
+        spectrum
+    }
+
+    /// Windowed samples, lane by lane, less a constant.
+    #[inline(always)]
+    fn gather<V: Lanes<Scalar = T>>(&self, group: FrameGroup<'_>, less: Option<T>, to: &mut [V]) {
         let windows = self.half_window.chunks_exact(V::LANES);
         for (block, (window, to)) in windows.zip(to.chunks_exact_mut(V::LANES)).enumerate() {
-            let transposed = V::load_transposed(&frames[block * V::LANES..], stride);
+            let columns = FrameGroup { samples: &group.samples[block * V::LANES..], ..group };
+            let transposed = V::transposed(&columns);
             for ((to, &sample), &w) in to.iter_mut().zip(transposed.as_ref()).zip(window) {
+                let sample = match less {
+                    None => sample,
+                    Some(constant) => sample - V::splat(constant),
+                };
                 *to = sample * V::splat(w);
             }
         }
     }
+}
+
+/// The sum of some vectors.
+#[inline(always)]
+fn sum<V: Lanes>(vectors: &[V]) -> V {
+    let (quads, rest) = vectors.as_chunks::<4>();
+    let mut sums = [V::splat(Scalar::of(0.0)); 4];
+    for quad in quads {
+        for (sum, &vector) in sums.iter_mut().zip(quad) {
+            *sum = *sum + vector;
+        }
+    }
+    rest.iter().fold((sums[0] + sums[1]) + (sums[2] + sums[3]), |sum, &vector| sum + vector)
 }
 
 #[cfg(test)]
@@ -64,7 +148,7 @@ mod tests {
     use super::*;
     use crate::fft;
     use crate::rng::RandomStream;
-    use crate::simd::{Aligned, Kernel, SimdLevel, vectors};
+    use crate::simd::{Aligned, Kernel, SimdLevel, Vector, vectors};
     use std::f64::consts::TAU;
 
     struct Powers<'a>(&'a Stft, &'a [f32], usize, SimdLevel);
@@ -77,9 +161,14 @@ mod tests {
         fn run<V: Vector>(self) -> Self::Output {
             let stft = self.0;
             let mut blocks =
-                [stft.reads(), stft.reads(), stft.bins()].map(|count| Aligned::zeros(self.3, count));
+                [stft.room(), stft.room(), stft.bins()].map(|count| Aligned::zeros(self.3, count));
             let [a, b, power] = blocks.each_mut().map(|b| vectors::<V>(b));
-            stft.power(self.1, self.2, [a, b], power);
+            stft.power(
+                FrameGroup { samples: self.1, stride: self.2 },
+                None,
+                [a, b],
+                &mut power[..stft.bins()],
+            );
             let mut lanes = vec![vec![0.0; stft.bins()]; V::LANES];
             let mut one = [0.0; MAX_LANES];
             for bin in 0..stft.bins() {

@@ -168,10 +168,80 @@ fn loud_tones_beside_faint_noise_stay_within_the_tolerance() {
 fn only_frames_of_great_range_are_done_again() {
     let plan = plan(&small(), SimdLevel::best());
     logmel(&plan, &noise(1, 4000, 1.0));
-    assert!(plan.float64.get().is_none());
+    assert!(plan.great_range.get().is_none());
     let tone: Vec<f32> = (0..4000).map(|i| (0.3 * f64::from(i)).sin() as f32).collect();
     logmel(&plan, &tone);
-    assert!(plan.float64.get().is_some());
+    assert!(plan.great_range.get().is_some());
+}
+
+#[test]
+fn an_offset_needs_no_float64_whatever_the_window() {
+    let (mut cases, mut taken_away) = (0, 0);
+    for (name, window) in Window::NAMES {
+        for (n_fft, win_length, spectrum) in
+            [(128, None, Spectrum::Power), (240, Some(75), Spectrum::Magnitude)]
+        {
+            let pad_mode = PadMode::None;
+            let settings = Settings { n_fft, win_length, window, spectrum, pad_mode, n_mels: 6, ..small() };
+            for (faint, drift) in [(2e-3, 0.0), (2e-3, 1e-7), (1e-2, 0.0)] {
+                let noise = noise(n_fft as u64, 3000, faint);
+                let clip: Vec<f32> =
+                    noise.iter().zip(0_u16..).map(|(x, i)| x + 0.7 + drift * f32::from(i)).collect();
+                for level in SimdLevel::all() {
+                    let plan = plan(&settings, level);
+                    let (mut scratch, mut out) = (plan.scratch(), vec![0.0; 6 * plan.frames(3000).unwrap()]);
+                    plan.process_into(&mut scratch, Samples::F32(&clip), &mut out, &Cancel::default())
+                        .unwrap();
+                    let error = worst(&out, &reference(&plan, &clip));
+                    assert!(error < 5e-4, "{level:?}, {name}, n_fft {n_fft}, noise {faint}: {error:e} dB");
+                    assert!(!scratch.needs_float64(), "{level:?}, {name}, n_fft {n_fft}, noise {faint}");
+                    (cases, taken_away) =
+                        (cases + 1, taken_away + u32::from(plan.great_range.get().is_some()));
+                }
+            }
+        }
+    }
+    // The side lobes of some windows leave no band deep.
+    assert!(2 * taken_away > cases, "{taken_away} of {cases}");
+}
+
+#[test]
+fn the_end_of_a_clip_behind_its_last_frame_does_not_count() {
+    let settings = Settings {
+        sample_rate: 8000,
+        n_fft: 32,
+        hop_length: 154,
+        window: Window::Nuttall,
+        n_mels: 1,
+        f_min_hz: 801.5,
+        f_max_hz: 1225.0,
+        pad_mode: PadMode::None,
+        spectrum: Spectrum::Magnitude,
+        ..Settings::default()
+    };
+    let hum = |i: u16| 0.011_393 * (TAU * 0.240_095_260_359 * f64::from(i)).sin();
+    let noise = noise(1_137_543_971_552_810_209, 470, 2.8e-5);
+    let clip: Vec<f32> = noise.iter().zip(0..).map(|(x, i)| x + (hum(i) - 0.323_719_55) as f32).collect();
+    for level in SimdLevel::all() {
+        let plan = plan(&settings, level);
+        let error = worst(&logmel(&plan, &clip), &reference(&plan, &clip));
+        assert!(error < 1e-3, "{level:?}: {error:e} dB");
+    }
+}
+
+#[test]
+fn offsets_that_come_and_go_stay_within_the_tolerance() {
+    for level in SimdLevel::all() {
+        let plan = plan(&Settings { n_mels: 40, ..Settings::default() }, level);
+        for faint in [1e-5, 1e-3] {
+            let mut clip: Vec<f32> = noise(7, 40_000, faint).iter().map(|x| x + 0.25).collect();
+            assert!(worst(&logmel(&plan, &clip), &reference(&plan, &clip)) < 1e-3);
+            clip[9000..].iter_mut().for_each(|x| *x -= 0.24);
+            assert!(worst(&logmel(&plan, &clip), &reference(&plan, &clip)) < 1e-3);
+            clip[20_000..].fill(0.0);
+            assert!(worst(&logmel(&plan, &clip), &reference(&plan, &clip)) < 1e-3);
+        }
+    }
 }
 
 #[test]
@@ -275,6 +345,31 @@ proptest! {
             let plan = plan(&settings, level);
             let error = worst(&logmel(&plan, &clip), &reference(&plan, &clip));
             prop_assert!(error < 5e-4, "{level:?}: {error:e} dB");
+        }
+    }
+
+    #[test]
+    fn an_offset_and_a_hum_beside_noise_stay_within_the_tolerance(
+        settings in any_settings(),
+        count in 257_usize..1500,
+        key: u64,
+        (log_noise, log_hum, frequency) in (-12.0..-2.0_f64, -8.0..0.0_f64, 0.0..0.5_f64),
+        (offset, drift) in prop_oneof![
+            Just((0.0, 0.0)),
+            (-1.0..1.0_f64, Just(0.0)),
+            (-1.0..1.0_f64, -1e-3..1e-3_f64),
+        ],
+    ) {
+        prop_assume!(LogMel::new(settings.clone()).is_ok());
+        let mut clip = noise(key, count, log_noise.exp());
+        for (x, i) in clip.iter_mut().zip(0_u16..) {
+            let time = f64::from(i);
+            *x += (offset + drift * time + log_hum.exp() * (TAU * frequency * time).sin()) as f32;
+        }
+        for level in SimdLevel::all() {
+            let plan = plan(&settings, level);
+            let error = worst(&logmel(&plan, &clip), &reference(&plan, &clip));
+            prop_assert!(error < 1e-3, "{level:?}: {error:e} dB");
         }
     }
 }

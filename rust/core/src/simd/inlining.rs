@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const BOUNDS: [&str; 3] = [": Vector", ": WideVector", ": Lanes"];
+const BOUNDS: [&str; 2] = [": Vector", ": Lanes"];
 /// Has functions that are not marked, for a test.
 const THIS: &str = "simd/inlining.rs";
 const ATTRIBUTE: &str = "#[inline(always)]";

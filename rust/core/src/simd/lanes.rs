@@ -3,6 +3,26 @@
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
 
+/// What stands in a lane: `f32` or `f64`.
+pub(crate) trait Scalar: Copy {
+    /// The nearest number in this precision.
+    fn of(value: f64) -> Self;
+}
+
+impl Scalar for f32 {
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value as Self
+    }
+}
+
+impl Scalar for f64 {
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value
+    }
+}
+
 /// Some numbers side by side, `f32` or `f64`.
 ///
 /// # Safety
@@ -12,7 +32,7 @@ pub(crate) unsafe trait Lanes:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
 {
     /// `f32` or `f64`.
-    type Scalar: Copy;
+    type Scalar: Scalar;
     /// `LANES` vectors: lane `i` of each came from row `i`.
     type Transposed: AsRef<[Self]>;
     /// Number of lanes.
@@ -24,10 +44,14 @@ pub(crate) unsafe trait Lanes:
     fn splat(value: Self::Scalar) -> Self;
     /// The first `LANES` values of a slice.
     fn load(from: &[Self::Scalar]) -> Self;
+    /// The first `LANES` values of a slice of `f32`, in the precision of the lanes.
+    fn load_f32(from: &[f32]) -> Self;
     /// Write the lanes to the first `LANES` places of a slice.
     fn store(self, to: &mut [Self::Scalar]);
     /// `self * factor + addend`, fused where the processor can.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `self * factor - subtrahend`, fused where the processor can.
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self;
     /// Lane `i` of vector `j` is lane `j` of row `i`.
     fn transposed(rows: &impl RowLoader<Self>) -> Self::Transposed;
 
@@ -38,28 +62,22 @@ pub(crate) unsafe trait Lanes:
     }
 }
 
-/// Some `f64` side by side, and what only they can.
-pub(crate) trait WideVector: Lanes<Scalar = f64> {
-    /// The first `LANES` values of a slice in double precision.
-    fn widened(from: &[f32]) -> Self;
-}
-
 /// Some `f32` side by side, and what only they can.
 pub(crate) trait Vector: Lanes<Scalar = f32> {
     /// As many bytes of `f64` lanes.
-    type Wide: WideVector;
+    type Wide: Lanes<Scalar = f64>;
 
     /// The first `LANES` values of a slice in double precision.
     #[inline(always)]
     fn load_wide(from: &[f32]) -> [Self::Wide; 2] {
         let (low, high) = from[..Self::LANES].split_at(Self::LANES / 2);
-        [Self::Wide::widened(low), Self::Wide::widened(high)]
+        [Self::Wide::load_f32(low), Self::Wide::load_f32(high)]
     }
 
+    /// The nearest `f32` of two halves in double precision.
+    fn narrowed(halves: [Self::Wide; 2]) -> Self;
     /// [`Lanes::store`] to memory that nobody has written yet.
     fn store_fresh(self, to: &mut [MaybeUninit<f32>]);
-    /// `self * factor - subtrahend`, fused where the processor can.
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self;
     /// The greater of the two in each lane.
     fn max(self, other: Self) -> Self;
     /// The lesser of the two in each lane.
@@ -156,18 +174,22 @@ mod tests {
     fn wide_lanes_keep_values_and_order() {
         struct Wide<'a>(&'a [f32]);
         impl Kernel for Wide<'_> {
-            type Output = Vec<f64>;
+            type Output = (Vec<f64>, Vec<f32>);
             #[inline(always)]
-            fn run<V: Vector>(self) -> Vec<f64> {
-                numbers(&V::load_wide(self.0)).to_vec()
+            fn run<V: Vector>(self) -> Self::Output {
+                let halves = V::load_wide(self.0);
+                (numbers(&halves).to_vec(), numbers(&[V::narrowed(halves)]).to_vec())
             }
         }
         let values: Vec<f32> = (0..16).map(|i| [0.1, -0.0, f32::INFINITY, 1e-45][i % 4] * i as f32).collect();
         for level in SimdLevel::all() {
             let expected: Vec<u64> =
                 values[..level.lanes()].iter().map(|&x| f64::from(x).to_bits()).collect();
-            let got: Vec<u64> = level.run(Wide(&values)).into_iter().map(f64::to_bits).collect();
+            let (wide, narrow) = level.run(Wide(&values));
+            let got: Vec<u64> = wide.into_iter().map(f64::to_bits).collect();
             assert_eq!(got, expected, "{level:?}");
+            let bits = |x: &f32| x.to_bits();
+            assert!(narrow.iter().map(bits).eq(values[..level.lanes()].iter().map(bits)), "{level:?}");
         }
     }
 
@@ -183,7 +205,9 @@ mod tests {
             fn written<L: Lanes<Scalar = f64>>(from: &[f64]) -> Vec<Vec<f64>> {
                 let transposed = L::load_transposed(from, 9);
                 let x = transposed.as_ref();
-                let results = [x[0] + x[1], x[0] - x[1], x[0] * x[1], x[0].mul_add(x[1], L::splat(2.0))];
+                let two = L::splat(2.0);
+                let (sum, difference, product) = (x[0] + x[1], x[0] - x[1], x[0] * x[1]);
+                let results = [sum, difference, product, x[0].mul_add(x[1], two), x[0].mul_sub(x[1], two)];
                 let write = |v: &L| {
                     let mut out = vec![0.0; L::LANES];
                     v.store(&mut out);
@@ -201,13 +225,13 @@ mod tests {
         for level in SimdLevel::all() {
             let got = level.run(EverythingWide(&square));
             let count = level.lanes() / 2;
-            assert_eq!(got.len(), 4 + count);
+            assert_eq!(got.len(), 5 + count);
             for lane in 0..count {
                 let (a, b) = (square[lane * 9], square[lane * 9 + 1]);
-                for (got, want) in got.iter().zip([a + b, a - b, a * b, a * b + 2.0]) {
+                for (got, want) in got.iter().zip([a + b, a - b, a * b, a * b + 2.0, a * b - 2.0]) {
                     assert!((got[lane] - want).abs() <= 1e-15 * want.abs(), "{level:?} {} {want}", got[lane]);
                 }
-                for (j, column) in got[4..].iter().enumerate() {
+                for (j, column) in got[5..].iter().enumerate() {
                     assert_eq!(column[lane], square[lane * 9 + j], "{level:?}, column {j}");
                 }
             }

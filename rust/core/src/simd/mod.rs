@@ -4,7 +4,7 @@
 //!
 //! Once, for any width, in six words:
 //!
-//! - [`Vector`] is some `f32` side by side, one in each of its `LANES`; `Vector::Wide` as many bytes of `f64`, a [`WideVector`].
+//! - [`Vector`] is some `f32` side by side, one in each of its `LANES`; `Vector::Wide` as many bytes of `f64`.
 //!   What both can is [`Lanes`]: linear algebra is written for that, and so for either precision.
 //! - [`Kernel`] is a piece of work that holds its arguments; its `run` is generic over the vectors.
 //! - [`SimdLevel`] is a kind of vector that this processor has: [`SimdLevel::run`] compiles the kernel for each kind, and
@@ -57,7 +57,7 @@ mod x86;
 
 pub(crate) use aligned::{Aligned, numbers, numbers_mut, vectors};
 pub(crate) use channel_buffer::{ChannelBuffer, INT16, Written};
-pub(crate) use lanes::{Lanes, RowLoader, Vector, WideVector};
+pub(crate) use lanes::{Lanes, RowLoader, Scalar, Vector};
 pub use level::SimdLevel;
 
 /// Lanes of the widest `f32` vector of all levels.

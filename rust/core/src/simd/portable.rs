@@ -1,6 +1,6 @@
 //! Lanes in plain Rust: the twin of the intrinsics, and what runs where there are none.
 
-use super::{Lanes, RowLoader, Vector, WideVector};
+use super::{Lanes, RowLoader, Vector};
 use std::array::from_fn;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
@@ -34,6 +34,11 @@ macro_rules! lanes {
             }
 
             #[inline(always)]
+            fn load_f32(from: &[f32]) -> Self {
+                Self(from_fn(|i| <$scalar>::from(from[..$lanes][i])))
+            }
+
+            #[inline(always)]
             fn store(self, to: &mut [$scalar]) {
                 to[..$lanes].copy_from_slice(&self.0);
             }
@@ -41,6 +46,11 @@ macro_rules! lanes {
             #[inline(always)]
             fn mul_add(self, factor: Self, addend: Self) -> Self {
                 self * factor + addend
+            }
+
+            #[inline(always)]
+            fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+                self * factor - subtrahend
             }
 
             #[inline(always)]
@@ -65,26 +75,19 @@ macro_rules! lanes {
 lanes!(Portable: 8 of f32);
 lanes!(PortableWide: 4 of f64);
 
-impl WideVector for PortableWide {
-    #[inline(always)]
-    fn widened(from: &[f32]) -> Self {
-        Self(from_fn(|i| f64::from(from[..4][i])))
-    }
-}
-
 impl Vector for Portable {
     type Wide = PortableWide;
+
+    #[inline(always)]
+    fn narrowed(halves: [PortableWide; 2]) -> Self {
+        Self(from_fn(|i| halves[i / 4].0[i % 4] as f32))
+    }
 
     #[inline(always)]
     fn store_fresh(self, to: &mut [MaybeUninit<f32>]) {
         for (place, value) in to[..8].iter_mut().zip(self.0) {
             place.write(value);
         }
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-        self * factor - subtrahend
     }
 
     #[inline(always)]

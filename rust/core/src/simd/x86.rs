@@ -3,7 +3,7 @@
 //! These vectors are made and used by kernels alone, and kernels come here only through `SimdLevel::run`, which has
 //! looked whether the processor has what they need: that is the safety of every intrinsic below.
 
-use super::{Kernel, Lanes, RowLoader, SQRT_HALF_BITS, Vector, WideVector};
+use super::{Kernel, Lanes, RowLoader, SQRT_HALF_BITS, Vector};
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Mul, Sub};
@@ -23,7 +23,7 @@ pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 /// Lanes of either precision: what a register holds, how its rows are transposed, and the intrinsics.
 macro_rules! lanes {
     ($name:ident: $lanes:literal of $scalar:ty as $raw:ty, $registers:literal registers, $transpose:ident [$($row:literal)*],
-     $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident) => {
+     $splat:ident $load:ident $load_f32:ident $store:ident $add:ident $sub:ident $mul:ident $mul_add:ident $mul_sub:ident) => {
         #[derive(Clone, Copy, Debug)]
         #[repr(transparent)]
         pub(super) struct $name($raw);
@@ -53,6 +53,13 @@ macro_rules! lanes {
             }
 
             #[inline(always)]
+            fn load_f32(from: &[f32]) -> Self {
+                let from: &[f32; $lanes] = from.first_chunk().expect("as many numbers as lanes");
+                // SAFETY: see the module.
+                Self(unsafe { $load_f32(from) })
+            }
+
+            #[inline(always)]
             fn store(self, to: &mut [$scalar]) {
                 let to = &mut to[..$lanes];
                 // SAFETY: see the module; the slice holds as many numbers as are written.
@@ -63,6 +70,12 @@ macro_rules! lanes {
             fn mul_add(self, factor: Self, addend: Self) -> Self {
                 // SAFETY: see the module.
                 Self(unsafe { $mul_add(self.0, factor.0, addend.0) })
+            }
+
+            #[inline(always)]
+            fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $mul_sub(self.0, factor.0, subtrahend.0) })
             }
 
             #[inline(always)]
@@ -89,32 +102,23 @@ macro_rules! lanes {
 
 /// What `f32` lanes can besides.
 macro_rules! vector {
-    ($name:ident: $lanes:literal, twice $wide:ident, integers $integers:ty, $load_half:ident $widen:ident $eights:ident,
-     $store:ident $mul_sub:ident $max:ident $min:ident $sqrt:ident
+    ($name:ident: $lanes:literal, twice $wide:ident, integers $integers:ty, $eights:ident,
+     $narrow:ident $store:ident $max:ident $min:ident $sqrt:ident
      $to_bits:ident $from_bits:ident $convert:ident $isplat:ident $isub:ident $shift_right:ident $shift_left:ident) => {
-        impl WideVector for $wide {
-            #[inline(always)]
-            fn widened(from: &[f32]) -> Self {
-                let from = &from[..$lanes / 2];
-                // SAFETY: see the module; the slice holds as many `f32` as are read.
-                Self(unsafe { $widen($load_half(from.as_ptr())) })
-            }
-        }
-
         impl Vector for $name {
             type Wide = $wide;
+
+            #[inline(always)]
+            fn narrowed([low, high]: [$wide; 2]) -> Self {
+                // SAFETY: see the module.
+                Self(unsafe { $narrow(low.0, high.0) })
+            }
 
             #[inline(always)]
             fn store_fresh(self, to: &mut [MaybeUninit<f32>]) {
                 let to = &mut to[..$lanes];
                 // SAFETY: see the module; the slice holds as many `f32` as are written.
                 unsafe { $store(to.as_mut_ptr().cast(), self.0) }
-            }
-
-            #[inline(always)]
-            fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-                // SAFETY: see the module.
-                Self(unsafe { $mul_sub(self.0, factor.0, subtrahend.0) })
             }
 
             #[inline(always)]
@@ -157,22 +161,62 @@ macro_rules! vector {
 }
 
 lanes!(Avx2: 8 of f32 as __m256, 16 registers, transpose8 [0 1 2 3 4 5 6 7],
-    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps);
+    _mm256_set1_ps _mm256_loadu_ps singles8 _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps
+    _mm256_fmsub_ps);
 lanes!(Avx2Wide: 4 of f64 as __m256d, 16 registers, transpose4_wide [0 1 2 3],
-    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_fmadd_pd);
+    _mm256_set1_pd _mm256_loadu_pd widened4 _mm256_storeu_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_fmadd_pd
+    _mm256_fmsub_pd);
 lanes!(Avx512: 16 of f32 as __m512, 32 registers, transpose16 [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15],
-    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps);
+    _mm512_set1_ps _mm512_loadu_ps singles16 _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps
+    _mm512_fmsub_ps);
 lanes!(Avx512Wide: 8 of f64 as __m512d, 32 registers, transpose8_wide [0 1 2 3 4 5 6 7],
-    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_fmadd_pd);
+    _mm512_set1_pd _mm512_loadu_pd widened8 _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_fmadd_pd
+    _mm512_fmsub_pd);
 
-vector!(Avx2: 8, twice Avx2Wide, integers __m256i, _mm_loadu_ps _mm256_cvtps_pd eights8,
-    _mm256_storeu_ps _mm256_fmsub_ps _mm256_max_ps _mm256_min_ps _mm256_sqrt_ps
+vector!(Avx2: 8, twice Avx2Wide, integers __m256i, eights8,
+    narrow8 _mm256_storeu_ps _mm256_max_ps _mm256_min_ps _mm256_sqrt_ps
     _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtepi32_ps _mm256_set1_epi32 _mm256_sub_epi32
     _mm256_srai_epi32 _mm256_slli_epi32);
-vector!(Avx512: 16, twice Avx512Wide, integers __m512i, _mm256_loadu_ps _mm512_cvtps_pd eights16,
-    _mm512_storeu_ps _mm512_fmsub_ps _mm512_max_ps _mm512_min_ps _mm512_sqrt_ps
+vector!(Avx512: 16, twice Avx512Wide, integers __m512i, eights16,
+    narrow16 _mm512_storeu_ps _mm512_max_ps _mm512_min_ps _mm512_sqrt_ps
     _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtepi32_ps _mm512_set1_epi32 _mm512_sub_epi32
     _mm512_srai_epi32 _mm512_slli_epi32);
+
+/// Loads of `f32` in either precision.
+macro_rules! loads {
+    ($($name:ident: $lanes:literal to $raw:ty, $load:ident $($widen:ident)?, $features:literal;)*) => {
+        $(
+            #[inline]
+            #[target_feature(enable = $features)]
+            fn $name(from: &[f32; $lanes]) -> $raw {
+                // SAFETY: the array holds as many `f32` as are read.
+                let lanes = unsafe { $load(from.as_ptr()) };
+                $(let lanes = $widen(lanes);)?
+                lanes
+            }
+        )*
+    };
+}
+
+loads!(
+    singles8: 8 to __m256, _mm256_loadu_ps, "avx2,fma";
+    widened4: 4 to __m256d, _mm_loadu_ps _mm256_cvtps_pd, "avx2,fma";
+    singles16: 16 to __m512, _mm512_loadu_ps, "avx512f,avx2,fma";
+    widened8: 8 to __m512d, _mm256_loadu_ps _mm512_cvtps_pd, "avx512f,avx2,fma";
+);
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn narrow8(low: __m256d, high: __m256d) -> __m256 {
+    _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn narrow16(low: __m512d, high: __m512d) -> __m512 {
+    let [low, high] = [low, high].map(|half| _mm256_castps_pd(_mm512_cvtpd_ps(half)));
+    _mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high))
+}
 
 /// Transpose 8 rows of 8: pairs, then fours, then halves.
 #[inline]
