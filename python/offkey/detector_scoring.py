@@ -128,7 +128,7 @@ class ScoringDetector(DetectorBase):
             recordings, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
         )
         progress = ScoringProgress(source, on_progress, on_advance)
-        for chunk in source.chunks(num_threads=num_threads):
+        for chunk in rows.prepared(source.chunks(num_threads=num_threads)):
             rows.add(chunk)
             progress.add(chunk, errors=rows.failed)
         table = rows.table()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,12 +17,13 @@ import numpy as np
 
 from offkey import detector_file
 from offkey._util.named_arrays import prefixed, under
+from offkey._util.threads import one_ahead
 from offkey.datasets import Dataset, LogMelArrays, TrainingClips
 from offkey.datasets.channels import ChannelChoice, decoded_channel
 from offkey.datasets.quality import Conditions
 from offkey.datasets.source import Chunk, Source
 from offkey.datasets.statistics_plan import Measures, StatisticsPlan
-from offkey.errors import DetectorFileError, DeviceError, MissingExtraError, OffkeyError
+from offkey.errors import ArrayError, DetectorFileError, DeviceError, MissingExtraError, OffkeyError
 from offkey.history import Event
 from offkey.models.base import (
     FitOptions,
@@ -231,6 +233,19 @@ class Fitted:
     def parameters(self) -> int:
         """How many numbers the fit has set."""
         return sum(model.parameters for model in self.models.values())
+
+    def prepared(self, chunks: Iterable[Chunk]) -> Iterable[Chunk]:
+        """Return the chunks; where a GPU scores, the next is read and its features are computed meanwhile."""
+        if not any(model.on_gpu for model in self.models.values()):
+            return chunks
+        return one_ahead(map(self._with_features, chunks))
+
+    def _with_features(self, chunk: Chunk) -> Chunk:
+        with contextlib.suppress(ArrayError):  # said of the very clip when it is scored
+            for kind in kinds_of(self.recipe):
+                getattr(chunk, kind.inputs)
+            _ = chunk.quality
+        return chunk
 
     def scores(self, chunk: Chunk, num_threads: int | None) -> dict[str, np.ndarray]:
         """Return every raw score of some clips, ``(clips, ids)`` each."""

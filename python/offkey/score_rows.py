@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -189,6 +189,10 @@ class ScoreRows:
             str | None, array[float]
         ] = {}  # scores of recordings of one clip, by ID, for `Drift`
         self._table_notes: tuple[str, ...] = ()
+
+    def prepared(self, chunks: Iterable[Chunk]) -> Iterable[Chunk]:
+        """Return chunks to be added; some may be read ahead."""
+        return self._fitted.prepared(chunks)
 
     def add(self, chunk: Chunk) -> None:
         """Score a chunk; the rows of a recording that goes on in the next one come with its last."""

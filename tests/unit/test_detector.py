@@ -207,6 +207,22 @@ def test_what_is_not_fitted_cannot_score_or_be_saved(tmp_path):
     assert repr(offkey.Detector()) == "Detector(recipe 'spectral', not fitted)"
 
 
+def test_what_is_read_ahead_for_a_gpu_has_the_same_scores(detector, data, tmp_path, monkeypatch):
+    bad, short = tmp_path / "bad.wav", tmp_path / "short.wav"
+    bad.write_bytes(b"no sound")
+    sf.write(short, np.ones(3) / 2, 16_000)
+    recordings = [*data.test.paths[:3], bad, short, *data.test.paths[3:]]
+    monkeypatch.setattr(offkey.datasets.portions, "PORTION_ITEMS", 2)
+    expected = detector.score(recordings, device="cpu")
+    kinds = {type(model) for model in detector._fitted().models.values()}
+    for kind in kinds:
+        monkeypatch.setattr(kind, "compute_on", lambda self, *_: setattr(self, "on_gpu", True))
+    assert detector.score(recordings) == expected
+    assert sum(error is not None for error in expected.error) == 2
+    for model in detector._fitted().models.values():
+        del model.on_gpu
+
+
 def test_spectral_has_no_embeddings_and_says_so(spectral, data):
     with pytest.raises(ParameterError, match="no network"):
         spectral.embeddings(data.test)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import operator
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from offkey.errors import ParameterError
 
-__all__ = ["cores", "threads"]
+__all__ = ["cores", "one_ahead", "threads"]
+
+T = TypeVar("T")
 
 
 def cores() -> int:
@@ -41,3 +46,13 @@ def threads(num_threads: int | None) -> int | None:
             f"num_threads = {num_threads!r}: expected 1 to 1024, or None for one for each core"
         )
     return count
+
+
+def one_ahead(items: Iterable[T]) -> Iterator[T]:
+    """Yield the items, the next of which is made on a thread while one is used; its exception comes in its turn."""
+    rest, end = iter(items), object()
+    with ThreadPoolExecutor(1, thread_name_prefix="offkey-ahead") as pool:
+        pending = pool.submit(next, rest, end)
+        while (item := pending.result()) is not end:
+            pending = pool.submit(next, rest, end)
+            yield item  # type: ignore[misc]

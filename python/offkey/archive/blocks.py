@@ -89,7 +89,8 @@ class BlockScorer:
     def score(self, number: int, block: Iterator[Item]) -> Sequence[str]:
         """Score a block and write its part; return the names of its recordings."""
         names: list[str] = []
-        for chunk in self._source.over(block).chunks(num_threads=self._num_threads):
+        chunks = self._source.over(block).chunks(num_threads=self._num_threads)
+        for chunk in self._rows.prepared(chunks):
             self._rows.add(chunk)
             self._progress.add(chunk, errors=self._rows.failed)
             if not chunk.continues:

@@ -212,6 +212,9 @@ class InlierModel(abc.ABC):
     def check(cls, recipe: Recipe, options: FitOptions) -> None:
         """Refuse at once what `fit` would refuse after reading all clips."""
 
+    on_gpu = False
+    """Whether a GPU computes the scores, so that the CPU is free meanwhile."""
+
     def compute_on(self, device: str, precision: ScoringPrecision) -> None:  # noqa: B027
         """Score on another device, or with other numbers, from now on; without a network there is only the CPU."""
 

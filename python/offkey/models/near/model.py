@@ -220,6 +220,7 @@ class NearModel(InlierModel):
         resolved = resolve_device(device)
         for member in self._members:
             member.net.to(resolved)
+        self.on_gpu = resolved.type == "cuda"
         self._precision = precision
 
     def _says(

@@ -275,6 +275,7 @@ class NetworkModel(InlierModel):
             If it is not there.
         """
         self._model.to(resolve_device(device))
+        self.on_gpu = self._model.mean.device.type == "cuda"
         self._precision = precision
 
     def _infer(self, inputs: Sequence[np.ndarray], num_threads: int | None) -> ClipOutputs:
