@@ -16,6 +16,8 @@ from offkey.datasets.source import Progress
 from offkey.datasets.training import read_training_clips
 from offkey.detector_scoring import ScoringDetector
 from offkey.errors import DatasetError, OffkeyWarning
+from offkey.explain.explained import explained
+from offkey.explain.explanation import Explanation
 from offkey.fitted import Fitted
 from offkey.models.base import FitOptions, check_fit, ignore, kinds_of, statistics_plan
 from offkey.recipe import Precision
@@ -335,6 +337,61 @@ class Detector(ScoringDetector):
                 num_threads=num_threads,
                 on_progress=on_progress,
             )
+
+    def explain(
+        self,
+        recording: Recordings,
+        *,
+        sample_rate: int | None = None,
+        machine_id: str | None = None,
+        false_alarm_rate: float | None = None,
+        device: str = "auto",
+        max_seconds: float = MAX_SECONDS,
+        num_threads: int | None = None,
+    ) -> Explanation:
+        """Say where in a recording its score comes from, and how it differs from healthy ones: docs/explain.md.
+
+        Parameters
+        ----------
+        recording
+            One, as `score` takes it; of a long one the worst window is explained.
+        sample_rate, machine_id, false_alarm_rate, device, max_seconds, num_threads
+            As for `score`.
+
+        Returns
+        -------
+        Explanation
+            A map over time and frequency, bands, stretches, the nearest healthy recordings, and sentences.
+
+        Raises
+        ------
+        ParameterError
+            If there are several recordings, or no model of the detector can explain its score; else as for `score`.
+        DatasetError
+            If the recording has no score: it cannot be read, or there is no sound in it.
+        ArrayError
+            If it is a log-Mel.
+        FileNotFoundError, DeviceError
+            As for `score`.
+
+        Warns
+        -----
+        OffkeyWarning
+            If the recording was resampled, or its ID is not known.
+
+        Examples
+        --------
+        >>> explanation = detector.explain("monday.wav")  # doctest: +SKIP
+        >>> print(explanation.to_text())  # doctest: +SKIP
+        """
+        self._use_device(device)
+        source = self._source(
+            recording, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
+        )
+        explanation, notes = explained(self._fitted(), source, rate=false_alarm_rate, num_threads=num_threads)
+        for note in notes:
+            warnings.warn(note, OffkeyWarning, stacklevel=2)
+        return explanation
 
     def score_oracle(
         self,

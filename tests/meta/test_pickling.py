@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import offkey
-from offkey import benchmark, datasets, errors, metrics, models, recipe, report
+from offkey import benchmark, datasets, errors, explain, metrics, models, recipe, report
 from offkey.datasets.survey import SurveyKey, Surveyor
 from offkey.evaluation.protocols import Labelled
 from offkey.models.network import Network
@@ -120,6 +120,7 @@ def trends():
 
 
 VALUES = np.array([1.0, 2.0])
+STRETCH = explain.Stretch(start_s=0.0, end_s=1.0, share=1.0)
 INSTANCES = {
     "Alarm": lambda: trends().machines[0].alarms[0],
     "Audio": lambda: offkey.Audio(samples=CLIPS[0], sample_rate=16_000, path=Path("a.wav")),
@@ -134,6 +135,7 @@ INSTANCES = {
     ),
     "Augmentation": recipe.Augmentation,
     "Augmenter": lambda: used(offkey.Augmenter.paper(num_threads=2), seed=0),
+    "Band": lambda: explain.Band(low_hz=50.0, high_hz=60.0, share=1.0, stretches=(STRETCH,)),
     "Benchmark": lambda: benchmark.Benchmark(suite="mimii", records=(), missing=(), failures=(), runs=0),
     "Clip": lambda: clip(1),
     "PassedOver": lambda: datasets.PassedOver(path=Path("a.wav"), why="does not match", kind="layout"),
@@ -153,6 +155,9 @@ INSTANCES = {
         machine_id="00", recordings=20, calibration_clips=60, p_value=0.5, share=0.5, below=9, higher=True
     ),
     "Evaluation": lambda: offkey.evaluate(table(), resamples=10),
+    "Explanation": lambda: offkey.load(GOLDEN / "0.1.0" / "spectral.offkey").explain(
+        GOLDEN / "recordings" / "anomaly_id_00_00000000.flac"
+    ),
     "Features": recipe.Features,
     "Gaussian": used_gaussian,
     "Labelled": lambda: Labelled(
@@ -170,6 +175,7 @@ INSTANCES = {
         logmels=np.zeros((2, 4, 5), np.float32), machine_ids=("00", "02")
     ),
     "MachineTrend": lambda: trends().machines[0],
+    "Nearest": lambda: explain.Nearest(path="a.wav", distance=0.5),
     "Network": Network,
     "NullDistribution": lambda: NULL.of("a", rate=0.1),
     "NullDistributions": lambda: NULL,
@@ -190,6 +196,7 @@ INSTANCES = {
     "Selection": lambda: Selection("select", ("a_arc",), 0.9, {("a_arc",): 0.9}),
     "Spectral": Spectral,
     "Standardizer": lambda: Standardizer(("00", "02"), VALUES, VALUES),
+    "Stretch": lambda: STRETCH,
     "Survey": survey,
     "SurveyKey": lambda: survey().rows[0].key,
     "SurveyRow": lambda: survey().rows[0],

@@ -25,6 +25,7 @@ _COMMANDS = {
     "demo": "Synthesise machines, train two detectors, find the faults, draw a picture. Needs no data and no GPU.",
     "train": "Train a detector of one type of machine, from normal recordings alone.",
     "score": "Score recordings with a trained detector and decide which sound wrong.",
+    "explain": "Say where in recordings their scores come from, and how they differ from healthy ones.",
     "confirm": "Lower a detector's thresholds below confirmed faults, as far as a rate of false alarms allows.",
     "update": "Let a detector learn further healthy recordings of its machines, in seconds, without training anew.",
     "evaluate": "Evaluate scores against known labels: AUC and pAUC of each machine ID, their means, the worst ID.",
@@ -43,6 +44,11 @@ _EXAMPLES = {
         "offkey score fan.offkey monday.wav",
         "offkey score fan.offkey incoming --out scores.csv",
         "offkey score fan.offkey incoming --json | jq .rows[0].anomaly_score",
+    ),
+    "explain": (
+        "offkey explain fan.offkey monday.wav",
+        "offkey explain fan.offkey monday.wav --out monday.png",
+        "offkey explain fan.offkey odd/*.wav --out maps --listen sounds --healthy dev_data/fan/train",
     ),
     "confirm": (
         "offkey confirm fan.offkey faults --max-false-alarm-rate 0.1 --out fan-2.offkey",

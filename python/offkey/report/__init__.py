@@ -1,7 +1,8 @@
 """Pictures for people. Needs the extra `report` (matplotlib, scikit-learn)."""
 
 from offkey.report.curves import training_curves
+from offkey.report.explanations import explanation_plot
 from offkey.report.plots import Panel, overview
 from offkey.report.trends import trend_plot
 
-__all__ = ["Panel", "overview", "training_curves", "trend_plot"]
+__all__ = ["Panel", "explanation_plot", "overview", "training_curves", "trend_plot"]

@@ -139,6 +139,14 @@ class Fusion:
             clip=firsts + np.array([part.argmax() for part in at_own_id], dtype=np.int64),
         )
 
+    def slopes(self, machine_id: str) -> dict[str, float]:
+        """Return by how much the anomaly score against a known ID rises with each raw score that it is made of."""
+        column = self.machine_ids.index(machine_id)
+        weights = self.weights or dict.fromkeys(self.chosen, 1.0)
+        total = sum(weights[name] for name in self.chosen)
+        deviations = {name: self._standardizers[name].deviations[column] for name in self.chosen}
+        return {name: float(weights[name] / total / deviations[name]) for name in self.chosen}
+
     def standardised(
         self, raw: Mapping[str, np.ndarray], machine_ids: Sequence[str]
     ) -> dict[str, np.ndarray]:

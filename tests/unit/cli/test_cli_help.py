@@ -8,7 +8,19 @@ import pytest
 
 from offkey import __version__
 
-COMMANDS = ("demo", "train", "score", "confirm", "update", "evaluate", "trend", "bench", "info", "synth")
+COMMANDS = (
+    "demo",
+    "train",
+    "score",
+    "explain",
+    "confirm",
+    "update",
+    "evaluate",
+    "trend",
+    "bench",
+    "info",
+    "synth",
+)
 
 
 def test_the_list_of_commands_says_what_each_does(offkey):

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
 from offkey.errors import ArrayError, DatasetError, DetectorFileError, ParameterError, RecipeError
+from offkey.models.attribution import Attribution, ExplainedClip
 from offkey.models.base import FitOptions, InlierModel, LearnedClips
 from offkey.models.spectral import Spectral
 from offkey.models.spectral.calibrate import (
@@ -22,6 +23,7 @@ from offkey.models.spectral.calibrate import (
     updated_notes,
 )
 from offkey.models.spectral.check import BASE_SETS, Choice, NormalClips, choose
+from offkey.models.spectral.contributions import SetContributions, attribution
 from offkey.models.spectral.edition import Edition
 from offkey.models.spectral.feature_sets import FINE_SETS, Scale, StatisticsTable
 from offkey.models.spectral.folds import make_folds
@@ -333,6 +335,22 @@ class SpectralModel(InlierModel):
             z = (ratio.log_scores(features[rows], num_threads=num_threads) - mean) / deviation
             total[rows] += weight * z
         return {SCORE: total}
+
+    def explain(self, clip: ExplainedClip, machine_id: str) -> Attribution:
+        """Say where in a clip its score against a known ID comes from."""
+        return attribution(self.contributions(clip.statistics, machine_id), clip)
+
+    def contributions(self, statistics: ClipStatistics, machine_id: str) -> list[SetContributions]:
+        """Return what each feature set says of one clip, but a rhythm for which it is too short."""
+        table, column = self._table(statistics), self.machine_ids.index(machine_id)
+        standard = zip(
+            self.edition.set_weights, self._mean[:, column], self._deviation[:, column], strict=True
+        )
+        return [
+            SetContributions.of(ratio, table.features(name)[0], column, *of_set)
+            for (name, ratio), of_set in zip(self._ratios.items(), standard, strict=True)
+            if not table.unknown(name).any()
+        ]
 
     def _table(self, statistics: ClipStatistics) -> StatisticsTable:
         fine_mels = [len(self._ratios[name].scale.varying) for name in FINE_SETS if name in self._ratios]

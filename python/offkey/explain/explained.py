@@ -1,0 +1,156 @@
+"""From a recording to its explanation."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from offkey.datasets.channels import decoded_channel
+from offkey.datasets.recordings import Item
+from offkey.datasets.source import Source
+from offkey.datasets.windows import WHOLE
+from offkey.errors import DatasetError, ParameterError
+from offkey.explain.explanation import Band, Explanation, Stretch
+from offkey.explain.healthy import HealthyClips, band_edges
+from offkey.explain.places import Run, strongest_bands, strongest_stretches
+from offkey.explain.sentences import band_sentence, nearest_sentence, spoken_sentence, verdict
+from offkey.fitted import Fitted
+from offkey.models.attribution import Attribution, ExplainedClip
+from offkey.score_file import START
+from offkey.score_rows import ScoreRows
+
+__all__ = ["explained"]
+
+
+def explained(
+    fitted: Fitted, source: Source, *, rate: float | None, num_threads: int | None
+) -> tuple[Explanation, tuple[str, ...]]:
+    """Score one recording, and explain its worst clip; also return what is to be said of the scoring.
+
+    Raises
+    ------
+    ParameterError
+        If there are more recordings than one, or no model of the detector can explain its score.
+    DatasetError
+        If there is none, or it has no score.
+    """
+    explaining = {name: model for name, model in fitted.models.items() if hasattr(model, "explain")}
+    if not explaining:
+        raise ParameterError(
+            f"explain: no model of recipe {fitted.recipe.name!r} can say where its score comes from"
+        )
+    item = _only(source)
+    rows = ScoreRows(fitted, rate=rate, fdr=None, windows="worst", num_threads=num_threads)
+    for chunk in source.over(iter([item])).chunks(num_threads=num_threads):
+        rows.add(chunk)
+    notes = rows.notes()
+    (row,) = cast(list[dict[str, Any]], rows.take().rows())
+    if row["error"]:
+        raise DatasetError(row["error"])
+    start = row.get(START)
+    sample_rate = fitted.features.sample_rate
+    healthy = HealthyClips.of(fitted.record, row["scored_as"])
+    clip = ExplainedClip(
+        samples=_samples(source.over(iter([item])), start, sample_rate, num_threads),
+        features=fitted.features,
+        plan=fitted.plan,
+        healthy=None if healthy is None else healthy.statistics,
+    )
+    slopes = fitted.fusion.slopes(row["scored_as"])
+    attributions = {
+        name: model.explain(clip, row["scored_as"]).scaled(slopes.get(model.score_names[0], 0.0))
+        for name, model in explaining.items()
+    }
+    return _explanation(row, clip, attributions, healthy, start or 0.0), notes
+
+
+def _only(source: Source) -> Item:
+    items = list(itertools.islice(source, 2))
+    if not items:
+        source.refuse_none(0)
+    if len(items) > 1:
+        raise ParameterError(
+            f"explain: several recordings, such as {items[0].name} and {items[1].name}; expected one"
+        )
+    return items[0]
+
+
+def _samples(source: Source, start: float | None, rate: int, num_threads: int | None) -> np.ndarray:
+    """Return the samples of the clip that begins at `start` seconds, or of the whole recording."""
+    place = WHOLE if start is None else round(start * rate)
+    for chunk in source.chunks(num_threads=num_threads):
+        for row in np.flatnonzero(chunk.starts == place).tolist():
+            return np.array(chunk.samples[row])
+    raise DatasetError("explain: the recording changed while it was read")
+
+
+def _explanation(
+    row: Mapping[str, Any],
+    clip: ExplainedClip,
+    attributions: dict[str, Attribution],
+    healthy: HealthyClips | None,
+    start_s: float,
+) -> Explanation:
+    odd = bool(row["decision"])
+    explanation = Explanation(
+        path=row["path"],
+        scored_as=row["scored_as"],
+        anomaly_score=row["anomaly_score"],
+        threshold=row["threshold"],
+        p_value=row["p_value"],
+        odd=odd,
+        warning=row["warning"] or None,
+        start_s=row.get(START),
+        samples=clip.samples,
+        sample_rate=clip.features.sample_rate,
+        channel=decoded_channel(clip.features),
+        picture=clip.picture,
+        attributions=attributions,
+        bands=(),
+        nearest=healthy.nearest(clip.statistics) if healthy is not None else (),
+        healthy_db=None if healthy is None else healthy.levels_db(),
+        compared=0 if healthy is None else len(healthy),
+        sentences=(),
+    )
+    runs = strongest_bands(explanation.map.sum(axis=1)) if odd else []
+    bands = tuple(_band(explanation, run, share, start_s) for run, share in runs)
+    said = [
+        verdict(explanation.anomaly_score, explanation.threshold, explanation.p_value, odd=odd),
+        *_of_bands(bands, [run for run, _ in runs], explanation, clip, healthy),
+    ]
+    if bands:
+        said += [spoken_sentence(explanation.spoken), nearest_sentence(explanation.nearest)]
+    return dataclasses.replace(explanation, bands=bands, sentences=tuple(said))
+
+
+def _band(explanation: Explanation, run: Run, share: float, start_s: float) -> Band:
+    edges = explanation.picture.cells.edges_s
+    added = explanation.map[run[0] : run[1] + 1].sum(axis=0)
+    stretches = tuple(
+        Stretch(start_s=start_s + float(edges[first]), end_s=start_s + float(edges[last + 1]), share=of_band)
+        for (first, last), of_band in strongest_stretches(added, frame_s=float(edges[-1]) / len(added))
+    )
+    low, high = band_edges(explanation.picture.cells, run)
+    return Band(low_hz=low, high_hz=high, share=share, stretches=stretches)
+
+
+def _of_bands(
+    bands: Sequence[Band],
+    runs: Sequence[Run],
+    explanation: Explanation,
+    clip: ExplainedClip,
+    healthy: HealthyClips | None,
+) -> Iterator[str]:
+    """Yield a sentence for each band."""
+    for band, run in zip(bands, runs, strict=True):
+        yield band_sentence(
+            band,
+            [] if healthy is None else list(healthy.measures(clip, run)),
+            spoken=explanation.spoken,
+            clips="" if healthy is None else healthy.words(),
+            end_s=explanation.end_s,
+        )

@@ -1,0 +1,115 @@
+"""What explanations say."""
+
+import numpy as np
+import pytest
+
+from offkey.explain.explanation import Band, Nearest, Stretch
+from offkey.explain.healthy import Measure
+from offkey.explain.sentences import band_sentence, hertz, nearest_sentence, spoken_sentence, verdict, when
+
+HEALTHY = np.linspace(-1, 1, 60)
+
+
+def stretches(*places):
+    return tuple(Stretch(start_s=low, end_s=high, share=0.9 / len(places)) for low, high in places)
+
+
+ALWAYS = (Stretch(start_s=0.0, end_s=10.0, share=1.0),)
+BAND = Band(low_hz=2900.0, high_hz=3400.0, share=0.62, stretches=stretches((3.1, 10.0)))
+
+
+def said(*measures, spoken=None, band=BAND):
+    return band_sentence(band, measures, spoken=spoken or {}, clips="60 healthy recordings", end_s=10.0)
+
+
+def measure(kind, value, **more):
+    return Measure(kind=kind, value=value, healthy=HEALTHY, **more)
+
+
+def test_the_sentence_of_the_purpose():
+    assert said(measure("level", 7.04)) == (
+        "2.9 to 3.4 kHz is 6.0 dB louder than in any of 60 healthy recordings, above all from 3.1 s on "
+        "(62% of what raised the score)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        ("level", -3.2, "is 2.2 dB quieter than in any of 60"),
+        ("level", 1.04, "is louder than in any of 60"),
+        ("level", 31.9, "is 30 dB louder than in any of 60"),
+        ("contrast", 2.0, "stands 1.0 dB higher above its neighbours than in any of 60"),
+        ("contrast", -2.0, "lies 1.0 dB lower among its neighbours than in any of 60"),
+        ("floor", 2.5, "is 1.5 dB louder in its quietest moments than in any of 60"),
+        ("fluctuation", 2.0, "fluctuates 2.7 times as strongly from frame to frame as in any of 60"),
+        ("fluctuation", 1.04, "fluctuates more strongly from frame to frame than in any of 60"),
+        ("spread", -2.0, "varies less strongly in level over time than in any of 60"),
+        ("level", 0.98, "is louder than in 59 of 60 healthy recordings"),
+        ("spread", -0.98, "varies less strongly in level over time than in 59 of 60 healthy recordings"),
+        ("level", 0.2, "is odd in how it goes with the other bands, not by itself"),
+    ],
+)
+def test_measures_in_words(kind, value, words):
+    assert f"2.9 to 3.4 kHz {words}" in said(measure(kind, value))
+
+
+def test_a_rhythm_names_its_rates():
+    words = (
+        "swings 2.7 times as strongly in level as in any of 60 healthy recordings, 1.0 to 2.5 times a second"
+    )
+    assert words in said(measure("rhythm", 2.0, rates_hz=(1.0, 2.5)))
+
+
+def test_what_spoke_comes_first_and_two_things_are_said():
+    level, jumps = measure("level", 4.0), measure("fluctuation", 4.0)
+    louder, stronger = "is 3.0 dB louder than", "fluctuates 20 times as strongly from frame to frame as"
+    both = said(level, jumps, measure("contrast", 4.0), spoken={"floor": 0.9})
+    assert f"{louder} in any of 60 healthy recordings and {stronger} in any of them" in both
+    assert f"{stronger} in any of 60" in said(level, jumps, spoken={"fluctuation": 0.9})
+
+
+def test_without_healthy_clips_a_band_is_only_named():
+    assert said().startswith("2.9 to 3.4 kHz raises the score, above all")
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        (ALWAYS, "all along"),
+        (stretches((0.0, 2.0)), "above all from 0.0 to 2.0 s"),
+        (stretches((3.1, 10.0)), "above all from 3.1 s on"),
+        (stretches((1.0, 2.0), (4.0, 4.5)), "above all from 1.0 to 2.0 s and from 4.0 to 4.5 s"),
+        (
+            stretches(*((n / 8, n / 8 + 0.05) for n in range(70))),
+            "above all in 70 moments, about 8.0 a second",
+        ),
+        (stretches(*((2 * n, 2 * n + 0.1) for n in range(5))), "above all in 5 moments, about every 2.0 s"),
+        (
+            stretches((0, 0.1), (0.2, 0.3), (0.5, 0.6), (8.0, 9.0)),
+            "above all in 4 moments between 0.0 and 9.0 s",
+        ),
+    ],
+)
+def test_times_in_words(places, words):
+    assert when(places, end_s=10.0) == words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(12.0, 47.4, "12 to 47 Hz"), (900.0, 1050.0, "0.90 to 1.05 kHz"), (2900.0, 3400.0, "2.9 to 3.4 kHz")],
+)
+def test_bands_in_words(low, high, words):
+    assert hertz(low, high) == words
+
+
+def test_other_sentences():
+    assert verdict(3.0, 2.0, 0.0123, odd=True) == (
+        "It sounds wrong: its score is 3.00, the threshold 2.00, p = 0.012."
+    )
+    assert verdict(1.0, 2.0, 0.5, odd=False).startswith("Nothing stands out: ")
+    assert spoken_sentence({"level": 0.8, "rhythm": 0.17, "floor": 0.03}) == (
+        "What raised the score is the level (80%) and the rhythm (17%)."
+    )
+    assert nearest_sentence([Nearest(path="a.wav", distance=1.0)]).endswith(" a.wav.")
+    assert "keeps no healthy recordings" in nearest_sentence([])
