@@ -384,9 +384,13 @@ class Detector(ScoringDetector):
         >>> explanation = detector.explain("monday.wav")  # doctest: +SKIP
         >>> print(explanation.to_text())  # doctest: +SKIP
         """
-        self._use_device(device)
+        self._compute_on(device)
         source = self._source(
-            recording, sample_rate=sample_rate, machine_id=machine_id, max_seconds=max_seconds
+            recording,
+            sample_rate=sample_rate,
+            machine_id=machine_id,
+            max_seconds=max_seconds,
+            keep_samples=True,
         )
         explanation, notes = explained(self._fitted(), source, rate=false_alarm_rate, num_threads=num_threads)
         for note in notes:

@@ -244,13 +244,13 @@ class DetectorBase:
 
     def _source(self, recordings: Recordings, **options: Any) -> Source:
         fitted = self._fitted()
-        options |= {
+        defaults: dict[str, Any] = {
             "features": fitted.features,
             "plan": fitted.plan,
             "clip_seconds": fitted.clip_seconds,
             "keep_samples": any(kind.inputs != "statistics" for kind in kinds_of(self.recipe)),
         }
-        return Source.of(recordings, known_ids=self.machine_ids, **options)
+        return Source.of(recordings, known_ids=self.machine_ids, **(defaults | options))
 
     def _compute_on(self, device: str, precision: ScoringPrecision = "float32") -> None:
         check_device(device)

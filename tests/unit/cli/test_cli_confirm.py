@@ -42,15 +42,15 @@ def test_a_table_of_scores_does_as_well_and_the_same_file_may_be_written(offkey,
     own = tmp_path / "own.offkey"
     own.write_bytes(detector.read_bytes())
     faults = sorted((tree / "fan" / "test").glob("anomaly_id_02_*"))
-    offkey("score", own, *faults, "--out", "faults.csv")
-    shown = offkey("confirm", own, "faults.csv", "--max-false-alarm-rate", "0.2", "--out", own, "--json")
+    offkey("score", own, *faults, "--out", "fault_list.csv")
+    shown = offkey("confirm", own, "fault_list.csv", "--max-false-alarm-rate", "0.2", "--out", own, "--json")
     assert shown.code == 0
     event = json.loads(shown.out)
     assert event["kind"] == "confirm"
     assert event["clips"] == {"02": len(faults)}
     assert "its threshold stays at" in shown.err
     assert package.load(own).history[-1].state() == event
-    assert len(ScoreTable.read("faults.csv")) == len(faults)
+    assert len(ScoreTable.read("fault_list.csv")) == len(faults)
 
 
 def test_recordings_that_cannot_be_scored_are_named_once_and_make_the_exit_code_3(
