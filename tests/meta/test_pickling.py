@@ -205,7 +205,13 @@ INSTANCES = {
     "Training": recipe.Training,
     "TrainingClips": training_clips,
     "Written": lambda: datasets.synthetic.Written(
-        root=Path("x"), layout="mimii", machines=("fan",), files=1, kept=0, manifest=Path("x/manifest.csv")
+        root=Path("x"),
+        layout="mimii",
+        machines=("fan",),
+        files=1,
+        kept=0,
+        manifest=Path("x/manifest.csv"),
+        places=Path("x/fault_list.csv"),
     ),
 }
 

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from offkey.datasets.synthetic.premise import TOWARDS
 from offkey.datasets.synthetic.scene import FAULTS, MACHINES, render
-from offkey.datasets.synthetic.write import Written, is_synthetic, load, write
+from offkey.datasets.synthetic.write import PLACES, Written, is_synthetic, load, write
 
-__all__ = ["FAULTS", "MACHINES", "TOWARDS", "Written", "is_synthetic", "load", "render", "write"]
+__all__ = ["FAULTS", "MACHINES", "PLACES", "TOWARDS", "Written", "is_synthetic", "load", "render", "write"]

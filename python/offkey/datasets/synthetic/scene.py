@@ -18,7 +18,7 @@ from offkey.datasets.synthetic.slider import Slider
 from offkey.datasets.synthetic.valve import Valve
 from offkey.errors import ParameterError
 
-__all__ = ["FAULTS", "MACHINES", "check_clip_format", "check_far", "grid", "mix", "render"]
+__all__ = ["FAULTS", "MACHINES", "check_clip_format", "check_far", "fault_part", "grid", "mix", "render"]
 
 _ARRAY_RADIUS_M = 0.034
 _SOUND_IN_AIR = 343.0
@@ -165,6 +165,19 @@ def mix(
             clip_sound = np.stack([clip_sound[0], at_far])
         mixed.append(np.clip(clip_sound * gain, -1.0, 1.0))
     return mixed
+
+
+def fault_part(
+    machine_type: str, machine_id: str, *, clip: int, fault: str, severity: float, grid: Grid, seed: int
+) -> np.ndarray:
+    """Return what a fault adds to the machine's sound, and takes from it, ``(samples,)`` at any level.
+
+    It is the sound with the fault less the same sound without it; the parameters are those of `mix`.
+    """
+    machine, key = _machine(machine_type, machine_id, seed, grid), (machine_type, machine_id, clip)
+    broken = Fault(kind=fault, severity=severity, rng=stream(seed, *key, "fault"))
+    part = _sound(machine, key, broken, seed, grid) - _sound(machine, key, None, seed, grid)
+    return grid.time(part * _colouring(stream(seed, *key, "place"), grid))
 
 
 def _sound(

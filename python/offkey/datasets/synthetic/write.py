@@ -6,7 +6,7 @@ import dataclasses
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
@@ -19,11 +19,12 @@ from offkey.datasets.clips import Dataset
 from offkey.datasets.dcase import EVAL_LIST, dcase2020
 from offkey.datasets.mimii import Split, mimii
 from offkey.datasets.paths import PathLike, existing_folder
+from offkey.datasets.synthetic.place import Place
 from offkey.datasets.synthetic.plan import Job, Layout, Plan, World, eval_list, jobs
-from offkey.datasets.synthetic.scene import MACHINES, grid, mix
+from offkey.datasets.synthetic.scene import MACHINES, fault_part, grid, mix
 from offkey.errors import DatasetError, ParameterError
 
-__all__ = ["MANIFEST", "PARAMETERS", "Written", "is_synthetic", "load", "write"]
+__all__ = ["MANIFEST", "PARAMETERS", "PLACES", "Written", "is_synthetic", "load", "write"]
 
 PARAMETERS = "synthetic.json"
 """The file that says how a synthetic dataset was made."""
@@ -31,6 +32,10 @@ PARAMETERS = "synthetic.json"
 MANIFEST = "manifest.csv"
 """The file that says which fault each clip has, and how severe."""
 
+PLACES = "fault_list.csv"
+"""The file that says in which bands and at which times each fault is heard; older datasets have none."""
+
+_PLACE_COLUMNS = ("file", "fault", "severity", "bands_hz", "times_s")
 _COLUMNS = ("file", "machine_type", "machine_id", "split", "label", "snr_db", "fault", "severity")
 
 
@@ -47,6 +52,8 @@ class Written:
     """How many of them were there before."""
     manifest: Path
     """A CSV file with the fault and the severity of each clip."""
+    places: Path
+    """A CSV file that says where and when each fault is heard: its half-power bands in Hz and times in seconds."""
 
 
 def write(
@@ -142,7 +149,8 @@ def write(
     _write_lists(base, plan, work)
     for folder in {base / file.parent for job in work for file in job.files}:
         folder.mkdir(parents=True, exist_ok=True)
-    existing = _run(base, plan, work, num_workers or cores(), progress)
+    existing, places = _run(base, plan, work, num_workers or cores(), progress)
+    _write_places(base, places)
     return Written(
         root=base,
         layout=layout,
@@ -150,6 +158,7 @@ def write(
         files=len(work) * len(plan.snrs_db),
         kept=existing,
         manifest=base / MANIFEST,
+        places=base / PLACES,
     )
 
 
@@ -239,44 +248,77 @@ def _write_lists(base: Path, plan: Plan, work: list[Job]) -> None:
         write_text(base / EVAL_LIST, eval_list(plan, work))
 
 
+def _write_places(base: Path, places: list[tuple[PurePosixPath, Job, Place]]) -> None:
+    rows: list[tuple[str, ...]] = [_PLACE_COLUMNS]
+    for file, job, place in sorted(places, key=lambda row: row[0]):
+        bands, times = _text(place.bands_hz, digits=1), _text(place.times_s, digits=3)
+        rows.append((str(file), job.fault or "", f"{job.severity:.4f}", bands, times))
+    write_text(base / PLACES, to_csv(rows))
+
+
+def _text(intervals: Sequence[tuple[float, float]], *, digits: int) -> str:
+    return " ".join(f"{low:.{digits}f}-{high:.{digits}f}" for low, high in intervals)
+
+
 def _run(
     base: Path, plan: Plan, work: list[Job], workers: int, progress: Callable[[int, int], None] | None
-) -> int:
-    """Make all clips; return how many files were there before."""
+) -> tuple[int, list[tuple[PurePosixPath, Job, Place]]]:
+    """Make all clips; return how many files were there before, and where the faults of all are heard."""
     # threads, not processes: numpy and libsndfile let go of the interpreter's lock while they work
     pool = ThreadPoolExecutor(workers, thread_name_prefix="offkey-synth")
     existing = 0
+    places: list[tuple[PurePosixPath, Job, Place]] = []
     try:
         running = [pool.submit(_make, base, plan, job) for job in work]
         for done, future in enumerate(as_completed(running), start=1):
-            existing += future.result()
+            before, of_job = future.result()
+            existing += before
+            places += of_job
             if progress is not None:
                 progress(done, len(work))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return existing
+    return existing, places
 
 
-def _make(base: Path, plan: Plan, job: Job) -> int:
+def _make(base: Path, plan: Plan, job: Job) -> tuple[int, list[tuple[PurePosixPath, Job, Place]]]:
+    """Make the missing files of a clip; return how many were there, and of a fault where it is heard in each."""
     clip_grid = grid(plan.seconds, plan.sample_rate)
     least = clip_grid.samples * plan.channels * 2
     missing = [i for i, file in enumerate(job.files) if not _is_whole(base / file, least)]
-    if missing:
+    wanted = missing if job.fault is None else range(len(job.files))
+    places: list[tuple[PurePosixPath, Job, Place]] = []
+    if wanted:
         mixed = mix(
             job.machine_type,
             job.machine_id,
             clip=job.clip,
             fault=job.fault,
             severity=job.severity,
-            snrs_db=tuple(plan.snrs_db[i] for i in missing),
+            snrs_db=tuple(plan.snrs_db[i] for i in wanted),
             channels=plan.near_channels,
             far_db=plan.machine_at_far_db,
             grid=clip_grid,
             seed=plan.seed,
         )
-        for i, sound in zip(missing, mixed, strict=True):
-            _write_wav(base / job.files[i], sound, plan.sample_rate)
-    return len(job.files) - len(missing)
+        for i, sound in zip(wanted, mixed, strict=True):
+            if i in missing:
+                _write_wav(base / job.files[i], sound, plan.sample_rate)
+        if job.fault is not None:
+            part = fault_part(
+                job.machine_type,
+                job.machine_id,
+                clip=job.clip,
+                fault=job.fault,
+                severity=job.severity,
+                grid=clip_grid,
+                seed=plan.seed,
+            )
+            places = [
+                (file, job, Place.of(part, sound[0], plan.sample_rate))
+                for file, sound in zip(job.files, mixed, strict=True)
+            ]
+    return len(job.files) - len(missing), places
 
 
 def _is_whole(path: Path, least: int) -> bool:
