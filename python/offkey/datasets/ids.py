@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import unicodedata
 from collections import Counter
@@ -27,6 +28,7 @@ __all__ = [
     "check_id_from",
     "describe_ids",
     "identify",
+    "identify_in",
     "marked_folder",
     "nfc",
     "parse_machine_id",
@@ -100,8 +102,11 @@ def parse_machine_id(path: str | PurePath) -> str | None:
 
 def _marked_id(path: PurePath) -> str | None:
     in_name = ID.search(path.name)
-    folders = (ID.fullmatch(folder) for folder in reversed(path.parts[:-1]))
-    match = in_name or next(filter(None, folders), None)
+    return in_name[1] if in_name else _marked_folders(path.parts[:-1])
+
+
+def _marked_folders(folders: Sequence[str]) -> str | None:
+    match = next(filter(None, map(ID.fullmatch, reversed(folders))), None)
     return match[1] if match else None
 
 
@@ -125,15 +130,29 @@ def identify(below: PurePath, known: Sequence[str] = ()) -> str | None:
     It is ``id_XX``, a known section, the folders that are named as a known ID, or an unknown section. Folders of a
     date count for nothing, and neither do those of a label or split. Where folders name two known IDs, they name none.
     """
-    marked, section = _marked_id(below), _section(below)
-    if marked is not None or section in known:
-        return marked or section
-    return (_known_folders(below, known) if known else None) or section
+    return identify_in(below.parts[:-1], below.name, tuple(known))
 
 
-def _known_folders(below: PurePath, known: Sequence[str]) -> str | None:
+def identify_in(folders: tuple[str, ...], name: str, known: tuple[str, ...]) -> str | None:
+    """Return the ID of a recording as `identify` does, given the folders above it and its name."""
+    if in_name := ID.search(name):
+        return in_name[1]
+    marked, named = _ids_of_folders(folders, known)
+    section = SECTION.match(name)
+    if marked is not None or section is None:
+        return marked or named
+    return section[1] if section[1] in known else named or section[1]
+
+
+@functools.lru_cache(maxsize=1024)
+def _ids_of_folders(folders: tuple[str, ...], known: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """Return what folders are marked with, and as which known ID they are named; a folder has many recordings."""
+    return _marked_folders(folders), _known_folders(folders, known) if known else None
+
+
+def _known_folders(parts: Sequence[str], known: Sequence[str]) -> str | None:
     spellings = {nfc(machine_id): machine_id for machine_id in known}
-    folders = [nfc(part) for part in below.parts[:-1] if nfc(part) in spellings or _may_name(part)]
+    folders = [nfc(part) for part in parts if nfc(part) in spellings or _may_name(part)]
     dates = {
         level
         for first, last in _slices(len(folders), least=2)

@@ -48,6 +48,7 @@ AUDIO_SUFFIXES = frozenset(
 )
 """Endings, in lower case, of the files that count as sound files."""
 
+_PLAIN = tuple(AUDIO_SUFFIXES)
 _MOST_NAMED = 3
 _MOST_ENDINGS = 6
 _UNREAD: tuple[Kind, ...] = ("file", "folder", "format", "unfinished", "special", "link")
@@ -104,6 +105,8 @@ def kind_of_name(name: str, *, folder: bool) -> Kind | None:
     """Return why a file or folder is passed over by its name alone; None for a sound file, or a folder to look into."""
     if folder:
         return "hidden" if name.startswith(".") or name in _SYSTEM_FOLDERS else None
+    if name.endswith(_PLAIN) and not name.startswith("."):
+        return None  # as most do
     inner, ending = _endings(name)
     if name.startswith("."):
         return "hidden" if ending in AUDIO_SUFFIXES else "other"

@@ -6,7 +6,7 @@ import dataclasses
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from pathlib import Path
 from typing import Self
 
@@ -74,15 +74,15 @@ def find_audio(source: PathLike | Iterable[PathLike]) -> list[Path]:
 
 
 def _files(source: PathLike) -> Iterator[Path]:
-    for path in expand(source):
-        if isinstance(path, OSError):
-            raise path
-        if isinstance(path, Path):
-            yield path
+    for name in expand(source):
+        if isinstance(name, OSError):
+            raise name
+        if isinstance(name, str):
+            yield Path(name)
 
 
-def expand(source: PathLike) -> Iterator[Path | OSError | PassedOver]:
-    """Yield the sound files that one path stands for, and what `walk` passes over.
+def expand(source: PathLike) -> Iterator[str | OSError | PassedOver]:
+    """Yield the names of the sound files that one path stands for, and what `walk` passes over.
 
     A folder is walked, a file is taken whatever its name, and a pattern of which there is no file of that very name
     stands for all that match it, in the order of their bytes.
@@ -94,12 +94,12 @@ def expand(source: PathLike) -> Iterator[Path | OSError | PassedOver]:
     """
     path = Path(source)
     if path.is_dir():
-        yield from walk(path)
+        yield from _walk(str(path), set(), frozenset())
     elif path.exists():
-        yield path
+        yield str(path)
     else:
         for match in _matches(path):
-            yield from walk(match) if match.is_dir() else [match]
+            yield from _walk(str(match), set(), frozenset()) if match.is_dir() else [str(match)]
 
 
 def root_of(source: PathLike) -> Path:
@@ -143,10 +143,12 @@ def walk(folder: Path, *, without: Collection[Path] = ()) -> Iterator[Path | OSE
     Depth first, names in the order of their bytes; of all names only those of the folders on the way are in memory.
     Links are followed, a folder is never entered twice, and those of `without` are not entered at all.
     """
-    yield from _walk(folder, set(), set(without))
+    for name in _walk(str(folder), set(), frozenset(map(str, without))):
+        yield Path(name) if isinstance(name, str) else name
 
 
-def _walk(folder: Path, entered: set[str], without: set[Path]) -> Iterator[Path | OSError | PassedOver]:
+def _walk(folder: str, entered: set[str], without: Set[str]) -> Iterator[str | OSError | PassedOver]:
+    """Walk by names: a `Path` for each of a million files takes longer than all else."""
     entered.add(os.path.realpath(folder))
     try:
         with os.scandir(folder) as listing:
@@ -155,24 +157,24 @@ def _walk(folder: Path, entered: set[str], without: set[Path]) -> Iterator[Path 
         yield error
         return
     for entry in entries:
-        path = Path(entry.path)
+        path = entry.name if folder == os.curdir else entry.path
         is_folder = _is(entry.is_dir)
         kind = kind_of_name(entry.name, folder=is_folder)
         if is_folder and kind is None:
             if path in without:
                 continue
             if os.path.realpath(path) in entered:
-                yield PassedOver(path=path, why="it is read by another path", kind="again")
+                yield PassedOver(path=Path(path), why="it is read by another path", kind="again")
             else:
                 yield from _walk(path, entered, without)
         elif kind is None and (_is(entry.is_file) or _leads_nowhere(entry)):
             yield path  # whoever reads it says what is wrong with it
         elif kind is None:
-            yield PassedOver(path=path, why="a pipe, socket or device", kind="special")
+            yield PassedOver(path=Path(path), why="a pipe, socket or device", kind="special")
         elif kind in ("data", "other") and _leads_nowhere(entry) and not entry.name.startswith("."):
-            yield PassedOver(path=path, why="the link leads nowhere", kind="link")
+            yield PassedOver(path=Path(path), why="the link leads nowhere", kind="link")
         else:
-            yield PassedOver(path=path, why=_WHY[kind], kind=kind)
+            yield PassedOver(path=Path(path), why=_WHY[kind], kind=kind)
 
 
 _WHY: dict[Kind, str] = {

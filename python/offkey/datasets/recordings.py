@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays, Role
-from offkey.datasets.ids import identify, marked_folder, nfc
+from offkey.datasets.ids import identify, identify_in, marked_folder, nfc
 from offkey.datasets.passed_over import PassedOver
 from offkey.datasets.paths import check_exists, expand, root_of
 from offkey.errors import ArrayError, DatasetError, OffkeyError, ParameterError
@@ -121,6 +122,7 @@ def items_of(
     each time that the items are gone through. See `offkey.datasets.source.Source.of`.
     """
     parts = _parts(recordings, check_rate("sample_rate", sample_rate))
+    known = tuple(known_ids)
     if isinstance(parts, list | tuple):  # what else there is may be long, or costly to go through
         for part in parts:
             if isinstance(part, str | PathLike):
@@ -130,12 +132,14 @@ def items_of(
         machine_id = next((known for known in known_ids if nfc(known) == nfc(machine_id)), machine_id)
 
     def items() -> Iterator[Item]:
+        marked = functools.lru_cache(maxsize=1024)(marked_folder)  # files of a list lie in few folders
         stream = itertools.chain.from_iterable(
-            _items(part, sample_rate, known_ids, on_passed_over) for part in parts
+            _items(part, sample_rate, known, marked, on_passed_over) for part in parts
         )
         for position, item in enumerate(stream):
-            named = dataclasses.replace(item, name=item.name or f"clip {position}")
-            yield dataclasses.replace(named, machine_id=machine_id, unread_id=None) if machine_id else named
+            if not item.name:
+                item = dataclasses.replace(item, name=f"clip {position}")
+            yield dataclasses.replace(item, machine_id=machine_id, unread_id=None) if machine_id else item
 
     return items() if isinstance(parts, Iterator) else _Restartable(items)
 
@@ -206,7 +210,8 @@ def _rows(array: np.ndarray, sample_rate: int | None) -> Sequence[np.ndarray]:
 def _items(
     part: Any,
     sample_rate: int | None,
-    known_ids: Sequence[str],
+    known: tuple[str, ...],
+    marked: Callable[[Path], str | None],
     on_passed_over: Callable[[PassedOver], None],
 ) -> Iterator[Item]:
     """Yield the items that one part stands for: a folder or a batch has several."""
@@ -221,7 +226,7 @@ def _items(
             roles=part.channels,
         )
     elif isinstance(part, str | PathLike):
-        yield from _files(part, known_ids, on_passed_over)
+        yield from _files(part, known, marked, on_passed_over)
     elif isinstance(part, AudioBatch):
         yield from _batch(part)
     elif isinstance(part, Audio):
@@ -239,27 +244,38 @@ def _items(
 
 
 def _files(
-    source: str | PathLike[str], known_ids: Sequence[str], on_passed_over: Callable[[PassedOver], None]
+    source: str | PathLike[str],
+    known: tuple[str, ...],
+    marked: Callable[[Path], str | None],
+    on_passed_over: Callable[[PassedOver], None],
 ) -> Iterator[Item]:
-    root = root_of(source)
-    unread = marked_folder(root)
+    path = Path(source)
+    if path.is_file():
+        yield _file(path, (), path.name, known, marked(path.parent))
+        return
+    root = root_of(path)
+    above = len(root.parts)
     try:
-        for file in expand(source):
-            if isinstance(file, OSError):
-                yield Item(content=file, name=str(file.filename))
-                continue
-            if isinstance(file, PassedOver):
-                on_passed_over(file)
-                continue
-            machine_id = identify(file.relative_to(root), known_ids)
-            yield Item(
-                content=file,
-                name=str(file),
-                machine_id=machine_id,
-                unread_id=unread if machine_id is None else None,
-            )
+        for name in expand(path):
+            if isinstance(name, OSError):
+                yield Item(content=name, name=str(name.filename))
+            elif isinstance(name, PassedOver):
+                on_passed_over(name)
+            else:
+                file = Path(name)
+                yield _file(file, file.parts[above:-1], file.name, known, marked(root))
     except FileNotFoundError as error:  # of a stream, whose later items are not known before it is read
         yield _named(error, str(source))
+
+
+def _file(
+    path: Path, folders: tuple[str, ...], name: str, known: tuple[str, ...], unread: str | None
+) -> Item:
+    """Return a file that lies in these folders below what was named, which lies in one ``id_XX`` itself."""
+    machine_id = identify_in(folders, name, known)
+    return Item(
+        content=path, name=str(path), machine_id=machine_id, unread_id=unread if machine_id is None else None
+    )
 
 
 def _named(content: Any, name: str) -> Item:

@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from trees import refuse_to_list, touch
@@ -85,7 +86,7 @@ def test_links_are_followed_and_no_folder_is_entered_twice(tmp_path):
 )
 def test_patterns(tmp_path, pattern, expected):
     touch(tmp_path, ["b.wav", "[1] pump.wav", "in/c.flac", "in/deep/d.flac"])
-    assert [path.relative_to(tmp_path).as_posix() for path in expand(tmp_path / pattern)] == expected
+    assert [os.path.relpath(name, tmp_path) for name in expand(tmp_path / pattern)] == expected
 
 
 def test_a_pattern_that_nothing_matches_is_no_such_file(tmp_path):
@@ -97,3 +98,11 @@ def test_a_pattern_that_nothing_matches_is_no_such_file(tmp_path):
 
 def test_names_that_are_not_utf8_have_a_rank():
     assert rank("0", os.fsdecode(b"L\xfcfter.wav")) != rank("0", "Lfter.wav")
+
+
+def test_files_below_the_working_folder_are_named_without_it(tmp_path, monkeypatch):
+    touch(tmp_path, ["b.wav", "in/c.wav"])
+    monkeypatch.chdir(tmp_path)
+    for here in (".", "./", ""):
+        assert list(expand(here)) == ["b.wav", "in/c.wav"]
+    assert list(walk(Path())) == [Path("b.wav"), Path("in/c.wav")]
