@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import itertools
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -85,7 +88,8 @@ class _Scored(NamedTuple):
         )
 
 
-class _Heard(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _Heard:
     """What was seen of some clips' samples, in the order of their recordings."""
 
     positions: np.ndarray
@@ -114,6 +118,32 @@ class _Heard(NamedTuple):
             ClipQuality.joined([part.quality for part in parts]),
             np.concatenate([part.flawed for part in parts]),
         )
+
+    def rows(self, chunk: Chunk) -> list[slice]:
+        """Return which clips each recording of a chunk has."""
+        ends = np.searchsorted(self.positions, chunk.first + np.arange(len(chunk.items) + 1)).tolist()
+        return list(itertools.starmap(slice, itertools.pairwise(ends)))
+
+    def is_flawed(self, rows: slice) -> bool:
+        """Say whether there is anything to be said of a recording's samples."""
+        return any(self._flawed[rows])
+
+    def level_dbfs(self, rows: slice) -> float:
+        """Return a recording's level."""
+        if rows.stop - rows.start > 1:
+            return float(10 * np.log10(self.quality.mean_square[rows].mean()))
+        level: float = self._levels_dbfs[rows.start]
+        return level
+
+    @functools.cached_property
+    def _flawed(self) -> list[bool]:
+        flags: list[bool] = self.flawed.tolist()
+        return flags
+
+    @functools.cached_property
+    def _levels_dbfs(self) -> list[float]:
+        levels: list[float] = self.quality.rms_dbfs.tolist()
+        return levels
 
 
 class RowsSummary(NamedTuple):
@@ -209,6 +239,7 @@ class ScoreRows:
             return
         scores = self._scores(chunk)
         heard = _Heard.joined(self._heard) if self._heard else None
+        heard_rows = heard.rows(chunk) if heard else []
         for position, item in enumerate(chunk.items, chunk.first):
             self._ids.count(item.machine_id, item.unread_id)
             error = self._errors.get(position)
@@ -218,7 +249,7 @@ class ScoreRows:
                 else [{"error": self._channels.explained(error, item)}]
             )
             if heard is not None and error is None:
-                cells = self._with_warnings(cells, item, heard, np.flatnonzero(heard.positions == position))
+                cells = self._with_warnings(cells, item, heard, heard_rows[position - chunk.first])
             cells = self._without_errors(item, cells)
             known = self._known_of(item) | (_length(item) if error is None else {})
             self._rows += [known | cell for cell in cells]
@@ -276,7 +307,7 @@ class ScoreRows:
             self._apart.setdefault(name, array("d")).extend(scores)
 
     def _with_warnings(
-        self, cells: list[dict[str, Any]], item: Item, heard: _Heard, rows: np.ndarray
+        self, cells: list[dict[str, Any]], item: Item, heard: _Heard, rows: slice
     ) -> list[dict[str, Any]]:
         """Return a recording's cells with what is to be said of its samples, and those that silence has in their place.
 
@@ -294,31 +325,29 @@ class ScoreRows:
             return [cell | self._warning(cell, item, heard, rows) for cell in cells]
         by_start = {cell.get("start_s"): cell for cell in cells}
         result = []
-        for row in rows:
-            start, own = int(heard.starts[row]), np.array([row])
+        for row in range(rows.start, rows.stop):
+            start, own = int(heard.starts[row]), slice(row, row + 1)
             place = {} if start == WHOLE else {"start_s": start / self._sample_rate}
             cell = by_start.get(place.get("start_s")) or place | self._without_sound(item, heard, own)
             result.append(cell | self._warning(cell, item, heard, own))
         return result
 
-    def _warning(
-        self, cell: Mapping[str, Any], item: Item, heard: _Heard, rows: np.ndarray
-    ) -> dict[str, str]:
-        texts = _flaws(heard.quality.take(rows)) if heard.flawed[rows].any() else []
+    def _warning(self, cell: Mapping[str, Any], item: Item, heard: _Heard, rows: slice) -> dict[str, str]:
+        texts = _flaws(heard.quality.take(rows)) if heard.is_flawed(rows) else []
         if self._fitted.conditions is not None and "error" not in cell:
             texts += self._fitted.conditions.unlike(
-                level_dbfs=float(10 * np.log10(heard.quality.mean_square[rows].mean())),
+                level_dbfs=heard.level_dbfs(rows),
                 machine_id=cell.get("scored_as"),
-                rate_hz=int(heard.rates_hz[rows[0]]),
+                rate_hz=int(heard.rates_hz[rows.start]),
                 lossy=item.lossy,
             )
-        if of_channel := self._channels.warning(int(heard.positions[rows[0]])):
+        if of_channel := self._channels.warning(int(heard.positions[rows.start])):
             texts.append(of_channel)
         return {"warning": "; ".join(texts)} if texts else {}
 
-    def _without_sound(self, item: Item, heard: _Heard, rows: np.ndarray) -> dict[str, str]:
+    def _without_sound(self, item: Item, heard: _Heard, rows: slice) -> dict[str, str]:
         kind = "silent" if heard.quality.take(rows).silent.all() else "constant"
-        of_channel = self._channels.warning(int(heard.positions[rows[0]]))
+        of_channel = self._channels.warning(int(heard.positions[rows.start]))
         why = f" ({of_channel})" if of_channel else ""
         return {
             "error": f"{item.name}: {kind}{why}: there is no sound to score; is the microphone connected?"
@@ -353,18 +382,19 @@ class ScoreRows:
             clips=counts,
             confirmed=self._confirmed,
         )
+        columns: dict[str, list[Any]] = {
+            "scored_as": [fusion.machine_ids[column] for column in fused.column.tolist()],
+            **{name: matrix[fused.clip, fused.column].tolist() for name, matrix in scored.raw.items()},
+            "anomaly_score": fused.anomaly_score.tolist(),
+            **_columns(fused.judged),
+        }
+        starts = scored.starts[fused.clip].tolist()
         scores: dict[int, list[dict[str, Any]]] = {}
-        for row, position in enumerate(positions.tolist()):
-            column, clip = fused.column[row], fused.clip[row]
-            start = int(scored.starts[clip])
-            cells = {
-                "scored_as": fusion.machine_ids[column],
-                **{name: float(matrix[clip, column]) for name, matrix in scored.raw.items()},
-                "anomaly_score": float(fused.anomaly_score[row]),
-                **_cells(fused.judged, row),
-            }
-            place = {} if start == WHOLE else {"start_s": start / self._sample_rate}
-            scores.setdefault(position, []).append(cells | place)
+        for position, start, *cells in zip(positions.tolist(), starts, *columns.values(), strict=True):
+            row = dict(zip(columns, cells, strict=True))
+            if start != WHOLE:
+                row["start_s"] = start / self._sample_rate
+            scores.setdefault(position, []).append(row)
         return scores
 
     def table(self) -> ScoreTable:
@@ -402,8 +432,9 @@ class ScoreRows:
             rate=rate,
             windows=[self._windows[row] for row in at],
         )
+        columns = _columns(judged)
         for place, row in enumerate(at):
-            self._rows[row] |= _cells(judged, place)
+            self._rows[row] |= {name: cells[place] for name, cells in columns.items()}
 
     def drift(self) -> tuple[Drift, ...]:
         """Compare recordings of one clip with calibration clips that are recordings of their own."""
@@ -442,13 +473,13 @@ def _length(item: Item) -> dict[str, Any]:
     return {}
 
 
-def _cells(judged: Judged, row: int) -> dict[str, Any]:
+def _columns(judged: Judged) -> dict[str, list[Any]]:
     return {
-        "decision": int(judged.decision[row]),
-        "threshold": float(judged.threshold[row]),
-        "p_value": float(judged.p_value[row]),
-        "calibration": judged.calibration[row],
-        "calibration_clips": int(judged.clips[row]),
+        "decision": judged.decision.tolist(),
+        "threshold": judged.threshold.tolist(),
+        "p_value": judged.p_value.tolist(),
+        "calibration": list(judged.calibration),
+        "calibration_clips": judged.clips.tolist(),
     }
 
 

@@ -129,14 +129,14 @@ class Fusion:
             [places.get(name, near) for name, near in zip(names, nearest, strict=True)], dtype=np.int64
         )
         own = np.repeat(column, counts)
-        at_own_id = np.split(combined[np.arange(len(own)), own], firsts[1:])
+        largest = _places_of_largest(combined[np.arange(len(own)), own], firsts)
         scores = worst[np.arange(len(column)), column]
         judged = self.null.judge(scores, names, rate=rate, windows=counts)
         return Fused(
             anomaly_score=scores,
             column=column,
             judged=decided(judged, scores, names, counts, confirmed=confirmed, null=self.null, rate=rate),
-            clip=firsts + np.array([part.argmax() for part in at_own_id], dtype=np.int64),
+            clip=firsts + largest,
         )
 
     def slopes(self, machine_id: str) -> dict[str, float]:
@@ -327,6 +327,13 @@ def _weights(models: Sequence[Calibrated], scoring: Scoring) -> dict[str, float]
     if scoring.combine != "weighted":
         return None
     return {name: model.weight for model in models for name in model.score_names}
+
+
+def _places_of_largest(values: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+    """Return where in each part of some values, given where the parts begin, the first of its largest stands."""
+    if len(firsts) == len(values):  # of one clip each, as most recordings are
+        return np.zeros(len(firsts), dtype=np.int64)
+    return np.array([part.argmax() for part in np.split(values, firsts[1:])], dtype=np.int64)
 
 
 def _restored_weights(state: Any, chosen: Sequence[str]) -> dict[str, float] | None:
