@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offkey import score_file
+from offkey._util.files import path_text
 from offkey._util.text_table import text_table
 from offkey.errors import ArrayError, ParameterError
 from offkey.score_file import (
@@ -111,8 +113,8 @@ class ScoreTable:
         start_s: ArrayLike | Sequence[float | None] | None = None,
         **scores: ArrayLike | Sequence[float | None] | None,
     ) -> None:
-        self.path = _paths(path)
-        n = len(self.path)
+        self._names = _names(path)
+        n = len(self._names)
         self.machine_type = _texts("machine_type", machine_type, n)
         self.machine_id = _texts("machine_id", machine_id, n)
         self.scored_as = _texts("scored_as", scored_as, n)
@@ -167,7 +169,12 @@ class ScoreTable:
             raise ArrayError(f"calibration: {strange[0]!r}; expected one of {', '.join(KINDS)}")
 
     def __len__(self) -> int:
-        return len(self.path)
+        return len(self._names)
+
+    @functools.cached_property
+    def path(self) -> list[Path]:
+        """The recordings."""
+        return list(map(Path, self._names))
 
     def __repr__(self) -> str:
         scores = ", ".join(self.score_names) or "no score"
@@ -291,18 +298,24 @@ class ScoreTable:
 
     def rows(self) -> Iterator[dict[str, Cell]]:
         """Yield each row as plain data, None where nothing is known; the path as text."""
-        columns: list[list[Cell]] = [[str(path) for path in self.path]]
-        for name in self.columns[1:]:
-            column = getattr(self, name)
-            if is_number(name):
-                kind = int if name in (COUNT, RATE) else float
-                columns.append([None if value != value else kind(value) for value in column.tolist()])
-            elif name in MARKS:
-                columns.append([None if value < 0 else value for value in column.tolist()])
-            else:
-                columns.append(column)
-        for cells in zip(*columns, strict=True):
-            yield dict(zip(self.columns, cells, strict=True))
+        names = self.columns
+        for cells in zip(*map(self.cells, names), strict=True):
+            yield dict(zip(names, cells, strict=True))
+
+    def cells(self, name: str) -> Sequence[Cell]:
+        """Return a column as plain data, None where nothing is known, or all of it if there is no such column."""
+        if name == "path":
+            return self._names
+        column = getattr(self, name, None)
+        if column is None:
+            return [None] * len(self)
+        if is_number(name):
+            kind = int if name in (COUNT, RATE) else float
+            return [None if value != value else kind(value) for value in column.tolist()]
+        if name in MARKS:
+            return [None if value < 0 else value for value in column.tolist()]
+        cells: list[str | None] = column
+        return cells
 
     @classmethod
     def from_rows(cls, rows: Sequence[dict[str, Any]]) -> ScoreTable:
@@ -313,12 +326,14 @@ class ScoreTable:
         ArrayError
             If a row has a column that there is not, no path, or what a column must not hold.
         """
-        for at, row in enumerate(rows):
-            if not all(name in COLUMNS or is_number(name) for name in row) or not row.get("path"):
+        kinds = list(map(tuple, rows))  # most have the columns of others
+        known = {kind: all(name in COLUMNS or is_number(name) for name in kind) for kind in set(kinds)}
+        for at, (kind, row) in enumerate(zip(kinds, rows, strict=True)):
+            if not known[kind] or not row.get("path"):
                 raise ArrayError(
                     f"row {at}: columns {', '.join(row)}; expected path and some of {COLUMNS[1:]}, or scores a_..."
                 )
-        names = dict.fromkeys(name for row in rows for name in row)
+        names = dict.fromkeys(name for kind in dict.fromkeys(kinds) for name in kind)
         return _table({name: [row.get(name) for row in rows] for name in names})
 
     def to_csv(self) -> str:
@@ -327,7 +342,7 @@ class ScoreTable:
 
     def to_json(self) -> str:
         """Return the table as JSON text: ``{"rows": [{"path": ..., ...}, ...]}``, null for what is missing."""
-        return score_file.to_json(self.rows())
+        return score_file.to_json(self.columns, self.rows())
 
     def to_text(self) -> str:
         """Return the table for a person to read, without the columns that are empty and what p-values come from."""
@@ -380,11 +395,12 @@ class ScoreTable:
         return _table(score_file.read(Path(path)))
 
 
-def _paths(values: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    for at, value in enumerate(values):
-        if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-            raise ArrayError(f"path: {value!r} at row {at}; expected a path")
-    return [Path(value) for value in values]
+def _names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Return paths as text, as a `Path` has it."""
+    for at, path in enumerate(paths):
+        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+            raise ArrayError(f"path: {path!r} at row {at}; expected a path")
+    return list(map(path_text, paths))
 
 
 def _check_length(name: str, rows: int, expected: int) -> None:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from offkey.errors import DatasetError, OffkeyWarning
 
-__all__ = ["CsvText", "Line", "begins_formula", "parsed_csv", "read_csv", "to_csv"]
+__all__ = ["CsvText", "Line", "begins_formula", "columns_to_csv", "parsed_csv", "read_csv", "to_csv"]
 
 _SEPARATORS = (",", ";", "\t")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -145,6 +145,25 @@ def parsed_csv(text: str, where: object, *, header: bool = True, encoding: str =
 def to_csv(rows: Iterable[Iterable[str | float | int | None]]) -> str:
     """Return rows as CSV text: commas, LF line ends, full precision, empty cells for None, no formulas."""
     return "".join(",".join(map(_cell, row)) + "\n" for row in rows)
+
+
+def columns_to_csv(columns: Iterable[Iterable[str | float | int | None]]) -> str:
+    """Return columns of one length as CSV text: what `to_csv` makes of their rows, sooner."""
+    return "".join(",".join(cells) + "\n" for cells in zip(*map(_cells, columns), strict=True))
+
+
+def _cells(column: Iterable[str | float | int | None]) -> list[str]:
+    """Return the cells of a column, in which texts are often those of other rows."""
+    texts: dict[str, str] = {}
+    cells = []
+    for value in column:
+        if not isinstance(value, str):
+            cells.append("" if value is None else str(value))
+            continue
+        if value not in texts:
+            texts[value] = _cell(value)
+        cells.append(texts[value])
+    return cells
 
 
 def begins_formula(text: str) -> bool:

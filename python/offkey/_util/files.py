@@ -27,6 +27,7 @@ __all__ = [
     "is_stream",
     "named",
     "opened_to_append",
+    "path_text",
     "write_text",
 ]
 
@@ -181,6 +182,14 @@ def encoded(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half a character of UTF-16, as names on Windows may have it
         return text.encode("utf-8", "surrogatepass")
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    """Return ``str(Path(path))``, at once of a path that is written like that already."""
+    text = os.fspath(path)
+    if os.sep == "\\" or not text or "//" in text or "/./" in text or text.startswith("./"):
+        return str(Path(text))
+    return str(Path(text)) if text.endswith(("/", "/.")) else text
 
 
 def write_text(path: Path | str, text: str) -> None:

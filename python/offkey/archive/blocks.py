@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from offkey.archive.part_file import Receipt, names_digest
 from offkey.archive.parts import Parts
 from offkey.datasets.recordings import Item
 from offkey.datasets.source import Source
-from offkey.score_file import Cell, Row
 from offkey.score_progress import ScoringProgress
 from offkey.score_rows import ScoreRows
 from offkey.scores import ScoreTable
@@ -43,6 +45,8 @@ class PartWriter:
         """Write a part, whole or not at all: the rows of the recordings of these names."""
         skipped = table.skipped
         table = self._on_part(table)
+        columns = {name: table.cells(name) for name in self._columns}
+        scored = (error is None for error in table.error)
         receipt = Receipt(
             recordings=len(names),
             names=names_digest(names),
@@ -50,12 +54,10 @@ class PartWriter:
             columns=self._columns,
             failed=sum(error is not None for error in table.error),
             skipped=skipped,
+            by_windows=sum(map(operator.and_, scored, (~np.isnan(table.start_s)).tolist())),
         )
-        self._parts.write(number, [self._row(row) for row in table.rows()], receipt)
+        self._parts.write(number, columns, receipt)
         return receipt
-
-    def _row(self, row: Row) -> dict[str, Cell]:
-        return {name: row.get(name) for name in self._columns}
 
 
 class BlockScorer:

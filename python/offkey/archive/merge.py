@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,23 @@ def complete(
 ) -> Totals:
     """Make the result of all parts, or of the `top` oddest recordings; parts are held and stay; see `merge_scores`."""
     seen = _check_all(parts)
-    totals = totals_of(parts, range(seen.parts), on_rows, most=top or ODDEST)
+    entry = _Entry(parts, range(seen.parts), on_rows, most=top or ODDEST)
     if is_folder(result):
+        totals = entry.complete()
         parts.end(Shard(), seen)
         parts.clear_shards()
+        return totals
+    receipts = [parts.receipt(number) for number in range(seen.parts)]
+    windows = [receipt.by_windows for receipt in receipts]
+    if top is None and None not in windows:  # each part is read once
+        _write(result, parts, receipts, entry.rows(), cut=any(windows))
+        return entry.complete()
+    totals = entry.complete()
+    if top is None:
+        _write(result, parts, receipts, parts.rows(range(seen.parts)), cut=bool(totals.by_windows))
     else:
-        _write(result, parts, totals, top)
+        cut = any(row[START] is not None for row in totals.oddest)
+        _write(result, parts, receipts, [totals.oddest], cut=cut)
     return totals
 
 
@@ -93,16 +105,37 @@ def totals_of(
     parts: Parts, numbers: Iterable[int], on_rows: Callable[[Sequence[Row]], None], *, most: int = ODDEST
 ) -> Totals:
     """Return what there is in some parts, whose rows are handed on."""
-    numbers = list(numbers)
-    totals = Totals(each=_has_windows(parts, numbers), most=most)
-    for rows in parts.rows(numbers):
-        totals.add(rows)
-        on_rows(rows)
-    for number in numbers:
-        skipped = parts.receipt(number).skipped
-        totals.add_skipped(skipped)
-        on_rows([{"path": name, "error": error} for name, error in skipped])
-    return totals
+    return _Entry(parts, list(numbers), on_rows, most=most).complete()
+
+
+class _Entry:
+    """Enters the rows of parts in totals, and hands them on, while somebody reads them; or all of them by itself."""
+
+    def __init__(
+        self, parts: Parts, numbers: Sequence[int], on_rows: Callable[[Sequence[Row]], None], *, most: int
+    ) -> None:
+        self._parts, self._numbers, self._on_rows = parts, numbers, on_rows
+        self._totals = Totals(each=_has_windows(parts, numbers), most=most)
+        self._rows = self._entered()
+
+    def rows(self) -> Iterator[Sequence[Row]]:
+        """Yield the rows of each part once."""
+        return self._rows
+
+    def complete(self) -> Totals:
+        """Return the totals of all parts, and of what has no row."""
+        deque(self._rows, maxlen=0)
+        for number in self._numbers:
+            skipped = self._parts.receipt(number).skipped
+            self._totals.add_skipped(skipped)
+            self._on_rows([{"path": name, "error": error} for name, error in skipped])
+        return self._totals
+
+    def _entered(self) -> Iterator[Sequence[Row]]:
+        for rows in self._parts.rows(self._numbers):
+            self._totals.add(rows)
+            self._on_rows(rows)
+            yield rows
 
 
 def _has_windows(parts: Parts, numbers: Sequence[int]) -> bool:
@@ -182,14 +215,16 @@ def _named(ended: Mapping[Shard, Seen]) -> str:
     return ", ".join(f"shard {shard}" for shard in ended)
 
 
-def _write(result: Path, parts: Parts, totals: Totals, top: int | None) -> None:
-    """Write the one file of all parts: the same that a table of all rows, or of the oddest, would have written."""
-    numbers = parts.numbers()
-    groups = parts.rows(numbers) if top is None else iter([totals.oddest])
-    cut = totals.by_windows if top is None else any(row[START] is not None for row in totals.oddest)
-    receipts = [parts.receipt(number) for number in numbers]
+def _write(
+    result: Path,
+    parts: Parts,
+    receipts: Sequence[Receipt],
+    groups: Iterable[Sequence[Row]],
+    *,
+    cut: bool,
+) -> None:
+    """Write the one file of rows of all parts: the same that a table of them would have written."""
     columns = [name for name in receipts[0].columns if name != START or cut]
-    rows = ([{name: row[name] for name in columns} for row in group] for group in groups)
     recordings = sum(receipt.recordings for receipt in receipts)
     about = {KEY: {"recordings": recordings, "run": receipts[0].run}}
-    write(columns, rows, result, parts.scratch_folder(), about)
+    write(columns, groups, result, parts.scratch_folder(), about)

@@ -13,7 +13,7 @@ from offkey import score_file
 from offkey._util import parquet
 from offkey._util.files import atomic_path, encoded
 from offkey.errors import DatasetError
-from offkey.score_file import Row
+from offkey.score_file import Cell
 from offkey.score_rows import OnError
 
 __all__ = ["KEY", "PartKind", "Receipt", "names_digest", "names_of", "read_receipt", "rows_of", "write_part"]
@@ -41,6 +41,8 @@ class Receipt:
     """Rows that say why there is no score."""
     skipped: Sequence[Sequence[str]] = ()
     """Names of recordings that have no row as they have no score, and why."""
+    by_windows: int | None = None
+    """Rows that are of windows and have scores; None where that is not known."""
 
     @classmethod
     def of(cls, state: Any, where: Path) -> Self:
@@ -59,6 +61,7 @@ class Receipt:
                 and isinstance(receipt.run, dict)
                 and isinstance(receipt.columns, list)
                 and type(receipt.failed) is int
+                and type(receipt.by_windows) in (int, type(None))
                 and isinstance(receipt.skipped, list)
                 and all(isinstance(pair, list) and len(pair) == 2 for pair in receipt.skipped)
             )
@@ -84,8 +87,8 @@ def names_digest(names: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def write_part(path: Path, rows: Iterable[Row], receipt: Receipt) -> None:
-    """Write a part, whole or not at all; its bytes are on disk before it has its name.
+def write_part(path: Path, columns: Mapping[str, Sequence[Cell]], receipt: Receipt) -> None:
+    """Write the columns of a part, whole or not at all; its bytes are on disk before it has its name.
 
     Raises
     ------
@@ -95,10 +98,10 @@ def write_part(path: Path, rows: Iterable[Row], receipt: Receipt) -> None:
     state = {KEY: dataclasses.asdict(receipt)}
     with atomic_path(path) as scratch:
         if path.suffix == ".parquet":
-            score_file.write_parquet(receipt.columns, [list(rows)], scratch, state)
+            rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+            score_file.write_parquet(receipt.columns, [rows], scratch, state)
         else:
-            lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-            scratch.write_bytes(encoded(json.dumps(state) + "\n" + lines))
+            scratch.write_bytes(encoded(json.dumps(state) + "\n" + score_file.json_lines(columns)))
 
 
 def read_receipt(path: Path) -> Receipt:
@@ -130,8 +133,15 @@ def rows_of(path: Path) -> Iterator[Mapping[str, Any]]:
         return
     with path.open("rb") as file:
         file.readline()
-        for line in file:
-            yield _line(line, path)
+        lines = file.readlines()
+    try:
+        rows = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "surrogateescape"))
+    except ValueError:
+        rows = []
+    if len(rows) == len(lines):
+        yield from rows
+    else:  # whatever is wrong with a line is said of that line
+        yield from (_line(line, path) for line in lines)
 
 
 def names_of(path: Path) -> Iterator[str]:

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from offkey.archive.part_file import (
 )
 from offkey.archive.shard import Shard
 from offkey.errors import DatasetError, ParameterError
-from offkey.score_file import Row
+from offkey.score_file import Cell
 
 __all__ = ["Parts", "Seen", "is_folder", "parts_of"]
 
@@ -154,9 +154,9 @@ class Parts:
         for number in numbers:
             yield from names_of(self.path(number))
 
-    def write(self, number: int, rows: Iterable[Row], receipt: Receipt) -> None:
-        """Write a part, whole or not at all."""
-        write_part(self.path(number), rows, receipt)
+    def write(self, number: int, columns: Mapping[str, Sequence[Cell]], receipt: Receipt) -> None:
+        """Write the columns of a part, whole or not at all."""
+        write_part(self.path(number), columns, receipt)
 
     def remove(self, numbers: Collection[int]) -> None:
         """Remove parts, the last first: what is left is whole, whenever this ends."""

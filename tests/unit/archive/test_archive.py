@@ -233,6 +233,21 @@ def test_damaged_parts_are_named_and_those_that_are_lost_are_scored_again(detect
     assert ScoreTable.read(result) == detector.score(recordings)
 
 
+@pytest.mark.parametrize("windows", ["worst", "each"])
+def test_parts_that_do_not_count_their_windows_serve_too(detector, recordings, tmp_path, windows):
+    """Those of earlier versions do not; whether a file has a column for windows is then seen in their rows."""
+    whole, result = tmp_path / "whole.csv", tmp_path / "scores.csv"
+    detector.score_to(whole, recordings, windows=windows)
+    stopped(detector, result, recordings, after=3, windows=windows)
+    for part in (tmp_path / "scores.csv.parts").glob("part-*"):
+        receipt, lines = part.read_text().split("\n", 1)
+        state = json.loads(receipt)
+        assert state["offkey"].pop("by_windows") == 0
+        part.write_text(json.dumps(state) + "\n" + lines)
+    assert detector.score_to(result, recordings, windows=windows).rows == 30
+    assert result.read_bytes() == whole.read_bytes()
+
+
 def test_names_that_are_not_utf_8_come_back_from_every_format(detector, recordings, tmp_path):
     folder = tmp_path / "recordings"
     folder.mkdir()
