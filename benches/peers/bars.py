@@ -196,7 +196,11 @@ BATCH = (
         "training batch: 28 clips augmented, then log-Mel",
         "batch",
         "batch",
-        (Times(3.5, "audiomentations + torch.stft"), Times(4.5, "audiomentations + librosa"), Scales(1.8)),
+        (
+            Times(3.5, "audiomentations + torch.stft"),
+            Times(4.5, "audiomentations + librosa"),
+            Scales(0.95, of_floor=True),
+        ),
     ),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from peers import clip as clips
@@ -31,7 +33,7 @@ def bench(step: clips.Effect) -> Bench:
     return Bench(lambda: step(batch), 1, check)
 
 
-def step_of_ours(num_threads: int) -> clips.Effect:
+def step_of_ours(num_threads: int) -> Callable[..., np.ndarray]:
     import offkey
 
     augmenter = offkey.Augmenter.paper(num_threads=num_threads)
@@ -39,9 +41,9 @@ def step_of_ours(num_threads: int) -> clips.Effect:
     # The mean over seeds: classes and amounts are drawn, and a stretch takes longer than a mask.
     seeds = iter(range(1 << 62))
 
-    def step(batch: np.ndarray) -> np.ndarray:
+    def step(batch: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         done = augmenter(batch, seed=next(seeds))
-        return logmel(done.samples, masks=done.masks)
+        return logmel(done.samples, masks=done.masks, out=out)
 
     return step
 
@@ -49,6 +51,24 @@ def step_of_ours(num_threads: int) -> clips.Effect:
 @group.contender("offkey", kind="ours")
 def ours(case: str, threads: int) -> Bench:
     return bench(step_of_ours(threads))
+
+
+@group.contender("floor", kind="floor")
+def halves(case: str, threads: int) -> Bench:
+    """What the machine's threads give: each has its share of the batch, and calls the kernels on one thread of theirs.
+
+    With one thread that is what ours is.
+    """
+    steps = [step_of_ours(1) for _ in range(threads)]
+    executor = pool(threads) if threads > 1 else None
+
+    def step(batch: np.ndarray) -> np.ndarray:
+        shares = np.array_split(batch, threads)
+        return np.concatenate(
+            list((executor.map if executor else map)(lambda own, part: own(part), steps, shares))
+        )
+
+    return bench(step)
 
 
 def effects() -> list[clips.Effect]:
