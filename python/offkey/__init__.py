@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         scoring,
         signal,
     )
-    from offkey.archive import merge_scores
+    from offkey.archive import RayCluster, merge_scores
     from offkey.detector import Detector, load
     from offkey.evaluation.protocols import Evaluation, evaluate
     from offkey.models.network.loader import batch_loader
@@ -78,6 +78,7 @@ _NAMES = {
     "Evaluation": "offkey.evaluation.protocols",
     "Gaussian": "offkey.scoring.gaussian",
     "LogMel": "offkey.signal.logmel",
+    "RayCluster": "offkey.archive",
     "Recipe": "offkey.recipe",
     "ScoreTable": "offkey.scores",
     "batch_loader": "offkey.models.network.loader",
@@ -105,6 +106,7 @@ __all__ = [
     "Evaluation",
     "Gaussian",
     "LogMel",
+    "RayCluster",
     "Recipe",
     "ScoreTable",
     "__version__",

@@ -16,7 +16,7 @@ from offkey.datasets.source import Source
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
 from offkey.history import Event
-from offkey.models.base import check_device, check_scoring_precision, kinds_of
+from offkey.models.base import kinds_of
 from offkey.recipe import Recipe, Scoring, ScoringPrecision
 from offkey.scores import ScoreTable
 from offkey.scoring.confirmed import Confirmed
@@ -253,10 +253,7 @@ class DetectorBase:
         return Source.of(recordings, known_ids=self.machine_ids, **(defaults | options))
 
     def _compute_on(self, device: str, precision: ScoringPrecision = "float32") -> None:
-        check_device(device)
-        check_scoring_precision(precision)
-        for model in self._fitted().models.values():
-            model.compute_on(device, precision)
+        self._fitted().compute_on(device, precision)
 
     def _with(self, state: Fitted) -> Self:
         """Return a detector of another state, which is of this one's making."""

@@ -5,15 +5,28 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 from offkey.advance import OnAdvance
-from offkey.archive import Archive, Shard, Totals, check_result
+from offkey.archive import (
+    Archive,
+    Engine,
+    RayCluster,
+    Shard,
+    Totals,
+    check_result,
+    cluster_scorer,
+    need_ray,
+    scorer_here,
+)
 from offkey.datasets.passed_over import notes_on
 from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Progress
 from offkey.detector_base import DetectorBase
-from offkey.errors import OffkeyWarning
+from offkey.errors import OffkeyWarning, ParameterError
+from offkey.models.base import check_device_name, check_scoring_precision
 from offkey.recipe import ScoringPrecision
 from offkey.score_file import Row
 from offkey.score_progress import ScoringProgress
@@ -150,6 +163,7 @@ class ScoringDetector(DetectorBase):
         new_only: bool = False,
         top: int | None = None,
         shard: tuple[int, int] = (1, 1),
+        engine: Literal["local", "ray"] | RayCluster = "local",
         device: str = "auto",
         precision: ScoringPrecision = "float32",
         max_seconds: float = MAX_SECONDS,
@@ -189,8 +203,13 @@ class ScoringDetector(DetectorBase):
             ``(k, n)``: score the k-th of n shares, for jobs side by side on one or many machines, which have `result`
             and the recordings in common. Each writes parts of its own; `offkey.merge_scores` makes the result once all
             have ended.
+        engine
+            `local`: this process scores. `ray`, or a `RayCluster`: the workers of a Ray cluster do, which see the files
+            of recordings and the place of `result` under the same paths; each writes its parts itself. The result is
+            the same.
         on_part
-            Called with the table of each part before it is written; what it returns is written.
+            Called with the table of each part before it is written; what it returns is written. Workers call it where
+            there are any.
         on_progress
             Called with (done, total) recordings; those of the run that was stopped count as done.
         on_advance
@@ -207,9 +226,12 @@ class ScoringDetector(DetectorBase):
         ------
         ParameterError
             If the parts that are there are of another detector, other options or other recordings, if another process
-            writes to them, if `result` is a pipe or a folder that holds something else, or if `shard` is none.
+            writes to them, if `result` is a pipe or a folder that holds something else, or if `shard` or `engine` is
+            none.
         MissingExtraError
-            If Parquet is asked for and pyarrow is not installed.
+            If Parquet is asked for and pyarrow is not installed, or Ray and it is not.
+        ClusterError
+            If a worker cannot score: it lacks the package, sees other recordings, or dies again and again.
         OSError
             If a part cannot be written; those that were written stay.
         FileNotFoundError, DatasetError, DeviceError, ArrayError
@@ -220,18 +242,16 @@ class ScoringDetector(DetectorBase):
         OffkeyWarning
             As for `score`, about the recordings that were scored by this call.
         """
-        path, share = Path(result), Shard(*shard)
+        path, share, cluster = Path(result), Shard(*shard), _cluster(engine)
         check_result(path)
         fitted = self._fitted()
-        rows = ScoreRows(
-            fitted,
-            rate=false_alarm_rate,
-            fdr=None,
-            windows=windows,
-            num_threads=num_threads,
-            on_error=on_error,
-        )
-        self._compute_on(device, precision)
+        how: dict[str, Any] = {
+            "rate": false_alarm_rate,
+            "fdr": None,
+            "windows": windows,
+            "on_error": on_error,
+        }
+        rows = ScoreRows(fitted, num_threads=num_threads, **how)
         source = self._source(recordings, machine_id=machine_id, max_seconds=max_seconds)
         options = {
             "machine_id": machine_id,
@@ -240,13 +260,29 @@ class ScoringDetector(DetectorBase):
             "max_seconds": max_seconds,
             "precision": precision,
         }
+        if cluster is None:
+            self._compute_on(device, precision)
+            scorer: Engine = partial(scorer_here, rows=rows, num_threads=num_threads)
+        else:
+            check_device_name(device)
+            check_scoring_precision(precision)
+            scorer = partial(
+                cluster_scorer,
+                rows=rows,
+                cluster=cluster,
+                fitted=fitted,
+                options=how,
+                num_threads=num_threads,
+                device=device,
+                precision=precision,
+                max_seconds=max_seconds,
+            )
         totals = Archive(path, fitted, options, share, on_error).score(
             source,
-            rows,
+            scorer,
             restart=restart,
             new_only=new_only,
             top=top,
-            num_threads=num_threads,
             on_part=on_part,
             on_progress=on_progress,
             on_advance=on_advance,
@@ -256,3 +292,13 @@ class ScoringDetector(DetectorBase):
         for note in (*rows.notes(), *note_of_drift(rows.drift()), *notes_on(totals.survey.passed_over)):
             warnings.warn(note, OffkeyWarning, stacklevel=2)
         return totals
+
+
+def _cluster(engine: Literal["local", "ray"] | RayCluster) -> RayCluster | None:
+    """Return the cluster that scores; None: this process does."""
+    if engine == "local":
+        return None
+    if engine != "ray" and not isinstance(engine, RayCluster):
+        raise ParameterError(f"engine = {engine!r}: expected 'local', 'ray' or a RayCluster")
+    need_ray()
+    return engine if isinstance(engine, RayCluster) else RayCluster()

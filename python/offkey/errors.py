@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "ArrayError",
     "AudioError",
+    "ClusterError",
     "DatasetError",
     "DetectorFileError",
     "DeviceError",
@@ -60,6 +61,10 @@ class DetectorFileError(OffkeyError, ValueError):
 
 class DeviceError(OffkeyError, RuntimeError):
     """A device that is not there, such as CUDA on a machine without a GPU."""
+
+
+class ClusterError(OffkeyError, RuntimeError):
+    """A cluster that cannot score: a worker lacks the package, sees other recordings, or dies again and again."""
 
 
 class MissingExtraError(OffkeyError, ImportError):

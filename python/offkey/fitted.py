@@ -29,10 +29,12 @@ from offkey.models.base import (
     FitOptions,
     InlierModel,
     LearnedClips,
+    check_device,
+    check_scoring_precision,
     kinds_of,
     model_class,
 )
-from offkey.recipe import Features, Recipe, Scoring
+from offkey.recipe import Features, Recipe, Scoring, ScoringPrecision
 from offkey.scoring.confirmed import Confirmed
 from offkey.scoring.fusion import Fusion
 from offkey.signal.statistics import RHYTHM_BANDS, RHYTHM_RATES
@@ -246,6 +248,19 @@ class Fitted:
                 getattr(chunk, kind.inputs)
             _ = chunk.quality
         return chunk
+
+    def compute_on(self, device: str, precision: ScoringPrecision) -> None:
+        """Compute on another device, or with other numbers, from now on.
+
+        Raises
+        ------
+        ParameterError, DeviceError
+            If there is no device or precision of this name.
+        """
+        check_device(device)
+        check_scoring_precision(precision)
+        for model in self.models.values():
+            model.compute_on(device, precision)
 
     def scores(self, chunk: Chunk, num_threads: int | None) -> dict[str, np.ndarray]:
         """Return every raw score of some clips, ``(clips, ids)`` each."""

@@ -49,11 +49,16 @@ class ScoringProgress:
 
     def add(self, chunk: Chunk, *, errors: int) -> None:
         """Enter a chunk that is scored, and how many recordings of this run have no score so far."""
+        recordings = 0 if chunk.continues else len(chunk.items)
+        self.add_block(recordings, errors=errors, audio_s=self._samples(chunk) / chunk.sample_rate)
+
+    def add_block(self, recordings: int, *, errors: int, audio_s: float) -> None:
+        """Enter recordings that are scored, how many of this run have no score so far, and how long they are."""
         self._now = dataclasses.replace(
             self._now,
-            done=self._now.done + (0 if chunk.continues else len(chunk.items)),
+            done=self._now.done + recordings,
             errors=errors,
-            audio_s=self._now.audio_s + self._samples(chunk) / chunk.sample_rate,
+            audio_s=self._now.audio_s + audio_s,
         )
         if self._on_progress is not None:
             self._on_progress(self._now.done, self._now.total)

@@ -42,7 +42,7 @@ def test_import_executes_little():
 def test_the_kernels_and_spectral_work_without_torch_and_matplotlib():
     code = """
 import sys
-for name in ("torch", "matplotlib", "sklearn", "scipy", "librosa", "pyarrow", "jinja2"):
+for name in ("torch", "matplotlib", "sklearn", "scipy", "librosa", "pyarrow", "jinja2", "ray"):
     sys.modules[name] = None
 import offkey
 for name in offkey.__all__:

@@ -187,6 +187,7 @@ INSTANCES = {
         points=np.zeros((2, 2)),
         points_of="embeddings",
     ),
+    "RayCluster": lambda: offkey.RayCluster(address="auto", workers=2, cpus=4, gpus=0.5),
     "Recipe": lambda: recipe.Recipe.named("paper"),
     "RocCurve": lambda: metrics.roc_curve([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4]),
     "RunEnded": lambda: run(benchmark.RunEnded, record=None, again=False, error="no memory"),

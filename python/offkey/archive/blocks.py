@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from offkey.score_progress import ScoringProgress
 from offkey.score_rows import ScoreRows
 from offkey.scores import ScoreTable
 
-__all__ = ["BlockScorer", "PartWriter"]
+__all__ = ["BlockScorer", "Engine", "PartWriter", "Scorer", "scorer_here"]
 
 
 class PartWriter:
@@ -39,7 +40,8 @@ class PartWriter:
         columns: Sequence[str],
         on_part: Callable[[ScoreTable], ScoreTable],
     ) -> None:
-        self._parts, self._run, self._columns, self._on_part = parts, run, columns, on_part
+        self.parts = parts
+        self._run, self._columns, self._on_part = run, columns, on_part
 
     def write(self, number: int, names: Sequence[str], table: ScoreTable) -> Receipt:
         """Write a part, whole or not at all: the rows of the recordings of these names."""
@@ -56,8 +58,33 @@ class PartWriter:
             skipped=skipped,
             by_windows=sum(map(operator.and_, scored, (~np.isnan(table.start_s)).tolist())),
         )
-        self._parts.write(number, columns, receipt)
+        self.parts.write(number, columns, receipt)
         return receipt
+
+
+class Scorer(Protocol):
+    """Scores blocks of a source, or has them scored."""
+
+    def score(self, number: int, block: Iterator[Item]) -> Sequence[str]:
+        """See that a block is scored and its part written, now or soon; return the names of its recordings."""
+        ...
+
+
+Engine: TypeAlias = Callable[[Source, PartWriter, ScoringProgress], AbstractContextManager[Scorer]]
+"""Gives what scores the blocks of a source; on leaving, all of them are."""
+
+
+@contextmanager
+def scorer_here(
+    source: Source,
+    writer: PartWriter,
+    progress: ScoringProgress,
+    *,
+    rows: ScoreRows,
+    num_threads: int | None,
+) -> Iterator[BlockScorer]:
+    """Yield what scores blocks in this process."""
+    yield BlockScorer(source, rows, num_threads, writer, progress)
 
 
 class BlockScorer:

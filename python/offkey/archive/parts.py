@@ -108,6 +108,8 @@ class Parts:
                 if shard.is_whole:  # another shard may write to its own just now
                     self._remove_scratches()
                 yield
+                if shard.is_whole:
+                    self._remove_scratches()
         finally:
             with contextlib.suppress(OSError):  # it is not empty
                 self.folder.rmdir()

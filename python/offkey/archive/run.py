@@ -13,7 +13,7 @@ from offkey import __version__
 from offkey._util.files import check_folder, is_stream
 from offkey._util.parquet import need_pyarrow
 from offkey.advance import OnAdvance
-from offkey.archive.blocks import BlockScorer, PartWriter
+from offkey.archive.blocks import Engine, PartWriter, Scorer
 from offkey.archive.known import KnownNames
 from offkey.archive.merge import check_run, complete, totals_of
 from offkey.archive.part_file import Receipt, names_digest
@@ -26,7 +26,7 @@ from offkey.errors import ParameterError
 from offkey.fitted import Fitted
 from offkey.score_file import ALWAYS, COLUMNS, START, Row, check_target
 from offkey.score_progress import ScoringProgress
-from offkey.score_rows import OnError, ScoreRows
+from offkey.score_rows import OnError
 from offkey.scores import ScoreTable, check_top
 
 __all__ = ["PART_RECORDINGS", "Archive", "check_result", "is_finished_file"]
@@ -96,12 +96,11 @@ class Archive:
     def score(
         self,
         source: Source,
-        rows: ScoreRows,
+        engine: Engine,
         *,
         restart: bool = False,
         new_only: bool = False,
         top: int | None = None,
-        num_threads: int | None = None,
         on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
         on_progress: Progress | None = None,
         on_advance: OnAdvance | None = None,
@@ -113,7 +112,7 @@ class Archive:
         ----------
         source
             The recordings; those that an earlier run has scored must be where they were.
-        rows
+        engine
             Scores them.
         restart
             Whether to begin anew.
@@ -122,8 +121,6 @@ class Archive:
             file are then kept, for the next time.
         top
             How many recordings a file has rows of, the oddest; None: all.
-        num_threads
-            Threads of the kernels.
         on_part
             Called with the table of each part before it is written, which is what it returns.
         on_progress
@@ -166,9 +163,10 @@ class Archive:
                 share=(lambda _: None) if new_only else partial(_in_shard, self._shard),
             )
             writer = PartWriter(self._parts, self._run, self._columns, on_part)
-            scorer = BlockScorer(source, rows, num_threads, writer, progress)
             score = self._score_new if new_only else self._score
-            self._parts.end(self._shard, score(source, receipts, scorer))
+            with engine(source, writer, progress) as scorer:
+                seen = score(source, receipts, scorer)
+            self._parts.end(self._shard, seen)
             if self._shard.is_whole:
                 totals = complete(self._result, self._parts, on_rows, top=top)
                 if not is_folder(self._result) and not new_only:
@@ -209,7 +207,7 @@ class Archive:
                 )
         return receipts
 
-    def _score(self, source: Source, receipts: Mapping[int, Receipt], scorer: BlockScorer) -> Seen:
+    def _score(self, source: Source, receipts: Mapping[int, Receipt], scorer: Scorer) -> Seen:
         """Go through the source block by block, and score those of this shard that have no part yet."""
         items = iter(source)
         blocks: list[tuple[int, str]] = []
@@ -234,7 +232,7 @@ class Archive:
         source.refuse_none(len(blocks))
         return Seen.of(blocks)
 
-    def _score_new(self, source: Source, receipts: Mapping[int, Receipt], scorer: BlockScorer) -> Seen:
+    def _score_new(self, source: Source, receipts: Mapping[int, Receipt], scorer: Scorer) -> Seen:
         """Score what has no row yet, block by block, into parts with numbers that are free."""
         items = KnownNames(self._parts.names(receipts)).new(source)
         blocks = {number: (receipt.recordings, receipt.names) for number, receipt in receipts.items()}
@@ -247,7 +245,7 @@ class Archive:
         source.refuse_none(len(blocks))
         return Seen.of(blocks[number] for number in sorted(blocks))
 
-    def _add(self, number: int, block: Iterator[Item], scorer: BlockScorer) -> Sequence[str]:
+    def _add(self, number: int, block: Iterator[Item], scorer: Scorer) -> Sequence[str]:
         """Score a block into a part; return the names of its recordings."""
         self._parts.reopen(self._shard)
         return scorer.score(number, block)

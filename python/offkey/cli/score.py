@@ -17,6 +17,7 @@ from offkey._util.files import check_writable, is_stream
 from offkey.archive import Shard, Totals, check_result, is_finished_file, merge_scores
 from offkey.archive.totals import ODDEST
 from offkey.cli import app, console, exit_codes
+from offkey.cli.engine import EngineOptions
 from offkey.cli.listing import MOST, listing, oddest_lines
 from offkey.cli.options import Device, RateOptions
 from offkey.cli.pace import Pace, ProgressFile, told_to
@@ -57,6 +58,7 @@ def score(
     scores: Annotated[bool, Parameter(negative=())] = False,
     windows: Windows = "worst",
     on_error: OnError = "record",
+    engine: EngineOptions = EngineOptions(),  # noqa: B008  # immutable
     device: Device = "auto",
     precision: ScoringPrecision = "float32",
     max_seconds: float = MAX_SECONDS,
@@ -145,7 +147,11 @@ def score(
             threads,
             progress_json,
         ]
-        chosen = (rate, windows, on_error, device, precision, max_seconds) != (RateOptions(), *_DEFAULTS)
+        chosen = (rate, engine, windows, on_error, device, precision, max_seconds) != (
+            RateOptions(),
+            EngineOptions(),
+            *_DEFAULTS,
+        )
         if any(value is not None for value in named) or restart or new_only or scores or chosen:
             raise ParameterError(
                 "--merge: makes a result of parts that are there, with --failed, --null and --json alone beside it, as "
@@ -154,7 +160,7 @@ def score(
         return _merge(merge, failed, null=null, json=json)
     if detector is None:
         raise ParameterError("DETECTOR: none named; expected one that offkey train wrote, and recordings")
-    false_alarm_rate = rate.rate()
+    false_alarm_rate, scored_by = rate.rate(), engine.chosen()
     if top is not None:
         check_top(top)
     options: dict[str, Any] = {
@@ -173,7 +179,12 @@ def score(
         )
     sources = listed_sources(recordings or [], files_from, null=null)
     in_parts = out is not None and false_discovery_rate is None and not is_stream(out)
-    of_parts = {"--restart": restart, "--new-only": new_only, "--shard": shard is not None}
+    of_parts = {
+        "--restart": restart,
+        "--new-only": new_only,
+        "--shard": shard is not None,
+        "--engine ray": scored_by != "local",
+    }
     if any(of_parts.values()) and not in_parts:
         first = next(name for name in of_parts if of_parts[name])
         raise ParameterError(
@@ -197,7 +208,7 @@ def score(
         trained = load(detector)
         start_s = time.monotonic()
         if out is not None and in_parts:
-            options |= {"restart": restart, "new_only": new_only, "top": top}
+            options |= {"restart": restart, "new_only": new_only, "top": top, "engine": scored_by}
             totals, pace = _score_archive(
                 trained,
                 out,
@@ -219,7 +230,7 @@ def score(
                     on_advance=counter.advance,
                     **options,
                 )
-            table = table_in_options(table, app["score"])
+            table = _in_options(table)
             discoveries, pace = table.discoveries, counter.pace
             shown = table if top is None else table.most_anomalous(top)
             listed = out is None and not json and sys.stdout is not None and sys.stdout.isatty()
@@ -237,6 +248,11 @@ def score(
     _report_list(failed_paths, failed)
     listed = listed and console.stderr.is_terminal and top is None
     return _report(totals, pace, discoveries, listed=listed)
+
+
+def _in_options(table: ScoreTable) -> ScoreTable:
+    """Return the table of a part as it is written, in whichever process that is."""
+    return table_in_options(table, app["score"])
 
 
 def _give(table: ScoreTable, out: Path | None, *, json: bool) -> None:
@@ -278,7 +294,7 @@ def _score_archive(
             out,
             recordings,
             shard=(shard.number, shard.of),
-            on_part=lambda table: table_in_options(table, app["score"]),
+            on_part=_in_options,
             on_advance=counter.advance,
             **options,
         )

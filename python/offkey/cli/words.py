@@ -16,7 +16,14 @@ from offkey.scores import ScoreTable
 __all__ = ["description_in_options", "in_options", "survey_in_options", "table_in_options"]
 
 # What Python's functions call otherwise than the commands do.
-_OTHER_NAMES = {"num_threads": "threads", "num_workers": "threads", "snrs_db": "snr_db", "root": "data"}
+_OTHER_NAMES = {
+    "num_threads": "threads",
+    "num_workers": "threads",
+    "snrs_db": "snr_db",
+    "root": "data",
+    "cpus": "worker_cpus",
+    "gpus": "worker_gpus",
+}
 _PARAMETER = re.compile(
     r"(?<![.\w/\\-])"  # not within a path such as runs/seed=3/1.wav
     r"(?:`(?P<quoted>\w+)`|(?P<switch>\w+)=True\b|(?P<given>\w+)(?: = |=(?![^\s/\\]*[/\\]))(?=\S)"

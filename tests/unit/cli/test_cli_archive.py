@@ -241,3 +241,28 @@ def test_recordings_without_a_score_are_recorded_skipped_or_the_end(offkey, dete
     assert "error: a_id_00.wav: " in shown.err
     assert "--on-error 'fail' ends the scoring here" in shown.err
     assert not (tmp_path / "f.csv").exists()
+
+
+def test_engines_are_refused_before_any_work(offkey, detector, tree, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    named = ("score", detector, tree / "fan" / "test")
+    for arguments, words in (
+        (("--engine", "ray"), "--engine ray: only a run that writes to a file or folder by --out"),
+        (("--out", "s.csv", "--workers", "2"), "--worker-gpus: of a cluster; give them with --engine ray"),
+        (("--out", "s.csv", "--engine", "ray", "--workers", "0"), "--workers 0: "),
+        (
+            ("--out", "s.csv", "--engine", "ray", "--worker-gpus", "1.5"),
+            "--worker-gpus 1.5: expected a whole",
+        ),
+        (
+            ("--out", "s.csv", "--engine", "ray"),
+            "Ray needs the extra: pip install 'offkey[cluster]'",
+        ),
+        (("--out", "s.csv", "--engine", "spark"), "spark"),
+    ):
+        shown = offkey(*named, *arguments)
+        assert (shown.code, words in shown.err) == (2, True), shown.err
+    shown = offkey("score", "--merge", "s.csv", "--engine", "ray")
+    assert (shown.code, "--merge: makes a result of parts" in shown.err) == (2, True)

@@ -1,0 +1,316 @@
+"""Has blocks scored by processes of a Ray cluster, each of which writes the parts itself.
+
+Ray carries names of recordings to its workers, and back what there is to say of them beside their rows. It starts a
+worker that died again, and hands it the same block: a part is written whole or not at all, and twice the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import secrets
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from offkey import __version__
+from offkey._util import parameters
+from offkey.archive.blocks import PartWriter
+from offkey.archive.worker import BlockReport, Job, Worker
+from offkey.datasets.recordings import Item
+from offkey.datasets.source import Source
+from offkey.errors import ClusterError, MissingExtraError, OffkeyError, OffkeyWarning, ParameterError
+from offkey.fitted import Fitted
+from offkey.recipe import ScoringPrecision
+from offkey.score_progress import ScoringProgress
+from offkey.score_rows import ScoreRows
+
+__all__ = ["RayCluster", "cluster_scorer", "need_ray"]
+
+_DEATHS = 4
+"""So many workers may die of one block."""
+_PATIENCE_S = 60.0
+"""No worker has come up for so long: that is said."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RayCluster:
+    """Which Ray cluster scores, and what of it is used.
+
+    Parameters
+    ----------
+    address
+        Of the cluster, such as ``10.0.0.1:6379``, or ``auto`` for the one that runs on this machine. None: what Ray is
+        connected to already, or what the environment variable RAY_ADDRESS names, or else one of this machine alone, for
+        this call.
+    workers
+        How many processes score; as many as fit if None.
+    cpus
+        Processor cores of each, and threads of its kernels where no number of them is asked for.
+    gpus
+        GPUs of each; ``0.5``: two share one.
+
+    Raises
+    ------
+    ParameterError
+        If a number is outside its range.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    cpus: int = 1
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.workers is not None:
+            parameters.integer("workers", self.workers, 1, 100_000)
+        parameters.integer("cpus", self.cpus, 1, 4096)
+        gpus = self.gpus
+        if not (isinstance(gpus, int | float) and (0 <= gpus < 1 or gpus in range(1, 65))):
+            raise ParameterError(
+                f"gpus = {gpus!r}: expected a whole number up to 64, or a part of one GPU such as 0.5"
+            )
+
+
+def need_ray() -> Any:
+    """Return the package of Ray.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError(f"Ray needs the extra: pip install 'offkey[cluster]' ({error})") from None
+    return ray
+
+
+@contextlib.contextmanager
+def cluster_scorer(
+    source: Source, writer: PartWriter, progress: ScoringProgress, *, rows: ScoreRows, **job: Any
+) -> Iterator[ClusterScorer]:
+    """Yield what has blocks scored by a cluster; on leaving all of them are.
+
+    Parameters
+    ----------
+    source, rows
+        What workers have to say of recordings is entered here.
+    writer
+        Writes the parts, in the workers.
+    progress
+        Is told of each block.
+    **job
+        See `ClusterScorer`.
+    """
+    scorer = ClusterScorer(writer, progress, **job)
+    try:
+        yield scorer
+        for report in scorer.reports():
+            rows.join(report.summary)
+            source.surveyor.join(report.surveyor)
+    finally:
+        scorer.close()
+
+
+class _Task(NamedTuple):
+    """What a worker is doing."""
+
+    worker: Any
+    block: str | None = None
+    """In words; None: it is coming up."""
+    number: int = -1
+    recordings: int = 0
+
+
+class ClusterScorer:
+    """Hands blocks to workers of a cluster, which is connected to with the first.
+
+    Parameters
+    ----------
+    writer, progress
+        See `cluster_scorer`.
+    cluster
+        The cluster.
+    fitted, options, num_threads, device, precision, max_seconds
+        As of a `Job`.
+    """
+
+    def __init__(
+        self,
+        writer: PartWriter,
+        progress: ScoringProgress,
+        *,
+        cluster: RayCluster,
+        fitted: Fitted,
+        options: Mapping[str, Any],
+        num_threads: int | None,
+        device: str,
+        precision: ScoringPrecision,
+        max_seconds: float,
+    ) -> None:
+        self._writer, self._progress, self._cluster = writer, progress, cluster
+        self._parameters = {
+            "fitted": fitted,
+            "options": options,
+            "num_threads": num_threads or cluster.cpus,
+            "device": device,
+            "precision": precision,
+            "max_seconds": max_seconds,
+            "writer": writer,
+        }
+        self._ray: Any = None
+        self._job: Any = None
+        self._connected_here = False
+        self._sign: Path | None = None
+        self._workers: list[Any] = []
+        self._free: list[Any] = []
+        self._tasks: dict[Any, _Task] = {}
+        self._reports: dict[int, BlockReport] = {}
+        self._failed = 0
+
+    def score(self, number: int, block: Iterator[Item]) -> Sequence[str]:
+        """Have a block scored, soon; return the names of its recordings.
+
+        Raises
+        ------
+        ClusterError
+            If the cluster cannot do it, or could not do one of those before.
+        """
+        items = list(block)
+        for item in items:
+            if not isinstance(item.content, Path | Exception):
+                raise ParameterError(
+                    f"{item.name}: with engine = 'ray' workers open sound files; expected paths, folders "
+                    f"or patterns, given {type(item.content).__name__}"
+                )
+        if self._ray is None:
+            self._start(items)
+        while not self._free:
+            self._wait()
+        worker = self._free.pop()
+        names = [item.name for item in items]
+        task = _Task(worker, f"{len(names)} recordings from {names[0]} on", number, len(names))
+        self._tasks[worker.score.remote(__version__, self._job, number, items)] = task
+        return names
+
+    def reports(self) -> Iterator[BlockReport]:
+        """Wait for all blocks, and yield what there is to say of each, in their order."""
+        while any(task.block for task in self._tasks.values()):
+            self._wait()
+        for number in sorted(self._reports):
+            yield self._reports[number]
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing, and leave the cluster."""
+        if self._sign is not None:
+            self._sign.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another shard's is there
+                self._sign.parent.rmdir()
+        for worker in self._workers:
+            self._ray.kill(worker)
+        if self._connected_here:
+            self._ray.shutdown()
+
+    def _start(self, items: Sequence[Item]) -> None:
+        """Connect to the cluster, and start workers that see what is to be seen."""
+        self._ray = ray = need_ray()
+        self._connect()
+        self._sign = self._writer.parts.scratch_folder() / f"run-{secrets.token_hex(8)}"
+        self._sign.touch()
+        self._job = ray.put(ray.cloudpickle.dumps(Job.of(items, sign=self._sign, **self._parameters)))
+        actor = ray.remote(Worker).options(
+            num_cpus=self._cluster.cpus,
+            num_gpus=self._cluster.gpus,
+            max_restarts=-1,
+            max_task_retries=_DEATHS - 1,
+            scheduling_strategy="SPREAD",
+        )
+        for _ in range(self._cluster.workers or self._most_workers()):
+            worker = actor.remote()
+            self._workers.append(worker)
+            self._tasks[worker.begin.remote(__version__, self._job)] = _Task(worker)
+
+    def _connect(self) -> None:
+        ray, address = self._ray, self._cluster.address
+        if ray.is_initialized() and address is None:
+            return
+        try:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="WARNING")
+        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+            raise ClusterError(f"ray: cannot connect to {address or 'a cluster'}: {_line(error)}") from None
+        self._connected_here = True
+
+    def _most_workers(self) -> int:
+        """Return how many workers fit."""
+        there = self._ray.cluster_resources()
+        cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
+        most = cpus // self._cluster.cpus
+        if self._cluster.gpus:
+            most = min(most, math.floor(gpus / self._cluster.gpus + 1e-6))
+        if not most:
+            raise ClusterError(
+                f"ray: the cluster has {cpus:g} CPUs and {gpus:g} GPUs, and a worker takes {self._cluster.cpus} and "
+                f"{self._cluster.gpus:g}: none fits"
+            )
+        return int(most)
+
+    def _wait(self) -> None:
+        """Wait until a worker has come up, or has done what it was to do."""
+        up = self._free or any(task.block for task in self._tasks.values())
+        done, _ = self._ray.wait(list(self._tasks), timeout=None if up else _PATIENCE_S)
+        if not done:
+            warnings.warn(
+                f"ray: no worker has come up for {_PATIENCE_S:.0f} s; others may use the cluster, or it has no place "
+                f"for one of {self._cluster.cpus} CPUs and {self._cluster.gpus:g} GPUs: waiting",
+                OffkeyWarning,
+                stacklevel=2,
+            )
+        for future in done:
+            task = self._tasks.pop(future)
+            report = self._report(future, task)
+            if report is not None:
+                self._reports[task.number] = report
+                self._failed += report.summary.failed
+                self._progress.add_block(task.recordings, errors=self._failed, audio_s=report.audio_s)
+            self._free.append(task.worker)
+
+    def _report(self, future: Any, task: _Task) -> BlockReport | None:
+        """Return what a worker says; its error is raised here."""
+        try:
+            report: BlockReport | None = self._ray.get(future)
+            return report
+        except self._ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, OffkeyError | OSError):
+                raise cause from None
+            raise _without_package(str(error)) or error from None
+        except self._ray.exceptions.RayActorError as error:
+            what = (
+                f"died again and again, at last of this block: {task.block}"
+                if task.block
+                else "did not come up"
+            )
+            raise _without_package(str(error)) or ClusterError(
+                f"ray: a worker {what}; was it killed, or was there too little memory? {_line(error)}"
+            ) from None
+        except (self._ray.exceptions.RayError, RuntimeError) as error:
+            raise _without_package(str(error)) or ClusterError(f"ray: {_line(error)}") from None
+
+
+def _without_package(text: str) -> ClusterError | None:
+    """Return what to say of a worker that has no offkey; None if that is not what is wrong."""
+    if "No module named 'offkey" not in text:
+        return None
+    return ClusterError(
+        "ray: a worker has no offkey: install the same version on all machines of the cluster, or start it in an "
+        f"environment that has it: pip install 'offkey[cluster]=={__version__}'"
+    )
+
+
+def _line(error: Exception) -> str:
+    """Return what an error says at first, in one line."""
+    return str(error).strip().partition("\n")[0]
