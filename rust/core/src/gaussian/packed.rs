@@ -188,8 +188,15 @@ fn times<L: Lanes>(y: &[L; 2], weight: L::Scalar, sum: [L; 2]) -> [L; 2] {
 /// Totals and the squares of a panel's columns.
 #[inline(always)]
 fn with_squares<L: Lanes>(totals: [L; 2], [a, b, c, d]: Sums<L>) -> [L; 2] {
-    std::array::from_fn(|r| {
-        let squares = b[r].mul_add(b[r], a[r] * a[r]);
-        totals[r] + d[r].mul_add(d[r], c[r].mul_add(c[r], squares))
-    })
+    [
+        with_squares_of(totals[0], [a[0], b[0], c[0], d[0]]),
+        with_squares_of(totals[1], [a[1], b[1], c[1], d[1]]),
+    ]
+}
+
+/// The same of one vector. No closure for `from_fn`: that is not inlined, and its arithmetic neither.
+#[inline(always)]
+fn with_squares_of<L: Lanes>(total: L, [a, b, c, d]: [L; COLUMNS]) -> L {
+    let squares = b.mul_add(b, a * a);
+    total + d.mul_add(d, c.mul_add(c, squares))
 }
