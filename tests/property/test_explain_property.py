@@ -105,7 +105,7 @@ def test_a_map_sums_to_what_the_sets_raise(seed):
     louder = noise[0] * np.where(np.arange(16_000) > 8000, 1.5, 1).astype(np.float32)
     for healthy in (None, statistics):
         clip = ExplainedClip(samples=louder, features=features, plan=plan, healthy=healthy)
-        attribution = model.explain(clip, "00")
+        attribution = model.explain(clip, "00", {"a_spectral": 1.0})
         positive = sum(max(part.raised, 0.0) for part in attribution.parts)
         np.testing.assert_allclose(
             [attribution.map.sum(), attribution.raised, sum(attribution.spoken.values())], positive, rtol=1e-6

@@ -61,10 +61,7 @@ def explained(
         healthy=None if healthy is None else healthy.statistics,
     )
     slopes = fitted.fusion.slopes(row["scored_as"])
-    attributions = {
-        name: model.explain(clip, row["scored_as"]).scaled(slopes.get(model.score_names[0], 0.0))
-        for name, model in explaining.items()
-    }
+    attributions = {name: model.explain(clip, row["scored_as"], slopes) for name, model in explaining.items()}
     return _explanation(row, clip, attributions, healthy, start or 0.0), notes
 
 
@@ -123,7 +120,8 @@ def _explanation(
         *_of_bands(bands, [run for run, _ in runs], explanation, clip, healthy),
     ]
     if bands:
-        said += [spoken_sentence(explanation.spoken), nearest_sentence(explanation.nearest)]
+        said += [spoken_sentence(explanation.spoken)] if explanation.spoken else []
+        said.append(nearest_sentence(explanation.nearest))
     return dataclasses.replace(explanation, bands=bands, sentences=tuple(said))
 
 

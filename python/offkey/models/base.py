@@ -127,6 +127,9 @@ class InlierModel(abc.ABC):
 
     One that also has ``embeddings(inputs, *, num_threads=None)``, which returns ``(clips, dim)`` float64, serves
     `Detector.embeddings`.
+    One that also has ``explain(clip, machine_id, slopes)``, which returns an `offkey.models.attribution.Attribution` of
+    an `ExplainedClip` in units of the anomaly score, serves `Detector.explain`; `slopes` has by how much that rises
+    with each raw score.
     """
 
     score_names: tuple[str, ...]

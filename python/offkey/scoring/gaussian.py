@@ -119,6 +119,11 @@ class Gaussian:
         """``(ids,)``: the ridge that each covariance needed, in units of its mean eigenvalue; mostly 0."""
         return self._whitened[1][self.which]
 
+    def factor(self, column: int) -> NDArray[np.float64]:
+        """Return F ``(dim, dim)`` of the ID at a position: ``|F' (x - mean)|`` is the Mahalanobis distance."""
+        factor: NDArray[np.float64] = self._whitened[0][self.which[column]]
+        return factor
+
     def mahalanobis(
         self, x: Rows, *, out: NDArray[np.float64] | None = None, num_threads: int | None = None
     ) -> NDArray[np.float64]:

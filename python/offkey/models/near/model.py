@@ -15,11 +15,13 @@ from offkey._util.files import check_folder, check_writable
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
 from offkey.errors import DetectorFileError, ParameterError, RecipeError
+from offkey.models.attribution import Attribution, ExplainedClip
 from offkey.models.base import FitOptions, InlierModel, check_seed, restoring
 from offkey.models.near import Near
 from offkey.models.near.calibrate import SCORE, Calibrated
 from offkey.models.near.clips import LARGEST_GAIN, NormalClips
 from offkey.models.near.deviations import DeviationSets
+from offkey.models.near.explain import attribution
 from offkey.models.near.features import ClipFeatures
 from offkey.models.near.gate import Plan, plan
 from offkey.models.near.member import ClipInputs, Member
@@ -208,6 +210,17 @@ class NearModel(InlierModel):
         nearest = self._calibrated.scores(np.stack([logits for logits, _ in said])).argmin(axis=1)
         rows = np.arange(len(nearest))
         return np.concatenate([np.nan_to_num(embedding[rows, nearest]) for _, embedding in said], axis=1)
+
+    def explain(self, clip: ExplainedClip, machine_id: str, slopes: Mapping[str, float]) -> Attribution:
+        """Say where in a clip its score against a known ID comes from, times the slope of its score."""
+        return attribution(
+            self._members,
+            self._calibrated,
+            clip,
+            column=self.machine_ids.index(machine_id),
+            gain=self._gain,
+            slope=slopes.get(SCORE, 0.0),
+        )
 
     def compute_on(self, device: str, precision: ScoringPrecision) -> None:
         """Score on another device, or with other numbers, from now on.

@@ -13,12 +13,14 @@ from offkey._util.files import check_folder, check_writable
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
 from offkey.errors import ParameterError, RecipeError
+from offkey.models.attribution import Attribution, ExplainedClip
 from offkey.models.base import FitOptions, InlierModel, LearnedClips, ignore, restoring
 from offkey.models.network.batches import source_of
 from offkey.models.network.calibrate import Calibrated, FitOutputs, calibrate, outputs_of
 from offkey.models.network.checkpoint import Checkpoint
 from offkey.models.network.device import Compute, resolve_device, seeded, torch_threads
 from offkey.models.network.events import Note
+from offkey.models.network.explain import attribution, weighted_score
 from offkey.models.network.net.multitask import Model
 from offkey.models.network.score import ClipOutputs, Scorer, infer, score_names, window_frames
 from offkey.models.network.train import checked, train
@@ -265,6 +267,19 @@ class NetworkModel(InlierModel):
         """Return the embeddings ``(clips, embedding_dim)`` float64 of log-Mels as `scores` takes them."""
         outputs = self._infer(inputs, num_threads)
         return outputs.per_clip(outputs.embeddings)
+
+    def explain(self, clip: ExplainedClip, machine_id: str, slopes: Mapping[str, float]) -> Attribution:
+        """Say where in a clip its scores against a known ID come from, each times its slope."""
+        gaussian, column = self._calibrated.gaussian, self.machine_ids.index(machine_id)
+        score = weighted_score(
+            slopes,
+            column=column,
+            factor=gaussian.factor(column),
+            mean=gaussian.means[column],
+            angular=self._recipe.scoring.a_arc,
+            scale=_scale(self._model),
+        )
+        return attribution(self._model, clip, score, longest=self._longest)
 
     def compute_on(self, device: str, precision: ScoringPrecision) -> None:
         """Score on another device, or with other numbers, from now on.

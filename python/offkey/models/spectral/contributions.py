@@ -19,7 +19,7 @@ from offkey.models.spectral import frames
 from offkey.models.spectral.feature_sets import FEATURE_SETS, FINE_SETS, statistic_of
 from offkey.models.spectral.likelihood_ratio import LikelihoodRatio, log_ratio
 
-__all__ = ["SetContributions", "attribution"]
+__all__ = ["SetContributions", "attribution", "kind_of", "of_statistic"]
 
 _KINDS = {
     "mean": "level",
@@ -108,13 +108,18 @@ def attribution(sets: Sequence[SetContributions], clip: ExplainedClip) -> Attrib
             continue
         factor = part.raised / part.ratio
         for name, slopes in of_set.slopes.items():
-            total += _of_statistic(name, factor * slopes, of_set.deviations[name], clip)
-            kind = _KINDS[statistic_of(name)]
+            total += of_statistic(name, factor * slopes, of_set.deviations[name], clip)
+            kind = kind_of(name)
             spoken[kind] = spoken.get(kind, 0.0) + factor * float(part.amounts[name].sum())
     return Attribution(map=total, raised=math.fsum(spoken.values()), spoken=spoken, parts=parts)
 
 
-def _of_statistic(name: str, slopes: np.ndarray, deviations: np.ndarray, clip: ExplainedClip) -> np.ndarray:
+def kind_of(name: str) -> str:
+    """Return what kind of statistic a block of a feature set is."""
+    return _KINDS[statistic_of(name)]
+
+
+def of_statistic(name: str, slopes: np.ndarray, deviations: np.ndarray, clip: ExplainedClip) -> np.ndarray:
     """Return what each cell of the clip's log-Mel adds through one statistic."""
     logmel, cells, amounts = clip.picture.logmel, clip.picture.cells, slopes * deviations
     match statistic_of(name):

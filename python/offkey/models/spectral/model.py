@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -336,9 +336,10 @@ class SpectralModel(InlierModel):
             total[rows] += weight * z
         return {SCORE: total}
 
-    def explain(self, clip: ExplainedClip, machine_id: str) -> Attribution:
-        """Say where in a clip its score against a known ID comes from."""
-        return attribution(self.contributions(clip.statistics, machine_id), clip)
+    def explain(self, clip: ExplainedClip, machine_id: str, slopes: Mapping[str, float]) -> Attribution:
+        """Say where in a clip its score against a known ID comes from, in units of which `slopes` has those of each."""
+        of_clip = attribution(self.contributions(clip.statistics, machine_id), clip)
+        return of_clip.scaled(slopes.get(SCORE, 0.0))
 
     def contributions(self, statistics: ClipStatistics, machine_id: str) -> list[SetContributions]:
         """Return what each feature set says of one clip, but a rhythm for which it is too short."""
