@@ -185,8 +185,10 @@ def encoded(text: str) -> bytes:
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
-    """Return ``str(Path(path))``, at once of a path that is written like that already."""
+    """Return ``str(Path(path))``, at once of a path that is written like that already; a URL as it is."""
     text = os.fspath(path)
+    if "://" in text:
+        return text
     if os.sep == "\\" or not text or "//" in text or "/./" in text or text.startswith("./"):
         return str(Path(text))
     return str(Path(text)) if text.endswith(("/", "/.")) else text

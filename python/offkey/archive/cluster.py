@@ -19,6 +19,7 @@ from offkey import __version__
 from offkey._util import parameters
 from offkey.archive.blocks import PartWriter
 from offkey.archive.worker import BlockReport, Job, Worker
+from offkey.datasets.objects import Remote
 from offkey.datasets.recordings import Item
 from offkey.datasets.source import Source
 from offkey.errors import ClusterError, MissingExtraError, OffkeyError, OffkeyWarning, ParameterError
@@ -182,7 +183,7 @@ class ClusterScorer:
         """
         items = list(block)
         for item in items:
-            if not isinstance(item.content, Path | Exception):
+            if not isinstance(item.content, Path | Remote | Exception):
                 raise ParameterError(
                     f"{item.name}: with engine = 'ray' workers open sound files; expected paths, folders "
                     f"or patterns, given {type(item.content).__name__}"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 
-from offkey._util.files import encoded
+from offkey._util.files import encoded, path_text
 from offkey.datasets.recordings import Item
 
 __all__ = ["KnownNames"]
@@ -50,5 +49,5 @@ class KnownNames:
 
 
 def _number(name: str) -> int:
-    digest = hashlib.blake2b(encoded(str(Path(name))), digest_size=8)  # as the path is in a table
+    digest = hashlib.blake2b(encoded(path_text(name)), digest_size=8)  # as the path is in a table
     return int.from_bytes(digest.digest(), "little")

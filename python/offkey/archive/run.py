@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ __all__ = ["PART_RECORDINGS", "Archive", "check_result", "is_finished_file"]
 
 PART_RECORDINGS = 4096
 """A part has a block of so many recordings of the source, whoever scores it: what a kill costs at most."""
+_OF_STORAGE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # as a path has it
 _ADVICE = "begin anew with restart=True, or name another result"
 
 
@@ -44,6 +46,10 @@ def check_result(path: Path) -> None:
     ParameterError, MissingExtraError, OSError
         If it cannot, or there is something else.
     """
+    if _OF_STORAGE.match(str(path)):
+        raise ParameterError(
+            f"{path}: a result is written to a disk, not to object storage; expected a file or a folder"
+        )
     if is_stream(path):
         raise ParameterError(f"{path}: expected a file or a folder; a pipe has no place for parts")
     parts_of(path).check()

@@ -40,7 +40,7 @@ _DEFAULTS = ("worst", "record", "auto", "float32", MAX_SECONDS)
 
 def score(
     detector: Path | None = None,
-    recordings: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    recordings: Annotated[list[str] | None, Parameter(negative=())] = None,
     /,
     *,
     files_from: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
@@ -73,7 +73,8 @@ def score(
     detector
         A detector that `offkey train` wrote.
     recordings
-        Sound files, folders that are searched for them, or patterns such as `"incoming/*.wav"`.
+        Sound files, folders that are searched for them, or patterns such as `"incoming/*.wav"`; on object storage too,
+        such as `s3://bucket/folder`.
     files_from
         A file that lists recordings, a path in each line, after those that are named; `-` is standard input. It is read
         as it comes, so that there may be millions.
@@ -280,7 +281,7 @@ def _merge(result: Path, failed: Path | None, *, null: bool, json: bool) -> int:
 def _score_archive(
     detector: Detector,
     out: Path,
-    recordings: Iterable[Path],
+    recordings: Iterable[Path | str],
     file: ProgressFile | None,
     shard: Shard,
     **options: Any,

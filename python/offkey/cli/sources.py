@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from offkey._util.files import atomic_path, encoded
+from offkey.datasets.objects import is_url
 from offkey.errors import ParameterError
 
 __all__ = ["FailedList", "failed_list", "listed_sources"]
@@ -19,7 +20,7 @@ _BLOCK = 1 << 16
 _LONGEST = 1 << 16  # bytes of a path; a list without separators is none
 
 
-def listed_sources(named: list[Path], files_from: Path | None, *, null: bool) -> Iterable[Path]:
+def listed_sources(named: list[str], files_from: Path | None, *, null: bool) -> Iterable[Path | str]:
     """Return what is named, and after it what a file lists.
 
     Parameters
@@ -43,9 +44,9 @@ def listed_sources(named: list[Path], files_from: Path | None, *, null: bool) ->
             raise ParameterError(
                 "RECORDINGS: none named; expected sound files, folders or patterns, or --files-from"
             )
-        return named
+        return list(map(_source, named))
     file = _stdin() if files_from == Path("-") else files_from.open("rb")
-    return itertools.chain(named, _paths(file, files_from, b"\0" if null else b"\n"))
+    return itertools.chain(map(_source, named), _paths(file, files_from, b"\0" if null else b"\n"))
 
 
 def _stdin() -> BinaryIO:
@@ -54,7 +55,7 @@ def _stdin() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _paths(file: BinaryIO, where: Path, end: bytes) -> Iterator[Path]:
+def _paths(file: BinaryIO, where: Path, end: bytes) -> Iterator[Path | str]:
     with file:
         rest = b""
         while block := file.read(_BLOCK):
@@ -68,8 +69,12 @@ def _paths(file: BinaryIO, where: Path, end: bytes) -> Iterator[Path]:
             yield _path(rest)
 
 
-def _path(name: bytes) -> Path:
-    return Path(os.fsdecode(name.removesuffix(b"\r")))
+def _path(name: bytes) -> Path | str:
+    return _source(os.fsdecode(name.removesuffix(b"\r")))
+
+
+def _source(name: str) -> Path | str:
+    return name if is_url(name) else Path(name)
 
 
 class FailedList:

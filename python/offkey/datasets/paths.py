@@ -29,6 +29,7 @@ __all__ = [
     "find_audio",
     "folder_name",
     "outside",
+    "passed_over_by_name",
     "rank",
     "root_of",
     "subfolders",
@@ -174,7 +175,12 @@ def _walk(folder: str, entered: set[str], without: Set[str]) -> Iterator[str | O
         elif kind in ("data", "other") and _leads_nowhere(entry) and not entry.name.startswith("."):
             yield PassedOver(path=Path(path), why="the link leads nowhere", kind="link")
         else:
-            yield PassedOver(path=Path(path), why=_WHY[kind], kind=kind)
+            yield passed_over_by_name(path, kind)
+
+
+def passed_over_by_name(path: str, kind: Kind) -> PassedOver:
+    """Return what is passed over for its name alone."""
+    return PassedOver(path=Path(path), why=_WHY[kind], kind=kind)
 
 
 _WHY: dict[Kind, str] = {

@@ -14,6 +14,7 @@ import numpy as np
 
 from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays, Role
 from offkey.datasets.ids import identify, identify_in, marked_folder, nfc
+from offkey.datasets.objects import Remote, check_url_exists, expand_url, is_url
 from offkey.datasets.passed_over import PassedOver
 from offkey.datasets.paths import check_exists, expand, root_of
 from offkey.errors import ArrayError, DatasetError, OffkeyError, ParameterError
@@ -59,7 +60,7 @@ class LogMelOf(NamedTuple):
 class Item:
     """One recording, not yet read, and what is known about it."""
 
-    content: Path | bytes | BinaryIO | Samples | LogMelOf | Exception
+    content: Path | Remote | bytes | BinaryIO | Samples | LogMelOf | Exception
     """Where its sound is; an exception says why it cannot be had."""
     name: str = ""
     """Its path, or where it has none what it is called: ``clip 3``."""
@@ -125,7 +126,9 @@ def items_of(
     known = tuple(known_ids)
     if isinstance(parts, list | tuple):  # what else there is may be long, or costly to go through
         for part in parts:
-            if isinstance(part, str | PathLike):
+            if is_url(part):
+                check_url_exists(part)
+            elif isinstance(part, str | PathLike):
                 check_exists(part)
 
     if machine_id is not None:
@@ -225,6 +228,8 @@ def _items(
             label=part.label,
             roles=part.channels,
         )
+    elif is_url(part):
+        yield from _objects(part, known, on_passed_over)
     elif isinstance(part, str | PathLike):
         yield from _files(part, known, marked, on_passed_over)
     elif isinstance(part, AudioBatch):
@@ -266,6 +271,21 @@ def _files(
                 yield _file(file, file.parts[above:-1], file.name, known, marked(root))
     except FileNotFoundError as error:  # of a stream, whose later items are not known before it is read
         yield _named(error, str(source))
+
+
+def _objects(
+    url: str, known: tuple[str, ...], on_passed_over: Callable[[PassedOver], None]
+) -> Iterator[Item]:
+    try:
+        for place in expand_url(url):
+            if isinstance(place, PassedOver):
+                on_passed_over(place)
+                continue
+            folders, remote = place
+            name = remote.url.rpartition("/")[2]
+            yield Item(content=remote, name=remote.url, machine_id=identify_in(folders, name, known))
+    except FileNotFoundError as error:  # as of files
+        yield Item(content=error, name=url)
 
 
 def _file(

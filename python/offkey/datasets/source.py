@@ -18,6 +18,7 @@ from offkey.datasets import portions
 from offkey.datasets.channels import decoded_channel
 from offkey.datasets.chunk import Chunk, MeasuredClips
 from offkey.datasets.clips import LogMelArrays
+from offkey.datasets.fetching import fetched
 from offkey.datasets.passed_over import PassedOver, notes_on
 from offkey.datasets.paths import NO_SOUND_FILE
 from offkey.datasets.recordings import Item, LogMelOf, Recordings, describe, items_of
@@ -201,7 +202,9 @@ class Source:
         """
         total = None if on_progress is None else self.count()
         done = 0
-        steps = self._portions(self, num_threads) if self._keep_samples else self._measured(num_threads)
+        steps = (
+            self._portions(fetched(self), num_threads) if self._keep_samples else self._measured(num_threads)
+        )
         for count, make in steps:
             for chunk in make(done):
                 yield chunk
@@ -241,7 +244,7 @@ class Source:
             while len(ahead) > most:
                 yield from self._steps(ahead.popleft(), measurer.take(), num_threads)
 
-        for are_files, items in itertools.groupby(self, lambda item: isinstance(item.content, Path)):
+        for are_files, items in itertools.groupby(fetched(self), lambda item: isinstance(item.content, Path)):
             if not are_files:
                 yield from steps(0)
                 yield from self._portions(items, num_threads)
