@@ -26,6 +26,7 @@ from offkey.errors import OffkeyWarning
 
 MACHINES = ("fan", "pump", "slider", "valve")
 WIDER = 2
+AUC = 0.95
 
 
 def main() -> None:
@@ -137,37 +138,28 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def table(rows: list[dict]) -> str:
-    """Return the figures of each fault, and over all."""
+    """Return the figures of each fault, clear and barely audible, and over all."""
     lines = [
-        "| machine | fault | AUC | area | energy, clear | energy, barely | amount, clear | amount, barely |",
-        "|---|---|---|---|---|---|---|---|",
+        "| machine | fault | area | clear: AUC | energy | amount | barely: AUC | energy | amount |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     kinds: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
         kinds.setdefault((row["machine"], row["fault"]), []).append(row)
-    of_kinds = []
+    of_kinds = [figures(own) for own in kinds.values()]
+    of_halves = []
     for (machine, fault), own in kinds.items():
-        normal, scores = own[0]["normal"], [row["score"] for row in own]
-        auc = offkey.metrics.auc([0] * len(normal) + [1] * len(own), normal + scores)
-        figures = [
-            median(row[name] for row in own if row["clear"] is clear)
-            for name in ("energy", "amount")
-            for clear in (True, False)
-        ]
-        everything = median(row["energy"] for row in own)
-        of_kinds.append((auc, everything, figures[0]))
-        area = median(row["area"] for row in own)
-        cells = " | ".join(f"{figure:.1f}" for figure in figures)
-        lines.append(f"| {machine} | {fault} | {auc:.3f} | {area:.2f} | {cells} |")
-    found = [(energy, clear) for auc, energy, clear in of_kinds if auc >= 0.95]
+        halves = [figures([row for row in own if row["clear"] is clear]) for clear in (True, False)]
+        of_halves += halves
+        cells = " | ".join(f"{auc:.3f} | {energy:.1f} | {amount:.1f}" for auc, energy, amount in halves)
+        lines.append(f"| {machine} | {fault} | {median(row['area'] for row in own):.2f} | {cells} |")
     lines.append("")
-    lines.append(f"Median over the {len(of_kinds)} kinds: energy {median(e for _, e, _ in of_kinds):.1f}, "
-                 f"clear ones {median(c for *_, c in of_kinds):.1f}.")  # fmt: skip
-    if found:
-        lines.append(
-            f"Median over the {len(found)} kinds with an AUC of .95 or more: energy {median(e for e, _ in found):.1f}, "
-            f"clear ones {median(c for _, c in found):.1f}."
-        )
+    for name, sets in (("kinds", of_kinds), ("halves of kinds, clear or barely audible,", of_halves)):
+        found = [energy for auc, energy, _ in sets if auc >= AUC]
+        line = f"Median energy over the {len(sets)} {name} {median(e for _, e, _ in sets):.1f}"
+        if found:
+            line += f"; over the {len(found)} with an AUC of {AUC} or more {median(found):.1f}"
+        lines.append(f"{line}.")
     sane = [row for row in rows if row["cells"] is not None]
     if sane:
         lines.append(
@@ -175,6 +167,13 @@ def table(rows: list[dict]) -> str:
             f"{median(row['bands'] for row in sane):.2f} (medians over {len(sane)} clips)."
         )
     return "\n".join(lines) + "\n"
+
+
+def figures(rows: list[dict]) -> tuple[float, float, float]:
+    """Return the AUC of some faulty clips, and the medians of energy and of amount."""
+    normal, scores = rows[0]["normal"], [row["score"] for row in rows]
+    auc = offkey.metrics.auc([0] * len(normal) + [1] * len(rows), normal + scores)
+    return auc, median(row["energy"] for row in rows), median(row["amount"] for row in rows)
 
 
 if __name__ == "__main__":

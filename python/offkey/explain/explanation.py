@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from offkey._util import json_text
+from offkey._util.text_table import printable
 from offkey.models.attribution import Attribution, Picture
 
 __all__ = ["Band", "Explanation", "Nearest", "Stretch"]
@@ -111,7 +112,8 @@ class Explanation:
 
     def to_text(self) -> str:
         """Return the sentences below the recording's name, a line for each."""
-        return "\n".join([self.path, *(f"  {sentence}" for sentence in self.sentences)])
+        lines = [self.path, *(f"  {sentence}" for sentence in self.sentences)]
+        return "\n".join(map(printable, lines))
 
     def state(self) -> dict[str, Any]:
         """Return what is said as plain data, without the arrays."""

@@ -60,7 +60,8 @@ def explanation_plot(explanation: Explanation, path: str | Path) -> None:
     _over_frequency(axes[1, 1], explanation)
     _over_time(axes[2, 0], explanation)
     axes[2, 1].set_axis_off()
-    upper.suptitle(printable(Path(explanation.path).name), x=0.01, ha="left", fontsize=11, fontweight="bold")
+    title = printable(Path(explanation.path).name)
+    upper.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", parse_math=False)
     lower.text(0.01, 0.98, "\n".join(lines), va="top", fontsize=9, linespacing=1.35, parse_math=False)
     with atomic_path(path) as scratch:
         figure.savefig(scratch, dpi=100)

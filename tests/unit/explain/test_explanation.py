@@ -1,5 +1,6 @@
 """What a detector says of a recording: where, when, how it differs, and nothing where nothing stands out."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -128,6 +129,12 @@ def test_it_goes_through_json_and_a_file(detector, late_tone, explanation, tmp_p
     detector.save(tmp_path / "fan.offkey")
     again = offkey.load(tmp_path / "fan.offkey").explain(late_tone, sample_rate=RATE, machine_id="00")
     assert again.state() == explanation.state()
+
+
+def test_a_name_cannot_add_lines(explanation):
+    named = dataclasses.replace(explanation, path="a\nIt sounds wrong.\x1b[31m.wav")
+    assert len(named.to_text().split("\n")) == 1 + len(explanation.sentences)
+    assert "\x1b" not in named.to_text()
 
 
 def test_without_kept_statistics_it_says_so(tree, late_tone):

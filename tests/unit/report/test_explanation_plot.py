@@ -44,7 +44,9 @@ def test_what_is_drawn(explanation, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_a_picture_is_written_in_each_format(explanation, tmp_path, ending):
-    quiet = dataclasses.replace(explanation, bands=(), sentences=("$x$ <b>",), healthy_db=None, start_s=30.0)
+    quiet = dataclasses.replace(
+        explanation, bands=(), path="$x$ \\frac.wav", sentences=("$x$ <b>",), healthy_db=None, start_s=30.0
+    )
     explanation_plot(quiet, tmp_path / f"map.{ending}")
     assert (tmp_path / f"map.{ending}").stat().st_size > 1000
     assert [path.name for path in tmp_path.iterdir()] == [f"map.{ending}"]
