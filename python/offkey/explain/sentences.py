@@ -105,7 +105,7 @@ def when(stretches: Sequence[Stretch], *, end_s: float) -> str:
     if len(stretches) == 1:
         only = stretches[0]
         if only.share >= 1:
-            return "all along"
+            return "throughout"
         if only.end_s >= end_s:
             return f"above all from {only.start_s:.1f} s on"
         return f"above all from {only.start_s:.1f} to {only.end_s:.1f} s"

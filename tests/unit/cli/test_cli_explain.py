@@ -25,11 +25,18 @@ def test_text_and_json_say_the_same(offkey, detector, odd):
     assert [line.strip() for line in lines if line.startswith(" ")] == sentences
 
 
-def test_one_picture_numbered_pictures_and_a_folder(offkey, detector, odd, tmp_path):
+def test_a_picture(offkey, detector, odd, tmp_path):
     pytest.importorskip("matplotlib")
     shown = offkey("explain", detector, odd[0], "--out", "map.png")
     assert shown.code == 0
     assert shown.err == "picture written to map.png\n"
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_picture_numbered_pictures_and_a_folder(offkey, detector, odd, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr("offkey.report.explanation_plot", lambda _, path: path.touch())
+    assert offkey("explain", detector, odd[0], "--out", "map.png").code == 0
     assert offkey("explain", detector, *odd, "--out", "maps.svg").code == 0
     assert offkey("explain", detector, odd[0], odd[0], "--out", "maps").code == 0
     written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))

@@ -76,7 +76,7 @@ def test_without_healthy_clips_a_band_is_only_named():
 @pytest.mark.parametrize(
     ("places", "words"),
     [
-        (ALWAYS, "all along"),
+        (ALWAYS, "throughout"),
         (stretches((0.0, 2.0)), "above all from 0.0 to 2.0 s"),
         (stretches((3.1, 10.0)), "above all from 3.1 s on"),
         (stretches((1.0, 2.0), (4.0, 4.5)), "above all from 1.0 to 2.0 s and from 4.0 to 4.5 s"),

@@ -42,7 +42,7 @@ def test_what_is_drawn(explanation, tmp_path, monkeypatch):
     assert all(sentence in text for sentence in explanation.sentences)
 
 
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("ending", ["png", "svg"])
 def test_a_picture_is_written_in_each_format(explanation, tmp_path, ending):
     quiet = dataclasses.replace(
         explanation, bands=(), path="$x$ \\frac.wav", sentences=("$x$ <b>",), healthy_db=None, start_s=30.0
