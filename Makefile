@@ -8,12 +8,12 @@ SECONDS ?= 60
 TARGETS ?= decode flac_frame logmel quadratic_forms
 HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help setup demo test test-long lint rust python fuzz memcheck bench table counts gpu gpu-prepare wheel clean
+.PHONY: help setup demo test test-long test-cluster lint rust python fuzz memcheck bench table counts gpu gpu-prepare wheel clean
 
 help:
 	@echo "make demo   synthesise machines, train, score, evaluate: no data and no GPU needed"
 	@echo "make test   every check: lint, types, Rust tests, Python tests"
-	@echo "make lint | rust | python | test-long | fuzz | memcheck | bench | table | counts | gpu-prepare | gpu | wheel | clean"
+	@echo "make lint | rust | python | test-long | test-cluster | fuzz | memcheck | bench | table | counts | gpu-prepare | gpu | wheel | clean"
 
 # The stamp is older than pyproject.toml or the Rust sources when the environment must be brought up to date.
 SOURCES := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
@@ -56,6 +56,11 @@ test: lint rust python
 
 test-long: $(VENV)/.installed-dev
 	$(BIN)/pytest -m long --numprocesses auto --maxprocesses 4 --dist worksteal
+
+# Ray and a server of S3 take too long to install for every run: `make test` passes their tests over, and says so.
+test-cluster: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --group cluster --group cloud
+	$(BIN)/pytest -m 'long or not long' tests/unit/archive/test_ray.py tests/unit/archive/test_storage.py
 
 # Needs `cargo install cargo-fuzz`; what it finds lies in rust/fuzz/artifacts.
 fuzz: $(VENV)/.installed-dev

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 import secrets
+import socket
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +34,8 @@ __all__ = ["RayCluster", "cluster_scorer", "need_ray"]
 
 _DEATHS = 4
 """So many workers may die of one block."""
+_ANSWER_S = 10.0
+"""How long the head of a cluster may take to answer."""
 _PATIENCE_S = 60.0
 """No worker has come up for so long: that is said."""
 
@@ -239,6 +243,7 @@ class ClusterScorer:
         ray, address = self._ray, self._cluster.address
         if ray.is_initialized() and address is None:
             return
+        _check_answers(address or os.environ.get("RAY_ADDRESS", ""))
         try:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="WARNING")
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
@@ -300,6 +305,19 @@ class ClusterScorer:
             ) from None
         except (self._ray.exceptions.RayError, RuntimeError) as error:
             raise _without_package(str(error)) or ClusterError(f"ray: {_line(error)}") from None
+
+
+def _check_answers(address: str) -> None:
+    """Refuse an address that nothing listens at; Ray would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return  # a word, such as auto
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"ray: nothing answers at {address}: {error}; expected the head of a cluster, which ray start --head began"
+        ) from None
 
 
 def _without_package(text: str) -> ClusterError | None:

@@ -145,6 +145,15 @@ def test_a_cluster_is_not_asked_for_what_is_there(address, detector, recordings,
     assert detector.score_to(tmp_path / "scores", recordings, engine="ray").resumed == 30
 
 
+def test_an_address_where_nothing_answers_is_refused_at_once(address, detector, recordings, tmp_path):
+    for engine in (RayCluster(address="127.0.0.1:1"), RayCluster(address="ray://127.0.0.1:1")):
+        with pytest.raises(
+            ClusterError, match=r"nothing answers at .*127\.0\.0\.1:1: .*refused; expected the head"
+        ):
+            detector.score_to(tmp_path / "scores", recordings, engine=engine)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_worker_that_fits_nowhere_is_refused(address, detector, recordings, tmp_path):
     for engine, words in ((RayCluster(cpus=3), "takes 3 and 0"), (RayCluster(gpus=0.5), "takes 1 and 0.5")):
         with pytest.raises(ClusterError, match=rf"has 2 CPUs and 0 GPUs, and a worker {words}: none fits"):
