@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -26,7 +26,7 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 def explain(
     detector: Path,
-    recordings: list[Path],
+    recordings: list[str],
     /,
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
@@ -49,7 +49,8 @@ def explain(
     detector
         A detector that `offkey train` wrote.
     recordings
-        Sound files, folders that are searched for them, or patterns such as `"odd/*.wav"`.
+        Sound files, folders that are searched for them, or patterns such as `"odd/*.wav"`; on object storage too, such
+        as `s3://bucket/odd.wav`.
     out
         Draw a picture of each: into this file (`.png`, `.svg`, `.pdf`), numbered where there are several recordings, or
         into this folder, as PNG under the recordings' names. Needs `pip install 'offkey[report]'`.
@@ -91,8 +92,9 @@ def explain(
     items = list(items_of(recordings, machine_id=machine_id, known_ids=trained.machine_ids))
     states, failed = [], 0
     for number, (item, name) in enumerate(zip(items, _names(items), strict=True), start=1):
+        recording = item.content if isinstance(item.content, Path) else item.name
         try:
-            explanation = trained.explain(cast(Any, item.content), machine_id=item.machine_id, **options)
+            explanation = trained.explain(recording, machine_id=item.machine_id, **options)
         except (ArrayError, AudioError, DatasetError, OSError) as error:
             console.error(reason(error))
             failed += 1

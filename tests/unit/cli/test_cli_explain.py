@@ -102,3 +102,18 @@ def test_another_id_and_rate_of_alarms(offkey, detector, tmp_path):
     (one,) = json.loads(offkey("explain", detector, "monday.wav", *options).out)["explanations"]
     assert one["scored_as"] == "02"
     assert one["odd"]
+
+
+def test_a_recording_on_object_storage(offkey, detector, odd):
+    fsspec = pytest.importorskip("fsspec")
+    storage = fsspec.filesystem("memory")
+    storage.pipe(f"/odd/{odd[0].name}", odd[0].read_bytes())
+    try:
+        shown = offkey("explain", detector, "memory://odd")
+    finally:
+        storage.rm("/odd", recursive=True)
+    assert shown.code == 0
+    first, *sentences = shown.out.splitlines()
+    assert first.startswith("memory://")
+    assert first.endswith(f"/odd/{odd[0].name}")
+    assert sentences == offkey("explain", detector, odd[0]).out.splitlines()[1:]
