@@ -124,7 +124,8 @@ def _over_time(axes: Axes, explanation: Explanation) -> None:
     for level, band in enumerate(explanation.bands):
         for stretch in band.stretches:
             axes.axvspan(stretch.start_s, stretch.end_s, 0.0, 0.06, color=COLOURS[level], lw=0)
-    axes.set(xlabel="time in s", yticks=[], xlim=(edges[0], edges[-1]))
+    reach = (min(0.0, added.min()), max(added.max(), 1e-9))
+    axes.set(xlabel="time in s", yticks=[], xlim=(edges[0], edges[-1]), ylim=reach)
     axes.set_title("over time", loc="left", fontsize=8)
     plain(axes)
 
