@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from offkey.archive import RayCluster, merge_scores
     from offkey.detector import Detector, load
+    from offkey.detector_group import score_to
     from offkey.evaluation.protocols import Evaluation, evaluate
     from offkey.models.network.loader import batch_loader
     from offkey.monitoring.trends import trend
@@ -92,6 +93,7 @@ _NAMES = {
     "read_blocks": "offkey.signal.audio",
     "resample": "offkey.signal.audio",
     "rhythm": "offkey.signal.statistics",
+    "score_to": "offkey.detector_group",
     "trend": "offkey.monitoring.trends",
 }
 
@@ -133,6 +135,7 @@ __all__ = [
     "report",
     "resample",
     "rhythm",
+    "score_to",
     "scoring",
     "signal",
     "trend",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, cast
@@ -242,13 +244,29 @@ class DetectorBase:
         """Return what the detector is, as plain data: recipe, IDs, scores, thresholds, provenance, history, notes."""
         return self._fitted().describe()
 
-    def _source(self, recordings: Recordings, **options: Any) -> Source:
+    def hears_as(self, other: DetectorBase) -> bool:
+        """Say whether another detector hears the same of a recording, so that both can share what is read of it."""
+        ours, theirs = self._fitted(), other._fitted()
+        fine = {fitted.plan.fine for fitted in (ours, theirs)} - {()}
+        return (
+            len(fine) <= 1
+            and ours.features == theirs.features
+            and ours.clip_seconds == theirs.clip_seconds
+            and sorted(self.machine_ids) == sorted(other.machine_ids)
+        )
+
+    def _source(
+        self, recordings: Recordings, *, others: Sequence[DetectorBase] = (), **options: Any
+    ) -> Source:
+        """Return the source of recordings, measured for other detectors too, which hear the same of them."""
         fitted = self._fitted()
+        plans = (each._fitted().plan for each in (self, *others))
+        kinds = (kind for each in (self, *others) for kind in kinds_of(each.recipe))
         defaults: dict[str, Any] = {
             "features": fitted.features,
-            "plan": fitted.plan,
+            "plan": functools.reduce(operator.or_, plans),
             "clip_seconds": fitted.clip_seconds,
-            "keep_samples": any(kind.inputs != "statistics" for kind in kinds_of(self.recipe)),
+            "keep_samples": any(kind.inputs != "statistics" for kind in kinds),
         }
         return Source.of(recordings, known_ids=self.machine_ids, **(defaults | options))
 

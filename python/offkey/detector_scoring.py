@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +35,7 @@ from offkey.scores import ScoreTable
 from offkey.scoring.drift import note_of_drift
 from offkey.signal.audio import MAX_SECONDS
 
-__all__ = ["ScoringDetector"]
+__all__ = ["ScoringDetector", "score_archives"]
 
 
 class ScoringDetector(DetectorBase):
@@ -242,44 +242,21 @@ class ScoringDetector(DetectorBase):
         OffkeyWarning
             As for `score`, about the recordings that were scored by this call.
         """
-        path, share, cluster = Path(result), Shard(*shard), _cluster(engine)
+        path = Path(result)
         check_result(path)
-        fitted = self._fitted()
-        how: dict[str, Any] = {
-            "rate": false_alarm_rate,
-            "fdr": None,
-            "windows": windows,
-            "on_error": on_error,
-        }
-        rows = ScoreRows(fitted, num_threads=num_threads, **how)
-        source = self._source(recordings, machine_id=machine_id, max_seconds=max_seconds)
-        options = {
-            "machine_id": machine_id,
-            "false_alarm_rate": false_alarm_rate,
-            "windows": windows,
-            "max_seconds": max_seconds,
-            "precision": precision,
-        }
-        if cluster is None:
-            self._compute_on(device, precision)
-            scorer: Engine = partial(scorer_here, rows=rows, num_threads=num_threads)
-        else:
-            check_device_name(device)
-            check_scoring_precision(precision)
-            scorer = partial(
-                cluster_scorer,
-                rows=rows,
-                cluster=cluster,
-                fitted=fitted,
-                options=how,
-                num_threads=num_threads,
-                device=device,
-                precision=precision,
-                max_seconds=max_seconds,
-            )
-        totals = Archive(path, fitted, options, share, on_error).score(
-            source,
-            scorer,
+        (totals,) = score_archives(
+            {path: self},
+            recordings,
+            machine_id=machine_id,
+            false_alarm_rate=false_alarm_rate,
+            windows=windows,
+            on_error=on_error,
+            shard=Shard(*shard),
+            cluster=_cluster(engine),
+            device=device,
+            precision=precision,
+            max_seconds=max_seconds,
+            num_threads=num_threads,
             restart=restart,
             new_only=new_only,
             top=top,
@@ -288,10 +265,76 @@ class ScoringDetector(DetectorBase):
             on_advance=on_advance,
             on_rows=on_rows,
         )
-        totals.survey = source.survey()
-        for note in (*rows.notes(), *note_of_drift(rows.drift()), *notes_on(totals.survey.passed_over)):
-            warnings.warn(note, OffkeyWarning, stacklevel=2)
         return totals
+
+
+def score_archives(
+    detectors: Mapping[Path, DetectorBase],
+    recordings: Recordings,
+    *,
+    machine_id: str | None,
+    false_alarm_rate: float | None,
+    windows: Windows,
+    on_error: OnError,
+    shard: Shard,
+    cluster: RayCluster | None,
+    device: str,
+    precision: ScoringPrecision,
+    max_seconds: float,
+    num_threads: int | None,
+    **run: Any,
+) -> list[Totals]:
+    """Score recordings by one or several detectors that hear the same of them, each to a result of its own.
+
+    Parameters
+    ----------
+    detectors
+        Result -> its detector; one alone where a cluster scores.
+    recordings, machine_id, false_alarm_rate, windows, on_error, device, precision, max_seconds, num_threads
+        As for `ScoringDetector.score_to`.
+    shard, cluster
+        Which parts are scored; what scores them, None: this process.
+    **run
+        Of `Archive.score`; `on_rows` is called for the first result.
+    """
+    first, *others = detectors.values()
+    how: dict[str, Any] = {"rate": false_alarm_rate, "fdr": None, "windows": windows, "on_error": on_error}
+    rows = [ScoreRows(each._fitted(), num_threads=num_threads, **how) for each in detectors.values()]
+    source = first._source(recordings, others=others, machine_id=machine_id, max_seconds=max_seconds)
+    options = {
+        "machine_id": machine_id,
+        "false_alarm_rate": false_alarm_rate,
+        "windows": windows,
+        "max_seconds": max_seconds,
+        "precision": precision,
+    }
+    if cluster is None:
+        for each in detectors.values():
+            each._compute_on(device, precision)
+        scorer: Engine = partial(scorer_here, rows=rows, num_threads=num_threads)
+    else:
+        check_device_name(device)
+        check_scoring_precision(precision)
+        scorer = partial(
+            cluster_scorer,
+            rows=rows[0],
+            cluster=cluster,
+            fitted=first._fitted(),
+            options=how,
+            num_threads=num_threads,
+            device=device,
+            precision=precision,
+            max_seconds=max_seconds,
+        )
+    archives = [Archive(path, each._fitted(), options, shard, on_error) for path, each in detectors.items()]
+    totals = archives[0].score(source, scorer, others=archives[1:], **run)
+    survey = source.survey()
+    for of_result in totals:
+        of_result.survey = survey
+    notes = dict.fromkeys(note for each in rows for note in (*each.notes(), *note_of_drift(each.drift())))
+    for note in (*notes, *notes_on(survey.passed_over)):
+        warnings.warn(note, OffkeyWarning, stacklevel=3)
+    return totals
 
 
 def _cluster(engine: Literal["local", "ray"] | RayCluster) -> RayCluster | None:

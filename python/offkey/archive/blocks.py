@@ -70,21 +70,21 @@ class Scorer(Protocol):
         ...
 
 
-Engine: TypeAlias = Callable[[Source, PartWriter, ScoringProgress], AbstractContextManager[Scorer]]
-"""Gives what scores the blocks of a source; on leaving, all of them are."""
+Engine: TypeAlias = Callable[[Source, Sequence[PartWriter], ScoringProgress], AbstractContextManager[Scorer]]
+"""Gives what scores the blocks of a source, into a part of each result; on leaving, all of them are."""
 
 
 @contextmanager
 def scorer_here(
     source: Source,
-    writer: PartWriter,
+    writers: Sequence[PartWriter],
     progress: ScoringProgress,
     *,
-    rows: ScoreRows,
+    rows: Sequence[ScoreRows],
     num_threads: int | None,
 ) -> Iterator[BlockScorer]:
     """Yield what scores blocks in this process."""
-    yield BlockScorer(source, rows, num_threads, writer, progress)
+    yield BlockScorer(source, rows, num_threads, writers, progress)
 
 
 class BlockScorer:
@@ -95,34 +95,39 @@ class BlockScorer:
     source
         The source.
     rows
-        Scores its chunks.
+        Score its chunks, of which each feature is computed once.
     num_threads
         Threads of the kernels.
-    writer
-        Writes the parts.
+    writers
+        Write the parts of each: the first is the last, so that the others have what it has.
     progress
-        Is told of each chunk.
+        Is told of each chunk, and of the errors of the first.
     """
 
     def __init__(
         self,
         source: Source,
-        rows: ScoreRows,
+        rows: Sequence[ScoreRows],
         num_threads: int | None,
-        writer: PartWriter,
+        writers: Sequence[PartWriter],
         progress: ScoringProgress,
     ) -> None:
         self._source, self._rows, self._num_threads = source, rows, num_threads
-        self._writer, self._progress = writer, progress
+        self._writers, self._progress = writers, progress
 
     def score(self, number: int, block: Iterator[Item]) -> Sequence[str]:
-        """Score a block and write its part; return the names of its recordings."""
+        """Score a block and write its parts; return the names of its recordings."""
         names: list[str] = []
         chunks = self._source.over(block).chunks(num_threads=self._num_threads)
-        for chunk in self._rows.prepared(chunks):
-            self._rows.add(chunk)
-            self._progress.add(chunk, errors=self._rows.failed)
+        first = self._rows[0]
+        for chunk in first.prepared(chunks):
+            errors = dict(chunk.errors)
+            for rows in self._rows:
+                rows.add(chunk)
+                chunk = chunk.with_errors(errors)  # what one refuses the next may take
+            self._progress.add(chunk, errors=first.failed)
             if not chunk.continues:
                 names += [item.name for item in chunk.items]
-        self._writer.write(number, names, self._rows.take())
+        for rows, writer in reversed(list(zip(self._rows, self._writers, strict=True))):
+            writer.write(number, names, rows.take())
         return names

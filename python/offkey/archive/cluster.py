@@ -96,7 +96,7 @@ def need_ray() -> Any:
 
 @contextlib.contextmanager
 def cluster_scorer(
-    source: Source, writer: PartWriter, progress: ScoringProgress, *, rows: ScoreRows, **job: Any
+    source: Source, writers: Sequence[PartWriter], progress: ScoringProgress, *, rows: ScoreRows, **job: Any
 ) -> Iterator[ClusterScorer]:
     """Yield what has blocks scored by a cluster; on leaving all of them are.
 
@@ -104,13 +104,14 @@ def cluster_scorer(
     ----------
     source, rows
         What workers have to say of recordings is entered here.
-    writer
-        Writes the parts, in the workers.
+    writers
+        The one that writes the parts, in the workers.
     progress
         Is told of each block.
     **job
         See `ClusterScorer`.
     """
+    (writer,) = writers
     scorer = ClusterScorer(writer, progress, **job)
     try:
         yield scorer

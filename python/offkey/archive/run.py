@@ -91,6 +91,7 @@ class Archive:
         shard: Shard = Shard(),  # noqa: B008  # immutable
         on_error: OnError = "record",
     ) -> None:
+        self._all = [self]
         self._result = result
         self._shard = shard
         self._on_error = on_error
@@ -104,6 +105,7 @@ class Archive:
         source: Source,
         engine: Engine,
         *,
+        others: Sequence[Archive] = (),
         restart: bool = False,
         new_only: bool = False,
         top: int | None = None,
@@ -111,7 +113,7 @@ class Archive:
         on_progress: Progress | None = None,
         on_advance: OnAdvance | None = None,
         on_rows: Callable[[Sequence[Row]], None] = lambda rows: None,
-    ) -> Totals:
+    ) -> list[Totals]:
         """Score what has no scores yet, part by part, and make the result of them all.
 
         Parameters
@@ -120,6 +122,9 @@ class Archive:
             The recordings; those that an earlier run has scored must be where they were.
         engine
             Scores them.
+        others
+            Results of other detectors, of the same recordings: each block is scored into a part of every one, and what
+            all of them have is not scored again.
         restart
             Whether to begin anew.
         new_only
@@ -134,12 +139,12 @@ class Archive:
         on_advance
             Called with more than that: see `Advance`.
         on_rows
-            Called with the rows of each part once all are there, those of earlier runs too.
+            Called with the rows of each part of this result once all are there, those of earlier runs too.
 
         Returns
         -------
-        Totals
-            Of the result; of a shard, those of its own parts.
+        list of Totals
+            Of each result, this one's first; of a shard, those of its own parts.
 
         Raises
         ------
@@ -150,16 +155,15 @@ class Archive:
         OSError
             If a part cannot be written; what was written before is kept.
         """
+        self._all = [self, *others]
         if top is not None:
             self._check_top(top)
         if new_only:
             self._check_new_only(restart=restart)
-        with self._parts.held(self._shard):
-            if restart or self._parts.is_merged():
-                self._clear()
-            else:
-                self._check_others()
-            receipts = self._receipts()
+        with contextlib.ExitStack() as stack:
+            for archive in self._all:
+                stack.enter_context(archive._held(restart=restart))
+            receipts = self._receipts_of_all()
             before = sum(receipt.recordings for receipt in receipts.values())
             progress = ScoringProgress(
                 source,
@@ -168,18 +172,40 @@ class Archive:
                 before=before,
                 share=(lambda _: None) if new_only else partial(_in_shard, self._shard),
             )
-            writer = PartWriter(self._parts, self._run, self._columns, on_part)
+            writers = [
+                PartWriter(archive._parts, archive._run, archive._columns, on_part) for archive in self._all
+            ]
             score = self._score_new if new_only else self._score
-            with engine(source, writer, progress) as scorer:
+            with engine(source, writers, progress) as scorer:
                 seen = score(source, receipts, scorer)
-            self._parts.end(self._shard, seen)
-            if self._shard.is_whole:
-                totals = complete(self._result, self._parts, on_rows, top=top)
-                if not is_folder(self._result) and not new_only:
-                    self._parts.clear()
+            totals = [
+                archive._end(seen, on_rows if archive is self else lambda rows: None, top=top, keep=new_only)
+                for archive in self._all
+            ]
+        for of_result in totals:
+            of_result.resumed = before
+        return totals
+
+    @contextlib.contextmanager
+    def _held(self, *, restart: bool) -> Iterator[None]:
+        """Hold the parts, and refuse those of another run or begin anew."""
+        with self._parts.held(self._shard):
+            if restart or self._parts.is_merged():
+                self._clear()
             else:
-                totals = totals_of(self._parts, self._numbers(), on_rows)
-            totals.resumed = before
+                self._check_others()
+            yield
+
+    def _end(
+        self, seen: Seen, on_rows: Callable[[Sequence[Row]], None], *, top: int | None, keep: bool
+    ) -> Totals:
+        """Make the result, now that all parts are there."""
+        self._parts.end(self._shard, seen)
+        if not self._shard.is_whole:
+            return totals_of(self._parts, self._numbers(), on_rows)
+        totals = complete(self._result, self._parts, on_rows, top=top)
+        if not is_folder(self._result) and not keep:
+            self._parts.clear()
         return totals
 
     def _clear(self) -> None:
@@ -200,6 +226,15 @@ class Archive:
                 with contextlib.suppress(FileNotFoundError):  # it begins anew
                     check_run(self._parts.receipt(number), self._run, self._parts.path(number), _ADVICE)
                 return
+
+    def _receipts_of_all(self) -> dict[int, Receipt]:
+        """Return the receipts of parts that all results have of the same recordings."""
+        first, *others = (archive._receipts() for archive in self._all)
+        return {
+            number: receipt
+            for number, receipt in first.items()
+            if all(number in of_other and of_other[number].names == receipt.names for of_other in others)
+        }
 
     def _receipts(self) -> dict[int, Receipt]:
         """Return what the parts of this shard have the rows of, all of this very run."""
@@ -253,7 +288,8 @@ class Archive:
 
     def _add(self, number: int, block: Iterator[Item], scorer: Scorer) -> Sequence[str]:
         """Score a block into a part; return the names of its recordings."""
-        self._parts.reopen(self._shard)
+        for archive in self._all:
+            archive._parts.reopen(self._shard)
         return scorer.score(number, block)
 
     def _check_top(self, top: int) -> None:

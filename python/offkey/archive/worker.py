@@ -137,7 +137,7 @@ class Job:
         )
         advances = deque[Advance](maxlen=1)
         progress = ScoringProgress(source, None, advances.append)
-        BlockScorer(source, rows, self.num_threads, self.writer, progress).score(number, iter(items))
+        BlockScorer(source, [rows], self.num_threads, [self.writer], progress).score(number, iter(items))
         return BlockReport(rows.summary(), source.surveyor, advances[0].audio_s)
 
 

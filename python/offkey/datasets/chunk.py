@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -111,6 +112,12 @@ class Chunk:
         if isinstance(self.clips, np.ndarray):
             return None
         return clip_quality(self.clips, sample_rate=self.sample_rate, num_threads=self.num_threads)
+
+    def with_errors(self, errors: Mapping[int, Exception]) -> Chunk:
+        """Return the chunk with these errors alone, and what was computed of it."""
+        chunk = copy.copy(self)
+        object.__setattr__(chunk, "errors", dict(errors))
+        return chunk
 
     def each(self) -> Iterator[Chunk]:
         """Yield each clip that could be read as a chunk of its own, to find the one that cannot be scored."""
