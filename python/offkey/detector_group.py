@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from offkey.advance import OnAdvance
 from offkey.archive import Shard, Totals, check_result
@@ -19,9 +20,11 @@ from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["score_to"]
 
+AnyPath = TypeVar("AnyPath", str, Path, os.PathLike[str])
+
 
 def score_to(
-    detectors: Mapping[str | os.PathLike[str], ScoringDetector],
+    detectors: Mapping[AnyPath, ScoringDetector],
     recordings: Recordings,
     *,
     machine_id: str | None = None,

@@ -331,7 +331,11 @@ def score_archives(
     survey = source.survey()
     for of_result in totals:
         of_result.survey = survey
-    notes = dict.fromkeys(note for each in rows for note in (*each.notes(), *note_of_drift(each.drift())))
+    notes = [
+        f"{path}: {note}" if others else note
+        for path, each in zip(detectors, rows, strict=True)
+        for note in (*each.notes(), *note_of_drift(each.drift()))
+    ]
     for note in (*notes, *notes_on(survey.passed_over)):
         warnings.warn(note, OffkeyWarning, stacklevel=3)
     return totals

@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from offkey.cli.engine import EngineOptions
 from offkey.cli.listing import MOST, listing, oddest_lines
 from offkey.cli.options import Device, RateOptions
 from offkey.cli.pace import Pace, ProgressFile, told_to
+from offkey.cli.score_group import named_detectors, results_of, score_group
 from offkey.cli.sources import FailedList, failed_list, listed_sources
 from offkey.cli.words import in_options, table_in_options
 from offkey.detector import Detector, load
@@ -71,7 +72,9 @@ def score(
     Parameters
     ----------
     detector
-        A detector that `offkey train` wrote.
+        A detector that `offkey train` wrote. Others may follow, files that end in `.offkey`: each writes a result of
+        its own, named after it, such as `scores-fan.csv` and `scores-pump.csv` for `--out scores.csv`; a recording is
+        read once for all that hear the same of it.
     recordings
         Sound files, folders that are searched for them, or patterns such as `"incoming/*.wav"`; on object storage too,
         such as `s3://bucket/folder`.
@@ -178,7 +181,8 @@ def score(
         raise ParameterError(
             "--null: says how paths end in a list, but neither --files-from nor --failed names one"
         )
-    sources = listed_sources(recordings or [], files_from, null=null)
+    detectors, named_sources = named_detectors([str(detector), *(recordings or [])])
+    sources = listed_sources(named_sources, files_from, null=null)
     in_parts = out is not None and false_discovery_rate is None and not is_stream(out)
     of_parts = {
         "--restart": restart,
@@ -198,7 +202,17 @@ def score(
     share = Shard.parsed(shard or "1/1")
     if json and not share.is_whole:
         raise ParameterError("--json: a shard is no whole result; give it with --merge")
-    if out is not None:
+    results = {}
+    if len(detectors) > 1:
+        of_one = {
+            "--fdr": false_discovery_rate is not None,
+            "--new-only": new_only,
+            "--engine ray": scored_by != "local",
+            "--failed": failed is not None,
+            "--json": json,
+        }
+        results = results_of(detectors, out, of_one)
+    elif out is not None:
         check_result(out) if in_parts else check_target(out)
     if failed is not None:
         check_writable(failed)
@@ -206,8 +220,14 @@ def score(
         told_to(progress_json, worded=partial(in_options, command=app["score"])) as file,
         failed_list(failed, null=null) as failed_paths,
     ):
-        trained = load(detector)
         start_s = time.monotonic()
+        if results:
+            of_each, pace = score_group(
+                results, sources, file, share, restart=restart, top=top, on_part=_in_options, **options
+            )
+            pace = dataclasses.replace(pace, elapsed_s=time.monotonic() - start_s)
+            return _report_each(of_each, pace, share)
+        trained = load(detector)
         if out is not None and in_parts:
             options |= {"restart": restart, "new_only": new_only, "top": top, "engine": scored_by}
             totals, pace = _score_archive(
@@ -306,6 +326,20 @@ def _score_archive(
     if not shard.is_whole:
         console.note(f"shard {shard} has ended; once all {shard.of} have: offkey score --merge {out}")
     return totals, counter.pace
+
+
+def _report_each(of_each: Mapping[Path, Totals], pace: Pace, shard: Shard) -> int:
+    """Say how it went by each detector; return the worst exit code."""
+    codes = []
+    for result, totals in of_each.items():
+        console.note(f"--- {result}")
+        if totals.resumed:
+            console.note(f"went on after {totals.resumed:,} recordings that were scored before")
+        codes.append(_report(totals, pace, None, listed=False))
+    if not shard.is_whole:
+        merges = "; ".join(f"offkey score --merge {result}" for result in of_each)
+        console.note(f"shard {shard} has ended; once all {shard.of} have: {merges}")
+    return max(codes)
 
 
 def _report(totals: Totals, pace: Pace, discoveries: Discoveries | None, *, listed: bool) -> int:
