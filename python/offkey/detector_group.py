@@ -75,11 +75,6 @@ def score_to(
     -----
     OffkeyWarning
         As for `Detector.score_to`.
-
-    Examples
-    --------
-    >>> fan, near = offkey.load("fan.offkey"), offkey.load("fan-near.offkey")
-    >>> offkey.score_to({"fan.csv": fan, "near.csv": near}, "incoming")  # doctest: +SKIP
     """
     results = {Path(result): detector for result, detector in detectors.items()}
     if not results or len({path.absolute() for path in results}) < len(detectors):
