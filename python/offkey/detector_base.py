@@ -240,6 +240,11 @@ class DetectorBase:
         detector._state = state
         return detector
 
+    @property
+    def fingerprint(self) -> str:
+        """What stands for all that the detector is, as Parquet files of its scores name it: its file's checksum."""
+        return self._fitted().fingerprint
+
     def describe(self) -> dict[str, Any]:
         """Return what the detector is, as plain data: recipe, IDs, scores, thresholds, provenance, history, notes."""
         return self._fitted().describe()

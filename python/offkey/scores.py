@@ -258,7 +258,7 @@ class ScoreTable:
         discoveries = Discoveries.among(
             self.p_value,
             smallest_p=np.minimum(1.0, factor * floor),
-            recordings=self._recordings(),
+            recordings=self.recordings(),
             rate=rate,
         )
         table = copy.copy(self)
@@ -282,15 +282,21 @@ class ScoreTable:
         check_top(top)
         order = np.lexsort((-self.anomaly_score, self.p_value))  # NaN last
         order = order[~np.isnan(self.anomaly_score[order])]
-        first = np.sort(np.unique(self._recordings()[order], return_index=True)[1])
+        first = np.sort(np.unique(self.recordings()[order], return_index=True)[1])
         rows = list(self.rows())
         table = ScoreTable.from_rows([rows[at] for at in order[first[:top]].tolist()])
         table.survey, table.drift, table.discoveries = self.survey, self.drift, self.discoveries
         table.skipped = self.skipped
         return table
 
-    def _recordings(self) -> NDArray[np.int64]:
-        """Return of which recording each row is, numbered from 0: rows with `start_s` and one path are its windows."""
+    def recordings(self) -> NDArray[np.int64]:
+        """Return of which recording each row is, numbered from 0: rows with `start_s` and one path are its windows.
+
+        Examples
+        --------
+        >>> ScoreTable(path=["a.wav", "a.wav", "b.wav"], start_s=[0.0, 10.0, None]).recordings()
+        array([0, 0, 1])
+        """
         numbers: dict[object, int] = {}
         windows = zip(self.path, np.isnan(self.start_s).tolist(), strict=True)
         keys: list[object] = [row if whole else path for row, (path, whole) in enumerate(windows)]

@@ -29,6 +29,7 @@ _COMMANDS = {
     "confirm": "Lower a detector's thresholds below confirmed faults, as far as a rate of false alarms allows.",
     "update": "Let a detector learn further healthy recordings of its machines, in seconds, without training anew.",
     "evaluate": "Evaluate scores against known labels: AUC and pAUC of each machine ID, their means, the worst ID.",
+    "report": "Put scores, evaluations and benchmarks on one page: an HTML file that needs no network.",
     "trend": "Follow machines over time: turn their p-values, one recording after the other, into alarms.",
     "bench": "Make a paper's tables from your own copy of MIMII or DCASE 2020: every type, every score, several seeds.",
     "info": "Describe a file or folder: a trained detector, a sound file, or a folder of recordings.",
@@ -61,6 +62,11 @@ _EXAMPLES = {
     "evaluate": (
         "offkey evaluate scores.csv --data dev_data --machine fan",
         "offkey evaluate scores.csv --data recordings --manifest clips.csv --out figures.md",
+    ),
+    "report": (
+        "offkey report scores.csv --out report.html",
+        "offkey report archive_scores --out archive.html --detector fan.offkey",
+        "offkey report bench figures.json",
     ),
     "trend": (
         "offkey trend scores.csv",

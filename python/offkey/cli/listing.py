@@ -13,8 +13,9 @@ from offkey._util.text_table import printable
 from offkey.cli.pace import duration
 from offkey.score_file import ANOMALY_SCORE, START, is_score
 from offkey.scores import ScoreTable
+from offkey.scoring.rarity import odds
 
-__all__ = ["MOST", "listing", "oddest_lines", "odds", "shortened"]
+__all__ = ["MOST", "listing", "oddest_lines", "shortened"]
 
 MOST = 20
 """Rows that a terminal shows unless more are asked for."""
@@ -55,19 +56,6 @@ def listing(table: ScoreTable, *, width: int, most: int = MOST, scores: bool = F
             more = f"and {len(failed) - _MOST_FAILED:,} more without a score: --out FILE says why"
             lines += _wrapped(more, width)
     return "\n".join(lines or ["no recording has a score"]) + "\n"
-
-
-def odds(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Return how rare so odd a sound is among healthy recordings, such as ``about``, ``1 in 240``."""
-    one_in, clips = 1 / row["p_value"], row["calibration_clips"]
-    how = "about"
-    if row["calibration"] == "tail":
-        # An estimate says nothing of what is a hundred times rarer than its clips.
-        how = "fewer than" if one_in > 100 * clips else how
-        one_in = min(one_in, 100 * clips)
-    elif one_in > clips:
-        how = "at most"
-    return how, f"1 in {one_in:,.0f}" if one_in >= 9.95 else f"1 in {one_in:.2g}"
 
 
 def shortened(path: str, width: int) -> str:

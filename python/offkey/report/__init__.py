@@ -1,8 +1,9 @@
-"""Pictures for people. Needs the extra `report` (matplotlib, scikit-learn)."""
+"""Pictures and pages for people. Needs the extra `report` (jinja2, matplotlib, scikit-learn)."""
 
 from offkey.report.curves import training_curves
 from offkey.report.explanations import explanation_plot
+from offkey.report.page import html
 from offkey.report.plots import Panel, overview
 from offkey.report.trends import trend_plot
 
-__all__ = ["Panel", "explanation_plot", "overview", "training_curves", "trend_plot"]
+__all__ = ["Panel", "explanation_plot", "html", "overview", "training_curves", "trend_plot"]

@@ -16,6 +16,7 @@ COMMANDS = (
     "confirm",
     "update",
     "evaluate",
+    "report",
     "trend",
     "bench",
     "info",

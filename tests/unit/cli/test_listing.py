@@ -9,7 +9,7 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from offkey.cli.listing import listing, odds, shortened
+from offkey.cli.listing import listing, shortened
 from offkey.scores import ScoreTable
 
 WIDE = "機械ポンプ"
@@ -117,21 +117,6 @@ def test_scores_are_shown_on_request_and_where_there_is_no_p_value_there_is_no_r
 
 def test_nothing_is_said_to_be_nothing():
     assert lines_of() == ["no recording has a score"]
-
-
-@pytest.mark.parametrize(
-    ("p_value", "more", "expected"),
-    [
-        (1 / 240, {}, ("about", "1 in 240")),
-        (0.4, {}, ("about", "1 in 2.5")),
-        (1.0, {}, ("about", "1 in 1")),
-        (1 / 401, {}, ("at most", "1 in 401")),
-        (1e-9, {"calibration": "tail"}, ("fewer than", "1 in 40,000")),
-        (1e-4, {"calibration": "tail"}, ("about", "1 in 10,000")),
-    ],
-)
-def test_p_values_in_words(p_value, more, expected):
-    assert odds(row("a.wav", p_value, **more)) == expected
 
 
 @pytest.mark.parametrize("width", [40, 100])

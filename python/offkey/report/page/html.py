@@ -1,0 +1,113 @@
+"""Writes the page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import os
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offkey import __version__
+from offkey._util.files import check_writable, ending_of, write_text
+from offkey._util.text_table import printable
+from offkey.errors import MissingExtraError
+from offkey.report.page.results import Result, read_results
+from offkey.report.page.sections import Page, page_of
+
+if TYPE_CHECKING:
+    from offkey.detector import Detector
+
+__all__ = ["check_target", "html"]
+
+_TEMPLATES = resources.files(__package__) / "templates"
+
+
+def html(
+    results: Result | Iterable[Result],
+    path: str | os.PathLike[str],
+    *,
+    detector: Detector | None = None,
+) -> None:
+    """Write one HTML file that needs no network: scores, figures and provenance of results.
+
+    Parameters
+    ----------
+    results
+        One or several: files of scores (CSV, JSON, JSON lines, Parquet), folders of Parquet files, JSON files of
+        `offkey evaluate`, folders of `offkey bench`; or a `ScoreTable`, an `Evaluation`, a `Benchmark`.
+    path
+        The file to write, ``.html`` or ``.htm``.
+    detector
+        That has scored them, to be described.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such result.
+    DatasetError
+        If a result is damaged or none, or two tables have scores of one recording.
+    ParameterError
+        If an ending is none of those, or there is no result.
+    MissingExtraError
+        If jinja2 is not installed, or pyarrow for Parquet; that is found out first.
+    OSError
+        If the page cannot be written.
+    """
+    path = Path(path)
+    check_target(path)
+    page = page_of(read_results(results), detector=detector)
+    write_text(path, _rendered(page))
+
+
+def check_target(path: Path) -> None:
+    """Find out before any work whether a page can be written to `path`.
+
+    Raises
+    ------
+    ParameterError, MissingExtraError, OSError
+        As `html`.
+    """
+    ending_of(path, (".html", ".htm"))
+    if importlib.util.find_spec("jinja2") is None:
+        raise MissingExtraError("jinja2: a report needs the extra: pip install 'offkey[report]'")
+    check_writable(path)
+
+
+def _rendered(page: Page) -> str:
+    """Return the page as HTML. Text is shown as it is printable, and escaped."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    script, style = _template("script.js"), _template("style.css")
+    return environment.get_template("page.html.j2").render(
+        page=page,
+        version=__version__,
+        script=Markup(script),
+        style=Markup(style),
+        # What is not of these two texts is neither run nor applied, and nothing is loaded.
+        policy="default-src 'none'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'; "
+        f"script-src '{_digest(script)}'; style-src '{_digest(style)}'",
+        drawn=Markup,
+    )
+
+
+@cache
+def _template(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,395 @@
+"""What stands on the page, section by section."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from offkey.errors import DatasetError
+from offkey.evaluation.protocols import evaluate
+from offkey.evaluation.result import Evaluation, IdResult
+from offkey.report.page.charts import MOST_DOTS, Points, calibration_chart, histogram, roc_chart, scores_chart
+from offkey.report.page.machines import Columns, Machine, machines_of, score_name
+from offkey.report.page.results import Origin, Results
+from offkey.report.page.tables import Grid, benchmark_grids, described, evaluation_grid
+from offkey.report.page.words import (
+    VERDICTS,
+    counted,
+    duration,
+    figure,
+    rarity,
+    shortened,
+    summary,
+    tally_words,
+)
+from offkey.score_file import ANOMALY_SCORE
+from offkey.scores import ScoreTable
+from offkey.scoring.drift import note_of_drift
+
+if TYPE_CHECKING:
+    from offkey.detector import Detector
+
+__all__ = ["Page", "Row", "Section", "page_of"]
+
+_MOST_SECTIONS = 30
+_MOST_LISTED = 500
+_MOST_FAILED = 100
+_MOST_EVALUATED = 1000
+"""Machines; of more there are no AUCs."""
+_MOST_RESAMPLED, _RESAMPLES, _FEW_RESAMPLES = 20_000, 1000, 100
+"""Of more recordings with labels the intervals come from fewer bootstrap samples, and are narrow in any case."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A recording in a table."""
+
+    path: str
+    at: str
+    """Where in a long recording the scores are of."""
+    verdict: str
+    called: bool
+    label: str
+    score: float
+    threshold: float | None
+    p_value: float | None
+    rarity: str
+    duration: str
+    warning: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A drawing and what it shows."""
+
+    svg: str
+    caption: str
+    wide: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """What there is to say of one machine."""
+
+    anchor: str
+    name: str
+    words: Sequence[str]
+    charts: Sequence[Chart]
+    oddest: Sequence[Row]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The whole page."""
+
+    title: str
+    summary: Sequence[str]
+    notes: Sequence[str]
+    """What a reader must know: warnings, and what is left out."""
+    overview: Grid | None
+    """A line for each machine."""
+    sections: Sequence[Section]
+    score: str
+    """The name of the score that is shown."""
+    failed: Sequence[tuple[str, str]]
+    """Recordings without a score, and why."""
+    failures: int
+    """How many there are; some of many are shown."""
+    figures: Sequence[Grid]
+    origins: Sequence[Origin]
+    detector: Sequence[tuple[str, str]]
+
+
+def page_of(results: Results, *, detector: Detector | None) -> Page:
+    """Return what stands on the page of results."""
+    given = [evaluation_grid(evaluation, name) for name, evaluation in results.evaluations]
+    given += [grid for name, benchmark in results.benchmarks for grid in benchmark_grids(benchmark, name)]
+    described_detector, notes = _of_detector(detector, results)
+    if results.scores is None:
+        names = [origin.content for origin in results.origins]
+        return Page(
+            title=f"Report: {', '.join(dict.fromkeys(names))}",
+            summary=list(_of_evaluations(results)),
+            notes=notes,
+            overview=None,
+            sections=(),
+            score="",
+            failed=(),
+            failures=0,
+            figures=given,
+            origins=results.origins,
+            detector=described_detector,
+        )
+    asked = results.false_alarm_rate or _own_rate(detector, results.scores)
+    return _of_scores(results.scores, results, asked, given, described_detector, notes)
+
+
+def _own_rate(detector: Detector | None, table: ScoreTable) -> float | None:
+    """Return the detector's own rate of false alarms, if the thresholds of a table are those that it stands for."""
+    if detector is None:
+        return None
+    facts = detector.describe()
+    own = [*facts["thresholds"].values(), facts["threshold_of_unknown_ids"]]
+    known = table.threshold[~np.isnan(table.threshold)]
+    same = len(known) > 0 and np.isclose(known[:, None], own, rtol=1e-9).any(axis=1).all()
+    return float(facts["false_alarm_rate"]) if same else None
+
+
+def _of_evaluations(results: Results) -> list[str]:
+    """Return sentences on results that have no scores of single recordings."""
+    sentences = []
+    for name, evaluation in results.evaluations:
+        for row in evaluation.overall:
+            if row.score == ANOMALY_SCORE:
+                said = figure(row.auc, row.auc_interval)
+                sentences.append(f"{name}: AUC {said}, the mean of {counted(row.machine_ids, 'machine')}.")
+    for name, benchmark in results.benchmarks:
+        done = f"{len(benchmark.records):,} of {counted(benchmark.runs, 'run')} are done"
+        sentences.append(f"{name}: benchmark {benchmark.suite}, {done}.")
+    return sentences
+
+
+def _of_detector(detector: Detector | None, results: Results) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return what a detector is, and what is to be said of it."""
+    if detector is None:
+        return [], []
+    fingerprint = detector.fingerprint
+    others = {origin.name: origin.facts.get("detector", fingerprint) for origin in results.origins}
+    notes = [
+        f"{name}: was scored by another detector than the one described here: its fingerprint is {other}"
+        for name, other in others.items()
+        if other != fingerprint
+    ]
+    return described({"fingerprint": fingerprint, **detector.describe()}), notes
+
+
+def _of_scores(
+    table: ScoreTable,
+    results: Results,
+    asked: float | None,
+    given: Sequence[Grid],
+    described_detector: Sequence[tuple[str, str]],
+    notes: Sequence[str],
+) -> Page:
+    columns = Columns(table)
+    machines = machines_of(table, columns)
+    evaluation, why = _evaluated(table, len(machines))
+    chosen = _chosen(machines, columns)
+    whole = columns.tally(slice(None))
+    oddest = min(
+        (int(machine.oddest[0]) for machine in machines if len(machine.oddest)),
+        key=lambda row: columns.ranks[row],
+        default=None,
+    )
+    rows = _Rows(table)
+    failed = [row for row, error in enumerate(table.error) if error is not None]
+    failures = [(str(table.path[row]), table.error[row] or "") for row in failed[:_MOST_FAILED]]
+    failures += [(name, error) for name, error in table.skipped[: _MOST_FAILED - len(failures)]]
+    return Page(
+        title=f"Report on {counted(whole.recordings, 'recording')} of {counted(len(machines), 'machine')}",
+        summary=list(
+            summary(
+                machines,
+                whole,
+                asked=asked,
+                oddest=None if oddest is None else rows.cells(oddest),
+                warnings=[text for text in table.warning if text is not None],
+                evaluation=evaluation,
+            )
+        ),
+        notes=[*notes, *_notes(table, machines, chosen, whole.normals + whole.anomalies), *why],
+        overview=_overview(machines, chosen, rows) if len(machines) > 1 else None,
+        sections=[
+            _section(at, machine, columns, rows, evaluation, asked) for at, machine in enumerate(chosen)
+        ],
+        score=(score_name(table) or "").replace("_", " "),
+        failed=[
+            (shortened(path, end=True), shortened(error.removeprefix(f"{path}: ")))
+            for path, error in failures
+        ],
+        failures=len(failed) + len(table.skipped),
+        figures=[*([evaluation_grid(evaluation, "the scores")] if evaluation else []), *given],
+        origins=results.origins,
+        detector=described_detector,
+    )
+
+
+def _evaluated(table: ScoreTable, machines: int) -> tuple[Evaluation | None, list[str]]:
+    """Return the figures of scores with labels; None and why where there are none."""
+    if not (table.label >= 0).any() or not table.score_names:
+        return None, []
+    if machines > _MOST_EVALUATED:
+        return None, [f"no AUCs: {machines:,} machines are more than {_MOST_EVALUATED:,}"]
+    labelled = np.count_nonzero(table.label >= 0)
+    try:
+        return evaluate(table, resamples=_RESAMPLES if labelled <= _MOST_RESAMPLED else _FEW_RESAMPLES), []
+    except DatasetError as error:
+        return None, [f"no AUCs: {error}"]
+
+
+def _chosen(machines: Sequence[Machine], columns: Columns) -> list[Machine]:
+    """Return the machines that have a section: of many those with the oddest recordings, in their order."""
+    if len(machines) <= _MOST_SECTIONS:
+        return [*machines]
+
+    def oddness(at: int) -> int:
+        rows = machines[at].oddest
+        return int(columns.ranks[rows[0]]) if len(rows) else len(columns.ranks)
+
+    return [machines[at] for at in sorted(sorted(range(len(machines)), key=oddness)[:_MOST_SECTIONS])]
+
+
+def _notes(
+    table: ScoreTable, machines: Sequence[Machine], chosen: Sequence[Machine], labelled: int
+) -> list[str]:
+    notes = [*note_of_drift(table.drift)]
+    if table.discoveries is not None:
+        notes.append(table.discoveries.summary())
+    if len(chosen) < len(machines):
+        notes.append(
+            f"{len(chosen)} of {len(machines):,} machines have a section of their own: those with the oddest recordings"
+        )
+    if not labelled and (table.label >= 0).any():
+        notes.append("the recordings with a label have no decision, so that no alarm is counted as false")
+    return notes
+
+
+def _overview(machines: Sequence[Machine], chosen: Sequence[Machine], rows: _Rows) -> Grid:
+    listed = machines if len(machines) <= _MOST_LISTED else chosen
+    left_out = len(machines) - len(listed)
+    return Grid(
+        title="Machines",
+        header=(
+            "machine",
+            "recordings",
+            "without a score",
+            "sound wrong",
+            "share",
+            "with a warning",
+            "oddest",
+        ),
+        rows=[
+            (
+                machine.name,
+                f"{machine.tally.recordings:,}",
+                f"{machine.tally.failed:,}",
+                f"{machine.tally.called:,}" if machine.tally.decided else "",
+                f"{machine.tally.called / machine.tally.decided:.1%}" if machine.tally.decided else "",
+                f"{machine.tally.warned:,}",
+                rarity(rows.cells(int(machine.oddest[0]))) if len(machine.oddest) else "",
+            )
+            for machine in listed
+        ],
+        notes=(f"{left_out:,} more machines are not listed",) if left_out else (),
+    )
+
+
+def _section(
+    at: int,
+    machine: Machine,
+    columns: Columns,
+    rows: _Rows,
+    evaluation: Evaluation | None,
+    asked: float | None,
+) -> Section:
+    words = list(tally_words(machine.tally, asked))
+    if machine.tally.failed:
+        words.append(f"{counted(machine.tally.failed, 'recording')} could not be scored.")
+    result = _result_of(machine, evaluation, rows.score)
+    if result is not None and result.auc is not None:
+        words.append(
+            f"AUC {figure(result.auc, result.auc_interval)}, pAUC {figure(result.pauc, result.pauc_interval)}."
+        )
+    return Section(
+        anchor=f"machine-{at + 1}",
+        name=machine.name,
+        words=words,
+        charts=_charts(machine, columns, rows, evaluation),
+        oddest=[rows.row(row) for row in machine.oddest.tolist()],
+    )
+
+
+def _result_of(machine: Machine, evaluation: Evaluation | None, score: str) -> IdResult | None:
+    rows = evaluation.ids if evaluation is not None else ()
+    key = machine.machine_type, machine.machine_id, score
+    return next((row for row in rows if (row.machine_type, row.machine_id, row.score) == key), None)
+
+
+def _charts(machine: Machine, columns: Columns, rows: _Rows, evaluation: Evaluation | None) -> list[Chart]:
+    scored = ~np.isnan(columns.scores[machine.rows])
+    if not scored.any():
+        return []
+    table, places = rows.table, machine.rows[scored]
+    points = Points(
+        scores=columns.scores[places],
+        thresholds=table.threshold[places],
+        p_values=table.p_value[places],
+        called=table.decision[places] == 1,
+        labels=table.label[places],
+        times=None if machine.times is None else machine.times[scored],
+        score=rows.score,
+    )
+    each = "a cross is one that sounds wrong, a dot another"
+    if len(places) > MOST_DOTS:
+        each = (
+            "light: from the least to the largest; dark: the middle 80%; line: the median; crosses: the highest that "
+            "sound wrong"
+        )
+    charts = [Chart(svg=scores_chart(points, machine.name), caption=f"Scores: {each}.", wide=True)]
+    apart = " Filled: normal; a line alone: anomalous." if points.classes == 2 else ""
+    charts.append(
+        Chart(svg=histogram(points, machine.name), caption=f"How many recordings have which score.{apart}")
+    )
+    if points.classes == 2:
+        limit = evaluation.max_fpr if evaluation is not None else 0.1
+        charts.append(Chart(svg=roc_chart(points, machine.name, max_fpr=limit), caption="ROC curve."))
+        calibration = calibration_chart(points, machine.name)
+        if calibration is not None:
+            charts.append(
+                Chart(svg=calibration, caption="False alarms among normal recordings; dotted: as asked for.")
+            )
+    return charts
+
+
+class _Rows:
+    """Rows of a table as they are shown."""
+
+    def __init__(self, table: ScoreTable) -> None:
+        self.table = table
+        self.score = score_name(table) or ANOMALY_SCORE
+
+    def cells(self, row: int) -> Mapping[str, Any]:
+        """Return what words are made of."""
+        table = self.table
+        return {
+            "path": table.path[row],
+            "p_value": _known(table.p_value[row]),
+            "calibration": table.calibration[row],
+            "calibration_clips": _known(table.calibration_clips[row]),
+        }
+
+    def row(self, row: int) -> Row:
+        """Return a row that has a score."""
+        table = self.table
+        decision, label, start = int(table.decision[row]), int(table.label[row]), _known(table.start_s[row])
+        length = _known(table.duration_s[row])
+        return Row(
+            path=shortened(str(table.path[row]), end=True),
+            at="" if start is None else duration(start),
+            verdict=VERDICTS[decision if decision >= 0 else None],
+            called=decision == 1,
+            label={0: "normal", 1: "anomalous"}.get(label, ""),
+            score=float(table.scores(self.score)[row]),
+            threshold=_known(table.threshold[row]),
+            p_value=_known(table.p_value[row]),
+            rarity=rarity(self.cells(row)),
+            duration="" if length is None else duration(length),
+            warning=shortened(table.warning[row] or ""),
+        )
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

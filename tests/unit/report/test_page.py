@@ -1,0 +1,257 @@
+"""The report: what it says, what it leaves out, and that names cannot do anything."""
+
+import html.parser
+import json
+import re
+
+import numpy as np
+import pytest
+
+import offkey
+from offkey.errors import DatasetError, ParameterError
+from offkey.report import html as write_report
+from offkey.report.page.results import read_results
+from offkey.report.page.svg import Scale
+
+VOID = {"meta", "input", "br", "path", "rect", "image"}
+HOSTILE = (
+    "<script>alert(1)</script>.wav",
+    "\"><img src=x onerror='alert(1)'>.wav",
+    "</title></style><svg onload=alert(1)>.wav",
+    "{{ 7 * 7 }}{% raw %}.wav",
+    "line\nend\u202eevitaN.wav",
+    "not-utf8-\udcff.wav",
+    "'=1+2'.wav",
+)
+
+
+class Reader(html.parser.HTMLParser):
+    """Reads a page, checks that every element is closed in its place, and keeps elements and text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        assert len(set(names)) == len(names)
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split())
+
+    def count(self, tag, **attributes):
+        return sum(name == tag and attributes.items() <= attrs.items() for name, attrs in self.elements)
+
+
+def table_of(paths, *, labels=False, machines=2, **more):
+    n = len(paths)
+    rng = np.random.default_rng(0)
+    faulty = np.arange(n) % 5 == 0
+    scores = rng.normal(size=n) + 4 * faulty
+    return offkey.ScoreTable(
+        **{
+            "path": paths,
+            "machine_type": ["fan"] * n,
+            "machine_id": [f"{at % machines:02}" for at in range(n)],
+            "anomaly_score": scores,
+            "threshold": np.full(n, 2.0),
+            "decision": (scores > 2).astype(int),
+            "p_value": np.clip(np.exp(-np.maximum(scores, 0)), 1e-3, 1),
+            "calibration": ["own"] * n,
+            "calibration_clips": [400] * n,
+            "label": faulty.astype(int) if labels else None,
+            "duration_s": [10.0] * n,
+        }
+        | more
+    )
+
+
+def page_of(results, tmp_path, **options):
+    write_report(results, tmp_path / "r.html", **options)
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    return text, Reader(text)
+
+
+def test_a_page_says_in_words_what_there_is(tmp_path):
+    table = table_of(
+        [f"{at:03}.wav" for at in range(60)],
+        warning=["clipped (1% of the samples)"] + [None] * 59,
+    )
+    text, page = page_of(table, tmp_path)
+    called = int((table.decision == 1).sum())
+    assert "60 recordings of 2 machines (fan 00, fan 01): 60 have a score." in page.text
+    assert f"{called} of 60 recordings ({called / 60:.1%}) sound wrong." in page.text
+    assert "1 recording carries a warning: clipped (1)." in page.text
+    oddest = table.path[int(np.lexsort((-table.anomaly_score, table.p_value))[0])]
+    assert f"The oddest is {oddest}:" in page.text
+    assert page.count("table", **{"class": "sortable oddest"}) == 2
+    assert "AUC" not in page.text
+    assert re.search(r"(src|href)=\"(?!data:)", text) is None
+    assert "http://" not in text.replace("http://www.w3.org", "")
+
+
+def test_with_labels_there_are_figures_and_curves(tmp_path):
+    table = table_of([f"{at:03}.wav" for at in range(200)], labels=True)
+    _, page = page_of(table, tmp_path)
+    result = offkey.evaluate(table).overall[0]
+    assert f"The AUC is {result.auc:.3f} (95% interval {result.auc_interval[0]:.3f}" in page.text
+    assert "Of 160 recordings labelled normal" in page.text
+    names = [attrs["aria-label"] for tag, attrs in page.elements if tag == "svg"]
+    for kind in ("Scores of fan 00", "Histogram of", "ROC curve of fan 01", "False alarms of fan 00"):
+        assert any(name.startswith(kind) for name in names)
+
+
+def test_one_class_alone_has_no_roc_curve(tmp_path):
+    _, page = page_of(table_of(["a.wav", "b.wav", "c.wav"], label=[0, 0, 0]), tmp_path)
+    assert not any("ROC" in attrs.get("aria-label", "") for _, attrs in page.elements)
+    assert "Of 3 recordings labelled normal" in page.text
+
+
+def test_scores_lie_over_time_where_names_say_it(tmp_path):
+    days = [f"fan_2026-05-{day:02}T12-00-00.wav" for day in range(1, 29)]
+    _, page = page_of(table_of(days, machines=1), tmp_path)
+    assert "time, as the recordings' names say" in page.text
+    assert "02 May 07 May 12 May" in page.text
+    _, page = page_of(table_of(["a.wav", "b.wav"], machines=1), tmp_path)
+    assert "row, in the order of the table" in page.text
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_hostile_names_are_text(tmp_path, as_file):
+    hostile = [f"{at}{name}" for at in range(3) for name in HOSTILE]
+    n = len(hostile)
+    table = table_of(
+        hostile,
+        machine_id=hostile,
+        machine_type=[HOSTILE[1]] * n,
+        warning=[*hostile[:-2], None, None],
+        error=[*[None] * (n - 2), *HOSTILE[:2]],
+    )
+    if as_file:
+        table.write(tmp_path / "s.json")
+    text, page = page_of(tmp_path / "s.json" if as_file else table, tmp_path)
+    assert page.count("script") == 1
+    assert page.count("img") == 0
+    assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
+    assert "<script>alert(1)</script>.wav" in page.text
+    assert "{{ 7 * 7 }}" in page.text
+    assert "line\\nend\\u202eevitaN.wav" in page.text
+    assert "not-utf8-\\udcff.wav" in page.text
+    assert all(letter.isprintable() for letter in set(text) - {"\n"})
+
+
+def test_the_policy_names_the_script_and_the_style_of_the_page(tmp_path):
+    import base64
+    import hashlib
+
+    text, page = page_of(table_of(["a.wav", "b.wav"]), tmp_path)
+    policy = next(attrs["content"] for tag, attrs in page.elements if "http-equiv" in attrs)
+    for tag in ("script", "style"):
+        content = re.search(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)[1]
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+
+
+def test_many_machines_and_rows_are_summarised(tmp_path):
+    n = 6000
+    text, page = page_of(table_of([f"{at:05}.wav" for at in range(n)], machines=1), tmp_path)
+    assert len(text) < 200_000
+    assert "the middle 80%" in page.text
+    text, page = page_of(table_of([f"{at:05}.wav" for at in range(n)], machines=n // 2), tmp_path)
+    assert len(text) < 1_000_000
+    assert page.count("section", **{"class": "machine"}) == 30
+    assert "30 of 3,000 machines have a section of their own" in page.text
+    assert "2,970 more machines are not listed" in page.text
+
+
+def test_failures_windows_and_missing_decisions(tmp_path):
+    table = offkey.ScoreTable(
+        path=["a.wav", "a.wav", "b.wav", "<c>.wav"],
+        start_s=[0.0, 150.0, None, None],
+        anomaly_score=[1.0, 3.0, 2.0, None],
+        error=[None, None, None, "<c>.wav: is silent"],
+    )
+    _, page = page_of(table, tmp_path)
+    assert (
+        "3 recordings of 1 machine (recordings of no known machine): 2 have a score; 1 could not" in page.text
+    )
+    assert "There are no decisions" in page.text
+    assert "2:30 min" in page.text
+    assert "is silent" in page.text
+
+
+def test_a_table_without_any_score(tmp_path):
+    _, page = page_of(offkey.ScoreTable(path=["a.wav"], error=["a.wav: empty"]), tmp_path)
+    assert "0 have a score; 1 could not be scored" in page.text
+    assert page.count("svg") == 0
+
+
+def test_evaluations_and_what_is_none(tmp_path):
+    table = table_of([f"{at}.wav" for at in range(50)], labels=True)
+    result = offkey.evaluate(table)
+    result.write(tmp_path / "e.json")
+    ((_, read),) = read_results(tmp_path / "e.json").evaluations
+    assert read == result
+    _, page = page_of([tmp_path / "e.json", result], tmp_path)
+    assert f"{result.overall[0].auc:.3f}" in page.text
+    broken = json.loads((tmp_path / "e.json").read_text()) | {"ids": [{"auc": 3}]}
+    (tmp_path / "e.json").write_text(json.dumps(broken))
+    with pytest.raises(DatasetError, match=r"e\.json: not an evaluation as offkey writes it"):
+        page_of(tmp_path / "e.json", tmp_path)
+
+
+def test_parquet_says_what_made_it(tmp_path):
+    from offkey.score_file import write
+
+    table = table_of(["a.wav", "b.wav"])
+    run = {
+        "offkey": "0.1.0",
+        "detector": "<b>f00d</b>",
+        "options": {"false_alarm_rate": 0.1, "windows": "worst"},
+    }
+    write(table.columns, [list(table.rows())], tmp_path / "s.parquet", about={"offkey": {"run": run}})
+    _, page = page_of(tmp_path / "s.parquet", tmp_path)
+    assert "<b>f00d</b>" in page.text
+    assert "10% of healthy ones" in page.text
+
+
+def test_bad_input_is_refused_before_anything_is_written(tmp_path):
+    table = table_of(["a.wav", "b.wav"])
+    with pytest.raises(ParameterError, match=r"ending '\.pdf'"):
+        write_report(table, tmp_path / "r.pdf")
+    with pytest.raises(ParameterError, match="results: none"):
+        write_report([], tmp_path / "r.html")
+    with pytest.raises(FileNotFoundError):
+        write_report(tmp_path / "none.csv", tmp_path / "r.html")
+    with pytest.raises(DatasetError, match="each recording in one of them"):
+        table.write(tmp_path / "s.csv")
+        write_report([table, tmp_path / "s.csv"], tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [1e300, -1e300], [0.0] * 50 + [1e6], [-5.0, 2.0, 7.0]])
+def test_scales_hold_all_values_and_have_ticks(values):
+    scale = Scale.of(values, start=200.0, end=10.0)
+    places = scale(values)
+    assert np.isfinite(places).all()
+    assert (places <= 200).all()
+    assert (places >= 10).all()
+    assert 1 <= len(scale.ticks()) <= 12
