@@ -244,11 +244,19 @@ class ClusterScorer:
         ray, address = self._ray, self._cluster.address
         if ray.is_initialized() and address is None:
             return
-        _check_answers(address or os.environ.get("RAY_ADDRESS", ""))
+        address = address or os.environ.get("RAY_ADDRESS") or None
+        _check_answers(address or "")
         try:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="WARNING")
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            raise ClusterError(f"ray: cannot connect to {address or 'a cluster'}: {_line(error)}") from None
+            token = (
+                "; its token is missing: RAY_AUTH_MODE=token and the token, on all machines (docs/cluster.md)"
+                if "AuthToken" in f"{error}{error.__cause__}"
+                else ""
+            )
+            raise ClusterError(
+                f"ray: cannot connect to {address or 'a cluster'}: {_line(error)}{token}"
+            ) from None
         self._connected_here = True
 
     def _most_workers(self) -> int:
