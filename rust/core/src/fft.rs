@@ -1,8 +1,10 @@
 //! Transforms of several signals side by side, one for each lane, in either precision.
 //!
-//! The complex one is Stockham's: no bit reversal, every pass reads one buffer and writes the other. Its passes are of
-//! radix 5 and 3 for those factors, then of radix 4, and of what is left in the last, which has no rotation. The inverse
-//! is the conjugate of the transform of the conjugate, not normalised.
+//! The passes of the complex one are of radix 5 and 3 for those factors, then of radix 4, and of what is left in the last,
+//! which has no rotation. All but the last work in place: a vector of lanes for each number makes a transform that the
+//! nearest cache does not hold, so a part of the numbers goes through all passes that keep to it before the next part
+//! does. The last pass writes every number where it belongs. The inverse is the conjugate of the transform of the
+//! conjugate, not normalised.
 //!
 //! The real one of `n` samples is a complex one of `n / 2` (even samples the real part, odd ones the imaginary) and a
 //! last step that splits the two.
@@ -12,17 +14,29 @@ mod passes;
 use crate::simd::{Lanes, Scalar};
 use passes::{last2, last3, last4, last5, last8, rotated3, rotated4, rotated5};
 use std::f64::consts::TAU;
+use std::ops::Range;
 
 /// One complex number for each lane.
 pub(crate) type Complex<V> = [V; 2];
 
-/// One pass: transforms of `radix` numbers, in blocks `stride` numbers apart.
+/// Up to so many numbers go from pass to pass while they are in the nearest cache, with as much as there is beside them.
+const NEAR: usize = 128;
+
+/// One pass: transforms of `radix` numbers, in place, in blocks that it leaves independent of one another.
 #[derive(Clone, Debug)]
 struct Pass<T> {
     radix: usize,
-    stride: usize,
+    /// Numbers of a block.
+    block: usize,
     /// For each `p`: `w^p`, `w^2p` and so on, one less than the radix; real and imaginary. None in the last pass.
     rotations: Vec<[T; 2]>,
+}
+
+/// A pass over some of the numbers.
+#[derive(Clone, Debug)]
+struct Step {
+    pass: usize,
+    numbers: Range<usize>,
 }
 
 /// The plan of a complex transform.
@@ -30,8 +44,9 @@ struct Pass<T> {
 pub(crate) struct Fft<T = f32> {
     length: usize,
     passes: Vec<Pass<T>>,
-    /// The one without rotations.
-    last: Pass<T>,
+    steps: Vec<Step>,
+    /// Where the first result of each block of the last pass belongs.
+    places: Vec<u32>,
 }
 
 /// `e^(-2 pi i numerator / denominator)`, real and imaginary.
@@ -72,43 +87,63 @@ fn radices(length: usize) -> Vec<usize> {
     radices
 }
 
+/// The first passes over all numbers, the others over as many at a time as are near.
+fn steps<T>(length: usize, passes: &[Pass<T>]) -> Vec<Step> {
+    let far = passes[..passes.len() - 1].iter().take_while(|pass| pass.block > NEAR).count();
+    let near = passes[far].block;
+    let starts = (0..length).step_by(near);
+    let near_steps = starts
+        .flat_map(|start| (far..passes.len()).map(move |pass| Step { pass, numbers: start..start + near }));
+    (0..far).map(|pass| Step { pass, numbers: 0..length }).chain(near_steps).collect()
+}
+
 impl<T: Scalar> Fft<T> {
     /// A plan for `length` complex numbers: from 2, without other prime factors than 2, 3 and 5.
     pub(crate) fn new(length: usize) -> Self {
-        let mut passes = Vec::new();
-        let (mut rest, mut stride) = (length, 1);
+        let (mut passes, mut places, mut block) = (Vec::new(), vec![0], length);
         for radix in radices(length) {
-            let blocks = rest / radix;
-            let rotation = |p: usize| (1..radix).map(move |power| unit(p * power, rest));
-            passes.push(Pass { radix, stride, rotations: (0..blocks).flat_map(rotation).collect() });
-            (rest, stride) = (blocks, stride * radix);
+            let part = block / radix;
+            let rotation = |p: usize| (1..radix).map(move |power| unit(p * power, block));
+            let mut rotations = Vec::new();
+            if part > 1 {
+                rotations.extend((0..part).flat_map(rotation));
+                // Each block becomes as many as the radix: what is first in them follows one another in the result.
+                let apart = (length / block) as u32;
+                let of_block = |&place: &u32| (0..radix as u32).map(move |j| place + j * apart);
+                places = places.iter().flat_map(of_block).collect();
+            }
+            passes.push(Pass { radix, block, rotations });
+            block = part;
         }
-        let last = passes.pop().expect("a length of at least 2");
-        Self { length, passes, last }
+        let steps = steps(length, &passes);
+        Self { length, passes, steps, places }
     }
 
     /// Transform the first numbers of the first buffer, real and imaginary parts in turn. The result is at the start of
     /// the first of the two buffers that come back; what lies behind it is left alone.
     #[inline(always)]
     pub(crate) fn transform<'a, V: Lanes<Scalar = T>>(&self, buffers: [&'a mut [V]; 2]) -> [&'a mut [V]; 2] {
-        let [mut from, mut to] = buffers;
-        let size = 2 * self.length;
-        for pass in &self.passes {
-            let (from_numbers, to_numbers) = (&from[..size], &mut to[..size]);
-            match pass.radix {
-                3 => rotated3(pass, from_numbers, to_numbers),
-                4 => rotated4(pass, from_numbers, to_numbers),
-                _ => rotated5(pass, from_numbers, to_numbers),
+        let [from, to] = buffers;
+        let result = &mut to[..2 * self.length];
+        for Step { pass, numbers } in &self.steps {
+            let pass = &self.passes[*pass];
+            let blocks = &mut from[2 * numbers.start..2 * numbers.end];
+            if pass.rotations.is_empty() {
+                let places = &self.places[numbers.start / pass.radix..];
+                match pass.radix {
+                    2 => last2(blocks, result, places),
+                    3 => last3(blocks, result, places),
+                    4 => last4(blocks, result, places),
+                    5 => last5(blocks, result, places),
+                    _ => last8(blocks, result, places),
+                }
+            } else {
+                match pass.radix {
+                    3 => rotated3(&pass.rotations, blocks),
+                    4 => rotated4(&pass.rotations, blocks),
+                    _ => rotated5(&pass.rotations, blocks),
+                }
             }
-            std::mem::swap(&mut from, &mut to);
-        }
-        let (from_numbers, to_numbers) = (&from[..size], &mut to[..size]);
-        match self.last.radix {
-            2 => last2(from_numbers, to_numbers),
-            3 => last3(from_numbers, to_numbers),
-            4 => last4(from_numbers, to_numbers),
-            5 => last5(from_numbers, to_numbers),
-            _ => last8(from_numbers, to_numbers),
         }
         [to, from]
     }

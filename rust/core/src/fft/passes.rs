@@ -2,7 +2,7 @@
 //!
 //! Everything is written out number by number: an array of numbers that a loop goes over would be kept in memory.
 
-use super::{Complex, Pass};
+use super::Complex;
 use crate::simd::{Lanes, Scalar};
 use std::f64::consts::FRAC_1_SQRT_2;
 
@@ -11,69 +11,53 @@ const THIRD: [f64; 2] = [-0.5, 0.866_025_403_784_438_6];
 const FIFTH: [f64; 2] = [0.309_016_994_374_947_45, 0.951_056_516_295_153_5];
 const TWO_FIFTHS: [f64; 2] = [-0.809_016_994_374_947_5, 0.587_785_252_292_473_1];
 
-/// The passes of a radix. Each number of a block has names for its inputs, its outputs and its value, then its place and
-/// that of its rotation.
+/// The passes of a radix. Each number of a block has names for its places and its value, then its place and that of its
+/// rotation.
 macro_rules! passes {
     ($radix:literal: $transform:ident, $last:ident, $rotated:ident with $rotations:literal rotations,
-     $x0:ident $y0:ident $v0:ident $(, $x:ident $y:ident $v:ident $j:literal $w:literal)*) => {
-        passes!($radix: $transform, $last, $x0 $y0 $v0 $(, $x $y $v $j)*);
+     $x0:ident $v0:ident $(, $x:ident $v:ident $j:literal $w:literal)*) => {
+        passes!($radix: $transform, $last, $x0 $v0 $(, $x $v $j)*);
 
-        /// A pass with rotations.
+        /// A pass with rotations, in place: of some blocks.
         #[inline(always)]
-        pub(super) fn $rotated<V: Lanes>(pass: &Pass<V::Scalar>, from: &[V], to: &mut [V]) {
-            let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
-            let (part, stride) = (from.len() / $radix, pass.stride);
-            let $x0 = &from[..part];
-            $(let $x = &from[$j * part..][..part];)*
-            let (rotations, _) = pass.rotations.as_chunks::<$rotations>();
-            if stride == 1 {
-                let (to, rotations) = (&mut to.as_chunks_mut::<$radix>().0[..part], &rotations[..part]);
+        pub(super) fn $rotated<V: Lanes>(rotations: &[[V::Scalar; 2]], blocks: &mut [V]) {
+            let (rotations, _) = rotations.as_chunks::<$rotations>();
+            let part = rotations.len();
+            for block in blocks.as_chunks_mut::<2>().0.chunks_exact_mut($radix * part) {
+                let ($x0, _rest) = block.split_at_mut(part);
+                $(let ($x, _rest) = _rest.split_at_mut(part);)*
                 for p in 0..part {
                     let [$v0 $(, $v)*] = $transform($x0[p] $(, $x[p])*);
-                    to[p] = [$v0 $(, times($v, rotations[p][$w]))*];
-                }
-                return;
-            }
-            for (p, (block, w)) in to.chunks_exact_mut($radix * stride).zip(rotations).enumerate() {
-                let $x0 = &$x0[p * stride..][..stride];
-                $(let $x = &$x[p * stride..][..stride];)*
-                let ($y0, _rest) = block.split_at_mut(stride);
-                $(let ($y, _rest) = _rest.split_at_mut(stride);)*
-                for q in 0..stride {
-                    let [$v0 $(, $v)*] = $transform($x0[q] $(, $x[q])*);
-                    $y0[q] = $v0;
-                    $($y[q] = times($v, w[$w]);)*
+                    $x0[p] = $v0;
+                    $($x[p] = times($v, rotations[p][$w]);)*
                 }
             }
         }
     };
-    ($radix:literal: $transform:ident, $last:ident,
-     $x0:ident $y0:ident $v0:ident $(, $x:ident $y:ident $v:ident $j:literal)*) => {
-        /// The last pass: one block, with no rotation left.
+    ($radix:literal: $transform:ident, $last:ident, $x0:ident $v0:ident $(, $x:ident $v:ident $j:literal)*) => {
+        /// The last pass: blocks without rotations. The first number of each goes to a place of its own, the others follow
+        /// as far apart as there are blocks.
         #[inline(always)]
-        pub(super) fn $last<V: Lanes>(from: &[V], to: &mut [V]) {
-            let (from, to) = (from.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
-            let stride = from.len() / $radix;
-            let $x0 = &from[..stride];
-            $(let $x = &from[$j * stride..][..stride];)*
-            let ($y0, _rest) = to.split_at_mut(stride);
-            $(let ($y, _rest) = _rest.split_at_mut(stride);)*
-            for q in 0..stride {
-                let [$v0 $(, $v)*] = $transform($x0[q] $(, $x[q])*);
-                $y0[q] = $v0;
-                $($y[q] = $v;)*
+        pub(super) fn $last<V: Lanes>(from: &[V], to: &mut [V], places: &[u32]) {
+            let (blocks, to) = (from.as_chunks::<2>().0.as_chunks::<$radix>().0, to.as_chunks_mut::<2>().0);
+            let apart = to.len() / $radix;
+            let ($x0, _rest) = to.split_at_mut(apart);
+            $(let ($x, _rest) = _rest.split_at_mut(apart);)*
+            for (&[$v0 $(, $v)*], &place) in blocks.iter().zip(places) {
+                let [$v0 $(, $v)*] = $transform($v0 $(, $v)*);
+                let place = place as usize;
+                $x0[place] = $v0;
+                $($x[place] = $v;)*
             }
         }
     };
 }
 
-passes!(2: two, last2, x0 y0 v0, x1 y1 v1 1);
-passes!(3: three, last3, rotated3 with 2 rotations, x0 y0 v0, x1 y1 v1 1 0, x2 y2 v2 2 1);
-passes!(4: four, last4, rotated4 with 3 rotations, x0 y0 v0, x1 y1 v1 1 0, x2 y2 v2 2 1, x3 y3 v3 3 2);
-passes!(5: five, last5, rotated5 with 4 rotations,
-    x0 y0 v0, x1 y1 v1 1 0, x2 y2 v2 2 1, x3 y3 v3 3 2, x4 y4 v4 4 3);
-passes!(8: eight, last8,
-    x0 y0 v0, x1 y1 v1 1, x2 y2 v2 2, x3 y3 v3 3, x4 y4 v4 4, x5 y5 v5 5, x6 y6 v6 6, x7 y7 v7 7);
+passes!(2: two, last2, x0 v0, x1 v1 1);
+passes!(3: three, last3, rotated3 with 2 rotations, x0 v0, x1 v1 1 0, x2 v2 2 1);
+passes!(4: four, last4, rotated4 with 3 rotations, x0 v0, x1 v1 1 0, x2 v2 2 1, x3 v3 3 2);
+passes!(5: five, last5, rotated5 with 4 rotations, x0 v0, x1 v1 1 0, x2 v2 2 1, x3 v3 3 2, x4 v4 4 3);
+passes!(8: eight, last8, x0 v0, x1 v1 1, x2 v2 2, x3 v3 3, x4 v4 4, x5 v5 5, x6 v6 6, x7 v7 7);
 
 #[inline(always)]
 fn times<V: Lanes>(a: Complex<V>, w: [V::Scalar; 2]) -> Complex<V> {
