@@ -15,8 +15,8 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
-def shortlist(items: Iterable[object], *, most: int = 5) -> str:
-    """Return the first few items in words: ``a, b, c and 7 more``."""
+def shortlist(items: Iterable[object], *, most: int = 5, total: int | None = None) -> str:
+    """Return the first few items in words: ``a, b, c and 7 more``; of `total` where there are more than these."""
     every = [str(item) for item in items]
-    rest = len(every) - most
+    rest = (len(every) if total is None else total) - most
     return ", ".join(every[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -16,6 +16,7 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "Kind",
     "PassedOver",
+    "PassedOverTally",
     "any_unread",
     "endings",
     "kind_of_name",
@@ -49,6 +50,7 @@ AUDIO_SUFFIXES = frozenset(
 """Endings, in lower case, of the files that count as sound files."""
 
 _PLAIN = tuple(AUDIO_SUFFIXES)
+_MOST_OF_GROUP, _MOST_GROUPS = 100, 1000
 _MOST_NAMED = 3
 _MOST_ENDINGS = 6
 _UNREAD: tuple[Kind, ...] = ("file", "folder", "format", "unfinished", "special", "link")
@@ -84,11 +86,43 @@ class PassedOver:
     path: Path
     why: str
     kind: Kind
+    count: int = 1
+    """How many such there are, of which this one is named: see `PassedOverTally`."""
 
     @property
     def unread(self) -> bool:
         """Whether it is, holds or may be a recording that could not be read; such ones make the exit code 3."""
         return self.kind in _UNREAD
+
+
+class PassedOverTally:
+    """What was passed over, however much: of each kind and ending the first by name, and the others by their number."""
+
+    def __init__(self) -> None:
+        self._named: dict[Path, PassedOver] = {}
+        self._counts = Counter[tuple[Kind, str]]()
+        self._last: dict[tuple[Kind, str], PassedOver] = {}
+
+    def add(self, passed: PassedOver) -> None:
+        """Enter a file or folder; again, as of a folder that is listed twice, only while it is known by name."""
+        if passed.path in self._named:
+            return
+        key = passed.kind, _shown_ending(passed.path.name)
+        if key not in self._counts and len(self._counts) >= _MOST_GROUPS:
+            key = passed.kind, ""
+        self._counts[key] += 1
+        if self._counts[key] <= _MOST_OF_GROUP:
+            self._named[passed.path] = passed
+        else:
+            self._last[key] = passed
+
+    def passed_over(self) -> tuple[PassedOver, ...]:
+        """Return what was entered; the last of each kind and ending may stand for many."""
+        rest = (
+            dataclasses.replace(passed, count=self._counts[key] - _MOST_OF_GROUP)
+            for key, passed in self._last.items()
+        )
+        return (*self._named.values(), *rest)
 
 
 def any_unread(passed_over: Iterable[PassedOver]) -> bool:
@@ -184,12 +218,13 @@ def notes_on(passed_over: Iterable[PassedOver], *, root: Path | None = None) -> 
 
 
 def _sentence(words: _Words, members: Sequence[PassedOver], root: Path | None) -> str:
-    counted = f"{len(members)} {words.one if len(members) == 1 else words.many}"
+    total = sum(passed.count for passed in members)
+    counted = f"{total} {words.one if total == 1 else words.many}"
     whys = "; ".join(dict.fromkeys(passed.why for passed in members[:_MOST_NAMED]))
     if members[0].kind == "file":  # why it cannot be read begins with its name
-        rest = len(members) - _MOST_NAMED
+        rest = total - _MOST_NAMED
         return f"{counted}: {whys}" + (f"; and {rest} more" if rest > 0 else "")
-    names = shortlist((_below(passed.path, root) for passed in members), most=_MOST_NAMED)
+    names = shortlist((_below(passed.path, root) for passed in members), most=_MOST_NAMED, total=total)
     return f"{counted}: {names}" + words.after.format(whys=whys, endings=endings(members))
 
 
@@ -199,7 +234,9 @@ def _below(path: Path, root: Path | None) -> str:
 
 def endings(passed_over: Iterable[PassedOver]) -> str:
     """Return in words which endings files have, and how many have each."""
-    counts = Counter(_shown_ending(passed.path.name) for passed in passed_over)
+    counts = Counter[str]()
+    for passed in passed_over:
+        counts[_shown_ending(passed.path.name)] += passed.count
     return shortlist((f"{ending} {count}" for ending, count in counts.most_common()), most=_MOST_ENDINGS)
 
 

@@ -20,7 +20,7 @@ from offkey.datasets.paths import check_exists, expand, root_of
 from offkey.errors import ArrayError, DatasetError, OffkeyError, ParameterError
 from offkey.signal.audio import Audio, AudioBatch, AudioInfo, check_rate, info
 
-__all__ = ["Item", "LogMelOf", "Recording", "Recordings", "Samples", "describe", "items_of"]
+__all__ = ["Item", "Items", "LogMelOf", "Recording", "Recordings", "Samples", "describe", "items_of"]
 
 Recording: TypeAlias = (
     str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Audio | Clip | np.ndarray
@@ -144,7 +144,7 @@ def items_of(
                 item = dataclasses.replace(item, name=f"clip {position}")
             yield dataclasses.replace(item, machine_id=machine_id, unread_id=None) if machine_id else item
 
-    return items() if isinstance(parts, Iterator) else _Restartable(items)
+    return items() if isinstance(parts, Iterator) else Items(items, parts)
 
 
 def describe(recordings: object) -> str:
@@ -156,11 +156,34 @@ def describe(recordings: object) -> str:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Restartable(Iterable[Item]):
+class Items(Iterable[Item]):
+    """Items that can be gone through more than once."""
+
     start: Callable[[], Iterator[Item]]
+    parts: Iterable[Any]
+    """What they are made of."""
 
     def __iter__(self) -> Iterator[Item]:
         return self.start()
+
+    def count(self) -> int:
+        """Return how many there are; folders are listed, and no item is made."""
+        return sum(map(_count, self.parts))
+
+
+def _count(part: Any) -> int:
+    """Return how many items one part stands for."""
+    if isinstance(part, AudioBatch):
+        return len(part)
+    if not isinstance(part, str | PathLike) or (not is_url(part) and Path(part).is_file()):
+        return 1
+    try:
+        return sum(
+            not isinstance(name, PassedOver)
+            for name in (expand_url(str(part)) if is_url(part) else expand(part))
+        )
+    except FileNotFoundError:  # an item that says so
+        return 1
 
 
 def _parts(recordings: Any, sample_rate: int | None) -> Iterable[Any]:

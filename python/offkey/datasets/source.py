@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -19,9 +18,9 @@ from offkey.datasets.channels import decoded_channel
 from offkey.datasets.chunk import Chunk, MeasuredClips
 from offkey.datasets.clips import LogMelArrays
 from offkey.datasets.fetching import fetched
-from offkey.datasets.passed_over import PassedOver, notes_on
+from offkey.datasets.passed_over import PassedOverTally, notes_on
 from offkey.datasets.paths import NO_SOUND_FILE
-from offkey.datasets.recordings import Item, LogMelOf, Recordings, describe, items_of
+from offkey.datasets.recordings import Item, Items, LogMelOf, Recordings, describe, items_of
 from offkey.datasets.statistics_plan import Measures, StatisticsPlan
 from offkey.datasets.survey import Progress, Survey, Surveyor
 from offkey.datasets.windows import WHOLE, cut, file_windows, window_samples
@@ -57,7 +56,7 @@ class Source:
     what
         What the recordings are called where there are none.
     passed_over
-        What is passed over in folders, by path; it fills while they are listed.
+        What is passed over in folders; it fills while they are listed.
     clip_seconds
         Recordings longer than twice this are cut into windows of it (`offkey.datasets.windows`), each a clip; those
         of log-Mels are not. None: all recordings stay whole.
@@ -80,14 +79,14 @@ class Source:
         features: Features,
         plan: StatisticsPlan = StatisticsPlan(),  # noqa: B008  # immutable
         what: str = "none given",
-        passed_over: Mapping[Path, PassedOver] = MappingProxyType({}),
+        passed_over: PassedOverTally | None = None,
         clip_seconds: float | None = None,
         max_seconds: float = MAX_SECONDS,
         keep_samples: bool = True,
     ) -> None:
         self._items = items
         self._what = what
-        self._passed_over = passed_over
+        self._passed_over = passed_over or PassedOverTally()
         self.surveyor = Surveyor()
         """Counts what is read, by its headers."""
         self._features = features
@@ -148,13 +147,13 @@ class Source:
         """
         if isinstance(recordings, LogMelArrays):
             check_mels(features, recordings, plan)
-        passed_over: dict[Path, PassedOver] = {}  # a folder may be listed twice, to count and to read
+        passed_over = PassedOverTally()
         items = items_of(
             recordings,
             sample_rate=sample_rate,
             machine_id=machine_id,
             known_ids=known_ids,
-            on_passed_over=lambda passed: passed_over.update({passed.path: passed}),
+            on_passed_over=passed_over.add,
         )
         return cls(
             items,
@@ -172,7 +171,9 @@ class Source:
 
     def count(self) -> int | None:
         """Return how many recordings there are, for which folders are listed; None where they can be read only once."""
-        return None if isinstance(self._items, Iterator) else sum(1 for _ in self)
+        if isinstance(self._items, Iterator):
+            return None
+        return self._items.count() if isinstance(self._items, Items) else sum(1 for _ in self)
 
     def over(self, items: Iterator[Item]) -> Self:
         """Return the same source of other items, such as what is left of its own; they can be read once."""
@@ -223,12 +224,12 @@ class Source:
         """
         if not recordings:
             raise DatasetError(
-                "; ".join([f"{self._what}: {NO_SOUND_FILE}", *notes_on(self._passed_over.values())])
+                "; ".join([f"{self._what}: {NO_SOUND_FILE}", *notes_on(self._passed_over.passed_over())])
             )
 
     def survey(self) -> Survey:
         """Return what was read so far, by its headers, and what was passed over in folders."""
-        return self.surveyor.survey(passed_over=self._passed_over.values())
+        return self.surveyor.survey(passed_over=self._passed_over.passed_over())
 
     def _measured(self, num_threads: int | None) -> Iterator[_Step]:
         """Yield the steps of a source of whose files samples are not kept; some are measured ahead."""

@@ -146,7 +146,7 @@ class Survey:
         others = [passed for passed in self.passed_over if passed.kind == "other"]
         lines = [
             *notes_on(self.passed_over, root=self.root),
-            *([f"other files: {len(others)} ({endings(others)})"] if others else []),
+            *([f"other files: {sum(p.count for p in others)} ({endings(others)})"] if others else []),
             *self.notes,
             *([f"nothing is learned from this as it is: {self.refusal}"] if self.refusal else []),
         ]

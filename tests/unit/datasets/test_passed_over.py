@@ -7,7 +7,7 @@ import pytest
 from trees import dcase_names, mimii_names, refuse_to_list, touch
 
 from offkey.datasets import dcase2020, folder, mimii
-from offkey.datasets.passed_over import PassedOver, any_unread, kind_of_name, notes_on
+from offkey.datasets.passed_over import PassedOver, PassedOverTally, any_unread, kind_of_name, notes_on
 from offkey.datasets.paths import Listing
 from offkey.errors import DatasetError
 
@@ -176,3 +176,42 @@ def test_what_mimii_has_no_place_for(tmp_path):
         ("3.wav", "layout"),
         ("4.m4a", "format"),
     }
+
+
+def passed(name, kind="other"):
+    return PassedOver(path=Path(name), why=f"{name} is {kind}", kind=kind)
+
+
+def test_of_very_many_the_first_are_named_and_the_others_counted():
+    tally = PassedOverTally()
+    for number in range(5000):
+        tally.add(passed(f"{number}.txt"))
+        tally.add(passed(f"{number}.m4a", "format"))
+    tally.add(passed("0.txt"))  # again, as of a folder that is listed twice
+    tally.add(passed("x.wma", "format"))
+    entries = tally.passed_over()
+    assert len(entries) < 250
+    assert entries[0] == passed("0.txt")
+    assert sum(entry.count for entry in entries) == 10_001
+    assert notes_on(entries) == [
+        "passed over: 5001 files of sound formats that offkey does not read: 0.m4a, 1.m4a, 2.m4a and 4998 more (.m4a "
+        "5000, .wma 1); convert them to WAV or FLAC"
+    ]
+    assert any_unread(entries)
+
+
+def test_endings_without_number_take_no_memory_without_end():
+    tally = PassedOverTally()
+    for number in range(20_000):
+        tally.add(passed(f"log.{number}"))
+    entries = tally.passed_over()
+    assert sum(entry.count for entry in entries) == 20_000
+    assert len(entries) < 1200
+
+
+def test_few_are_named_all_in_their_order():
+    tally = PassedOverTally()
+    names = [f"{number % 3}_{number}.txt" for number in range(50)]
+    for name in names:
+        tally.add(passed(name))
+    assert tally.passed_over() == tuple(map(passed, names))

@@ -470,3 +470,21 @@ def test_a_file_that_is_too_long_is_an_error_and_sounds_in_memory_are_not(tmp_pa
     for bad in (0, -1.0, float("nan"), "60"):
         with pytest.raises(ParameterError, match=r"max_seconds = .*: expected seconds above 0"):
             Source.of(short, features=FEATURES, max_seconds=bad)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_recordings_are_counted_without_being_made(files, kind):
+    recordings, options = handed_over(files)[kind]
+    source = Source.of(recordings, features=FEATURES, **options)
+    assert source.count() == (None if "generator" in kind else 4)
+    assert len(list(source)) == 4
+
+
+def test_a_count_is_of_what_is_scored_and_tells_of_nothing_that_is_passed_over(files, tmp_path):
+    touch(tmp_path, ["notes.txt", "more/e.m4a"])
+    write(tmp_path / "more" / "e.wav", 5)
+    source = Source.of([tmp_path, files[0], tmp_path / "*.wav"], features=FEATURES)
+    assert source.count() == 5 + 1 + 4
+    assert source.survey().passed_over == ()
+    list(source.chunks())
+    assert {passed.path.name for passed in source.survey().passed_over} == {"notes.txt", "e.m4a"}
