@@ -18,7 +18,7 @@ from offkey.datasets.source import Source
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
 from offkey.history import Event
-from offkey.models.base import kinds_of
+from offkey.models.base import kinds_of, needs_samples
 from offkey.recipe import Recipe, Scoring, ScoringPrecision
 from offkey.scores import ScoreTable
 from offkey.scoring.confirmed import Confirmed
@@ -266,12 +266,11 @@ class DetectorBase:
         """Return the source of recordings, measured for other detectors too, which hear the same of them."""
         fitted = self._fitted()
         plans = (each._fitted().plan for each in (self, *others))
-        kinds = (kind for each in (self, *others) for kind in kinds_of(each.recipe))
         defaults: dict[str, Any] = {
             "features": fitted.features,
             "plan": functools.reduce(operator.or_, plans),
             "clip_seconds": fitted.clip_seconds,
-            "keep_samples": any(kind.inputs != "statistics" for kind in kinds),
+            "keep_samples": any(needs_samples(each.recipe) for each in (self, *others)),
         }
         return Source.of(recordings, known_ids=self.machine_ids, **(defaults | options))
 

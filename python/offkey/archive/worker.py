@@ -21,6 +21,7 @@ from offkey.datasets.source import Source
 from offkey.datasets.survey import Surveyor
 from offkey.errors import ClusterError
 from offkey.fitted import Fitted
+from offkey.models.base import needs_samples
 from offkey.recipe import ScoringPrecision
 from offkey.score_progress import ScoringProgress
 from offkey.score_rows import RowsSummary, ScoreRows
@@ -134,6 +135,7 @@ class Job:
             plan=self.fitted.plan,
             clip_seconds=self.fitted.clip_seconds,
             max_seconds=self.max_seconds,
+            keep_samples=needs_samples(self.fitted.recipe),
         )
         advances = deque[Advance](maxlen=1)
         progress = ScoringProgress(source, None, advances.append)

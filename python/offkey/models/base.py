@@ -52,6 +52,7 @@ __all__ = [
     "ignore",
     "kinds_of",
     "model_class",
+    "needs_samples",
     "register",
     "restoring",
     "statistics_plan",
@@ -322,6 +323,11 @@ def statistics_plan(recipe: Recipe) -> StatisticsPlan:
         if kind.statistics is not None
     )
     return functools.reduce(operator.or_, plans, StatisticsPlan())
+
+
+def needs_samples(recipe: Recipe) -> bool:
+    """Return whether a model of a recipe looks at more of a clip than its statistics."""
+    return any(kind.inputs != "statistics" for kind in kinds_of(recipe))
 
 
 def model_class(kind: ModelKind) -> type[InlierModel]:
