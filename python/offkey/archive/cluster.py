@@ -1,7 +1,8 @@
 """Has blocks scored by processes of a Ray cluster, each of which writes the parts itself.
 
-Ray carries names of recordings to its workers, and back what there is to say of them beside their rows. It starts a
-worker that died again, and hands it the same block: a part is written whole or not at all, and twice the same.
+Ray carries names of recordings to its workers, and back what there is to say of them beside their rows. Where a worker
+dies, its block is another's, and a new one takes its place once there is room: a part is written whole or not at all,
+and twice the same.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import secrets
 import socket
 import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,14 +124,22 @@ def cluster_scorer(
         scorer.close()
 
 
+@dataclasses.dataclass(slots=True)
+class _Block:
+    """A block that is not scored yet."""
+
+    number: int
+    items: Sequence[Item]
+    deaths: int = 0
+    """Of workers that were scoring it."""
+
+
 class _Task(NamedTuple):
     """What a worker is doing."""
 
     worker: Any
-    block: str | None = None
-    """In words; None: it is coming up."""
-    number: int = -1
-    recordings: int = 0
+    block: _Block | None = None
+    """None: it is coming up."""
 
 
 class ClusterScorer:
@@ -175,6 +185,8 @@ class ClusterScorer:
         self._workers: list[Any] = []
         self._free: list[Any] = []
         self._tasks: dict[Any, _Task] = {}
+        self._waiting: deque[_Block] = deque()
+        self._stillborn = 0
         self._reports: dict[int, BlockReport] = {}
         self._failed = 0
 
@@ -195,17 +207,15 @@ class ClusterScorer:
                 )
         if self._ray is None:
             self._start(items)
-        while not self._free:
+        self._waiting.append(_Block(number, items))
+        self._hand_out()
+        while self._waiting:
             self._wait()
-        worker = self._free.pop()
-        names = [item.name for item in items]
-        task = _Task(worker, f"{len(names)} recordings from {names[0]} on", number, len(names))
-        self._tasks[worker.score.remote(__version__, self._job, number, items)] = task
-        return names
+        return [item.name for item in items]
 
     def reports(self) -> Iterator[BlockReport]:
         """Wait for all blocks, and yield what there is to say of each, in their order."""
-        while any(task.block for task in self._tasks.values()):
+        while self._waiting or any(task.block for task in self._tasks.values()):
             self._wait()
         for number in sorted(self._reports):
             yield self._reports[number]
@@ -228,17 +238,24 @@ class ClusterScorer:
         self._sign = self._writer.parts.scratch_folder() / f"run-{secrets.token_hex(8)}"
         self._sign.touch()
         self._job = ray.put(ray.cloudpickle.dumps(Job.of(items, sign=self._sign, **self._parameters)))
-        actor = ray.remote(Worker).options(
-            num_cpus=self._cluster.cpus,
-            num_gpus=self._cluster.gpus,
-            max_restarts=-1,
-            max_task_retries=_DEATHS - 1,
-            scheduling_strategy="SPREAD",
-        )
         for _ in range(self._cluster.workers or self._most_workers()):
-            worker = actor.remote()
-            self._workers.append(worker)
-            self._tasks[worker.begin.remote(__version__, self._job)] = _Task(worker)
+            self._add_worker()
+
+    def _add_worker(self) -> None:
+        """Ask for a worker, which comes up where there is a place, and when."""
+        actor = self._ray.remote(Worker).options(
+            num_cpus=self._cluster.cpus, num_gpus=self._cluster.gpus, scheduling_strategy="SPREAD"
+        )
+        worker = actor.remote()
+        self._workers.append(worker)
+        self._tasks[worker.begin.remote(__version__, self._job)] = _Task(worker)
+
+    def _hand_out(self) -> None:
+        """Give blocks that wait to workers that do nothing."""
+        while self._waiting and self._free:
+            worker, block = self._free.pop(), self._waiting.popleft()
+            future = worker.score.remote(__version__, self._job, block.number, block.items)
+            self._tasks[future] = _Task(worker, block)
 
     def _connect(self) -> None:
         ray, address = self._ray, self._cluster.address
@@ -285,35 +302,51 @@ class ClusterScorer:
                 stacklevel=2,
             )
         for future in done:
-            task = self._tasks.pop(future)
-            report = self._report(future, task)
-            if report is not None:
-                self._reports[task.number] = report
-                self._failed += report.summary.failed
-                self._progress.add_block(task.recordings, errors=self._failed, audio_s=report.audio_s)
-            self._free.append(task.worker)
+            self._end(future, self._tasks.pop(future))
+        self._hand_out()
 
-    def _report(self, future: Any, task: _Task) -> BlockReport | None:
-        """Return what a worker says; its error is raised here."""
+    def _end(self, future: Any, task: _Task) -> None:
+        """Take what a worker says, whose error is raised here; or replace it where it died."""
         try:
             report: BlockReport | None = self._ray.get(future)
-            return report
         except self._ray.exceptions.RayTaskError as error:
             cause = error.cause
             if isinstance(cause, OffkeyError | OSError):
                 raise cause from None
             raise _without_package(str(error)) or error from None
         except self._ray.exceptions.RayActorError as error:
-            what = (
-                f"died again and again, at last of this block: {task.block}"
-                if task.block
-                else "did not come up"
-            )
-            raise _without_package(str(error)) or ClusterError(
-                f"ray: a worker {what}; was it killed, or was there too little memory? {_line(error)}"
-            ) from None
+            self._replace(task, error)
         except (self._ray.exceptions.RayError, RuntimeError) as error:
             raise _without_package(str(error)) or ClusterError(f"ray: {_line(error)}") from None
+        else:
+            self._free.append(task.worker)
+            if task.block is not None and report is not None:
+                self._reports[task.block.number] = report
+                self._failed += report.summary.failed
+                recordings = len(task.block.items)
+                self._progress.add_block(recordings, errors=self._failed, audio_s=report.audio_s)
+            else:
+                self._stillborn = 0
+
+    def _replace(self, task: _Task, error: Exception) -> None:
+        """Ask for another worker in place of one that died, whose block is the next to be scored."""
+        if task.block is None:
+            self._stillborn += 1
+            deaths, what = self._stillborn, "none of the last has come up"
+        else:
+            task.block.deaths += 1
+            deaths = task.block.deaths
+            first, count = task.block.items[0].name, len(task.block.items)
+            what = f"all of them at this block: {count} recordings from {first} on"
+            self._waiting.appendleft(task.block)
+        if deaths >= _DEATHS:
+            raise _without_package(str(error)) or ClusterError(
+                f"ray: {deaths} workers have died, {what}; were they killed, or was there too little memory? "
+                f"{_line(error)}"
+            ) from None
+        self._workers.remove(task.worker)
+        self._ray.kill(task.worker)  # it may live, and not be heard of
+        self._add_worker()
 
 
 def _check_answers(address: str) -> None:

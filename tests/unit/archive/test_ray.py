@@ -164,7 +164,7 @@ def test_a_worker_that_fits_nowhere_is_refused(address, detector, recordings, tm
 @pytest.mark.long
 def test_a_block_that_kills_every_worker_ends_the_run(address, detector, recordings, tmp_path):
     with pytest.raises(
-        ClusterError, match=r"died again and again, .*this block: 4 recordings from .* on; was it"
+        ClusterError, match=r"4 workers have died, all of them at this block: 4 recordings from .* on; were"
     ):
         detector.score_to(tmp_path / "scores", recordings, engine="ray", on_part=dying(tmp_path / "d", 99))
     assert list((tmp_path / "scores").glob("part-*")) == []
