@@ -19,6 +19,7 @@ def report(
     *,
     out: Annotated[Path, Parameter(alias="-o")] = Path("report.html"),
     detector: Path | None = None,
+    recordings: Path | None = None,
 ) -> int:
     """Put scores, evaluations and benchmarks on one page: an HTML file that needs no network.
 
@@ -30,14 +31,18 @@ def report(
     out
         The page, `.html`.
     detector
-        The detector that has scored them, to be described on the page.
+        The detector that has scored them, to be described on the page; it explains the recordings that are shown.
+    recordings
+        The folder of the recordings: the oddest, 20 of a machine and 60 in all, are shown with waveform, log-Mel and
+        sound.
     """
-    check_target(out)
+    check_target(out, pictures=recordings is not None)
     trained = None
     if detector is not None:
         from offkey.detector import load
 
         trained = load(detector)
-    html(results, out, detector=trained)
+    with console.bars() as bars:
+        html(results, out, detector=trained, recordings=recordings, on_progress=bars.counter("showing"))
     console.note(f"report written to {out}")
     return exit_codes.DONE

@@ -6,13 +6,16 @@ import sys
 
 def test_scores_become_a_page(offkey, tree, detector, tmp_path):
     assert offkey("score", detector, tree / "fan" / "test", "--out", "s.parquet").code == 0
-    shown = offkey("report", "s.parquet", "--detector", detector)
+    shown = offkey("report", "s.parquet", "--detector", detector, "--recordings", tree)
     assert (shown.code, shown.out) == (0, "")
     assert shown.err == "report written to report.html\n"
     page = (tmp_path / "report.html").read_text()
     assert "Report on 16 recordings of 2 machines" in page
     assert "5% of healthy ones" in page
     assert "was scored by another detector" not in page
+    assert page.count("<audio ") == 16
+    assert "It sounds wrong: its score is" in page
+    assert "what raised (red)" in page
 
 
 def test_evaluations_and_benchmarks(offkey, tree, detector, tmp_path):

@@ -1,15 +1,21 @@
 """The report: what it says, what it leaves out, and that names cannot do anything."""
 
+import base64
+import hashlib
 import html.parser
+import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import offkey
 from offkey.errors import DatasetError, ParameterError
 from offkey.report import html as write_report
+from offkey.report.page.clips import ClipReader, players_of
 from offkey.report.page.results import read_results
 from offkey.report.page.svg import Scale
 
@@ -158,9 +164,6 @@ def test_hostile_names_are_text(tmp_path, as_file):
 
 
 def test_the_policy_names_the_script_and_the_style_of_the_page(tmp_path):
-    import base64
-    import hashlib
-
     text, page = page_of(table_of(["a.wav", "b.wav"]), tmp_path)
     policy = next(attrs["content"] for tag, attrs in page.elements if "http-equiv" in attrs)
     for tag in ("script", "style"):
@@ -255,3 +258,69 @@ def test_scales_hold_all_values_and_have_ticks(values):
     assert (places <= 200).all()
     assert (places >= 10).all()
     assert 1 <= len(scale.ticks()) <= 12
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Recordings with a table of scores, of which the first is loud in its second half."""
+    root = tmp_path_factory.mktemp("recordings")
+    rng = np.random.default_rng(0)
+    (root / "deep").mkdir()
+    for at in range(3):
+        soundfile.write(root / "deep" / f"{at}.wav", 0.1 * rng.standard_normal(24_000), 16_000, "PCM_16")
+    return root
+
+
+def test_recordings_are_shown_and_played(recordings, tmp_path):
+    table = table_of([f"elsewhere/deep/{at}.wav" for at in range(3)] + ["gone.wav"], machines=1)
+    seen = []
+    text, page = page_of(table, tmp_path, recordings=recordings, on_progress=lambda *at: seen.append(at))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert page.count("audio") == page.count("image") == 3
+    assert "1 of 4 recordings are not shown: gone.wav: is not below" in page.text
+    links = [attrs["href"] for tag, attrs in page.elements if tag == "a"]
+    assert len(links) == 3
+    assert all(page.count("section", **{"class": "clip", "id": link[1:]}) == 1 for link in links)
+    for uri in re.findall(r'src="data:audio/flac;base64,([^"]+)"', text):
+        samples, rate = soundfile.read(io.BytesIO(base64.b64decode(uri)))
+        assert (len(samples), rate) == (24_000, 16_000)
+    picture = re.search(r'href="data:image/png;base64,([^"]+)"', text)[1]
+    assert base64.b64decode(picture).startswith(b"\x89PNG")
+
+
+def test_nothing_outside_the_folder_is_read(recordings, tmp_path):
+    (tmp_path / "in").mkdir()
+    reader = ClipReader(tmp_path / "in", None)
+    secret = recordings / "deep" / "0.wav"
+    for path in (secret, Path("..") / recordings.name / "deep" / "0.wav", tmp_path / "in" / ".." / "x.wav"):
+        shown = reader.clip(path, anchor="a", machine_id=None, start_s=None)
+        assert shown == f"{path}: is not below {tmp_path / 'in'}"
+    (tmp_path / "in" / "bad.wav").write_bytes(b"a diary")
+    assert "bad.wav" in reader.clip(Path("bad.wav"), anchor="a", machine_id=None, start_s=None)
+
+
+def test_of_a_long_recording_the_place_of_its_scores_is_shown(tmp_path):
+    ramp = np.repeat(np.linspace(0, 0.9, 60), 16_000)
+    soundfile.write(tmp_path / "long.wav", ramp, 16_000, "PCM_16")
+    clip = ClipReader(tmp_path, None).clip(Path("long.wav"), anchor="a", machine_id=None, start_s=33.0)
+    assert len(clip.samples) == 20 * 16_000
+    assert clip.samples[100] == pytest.approx(ramp[33 * 16_000], abs=1e-3)
+    assert ">35<" in clip.drawing
+
+
+def test_sounds_take_what_is_left_of_the_page(recordings):
+    reader = ClipReader(recordings, None)
+    clips = [
+        reader.clip(Path(f"deep/{at}.wav"), anchor=f"c{at}", machine_id=None, start_s=None) for at in range(3)
+    ]
+    players, notes = players_of(clips, most_bytes=10**6)
+    assert {player.coding for player in players.values()} == {"FLAC"}
+    assert notes == []
+    whole = sum(len(player.uri) for player in players.values())
+    players, notes = players_of(clips, most_bytes=whole // 2)
+    assert list(players) == ["c0", "c1", "c2"]
+    assert {player.coding for player in players.values()} == {"Opus, lossy"}
+    assert "Opus, which is lossy" in notes[0]
+    players, notes = players_of(clips, most_bytes=len(players["c0"].uri) + 1000)
+    assert list(players) == ["c0"]
+    assert "2 of 3 recordings have no player" in notes[1]

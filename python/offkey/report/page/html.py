@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import importlib.util
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -16,14 +17,16 @@ from offkey import __version__
 from offkey._util.files import check_writable, ending_of, write_text
 from offkey._util.text_table import printable
 from offkey.errors import MissingExtraError
+from offkey.report.page.clips import MOST_BYTES, ClipReader, Player, players_of
 from offkey.report.page.results import Result, read_results
-from offkey.report.page.sections import Page, page_of
+from offkey.report.page.sections import Page, page_of, with_clips
 
 if TYPE_CHECKING:
     from offkey.detector import Detector
 
 __all__ = ["check_target", "html"]
 
+_ROOM = 2000  # bytes for what is said of the sounds
 _TEMPLATES = resources.files(__package__) / "templates"
 
 
@@ -32,6 +35,8 @@ def html(
     path: str | os.PathLike[str],
     *,
     detector: Detector | None = None,
+    recordings: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write one HTML file that needs no network: scores, figures and provenance of results.
 
@@ -43,28 +48,42 @@ def html(
     path
         The file to write, ``.html`` or ``.htm``.
     detector
-        That has scored them, to be described.
+        That has scored them, to be described; it also explains the recordings that are shown.
+    recordings
+        The folder of the recordings: the oddest, 20 of a machine and 60 in all, are then shown with waveform, log-Mel
+        and sound. A path of the scores stands for the file itself if that lies below it, or for one that ends like it.
+    on_progress
+        Called with (done, total) recordings that are shown.
 
     Raises
     ------
     FileNotFoundError
         If there is no such result.
+    NotADirectoryError
+        If there is no such folder of recordings.
     DatasetError
         If a result is damaged or none, or two tables have scores of one recording.
     ParameterError
         If an ending is none of those, or there is no result.
     MissingExtraError
-        If jinja2 is not installed, or pyarrow for Parquet; that is found out first.
+        If jinja2 is not installed, matplotlib for `recordings`, or pyarrow for Parquet; that is found out first.
     OSError
         If the page cannot be written.
     """
     path = Path(path)
-    check_target(path)
+    check_target(path, pictures=recordings is not None)
+    reader = None if recordings is None else ClipReader(Path(recordings), detector)
     page = page_of(read_results(results), detector=detector)
-    write_text(path, _rendered(page))
+    players: Mapping[str, Player] = {}
+    if reader is not None:
+        page = with_clips(page, reader, on_progress)
+        silent = len(_rendered(page, players).encode())
+        players, notes = players_of(page.clips, most_bytes=MOST_BYTES - _ROOM - silent)
+        page = dataclasses.replace(page, notes=[*page.notes, *notes])
+    write_text(path, _rendered(page, players))
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, *, pictures: bool = False) -> None:
     """Find out before any work whether a page can be written to `path`.
 
     Raises
@@ -73,12 +92,13 @@ def check_target(path: Path) -> None:
         As `html`.
     """
     ending_of(path, (".html", ".htm"))
-    if importlib.util.find_spec("jinja2") is None:
-        raise MissingExtraError("jinja2: a report needs the extra: pip install 'offkey[report]'")
+    for library in ("jinja2", "matplotlib") if pictures else ("jinja2",):
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtraError(f"{library}: a report needs the extra: pip install 'offkey[report]'")
     check_writable(path)
 
 
-def _rendered(page: Page) -> str:
+def _rendered(page: Page, players: Mapping[str, Player]) -> str:
     """Return the page as HTML. Text is shown as it is printable, and escaped."""
     import jinja2
     from markupsafe import Markup
@@ -94,6 +114,7 @@ def _rendered(page: Page) -> str:
     script, style = _template("script.js"), _template("style.css")
     return environment.get_template("page.html.j2").render(
         page=page,
+        players=players,
         version=__version__,
         script=Markup(script),
         style=Markup(style),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offkey._util.words import shortlist
 from offkey.errors import DatasetError
 from offkey.evaluation.protocols import evaluate
 from offkey.evaluation.result import Evaluation, IdResult
 from offkey.report.page.charts import MOST_DOTS, Points, calibration_chart, histogram, roc_chart, scores_chart
+from offkey.report.page.clips import Clip, ClipReader
 from offkey.report.page.machines import Columns, Machine, machines_of, score_name
 from offkey.report.page.results import Origin, Results
 from offkey.report.page.tables import Grid, benchmark_grids, described, evaluation_grid
@@ -32,11 +36,13 @@ from offkey.scoring.drift import note_of_drift
 if TYPE_CHECKING:
     from offkey.detector import Detector
 
-__all__ = ["Page", "Row", "Section", "page_of"]
+__all__ = ["Page", "Row", "Section", "page_of", "with_clips"]
 
 _MOST_SECTIONS = 30
 _MOST_LISTED = 500
 _MOST_FAILED = 100
+_MOST_CLIPS = 60
+_MOST_MISSING = 3
 _MOST_EVALUATED = 1000
 """Machines; of more there are no AUCs."""
 _MOST_RESAMPLED, _RESAMPLES, _FEW_RESAMPLES = 20_000, 1000, 100
@@ -59,6 +65,11 @@ class Row:
     rarity: str
     duration: str
     warning: str
+    source: Path
+    machine_id: str | None
+    start_s: float | None
+    anchor: str = ""
+    """Where on the page the recording is shown, if it is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +90,8 @@ class Section:
     words: Sequence[str]
     charts: Sequence[Chart]
     oddest: Sequence[Row]
+    clips: Sequence[Clip] = ()
+    """The oddest again, to look at and listen to, as far as they are shown."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +114,8 @@ class Page:
     figures: Sequence[Grid]
     origins: Sequence[Origin]
     detector: Sequence[tuple[str, str]]
+    clips: Sequence[Clip] = ()
+    """Those of all sections, the most important first."""
 
 
 def page_of(results: Results, *, detector: Detector | None) -> Page:
@@ -125,6 +140,51 @@ def page_of(results: Results, *, detector: Detector | None) -> Page:
         )
     asked = results.false_alarm_rate or _own_rate(detector, results.scores)
     return _of_scores(results.scores, results, asked, given, described_detector, notes)
+
+
+def with_clips(page: Page, reader: ClipReader, on_progress: Callable[[int, int], None] | None) -> Page:
+    """Return a page with the oddest recordings shown, at most `_MOST_CLIPS`: of each machine the oddest first.
+
+    Parameters
+    ----------
+    page
+        Without them.
+    reader
+        Finds and shows them.
+    on_progress
+        Called with (done, total) of them.
+    """
+    ranks = itertools.zip_longest(
+        *([(at, row) for row in range(len(section.oddest))] for at, section in enumerate(page.sections))
+    )
+    places = [place for rank in ranks for place in rank if place is not None][:_MOST_CLIPS]
+    shown: dict[tuple[int, int], Clip] = {}
+    missing = []
+    for done, (at, place) in enumerate(places, 1):
+        row = page.sections[at].oddest[place]
+        clip = reader.clip(row.source, anchor=f"clip-{done}", machine_id=row.machine_id, start_s=row.start_s)
+        if isinstance(clip, Clip):
+            shown[at, place] = clip
+        else:
+            missing.append(clip)
+        if on_progress is not None:
+            on_progress(done, len(places))
+    notes = []
+    if missing:
+        first = shortlist(map(shortened, missing), most=_MOST_MISSING)
+        notes.append(f"{len(missing)} of {len(places)} recordings are not shown: {first}")
+    sections = [
+        dataclasses.replace(
+            section,
+            oddest=[
+                dataclasses.replace(row, anchor=shown[at, place].anchor) if (at, place) in shown else row
+                for place, row in enumerate(section.oddest)
+            ],
+            clips=[shown[at, place] for place in range(len(section.oddest)) if (at, place) in shown],
+        )
+        for at, section in enumerate(page.sections)
+    ]
+    return dataclasses.replace(page, sections=sections, clips=[*shown.values()], notes=[*page.notes, *notes])
 
 
 def _own_rate(detector: Detector | None, table: ScoreTable) -> float | None:
@@ -388,6 +448,9 @@ class _Rows:
             rarity=rarity(self.cells(row)),
             duration="" if length is None else duration(length),
             warning=shortened(table.warning[row] or ""),
+            source=table.path[row],
+            machine_id=table.scored_as[row] or table.machine_id[row],
+            start_s=start,
         )
 
 
