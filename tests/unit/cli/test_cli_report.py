@@ -26,7 +26,7 @@ def test_evaluations_and_benchmarks(offkey, tree, detector, tmp_path):
     assert shown.code == 0, shown.err
     page = (tmp_path / "r.html").read_text()
     assert "e.json: AUC" in page
-    assert "benchmark dcase2020, 1 of 1 run are done" in page
+    assert "benchmark dcase2020, 1 of 1 run done" in page
 
 
 def test_what_cannot_be_reported(offkey, tmp_path):

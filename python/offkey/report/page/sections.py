@@ -207,7 +207,7 @@ def _of_evaluations(results: Results) -> list[str]:
                 said = figure(row.auc, row.auc_interval)
                 sentences.append(f"{name}: AUC {said}, the mean of {counted(row.machine_ids, 'machine')}.")
     for name, benchmark in results.benchmarks:
-        done = f"{len(benchmark.records):,} of {counted(benchmark.runs, 'run')} are done"
+        done = f"{len(benchmark.records):,} of {counted(benchmark.runs, 'run')} done"
         sentences.append(f"{name}: benchmark {benchmark.suite}, {done}.")
     return sentences
 
