@@ -166,7 +166,8 @@ def test_a_run_that_fails_says_why_in_the_words_of_the_command(offkey, detector,
     assert shown.code == 2
     (line,) = lines_of((tmp_path / "p.jsonl").read_text())
     assert (line["state"], line["error"]) == ("failed", "none: no such file or folder")
-    shown = offkey("score", detector, detector, "--threads", "0", "--progress-json", "p.jsonl")
+    (tmp_path / "a.wav").write_bytes(b"a diary")
+    shown = offkey("score", detector, "a.wav", "--threads", "0", "--progress-json", "p.jsonl")
     assert lines_of((tmp_path / "p.jsonl").read_text())[-1]["error"].startswith("--threads 0: ")
 
 
