@@ -29,15 +29,21 @@ def write(path, rng):
 
 
 @pytest.fixture(scope="module")
-def detector(tmp_path_factory):
-    """A detector of two machines."""
+def healthy(tmp_path_factory):
+    """Healthy recordings of two machines."""
     folder = tmp_path_factory.mktemp("healthy")
     rng = np.random.default_rng(1)
     for number in range(24):
         path = folder / f"id_0{number % 2}" / f"{number:02}.wav"
         path.parent.mkdir(exist_ok=True)
         write(path, rng)
-    return offkey.Detector().fit(offkey.datasets.folder(folder))
+    return offkey.datasets.folder(folder)
+
+
+@pytest.fixture(scope="module")
+def detector(healthy):
+    """A detector of two machines."""
+    return offkey.Detector().fit(healthy)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """Several detectors at once: each result is what its detector gives alone."""
 
-import numpy as np
 import pytest
 
 import offkey
@@ -24,23 +23,6 @@ def stopping(after):
         return table
 
     return on_part
-
-
-@pytest.fixture(scope="module")
-def healthy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("healthy")
-    rng = np.random.default_rng(1)
-    for number in range(24):
-        path = folder / f"id_0{number % 2}" / f"{number:02}.wav"
-        path.parent.mkdir(exist_ok=True)
-        write(path, rng)
-    return offkey.datasets.folder(folder)
-
-
-def write(path, rng):
-    import soundfile as sf
-
-    sf.write(path, 0.1 * rng.standard_normal(16_000), 16_000)
 
 
 def fitted(data, **changes):
