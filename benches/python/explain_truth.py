@@ -1,6 +1,6 @@
 """Does the map of `Detector.explain` lie where the fault is? Measured on synthetic machines, whose faults are known.
 
-    python benches/python/explain_truth.py --work /tmp/explain --out truth.md
+    python benches/python/explain_truth.py --work explain --out truth.md
 
 `synth` writes in `fault_list.csv` in which bands and at which times each fault stands out most: half-power bands and
 times. Those of every faulty test clip are widened by two Mel bins and two frames. A map is scored by the share of its

@@ -42,7 +42,7 @@ model = NetworkModel.fit(
     clips,
     recipe=recipe,
     options=FitOptions(
-        seed=3,
+        seed=4,
         device="cpu",
         checkpoint=checkpoint,
         on_event=lambda event: losses.append(dict(event.losses)) if isinstance(event, EpochEnded) else None,
@@ -84,8 +84,9 @@ def alone(recipe=EVEN):
         if hasattr(event, "losses"):
             losses.append(dict(event.losses))
 
-    # One thread as in each process: sums that are divided among threads are rounded differently, which Adam magnifies.
-    options = FitOptions(seed=3, device="cpu", num_threads=1, on_event=observe)
+    # One thread as in each process: sums that are divided among threads are rounded differently, which Adam magnifies;
+    # with seed 3 gradients are so near 0 that rounding decides the sign of a fresh Adam's steps.
+    options = FitOptions(seed=4, device="cpu", num_threads=1, on_event=observe)
     model = NetworkModel.fit(audio_clips(), recipe=recipe, options=options)
     return losses, model
 
@@ -123,14 +124,9 @@ def test_two_processes_go_the_same_way_with_every_option_of_training(tmp_path):
     (losses, _), weights = left(tmp_path, run_two(tmp_path, recipe=recipe))
     expected, model = alone(recipe)
     for ours, joint in zip(losses, expected, strict=True):
-        assert ours == pytest.approx(joint, rel=1e-3)
+        assert ours == pytest.approx(joint, rel=1e-4)
     assert_equal(*weights, rtol=1e-6, atol=1e-7)
-    # None is without a gradient; but of one that is nearly 0, rounding decides the sign, and a fresh Adam's first steps
-    # have the size of the learning rate whatever the gradient's.
-    joint = model.state()[0]
-    assert_equal(weights[0], joint, atol=4 * recipe.training.learning_rate)
-    far = [np.abs(w - joint[name]).ravel() > 2e-4 for name, w in weights[0].items()]
-    assert np.concatenate(far).mean() < 0.01
+    assert_equal(weights[0], model.state()[0], atol=2e-4)  # none is without a gradient
 
 
 def test_a_checkpoint_is_written_once_and_read_by_all(tmp_path):
