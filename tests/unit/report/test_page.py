@@ -108,9 +108,36 @@ def test_a_page_says_in_words_what_there_is(tmp_path):
     oddest = table.path[int(np.lexsort((-table.anomaly_score, table.p_value))[0])]
     assert f"The oddest is {oddest}:" in page.text
     assert page.count("table", **{"class": "sortable oddest"}) == 2
+    assert page.count("a", href="#machine-2") == page.count("section", id="machine-2") == 1
+    wrong = [sum(table.decision[at::2] == 1) for at in (0, 1)]
+    assert f"Most often wrong: fan 0{int(wrong[1] > wrong[0])} ({max(wrong)} of 30" in page.text
     assert "AUC" not in page.text
-    assert re.search(r"(src|href)=\"(?!data:)", text) is None
+    assert re.search(r"(src|href)=\"(?!data:|#machine-)", text) is None
     assert "http://" not in text.replace("http://www.w3.org", "")
+
+
+def test_recordings_are_named_from_the_folder_on_that_all_have_in_common(tmp_path):
+    text, page = page_of(table_of(["/far/away/a/1.wav", "/far/away/b/1.wav"], error=[None, None]), tmp_path)
+    assert "named by where they are below /far/away" in page.text
+    assert "a/1.wav" in page.text
+    assert text.count("/far/away") == 1
+    for apart in (["/a/1.wav", "b/1.wav"], ["1.wav", "a/1.wav"], ["/1.wav", "/2.wav"]):
+        _, page = page_of(table_of(apart), tmp_path)
+        assert "named by" not in page.text
+        assert apart[0] in page.text
+
+
+def test_columns_without_anything_are_left_out(tmp_path):
+    def columns(table):
+        texts = page_of(table, tmp_path)[0]
+        head = re.search('class="sortable oddest">.*?</thead>', texts, re.DOTALL)[0]
+        return re.findall(r'<th scope="col">([^<]*)</th>', head)
+
+    paths = ["a.wav", "b.wav"]
+    bare = offkey.ScoreTable(path=paths, anomaly_score=[1.0, 2.0])
+    assert columns(bare) == ["recording", "verdict", "anomaly score"]
+    whole = table_of(paths, machines=1, label=[0, None], warning=["clipped", None], start_s=[0.0, 10.0])
+    assert columns(whole)[3:] == ["threshold", "p-value", "among healthy", "at", "length", "label", "warning"]
 
 
 def test_with_labels_there_are_figures_and_curves(tmp_path):
@@ -119,7 +146,7 @@ def test_with_labels_there_are_figures_and_curves(tmp_path):
     result = offkey.evaluate(table).overall[0]
     assert f"The AUC is {result.auc:.3f} (95% interval {result.auc_interval[0]:.3f}" in page.text
     assert "Of 160 recordings labelled normal" in page.text
-    names = [attrs["aria-label"] for tag, attrs in page.elements if tag == "svg"]
+    names = [attrs["aria-label"] for tag, attrs in page.elements if "aria-label" in attrs]
     for kind in ("Scores of fan 00", "Histogram of", "ROC curve of fan 01", "False alarms of fan 00"):
         assert any(name.startswith(kind) for name in names)
 
@@ -280,7 +307,7 @@ def test_recordings_are_shown_and_played(recordings, tmp_path):
     assert "1 of 4 recordings are not shown: gone.wav: is not below" in page.text
     links = [attrs["href"] for tag, attrs in page.elements if tag == "a"]
     assert len(links) == 3
-    assert all(page.count("section", **{"class": "clip", "id": link[1:]}) == 1 for link in links)
+    assert all(page.count("details", **{"class": "clip", "id": link[1:]}) == 1 for link in links)
     for uri in re.findall(r'src="data:audio/flac;base64,([^"]+)"', text):
         samples, rate = soundfile.read(io.BytesIO(base64.b64decode(uri)))
         assert (len(samples), rate) == (24_000, 16_000)

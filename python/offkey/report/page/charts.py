@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ __all__ = ["Points", "calibration_chart", "histogram", "roc_chart", "scores_char
 
 MOST_DOTS = 2000
 """More scores are drawn as the range that they take."""
-_COLUMNS = 330
-_BINS = 44
+_SMALL = 330.0
+"""Width of a drawing of which three stand side by side."""
+_COLUMNS = 400
+_MOST_BINS, _FEWEST_BINS = 44, 8
 _MOST_STEPS = 700
 _LEAST_NORMALS = 20
 _STEPS: tuple[tuple[str, int, str], ...] = (  # unit and count of a step between ticks, letters of its label
@@ -74,12 +77,14 @@ def scores_chart(points: Points, machine: str) -> str:
         plot.x_axis(x, whole, "row, in the order of the table")
     else:
         plot.x_axis(x, _time_ticks(points.times), "time, as the recordings' names say")
+    plot.zoomable(x, "row" if points.times is None else "time")
     if len(points.scores) <= MOST_DOTS:
         plot.dots(x(places[~points.called]), y(points.scores[~points.called]), "usual")
         plot.crosses(x(places[points.called]), y(points.scores[points.called]), "odd")
         _thresholds(plot, x(places), points.thresholds, y)
     else:
         _ranges(plot, x(places), points, y)
+    plot.cut()
     return plot.svg()
 
 
@@ -120,7 +125,7 @@ def _thresholds(plot: Plot, x: NDArray[np.float64], thresholds: NDArray[np.float
     if len(np.unique(values)) == 1:
         level = float(y(values[0]))
         plot.line(plot.x_range, [level, level], "threshold")
-        plot.text(plot.x_range[1], level - 4, "threshold", "end")
+        plot.text(plot.x_range[1] - 4, level - 5, "threshold", "end")
         return
     thinned = np.unique(np.linspace(0, len(values) - 1, _MOST_STEPS).astype(int))
     plot.line(np.repeat(places[thinned], 2)[1:], np.repeat(y(values[thinned]), 2)[:-1], "threshold")
@@ -144,9 +149,11 @@ def _time_ticks(times: NDArray[np.datetime64]) -> Ticks:
 
 def histogram(points: Points, machine: str) -> str:
     """Draw how many recordings have which score, with the threshold; of two classes each apart."""
-    plot = Plot(f"Histogram of the scores of {machine}", width=350, height=230)
+    plot = Plot(f"Histogram of the scores of {machine}", width=_SMALL, height=240)
     x = Scale.of(points.scores, start=plot.x_range[0], end=plot.x_range[1])
-    edges = x.edges(_BINS)
+    # Twice what Rice's rule gives, as healthy and odd recordings are two groups.
+    bins = math.ceil(4 * len(points.scores) ** (1 / 3))
+    edges = x.edges(min(max(bins, _FEWEST_BINS), _MOST_BINS))
     groups = {"usual": points.scores}
     if points.classes == 2:
         groups = {"usual": points.scores[points.labels == 0], "odd": points.scores[points.labels == 1]}
@@ -168,19 +175,19 @@ def histogram(points: Points, machine: str) -> str:
 
 def roc_chart(points: Points, machine: str, *, max_fpr: float) -> str:
     """Draw the ROC curve, with the part that the partial AUC counts shaded. Both classes must be there."""
-    plot = Plot(f"ROC curve of {machine}", width=300, height=230)
+    plot = Plot(f"ROC curve of {machine}", width=_SMALL, height=240)
     known = points.labels >= 0
     curve = roc_curve(points.labels[known], points.scores[known])
     x, y = _unit_square(plot)
     plot.rectangle(float(x(0)), float(y(1)), float(x(max_fpr) - x(0)), float(y(0) - y(1)), "region")
-    plot.text(float(x(max_fpr)) + 3, float(y(0)) - 5, "shaded: pAUC")
+    plot.y_axis(y, _PARTS, "anomalies found")
+    plot.x_axis(x, _PARTS, "normal ones called anomalous")
+    plot.text(float(x(max_fpr)) + 4, float(y(0)) - 6, "shaded: pAUC")
     plot.line(x([0, 1]), y([0, 1]), "chance")
     # What is not seen in the picture is left out.
     a, b = np.round(x(curve.false_positive_rate), 1), np.round(y(curve.true_positive_rate), 1)
     turns = np.concatenate([[True], (np.diff(a) != 0) | (np.diff(b) != 0)])
     plot.line(a[turns], b[turns], "odd strong")
-    plot.y_axis(y, _PARTS, "anomalies found")
-    plot.x_axis(x, _PARTS, "normal ones called anomalous")
     return plot.svg()
 
 
@@ -201,14 +208,14 @@ def calibration_chart(points: Points, machine: str) -> str | None:
         return None
     plot = Plot(
         f"False alarms of {machine}: the rate asked for, and the rate among normal recordings",
-        width=300,
-        height=230,
+        width=_SMALL,
+        height=240,
     )
     x, y = _unit_square(plot)
     asked = np.linspace(0, 1, 201)
     raised = np.searchsorted(p_values, asked, side="right") / len(p_values)
-    plot.line(x([0, 1]), y([0, 1]), "chance")
-    plot.line(x(asked), y(raised), "usual strong")
     plot.y_axis(y, _PARTS, "false alarms raised")
     plot.x_axis(x, _PARTS, "false alarms asked for")
+    plot.line(x([0, 1]), y([0, 1]), "chance")
+    plot.line(x(asked), y(raised), "usual strong")
     return plot.svg()

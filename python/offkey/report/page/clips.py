@@ -8,6 +8,7 @@ import io
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import numpy as np
 import soundfile
 
 from offkey._util.parameters import Channel
+from offkey._util.threads import cores
 from offkey._util.words import reason
 from offkey.errors import OffkeyError, OffkeyWarning
 from offkey.explain.explanation import Band
@@ -34,8 +36,8 @@ MOST_BYTES = 5_000_000
 _LONGEST_S = 20.0
 """Of a longer recording so much is shown, from where its scores are of."""
 _BLOCK_S = 10.0
-_WIDTH, _LEFT, _RIGHT, _BOTTOM = 720.0, 58.0, 14.0, 40.0
-_WAVE, _PICTURE, _GAP = 56.0, 130.0, 10.0  # heights in pixels
+_WIDTH, _LEFT, _RIGHT, _BOTTOM = 720.0, 62.0, 22.0, 42.0
+_WAVE, _PICTURE, _GAP = 56.0, 130.0, 12.0  # heights in pixels
 _COLUMNS, _ROWS, _LEVELS = 256, 64, 32  # of a picture, and its colours
 _RANGE_DB = 60.0
 _TICKS_HZ = (250, 1000, 4000, 16_000, 64_000)
@@ -130,7 +132,7 @@ class ClipReader:
         except OffkeyError:
             return None
         drawing = _drawn(
-            str(path),
+            path.name,
             explanation.samples,
             explanation.picture.logmel,
             explanation.picture.cells,
@@ -142,7 +144,8 @@ class ClipReader:
             anchor=anchor,
             path=str(path),
             drawing=drawing,
-            caption="Waveform; log-Mel; what raised (red) and what lowered the score (blue), the odd places framed.",
+            caption=f"Waveform; {_levels(explanation.picture.logmel)}; what raised (red) and what lowered the score "
+            "(blue). Odd places are framed.",
             sentences=explanation.sentences,
             samples=explanation.samples,
             sample_rate=explanation.sample_rate,
@@ -168,8 +171,8 @@ class ClipReader:
         return Clip(
             anchor=anchor,
             path=str(path),
-            drawing=_drawn(str(path), samples, logmel, cells, start, None, ()),
-            caption="Waveform and log-Mel.",
+            drawing=_drawn(path.name, samples, logmel, cells, start, None, ()),
+            caption=f"Waveform; {_levels(logmel)}.",
             sentences=(),
             samples=samples,
             sample_rate=rate,
@@ -196,8 +199,7 @@ def _drawn(
     plot = Plot(f"{kinds} of {name}", width=_WIDTH, height=height, left=_LEFT, right=_RIGHT, bottom=_BOTTOM)
     time = Scale(low=start_s, high=start_s + float(cells.edges_s[-1]), start=_LEFT, end=_WIDTH - _RIGHT)
     _wave(plot, samples, _GAP)
-    lowest = max(float(logmel.min()), float(logmel.max()) - _RANGE_DB)
-    pictures = [(logmel, "magma", lowest, float(logmel.max()), "light")]
+    pictures = [(logmel, "magma", *_range_db(logmel), "light")]
     if score_map is not None:
         shown = mel_smoothed(score_map)
         most = float(np.quantile(np.abs(shown), 0.998)) or 1.0
@@ -210,14 +212,25 @@ def _drawn(
         place = np.arange(len(cells.edges_hz))
         ticks = [hz for hz in _TICKS_HZ if hz < cells.edges_hz[-1]]
         values_at = [(float(np.interp(hz, cells.edges_hz, place)), _hertz(hz)) for hz in ticks]
-        plot.y_axis(bins, values_at, "", grid=False)
+        plot.y_axis(bins, values_at, "frequency in Hz", grid=False)
         for band in bands:
             upper, lower = bins(np.interp([band.high_hz, band.low_hz], cells.edges_hz, place)).tolist()
             for stretch in band.stretches:
                 left, right = time([stretch.start_s, stretch.end_s]).tolist()
                 plot.rectangle(left, upper, right - left, lower - upper, f"frame {frame}")
-    plot.x_axis(time, time.ticks(), "time in s; frequency in Hz")
+    plot.x_axis(time, time.ticks(), "time in s")
     return plot.svg()
+
+
+def _range_db(logmel: np.ndarray) -> tuple[float, float]:
+    """Return the levels between which a log-Mel is shown."""
+    most = float(logmel.max())
+    return max(float(logmel.min()), most - _RANGE_DB), most
+
+
+def _levels(logmel: np.ndarray) -> str:
+    low, high = _range_db(logmel)
+    return f"log-Mel, from {low:.0f} (dark) to {high:.0f} dB (bright)"
 
 
 def _wave(plot: Plot, samples: np.ndarray, top: float) -> None:
@@ -275,17 +288,12 @@ def players_of(clips: Sequence[Clip], *, most_bytes: int) -> tuple[Mapping[str, 
     """
     if not clips:
         return {}, []
-    lossless = [
-        Player(uri=_uri("audio/flac", _encoded(clip, "FLAC", "PCM_16")), coding="FLAC") for clip in clips
-    ]
+    lossless = _players(clips, "audio/flac", "FLAC", "PCM_16", "FLAC")
     if _size(lossless) <= most_bytes:
         return dict(zip((clip.anchor for clip in clips), lossless, strict=True)), []
     sounds, notes = lossless, []
     if "OPUS" in soundfile.available_subtypes("OGG"):
-        sounds = [
-            Player(uri=_uri("audio/ogg", _encoded(clip, "OGG", "OPUS")), coding="Opus, lossy")
-            for clip in clips
-        ]
+        sounds = _players(clips, "audio/ogg", "OGG", "OPUS", "Opus, lossy")
         notes.append("sounds are coded in Opus, which is lossy, so that the page is not too large")
     fitting = 0
     while fitting < len(sounds) and _size(sounds[: fitting + 1]) <= most_bytes:
@@ -295,6 +303,13 @@ def players_of(clips: Sequence[Clip], *, most_bytes: int) -> tuple[Mapping[str, 
             f"{len(sounds) - fitting} of {len(sounds)} recordings have no player: the page would be too large"
         )
     return {clip.anchor: player for clip, player in zip(clips[:fitting], sounds, strict=False)}, notes
+
+
+def _players(clips: Sequence[Clip], kind: str, container: str, subtype: str, coding: str) -> list[Player]:
+    """Return the sounds in one coding; the library of sounds encodes several at once."""
+    with ThreadPoolExecutor(cores()) as pool:
+        contents = pool.map(lambda clip: _encoded(clip, container, subtype), clips)
+        return [Player(uri=_uri(kind, content), coding=coding) for content in contents]
 
 
 def _size(players: Sequence[Player]) -> int:

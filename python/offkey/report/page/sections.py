@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,14 +15,16 @@ from offkey.evaluation.protocols import evaluate
 from offkey.evaluation.result import Evaluation, IdResult
 from offkey.report.page.charts import MOST_DOTS, Points, calibration_chart, histogram, roc_chart, scores_chart
 from offkey.report.page.clips import Clip, ClipReader
-from offkey.report.page.machines import Columns, Machine, machines_of, score_name
+from offkey.report.page.machines import Columns, Machine, machines_of
 from offkey.report.page.results import Origin, Results
+from offkey.report.page.rows import Row, Rows
 from offkey.report.page.tables import Grid, benchmark_grids, described, evaluation_grid
 from offkey.report.page.words import (
-    VERDICTS,
+    Figure,
     counted,
-    duration,
     figure,
+    key_figures,
+    part,
     rarity,
     shortened,
     summary,
@@ -36,7 +37,7 @@ from offkey.scoring.drift import note_of_drift
 if TYPE_CHECKING:
     from offkey.detector import Detector
 
-__all__ = ["Page", "Row", "Section", "page_of", "with_clips"]
+__all__ = ["Page", "Section", "page_of", "with_clips"]
 
 _MOST_SECTIONS = 30
 _MOST_LISTED = 500
@@ -47,29 +48,6 @@ _MOST_EVALUATED = 1000
 """Machines; of more there are no AUCs."""
 _MOST_RESAMPLED, _RESAMPLES, _FEW_RESAMPLES = 20_000, 1000, 100
 """Of more recordings with labels the intervals come from fewer bootstrap samples, and are narrow in any case."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A recording in a table."""
-
-    path: str
-    at: str
-    """Where in a long recording the scores are of."""
-    verdict: str
-    called: bool
-    label: str
-    score: float
-    threshold: float | None
-    p_value: float | None
-    rarity: str
-    duration: str
-    warning: str
-    source: Path
-    machine_id: str | None
-    start_s: float | None
-    anchor: str = ""
-    """Where on the page the recording is shown, if it is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +68,12 @@ class Section:
     words: Sequence[str]
     charts: Sequence[Chart]
     oddest: Sequence[Row]
-    clips: Sequence[Clip] = ()
+    clips: Sequence[tuple[Row, Clip]] = ()
     """The oddest again, to look at and listen to, as far as they are shown."""
+
+    def has(self, name: str) -> bool:
+        """Whether any of the oddest has something in a column."""
+        return any(getattr(row, name) not in (None, "") for row in self.oddest)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +82,8 @@ class Page:
 
     title: str
     summary: Sequence[str]
+    key: Sequence[Figure]
+    """What to see first, in a number or two."""
     notes: Sequence[str]
     """What a reader must know: warnings, and what is left out."""
     overview: Grid | None
@@ -128,6 +112,7 @@ def page_of(results: Results, *, detector: Detector | None) -> Page:
         return Page(
             title=f"Report: {', '.join(dict.fromkeys(names))}",
             summary=list(_of_evaluations(results)),
+            key=(),
             notes=notes,
             overview=None,
             sections=(),
@@ -180,7 +165,9 @@ def with_clips(page: Page, reader: ClipReader, on_progress: Callable[[int, int],
                 dataclasses.replace(row, anchor=shown[at, place].anchor) if (at, place) in shown else row
                 for place, row in enumerate(section.oddest)
             ],
-            clips=[shown[at, place] for place in range(len(section.oddest)) if (at, place) in shown],
+            clips=[
+                (row, shown[at, place]) for place, row in enumerate(section.oddest) if (at, place) in shown
+            ],
         )
         for at, section in enumerate(page.sections)
     ]
@@ -244,10 +231,16 @@ def _of_scores(
         key=lambda row: columns.ranks[row],
         default=None,
     )
-    rows = _Rows(table)
+    rows = Rows(table)
     failed = [row for row, error in enumerate(table.error) if error is not None]
-    failures = [(str(table.path[row]), table.error[row] or "") for row in failed[:_MOST_FAILED]]
-    failures += [(name, error) for name, error in table.skipped[: _MOST_FAILED - len(failures)]]
+    failures = [
+        (rows.names(path), (table.error[row] or "").removeprefix(f"{path}: "))
+        for row, path in ((row, table.path[row]) for row in failed[:_MOST_FAILED])
+    ]
+    failures += [
+        (shortened(name, end=True), error.removeprefix(f"{name}: "))
+        for name, error in table.skipped[: _MOST_FAILED - len(failures)]
+    ]
     return Page(
         title=f"Report on {counted(whole.recordings, 'recording')} of {counted(len(machines), 'machine')}",
         summary=list(
@@ -260,16 +253,14 @@ def _of_scores(
                 evaluation=evaluation,
             )
         ),
-        notes=[*notes, *_notes(table, machines, chosen, whole.normals + whole.anomalies), *why],
+        key=list(key_figures(whole, asked, evaluation)),
+        notes=[*notes, *_notes(rows, machines, chosen, whole.normals + whole.anomalies), *why],
         overview=_overview(machines, chosen, rows) if len(machines) > 1 else None,
         sections=[
             _section(at, machine, columns, rows, evaluation, asked) for at, machine in enumerate(chosen)
         ],
-        score=(score_name(table) or "").replace("_", " "),
-        failed=[
-            (shortened(path, end=True), shortened(error.removeprefix(f"{path}: ")))
-            for path, error in failures
-        ],
+        score=rows.score.replace("_", " "),
+        failed=[(name, shortened(error)) for name, error in failures],
         failures=len(failed) + len(table.skipped),
         figures=[*([evaluation_grid(evaluation, "the scores")] if evaluation else []), *given],
         origins=results.origins,
@@ -302,10 +293,11 @@ def _chosen(machines: Sequence[Machine], columns: Columns) -> list[Machine]:
     return [machines[at] for at in sorted(sorted(range(len(machines)), key=oddness)[:_MOST_SECTIONS])]
 
 
-def _notes(
-    table: ScoreTable, machines: Sequence[Machine], chosen: Sequence[Machine], labelled: int
-) -> list[str]:
+def _notes(rows: Rows, machines: Sequence[Machine], chosen: Sequence[Machine], labelled: int) -> list[str]:
+    table = rows.table
     notes = [*note_of_drift(table.drift)]
+    if rows.names.folder:
+        notes.append(f"recordings are named by where they are below {shortened(rows.names.folder, end=True)}")
     if table.discoveries is not None:
         notes.append(table.discoveries.summary())
     if len(chosen) < len(machines):
@@ -317,11 +309,13 @@ def _notes(
     return notes
 
 
-def _overview(machines: Sequence[Machine], chosen: Sequence[Machine], rows: _Rows) -> Grid:
+def _overview(machines: Sequence[Machine], chosen: Sequence[Machine], rows: Rows) -> Grid:
     listed = machines if len(machines) <= _MOST_LISTED else chosen
     left_out = len(machines) - len(listed)
+    anchors = {id(machine): _anchor(at) for at, machine in enumerate(chosen)}
     return Grid(
-        title="Machines",
+        title="How many recordings of each machine there are, and how many sound wrong",
+        anchors=[anchors.get(id(machine), "") for machine in listed],
         header=(
             "machine",
             "recordings",
@@ -337,7 +331,7 @@ def _overview(machines: Sequence[Machine], chosen: Sequence[Machine], rows: _Row
                 f"{machine.tally.recordings:,}",
                 f"{machine.tally.failed:,}",
                 f"{machine.tally.called:,}" if machine.tally.decided else "",
-                f"{machine.tally.called / machine.tally.decided:.1%}" if machine.tally.decided else "",
+                part(machine.tally.called, machine.tally.decided) if machine.tally.decided else "",
                 f"{machine.tally.warned:,}",
                 rarity(rows.cells(int(machine.oddest[0]))) if len(machine.oddest) else "",
             )
@@ -347,11 +341,15 @@ def _overview(machines: Sequence[Machine], chosen: Sequence[Machine], rows: _Row
     )
 
 
+def _anchor(at: int) -> str:
+    return f"machine-{at + 1}"
+
+
 def _section(
     at: int,
     machine: Machine,
     columns: Columns,
-    rows: _Rows,
+    rows: Rows,
     evaluation: Evaluation | None,
     asked: float | None,
 ) -> Section:
@@ -364,7 +362,7 @@ def _section(
             f"AUC {figure(result.auc, result.auc_interval)}, pAUC {figure(result.pauc, result.pauc_interval)}."
         )
     return Section(
-        anchor=f"machine-{at + 1}",
+        anchor=_anchor(at),
         name=machine.name,
         words=words,
         charts=_charts(machine, columns, rows, evaluation),
@@ -378,7 +376,7 @@ def _result_of(machine: Machine, evaluation: Evaluation | None, score: str) -> I
     return next((row for row in rows if (row.machine_type, row.machine_id, row.score) == key), None)
 
 
-def _charts(machine: Machine, columns: Columns, rows: _Rows, evaluation: Evaluation | None) -> list[Chart]:
+def _charts(machine: Machine, columns: Columns, rows: Rows, evaluation: Evaluation | None) -> list[Chart]:
     scored = ~np.isnan(columns.scores[machine.rows])
     if not scored.any():
         return []
@@ -412,47 +410,3 @@ def _charts(machine: Machine, columns: Columns, rows: _Rows, evaluation: Evaluat
                 Chart(svg=calibration, caption="False alarms among normal recordings; dotted: as asked for.")
             )
     return charts
-
-
-class _Rows:
-    """Rows of a table as they are shown."""
-
-    def __init__(self, table: ScoreTable) -> None:
-        self.table = table
-        self.score = score_name(table) or ANOMALY_SCORE
-
-    def cells(self, row: int) -> Mapping[str, Any]:
-        """Return what words are made of."""
-        table = self.table
-        return {
-            "path": table.path[row],
-            "p_value": _known(table.p_value[row]),
-            "calibration": table.calibration[row],
-            "calibration_clips": _known(table.calibration_clips[row]),
-        }
-
-    def row(self, row: int) -> Row:
-        """Return a row that has a score."""
-        table = self.table
-        decision, label, start = int(table.decision[row]), int(table.label[row]), _known(table.start_s[row])
-        length = _known(table.duration_s[row])
-        return Row(
-            path=shortened(str(table.path[row]), end=True),
-            at="" if start is None else duration(start),
-            verdict=VERDICTS[decision if decision >= 0 else None],
-            called=decision == 1,
-            label={0: "normal", 1: "anomalous"}.get(label, ""),
-            score=float(table.scores(self.score)[row]),
-            threshold=_known(table.threshold[row]),
-            p_value=_known(table.p_value[row]),
-            rarity=rarity(self.cells(row)),
-            duration="" if length is None else duration(length),
-            warning=shortened(table.warning[row] or ""),
-            source=table.path[row],
-            machine_id=table.scored_as[row] or table.machine_id[row],
-            start_s=start,
-        )
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -126,10 +126,10 @@ class Plot:
         self,
         name: str,
         *,
-        width: float = 720,
-        height: float = 230,
-        left: float = 58,
-        right: float = 14,
+        width: float = 900,
+        height: float = 250,
+        left: float = 62,
+        right: float = 22,
         top: float = 12,
         bottom: float = 40,
     ) -> None:
@@ -138,16 +138,19 @@ class Plot:
         self.x_range = left, width - right
         self.y_range = height - bottom, top
         self._parts: list[str] = []
+        self._zoom = ""
 
     def x_axis(self, scale: Scale, ticks: Ticks, label: str) -> None:
         """Draw ticks below, and what they are of."""
         bottom = self.y_range[0]
+        self._parts.append('<g class="ticks">')
         for value, text in ticks:
             x = float(scale(value))
             self._parts.append(f'<path class="axis" d="M{x:.1f},{bottom:.1f}v4"/>')
-            self.text(x, bottom + 16, text, "middle")
+            self.text(x, bottom + 17, text, "middle")
+        self._parts.append("</g>")
         self._parts.append(f'<path class="axis" d="M{self.x_range[0]},{bottom:.1f}H{self.x_range[1]}"/>')
-        self.text(sum(self.x_range) / 2, bottom + 33, label, "middle")
+        self.text(sum(self.x_range) / 2, bottom + 35, label, "middle")
 
     def y_axis(self, scale: Scale, ticks: Ticks, label: str, *, grid: bool = True) -> None:
         """Draw ticks to the left, lines across, and what they are of."""
@@ -157,19 +160,42 @@ class Plot:
             line = f'<path class="grid" d="M{left},{y:.1f}H{right}"/>' if grid else ""
             self._parts.append(f'{line}<path class="axis" d="M{left},{y:.1f}h-4"/>')
             self.text(left - 7, y + 4, text, "end")
-        middle = sum(self.y_range) / 2
+        middle = (scale.start + scale.end) / 2
         self._parts.append(
-            f'<text class="label" text-anchor="middle" transform="translate(12,{middle:.1f}) rotate(-90)">'
+            f'<text class="label" text-anchor="middle" transform="translate(13,{middle:.1f}) rotate(-90)">'
             f"{escaped(label)}</text>"
         )
 
+    def zoomable(self, scale: Scale, kind: str) -> None:
+        """Let the page's script show a part of the x axis: what is drawn from now on is cut off at the axes' ends.
+
+        Parameters
+        ----------
+        scale
+            Of the axis; all values lie in proportion.
+        kind
+            ``time`` where the values are seconds since 1970, ``row`` where they are whole numbers.
+        """
+        ends = scale.start, scale.end, scale.low, scale.high
+        self._zoom = f' data-kind="{kind}" data-ends="{" ".join(f"{end!r}" for end in map(float, ends))}"'
+        left, right = self.x_range
+        box = f"{left:g} 0 {right - left:g} {self._size[1]:g}"
+        x, y, width, height = box.split()
+        self._parts.append(
+            f'<svg class="marks" x="{x}" y="{y}" width="{width}" height="{height}" viewBox="{box}">'
+        )
+
+    def cut(self) -> None:
+        """End what `zoomable` began."""
+        self._parts.append("</svg>")
+
     def dots(self, x: ArrayLike, y: ArrayLike, style: str) -> None:
         """Draw a dot at each place, in pixels."""
-        self._path("".join(f"M{a:.1f},{b:.1f}h0" for a, b in _pairs(x, y)), f"dots {style}")
+        self._path("".join(f"M{a:.2f},{b:.1f}h0" for a, b in _pairs(x, y)), f"dots {style}")
 
     def crosses(self, x: ArrayLike, y: ArrayLike, style: str) -> None:
         """Draw a cross at each place, in pixels: another shape than a dot, for who sees no colour."""
-        marks = (f"M{a - 3:.1f},{b - 3:.1f}l6,6m0,-6l-6,6" for a, b in _pairs(x, y))
+        marks = (f"M{a - 3:.2f},{b - 3:.1f}l6,6m0,-6l-6,6" for a, b in _pairs(x, y))
         self._path("".join(marks), f"crosses {style}")
 
     def line(self, x: ArrayLike, y: ArrayLike, style: str) -> None:
@@ -205,7 +231,7 @@ class Plot:
         """Return the drawing as an element of HTML."""
         width, height = self._size
         return (
-            f'<svg role="img" viewBox="0 0 {width:g} {height:g}" aria-label="{escaped(self._name)}">'
+            f'<svg role="img" viewBox="0 0 {width:g} {height:g}" aria-label="{escaped(self._name)}"{self._zoom}>'
             f"{''.join(self._parts)}</svg>"
         )
 

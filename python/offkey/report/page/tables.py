@@ -9,6 +9,7 @@ from typing import Any
 from offkey.benchmark.tables import Benchmark
 from offkey.evaluation.result import Evaluation, IdResult, MeanResult
 from offkey.report.page.words import figure, shortened
+from offkey.score_file import ANOMALY_SCORE
 
 __all__ = ["Grid", "benchmark_grids", "described", "evaluation_grid"]
 
@@ -21,6 +22,8 @@ class Grid:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+    anchors: Sequence[str] = ()
+    """Where on the page there is more of each row, as far as there is; empty: of none."""
 
 
 _MOST_ROWS = 500
@@ -29,10 +32,12 @@ _HEADER = ("machine", "score", "normal", "anomalous", "AUC", "pAUC", "false alar
 
 def evaluation_grid(evaluation: Evaluation, name: str) -> Grid:
     """Return the figures of each machine ID, each type and overall, with their intervals."""
-    rows = [_of_id(row) for row in evaluation.ids]
-    rows += [_of_mean(row, f"{row.machine_type or '?'}, mean") for row in evaluation.types]
+    rows = [_of_id(row) for row in sorted(evaluation.ids, key=_is_part)]
+    rows += [
+        _of_mean(row, f"{row.machine_type or '?'}, mean") for row in sorted(evaluation.types, key=_is_part)
+    ]
     if len(evaluation.types) > len(evaluation.overall):
-        rows += [_of_mean(row, "overall") for row in evaluation.overall]
+        rows += [_of_mean(row, "overall") for row in sorted(evaluation.overall, key=_is_part)]
     left_out = (f"{len(rows) - _MOST_ROWS:,} more rows are not shown",) if len(rows) > _MOST_ROWS else ()
     meaning = (
         f"pAUC to a false positive rate of {evaluation.max_fpr:g}; in brackets {evaluation.confidence:.0%} intervals "
@@ -44,6 +49,11 @@ def evaluation_grid(evaluation: Evaluation, name: str) -> Grid:
         rows=rows[:_MOST_ROWS],
         notes=(*meaning, *left_out, *map(shortened, evaluation.notes)),
     )
+
+
+def _is_part(row: IdResult | MeanResult) -> bool:
+    """Whether figures are of a part of the anomaly score: they stand below those of the whole."""
+    return row.score != ANOMALY_SCORE
 
 
 def _of_id(row: IdResult) -> tuple[str, ...]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from offkey._util.words import shortlist
-from offkey.evaluation.result import Evaluation
+from offkey.evaluation.result import Evaluation, MeanResult
 from offkey.report.page.machines import Machine, Tally
 from offkey.score_file import ANOMALY_SCORE
 from offkey.scoring.rarity import odds
 
 __all__ = [
     "VERDICTS",
+    "Figure",
     "counted",
     "duration",
     "figure",
+    "key_figures",
     "part",
     "rarity",
     "shortened",
@@ -26,6 +29,15 @@ __all__ = [
 
 VERDICTS = {1: "sounds wrong", 0: "healthy", None: "undecided"}
 _MOST_LETTERS = 600
+_MOST_NAMED = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number that stands out, and what it is."""
+
+    value: str
+    meaning: str
 
 
 def counted(count: int, noun: str) -> str:
@@ -94,6 +106,34 @@ def tally_words(tally: Tally, asked: float | None) -> Iterator[str]:
         )
 
 
+def key_figures(tally: Tally, asked: float | None, evaluation: Evaluation | None) -> Iterator[Figure]:
+    """Yield the few numbers that are to be seen first."""
+    if tally.decided:
+        chance = (
+            "" if asked is None or tally.normals else f"; by chance about {asked * tally.decided:,.0f} would"
+        )
+        yield Figure(
+            value=f"{tally.called:,}", meaning=f"of {counted(tally.decided, 'recording')} sound wrong{chance}"
+        )
+    else:
+        yield Figure(
+            value=f"{tally.scored:,}", meaning=f"of {counted(tally.recordings, 'recording')} have a score"
+        )
+    if tally.anomalies:
+        yield Figure(
+            value=part(tally.detections, tally.anomalies),
+            meaning=f"of {counted(tally.anomalies, 'fault')} found",
+        )
+    if tally.normals:
+        wanted = "" if asked is None else f"; {_percent(asked)} asked for"
+        yield Figure(value=part(tally.false_alarms, tally.normals), meaning=f"false alarms{wanted}")
+    row = _main_row(evaluation)
+    if row is not None:
+        yield Figure(value=f"{row.auc:.3f}", meaning="AUC; 1 is perfect, 0.5 is chance")
+    if tally.failed:
+        yield Figure(value=f"{tally.failed:,}", meaning="could not be scored")
+
+
 def summary(
     machines: Sequence[Machine],
     tally: Tally,
@@ -125,12 +165,13 @@ def summary(
         f"{tally.scored:,} {'have' if tally.scored != 1 else 'has'} a score{missing}."
     )
     yield from tally_words(tally, asked)
+    yield from _most_called(machines)
     if asked is not None and tally.decided and not tally.normals:
         chance = asked * tally.decided
         yield f"Were all machines healthy, about {chance:,.0f} recordings would be called so by chance."
     if oddest is not None:
         rare = f": {rarity(oddest)} healthy recordings sounds as odd" if oddest["p_value"] is not None else ""
-        yield f"The oddest is {shortened(str(oddest['path']), end=True)}{rare}."
+        yield f"The oddest is {oddest['name']}{rare}."
     if warnings:
         kinds = Counter(text.partition(" (")[0] for warning in warnings for text in warning.split("; "))
         listed = ", ".join(f"{shortened(kind)} ({count:,})" for kind, count in kinds.most_common(4))
@@ -139,9 +180,31 @@ def summary(
         yield from _figures(evaluation)
 
 
+def _most_called(machines: Sequence[Machine]) -> Iterator[str]:
+    """Say which machines sound wrong most often."""
+    called = [machine for machine in machines if machine.tally.called]
+    if len(machines) < 2 or not called:
+        return
+    called.sort(key=lambda machine: -machine.tally.called / machine.tally.decided)
+    listed = shortlist(
+        (
+            f"{machine.name} ({machine.tally.called:,} of {machine.tally.decided:,}, "
+            f"{part(machine.tally.called, machine.tally.decided)})"
+            for machine in called
+        ),
+        most=_MOST_NAMED,
+    )
+    yield f"Most often wrong: {listed}."
+
+
+def _main_row(evaluation: Evaluation | None) -> MeanResult | None:
+    """Return the mean of the anomaly score, else of the first score there is."""
+    overall = {} if evaluation is None else {row.score: row for row in evaluation.overall}
+    return overall.get(ANOMALY_SCORE) or next(iter(overall.values()), None)
+
+
 def _figures(evaluation: Evaluation) -> Iterator[str]:
-    overall = {row.score: row for row in evaluation.overall}
-    row = overall.get(ANOMALY_SCORE) or next(iter(overall.values()), None)
+    row = _main_row(evaluation)
     if row is None:
         return
     name = "" if row.score == ANOMALY_SCORE else f" of {row.score}"
