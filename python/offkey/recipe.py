@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import msgspec
 
-from offkey.errors import RecipeError
+from offkey.errors import MissingExtraError, RecipeError
 from offkey.recipe_sections import (
     Augmentation,
     Features,
@@ -72,12 +72,18 @@ class Kind(Protocol):
     def score_names(self) -> tuple[str, ...]:
         """The raw scores that it can give."""
 
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """What the recipe of its name has beside its section's defaults."""
+
 
 # Not imports but names: a module registers its model when a recipe first asks for it.
+_BASELINES = ("ae",)
 _BUILT_IN = {
     "near": "offkey.models.near",
     "network": "offkey.models.network",
     "spectral": "offkey.models.spectral",
+    **{name: f"offkey.models.baselines.{name}" for name in _BASELINES},
 }
 _KINDS: dict[str, Kind] = {}
 
@@ -104,6 +110,8 @@ def model_kind(name: str) -> Any:
     ------
     RecipeError
         If there is no model of that name, or its module cannot be imported.
+    MissingExtraError
+        If a baseline needs a package that is not installed.
     """
     if name not in _KINDS:
         _import_model(name)
@@ -112,7 +120,14 @@ def model_kind(name: str) -> Any:
 
 def _import_model(name: str) -> None:
     if name in _BUILT_IN:
-        importlib.import_module(_BUILT_IN[name])
+        try:
+            importlib.import_module(_BUILT_IN[name])
+        except ModuleNotFoundError as error:  # a baseline is one file, which begins with what it needs
+            if name not in _BASELINES or error.name is None or error.name.startswith("offkey"):
+                raise
+            raise MissingExtraError(
+                f"model {name!r} needs {error.name}, which is not installed: pip install 'offkey[baselines]'"
+            ) from None
         return
     point = next((point for point in _installed() if point.name == name), None)
     if point is None:
@@ -233,18 +248,22 @@ class Recipe:
         """Return a built-in recipe, or a model's own by the model's name.
 
         The built-in ones are `paper`, `small`, `near`, `ensemble` and `spectral`.
-        A model's own recipe has nothing but its section's defaults, and the mean of its scores.
+        A model's own recipe has its section's defaults, the mean of its scores, and what the model says beside that,
+        such as a baseline its features.
 
         Raises
         ------
         RecipeError
             If there is no recipe of that name.
+        MissingExtraError
+            If a baseline needs a package that is not installed.
         """
         if name not in recipe_names():
             raise RecipeError(
                 f"recipe {name!r}: there is none of that name; expected one of {', '.join(recipe_names())}"
             )
-        return cls._of_tree({"name": name} | _RECIPES.get(name, {name: {}}))
+        tree = _RECIPES[name] if name in _RECIPES else {name: {}} | dict(model_kind(name).recipe)
+        return cls._of_tree({"name": name} | tree)
 
     def replace(self, **changes: Any) -> Recipe:
         """Return a copy with fields changed, nested ones by a dotted name with ``__`` for the dot.
@@ -368,5 +387,5 @@ _RECIPES: dict[str, dict[str, Any]] = {
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Return the names of all recipes: the built-in ones, and those of other models by the model's name."""
-    return (*_RECIPES, *(name for name in model_names() if name not in _BUILT_IN))
+    """Return the names of all recipes: the built-in ones, baselines, and those of other models by the model's name."""
+    return (*_RECIPES, *_BASELINES, *(name for name in model_names() if name not in _BUILT_IN))

@@ -10,6 +10,8 @@ from offkey.models.network import Network
 from offkey.models.spectral import Spectral
 from offkey.recipe import Augmentation, Features, Recipe, Training, recipe_names
 
+MODELS = "ae, near, network, spectral"
+
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_comes_back_from_json(name):
@@ -45,7 +47,7 @@ def test_a_recipe_comes_back_from_json(name):
         (lambda: Spectral(ridge=0), "ridge = 0"),
         (
             lambda: Recipe(name="empty"),
-            "expected at least one model, given none; the models are near, network, spectral",
+            f"expected at least one model, given none; the models are {MODELS}",
         ),
         (
             lambda: Recipe.named("nameless"),
@@ -58,7 +60,7 @@ def test_a_recipe_comes_back_from_json(name):
         (lambda: Recipe.from_json("{"), "not valid JSON"),
         (
             lambda: Recipe.from_json('{"name": "x", "spectrl": {}}'),
-            "unknown field `spectrl`.*model: near, network, spectral",
+            f"unknown field `spectrl`.*model: {MODELS}",
         ),
         (lambda: Recipe(name="x", spectrl=Spectral()), "unknown field `spectrl`"),
         (lambda: Recipe(name="x", spectral=Network()), r"spectral = Network\(.*; expected Spectral"),
@@ -103,7 +105,7 @@ def test_a_recipe_is_a_value():
     assert small != small.replace(training__stage1_epochs=1)
     with pytest.raises(AttributeError, match="replace"):
         small.name = "large"
-    with pytest.raises(AttributeError, match="no 'netwrk'; the models are near, network, spectral"):
+    with pytest.raises(AttributeError, match=f"no 'netwrk'; the models are {MODELS}"):
         _ = small.netwrk
     assert small.spectral is None
     assert small.replace(network=None, spectral={}).network is None

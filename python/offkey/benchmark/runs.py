@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +27,7 @@ from offkey.detector import Detector
 from offkey.errors import DatasetError
 from offkey.models.base import kinds_of
 from offkey.models.network.events import Resumed, TrainingStarted
-from offkey.recipe import Precision, Recipe
+from offkey.recipe import Precision, Recipe, recipe_names
 from offkey.scores import ScoreTable
 from offkey.signal.audio import MAX_SECONDS
 
@@ -100,6 +100,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A hash of all that decides on the models (see `Run.training`)."""
     unread: tuple[str, ...] = ()
     """What is or may be a training recording and could not be read, or is broken."""
+    changes: tuple[str, ...] = ()
+    """In what the recipe differs from the one that has its name, such as ``ae: ae.epochs = 20, not 100``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +291,7 @@ def execute(run: Run, out: Path, how: Execution) -> tuple[Record, bool]:
         version=offkey.__version__,
         notes=detector.notes,
         unread=training.unread or _unread(detector, run.data),
+        changes=_changes(run.recipe),
     )
     _keep(folder, record)
     (folder / _CHECKPOINT).unlink(missing_ok=True)
@@ -362,6 +365,24 @@ def _with_new_figures(run: Run, folder: Path, record: Record) -> Record:
     record = msgspec.structs.replace(record, labels=run.labels(), figures=measures)
     _keep(folder, record)
     return record
+
+
+def _changes(recipe: Recipe) -> tuple[str, ...]:
+    """Return in what a recipe differs from the built-in one of its name; the precision is told by the record."""
+    if recipe.name not in recipe_names():
+        return ()
+    usual = Recipe.named(recipe.name).replace(training__precision=recipe.training.precision)
+    before, after = (_flat(json.loads(each.to_json())) for each in (usual, recipe))
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return tuple(f"{recipe.name}: {name} = {after.get(name)}, not {before.get(name)}" for name in names)
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of a tree by dotted names."""
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return leaves
 
 
 def _keep(folder: Path, record: Record) -> None:

@@ -128,19 +128,26 @@ def _table(
     toys: Sequence[str] = (),
     parameters: bool = False,
 ) -> Table:
-    """Return a row for each published system, then one for each recipe and score; a column for each group."""
-    rows = []
-    for row in published:
-        cells = row.cells
-        cells[len(MACHINES) : len(MACHINES)] = toys
-        rows.append((row.system, *cells, *[row.complexity] * parameters))
+    """Return a row for each published system, and for each recipe and score; a column for each group.
+
+    The rows of a recipe follow that of the system that it makes anew, or stand below all systems.
+    """
     recipes = list(dict.fromkeys(record.recipe for record in records))
+    measured: dict[str, list[tuple[str, ...]]] = {}
     for recipe in recipes:
         repeats = [record for record in records if record.recipe == recipe]
         for score in _scores(repeats):
             cells = [_cell(repeats, score, group, metric, counts) for group in groups]
             if any(cells):
-                rows.append((_label(recipe, score, repeats), *cells, *[_parameters(repeats)] * parameters))
+                row = (_label(recipe, score, repeats), *cells, *[_parameters(repeats)] * parameters)
+                measured.setdefault(recipe, []).append(row)
+    rows = []
+    for system in published:
+        cells = system.cells
+        cells[len(MACHINES) : len(MACHINES)] = toys
+        rows.append((system.system, *cells, *[system.complexity] * parameters))
+        rows += measured.pop(system.recipe, [])
+    rows += [row for of_recipe in measured.values() for row in of_recipe]
     header = ("", *columns, *["parameters"] * parameters)
     return Table(title=title, header=header, rows=tuple(rows), notes=_table_notes(records, metric))
 
@@ -152,6 +159,7 @@ def _table_notes(records: Sequence[Record], metric: Metric) -> tuple[str, ...]:
         f"offkey's rows: arithmetic mean over machine IDs, then types, {over}; "
         "a mean is given where all of its parts are there"
     ]
+    notes += [f"recipe {change}" for change in dict.fromkeys(c for r in records for c in r.changes)]
     if metric == "auc" and any(ORACLE in record.figures for record in records):
         notes.append(
             "oracle: the combination that the test labels rank best by, chosen anew for each type; no result, but "
@@ -250,6 +258,7 @@ def _cost(records: Sequence[Record]) -> Table:
                 str(repeats[0].test_clips),
                 f"{np.median([record.fit_s for record in repeats]):.1f}",
                 f"{np.median([record.score_s for record in repeats]):.1f}",
+                f"{1e3 * np.median([record.score_s / record.test_clips for record in repeats]):.2f}",
                 f"{max(peaks) / 1e6:.0f}" if peaks else "",
                 _parameters(repeats),
                 _computed(repeats),
@@ -262,6 +271,7 @@ def _cost(records: Sequence[Record]) -> Table:
         "test clips",
         "fit s",
         "score s",
+        "ms a clip",
         "peak memory MB",
         "parameters",
         "trained on",

@@ -10,7 +10,15 @@ from cyclopts import Parameter
 from offkey._util import ranks
 from offkey.cli import app, console, exit_codes
 from offkey.cli.console import TrainingDisplay
-from offkey.cli.options import COMMAS, ChannelOption, Device, PathList, with_channel
+from offkey.cli.options import (
+    COMMAS,
+    ChannelOption,
+    Device,
+    PathList,
+    SettingList,
+    with_channel,
+    with_settings_of,
+)
 from offkey.cli.train import read_recipe
 from offkey.cli.words import in_options
 from offkey.errors import ParameterError
@@ -27,6 +35,7 @@ def bench(
     *,
     out: Annotated[Path, Parameter(alias="-o")] = Path("bench"),
     recipes: Annotated[tuple[str, ...], COMMAS] = ("paper", "spectral"),
+    set_: SettingList | None = None,
     seeds: int = 3,
     machines: Annotated[list[str] | None, COMMAS] = None,
     snr_db: Annotated[list[float] | None, COMMAS] = None,
@@ -54,7 +63,11 @@ def bench(
         A folder for detectors, scores and tables (`tables.md`, `figures.csv`, `results.json`). Rerun the
         same command after an interruption to continue; finished runs are not repeated.
     recipes
-        What to compare, separated by commas: `spectral`, `near`, `paper`, `small`, or JSON files with own recipes.
+        What to compare, separated by commas: `spectral`, `near`, `paper`, `small`, baselines such as `ae`
+        (docs/baselines.md), or JSON files with own recipes.
+    set_
+        Fields of recipes in place of theirs, such as `ae.epochs=20`, where a recipe has that section; several may
+        follow. The tables say it.
     seeds
         Number of trainings of each recipe, with the seeds 0, 1, 2 and so on.
     machines
@@ -111,6 +124,7 @@ def bench(
             on_event=_Display(bars),
         )
         chosen = [with_channel(read_recipe(name), channel) for name in recipes]
+        chosen = with_settings_of(chosen, set_)
         if suite == "mimii":
             _refuse(suite, also=also)
             tables = benchmark.mimii(

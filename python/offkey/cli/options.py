@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -16,7 +17,18 @@ from offkey.models.base import check_device_name
 from offkey.recipe import Recipe
 from offkey.scoring.null import check_rate
 
-__all__ = ["COMMAS", "ChannelOption", "DataOptions", "Device", "PathList", "RateOptions", "with_channel"]
+__all__ = [
+    "COMMAS",
+    "ChannelOption",
+    "DataOptions",
+    "Device",
+    "PathList",
+    "RateOptions",
+    "SettingList",
+    "with_channel",
+    "with_settings",
+    "with_settings_of",
+]
 
 
 def _check(_kind: Any, device: str) -> None:
@@ -44,6 +56,61 @@ ChannelOption: TypeAlias = Annotated[
     int | str | None, Parameter(converter=_channel, validator=_check_channel, allow_leading_hyphen=True)
 ]
 """A number from 0, `mean`, `loudest`, or the roles of two channels."""
+
+
+SettingList: TypeAlias = Annotated[list[str], Parameter(name="--set", consume_multiple=True, negative=())]
+"""`SECTION.FIELD=VALUE`, of a recipe."""
+
+
+def with_settings(recipe: Recipe, texts: Sequence[str] | None) -> Recipe:
+    """Return the recipe with the fields that options set, such as `ae.epochs=20`.
+
+    Raises
+    ------
+    ParameterError
+        If one is not of the form `SECTION.FIELD=VALUE`.
+    RecipeError
+        If the recipe has no such field, or the value is outside its range.
+    """
+    return with_settings_of([recipe], texts)[0]
+
+
+def with_settings_of(recipes: Sequence[Recipe], texts: Sequence[str] | None) -> list[Recipe]:
+    """Return several recipes, each with the fields that options set in sections that it has.
+
+    Raises
+    ------
+    ParameterError
+        If one is not of the form `SECTION.FIELD=VALUE`, or is of a section that no recipe has.
+    RecipeError
+        If a section has no such field, or the value is outside its range.
+    """
+    changed = list(recipes)
+    for text in texts or ():
+        path, sign, value = text.partition("=")
+        section = path.partition(".")[0]
+        if not sign or section == path or "__" in path:
+            raise ParameterError(
+                f"--set {text}: expected SECTION.FIELD=VALUE, such as training.stage1_epochs=20"
+            )
+        having = [number for number, recipe in enumerate(changed) if _has(recipe, section)]
+        if not having:
+            names = ", ".join(recipe.name for recipe in recipes)
+            raise ParameterError(f"--set {text}: no section {section!r} in {names}")
+        for number in having:
+            changed[number] = changed[number].replace(**{path.replace(".", "__"): _value(value)})
+    return changed
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # a word
+        return text
+
+
+def _has(recipe: Recipe, section: str) -> bool:
+    return section in ("features", "training", "scoring", *recipe.models)
 
 
 def with_channel(recipe: Recipe, channel: int | str | None) -> Recipe:

@@ -15,7 +15,15 @@ from offkey._util import ranks
 from offkey._util.files import check_folder, check_writable
 from offkey.cli import app, console, exit_codes
 from offkey.cli.console import TrainingDisplay
-from offkey.cli.options import ChannelOption, DataOptions, Device, RateOptions, with_channel
+from offkey.cli.options import (
+    ChannelOption,
+    DataOptions,
+    Device,
+    RateOptions,
+    SettingList,
+    with_channel,
+    with_settings,
+)
 from offkey.cli.words import description_in_options, in_options
 from offkey.datasets.clips import check_roles
 from offkey.datasets.passed_over import any_unread
@@ -34,6 +42,7 @@ def train(
     *,
     out: Annotated[Path, Parameter(alias="-o")],
     recipe: str = "spectral",
+    set_: SettingList | None = None,
     reading: DataOptions = DataOptions(),  # noqa: B008  # immutable
     channel: ChannelOption = None,
     rate: RateOptions = RateOptions(),  # noqa: B008
@@ -63,8 +72,10 @@ def train(
     recipe
         `spectral` (seconds, no GPU, best with up to a few hundred clips of a machine), `near` (small networks taught by
         slight faults added to normal recordings, minutes on a CPU), `ensemble` (both), `paper` (the paper's network),
-        `small` (the same, smaller), the name of a model that an installed package brings, or a JSON file with a
-        recipe of your own.
+        `small` (the same, smaller), a baseline such as `ae` (docs/baselines.md), the name of a model that an installed
+        package brings, or a JSON file with a recipe of your own.
+    set_
+        Fields of the recipe in place of its own, such as `training.stage1_epochs=20`; several may follow.
     channel
         Which channel of recordings with several is learned, and later scored: its number, counted from 0 (the default);
         `mean`, the mean of all; `loudest`, the one with the highest level in the training recordings; `near,far` where
@@ -108,7 +119,8 @@ def train(
     for folder in (cache, tensorboard):
         if folder is not None:
             check_folder(folder)
-    detector = Detector(_with_rate(with_channel(read_recipe(recipe), channel), rate.rate()))
+    chosen = with_settings(with_channel(read_recipe(recipe), channel), set_)
+    detector = Detector(_with_rate(chosen, rate.rate()))
     trains = any(kind.trained for kind in kinds_of(detector.recipe))
     if not trains and (metrics or tensorboard):
         raise ParameterError(f"recipe {recipe!r} trains no network whose losses could be written")

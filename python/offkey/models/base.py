@@ -235,6 +235,7 @@ class ModelKind:
     others: bool
     trained: bool
     statistics: Callable[[Any, Features], StatisticsPlan] | None
+    recipe: Mapping[str, Any]
 
 
 def register(
@@ -247,6 +248,7 @@ def register(
     others: bool = False,
     trained: bool = False,
     statistics: Callable[[Any, Features], StatisticsPlan] | None = None,
+    recipe: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Enter a kind of model: recipes may then have its section, and detectors are made of it.
 
@@ -270,6 +272,8 @@ def register(
     statistics
         Called with its section and the recipe's features: says what is measured of clips beside the four statistics of
         their log-Mels. By default nothing is.
+    recipe
+        What the recipe of its name has beside its section's defaults, such as ``{"features": {"n_mels": 64}}``.
 
     Raises
     ------
@@ -306,6 +310,7 @@ def register(
             others=others,
             trained=trained,
             statistics=statistics,
+            recipe=recipe,
         )
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
+from offkey._util.named_arrays import prefixed
 from offkey.errors import ArrayError
 
 __all__ = ["Calibrated", "Calibration", "PseudoAnomalies"]
@@ -38,6 +40,38 @@ class Calibration:
         _check_scores(self.scores, n)
         if self.against_all is not None:
             self._check_against_all(self.against_all)
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
+        arrays = {"indices": self.indices} | prefixed("scores", self.scores)
+        arrays |= prefixed("against_all", self.against_all or {})
+        return arrays, {
+            "kind": self.kind,
+            "machine_ids": list(self.machine_ids),
+            "scores": list(self.scores),
+            "against_all": self.against_all is not None,
+        }
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Self:
+        """Restore what `state` gave.
+
+        Raises
+        ------
+        ArrayError, KeyError
+            If arrays are missing or do not fit each other.
+        """
+        names = [str(name) for name in metadata["scores"]]
+        against_all = None
+        if metadata["against_all"]:
+            against_all = {name: arrays[f"against_all.{name}"] for name in names}
+        return cls(
+            kind=metadata["kind"],
+            indices=arrays["indices"],
+            machine_ids=tuple(map(str, metadata["machine_ids"])),
+            scores={name: arrays[f"scores.{name}"] for name in names},
+            against_all=against_all,
+        )
 
     def _check_against_all(self, against_all: dict[str, np.ndarray]) -> None:
         n, present = len(self.machine_ids), sorted(set(self.machine_ids))

@@ -14,6 +14,7 @@ from offkey import benchmark, datasets
 from offkey.benchmark.runs import Execution, Run, RunEnded, RunStarted, Setting
 from offkey.detector import Detector
 from offkey.errors import DatasetError, ParameterError
+from offkey.recipe import Recipe
 
 from .conftest import SPECTRAL, TINY
 
@@ -113,6 +114,20 @@ def test_every_score_every_combination_and_the_oracle(dcase, tmp_path):
     figures = list(csv.DictReader(io.StringIO(made.to_csv())))
     assert {row["seeds"] for row in figures} == {"2"}
     assert len(figures) == 9 * 3
+
+
+def test_a_system_of_the_paper_stands_above_its_measured_row_with_what_was_changed(dcase, tmp_path):
+    recipe = Recipe.named("ae").replace(ae__epochs=1, ae__hidden=(16,))
+    made = benchmark.dcase2020(dcase, out=tmp_path, recipes=[SPECTRAL, recipe], seeds=2, machines=["fan"])
+    rows = [row[0] for row in table(made, "Table 2").rows]
+    place = rows.index("official baseline")
+    assert rows[place + 1] == "offkey ae: anomaly_score (a_ae)"
+    assert rows[-1] == "offkey spectral: anomaly_score (a_spectral)"
+    notes = table(made, "Table 2").notes
+    assert "recipe ae: ae.epochs = 1, not 100" in notes
+    assert "recipe ae: ae.hidden = [16], not [128, 128, 128, 128]" in notes
+    cost = next(t for t in made.tables() if t.title.startswith("What it took"))
+    assert float(cells(cost, "ae, fan")["ms a clip"]) > 0
 
 
 def test_what_is_done_is_not_done_again(dcase, whole, monkeypatch):

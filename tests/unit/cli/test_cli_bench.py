@@ -32,6 +32,31 @@ def test_json_and_recipes_of_ones_own(offkey, few_mels, tree, tiny):
     assert "stage 1 (id, augmentation): 2 epochs" in shown.err
 
 
+def test_fields_of_recipes_are_set_where_a_recipe_has_them(offkey, few_mels, tree):
+    command = ("bench", "dcase2020", tree, "--recipes", f"{few_mels},ae", "--seeds", "1", "--machines", "fan")
+    sets = (
+        "--set",
+        "ae.epochs=1",
+        "ae.hidden=[8]",
+        "spectral.ridge=0.01",
+        "--set",
+        "ae.normalisation=standard",
+    )
+    shown = offkey(*command, *sets)
+    assert shown.code == 0
+    for text in ("ae.epochs = 1, not 100", "ae.normalisation = standard, not none", "spectral.ridge = 0.01"):
+        assert text in shown.out
+    for wrong, message in (
+        ("near.steps=3", "no section 'near' in spectral, ae"),
+        ("epochs=3", "expected SECTION.FIELD=VALUE"),
+        ("ae.epoch=3", "unknown field `epoch`"),
+        ("ae.epochs=few", "ae.epochs"),
+    ):
+        shown = offkey(*command, "--set", wrong)
+        assert shown.code == 2
+        assert message in shown.err
+
+
 def test_a_failed_run_makes_the_exit_code_3(offkey, few_mels, own_tree):
     next((own_tree / "fan" / "test").iterdir()).write_bytes(b"")
     shown = offkey("bench", "dcase2020", own_tree, "--recipes", few_mels, "--seeds", "1")

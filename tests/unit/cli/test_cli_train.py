@@ -1,6 +1,7 @@
 """`offkey train`."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,3 +169,15 @@ def test_cuda_without_cuda_is_refused_before_anything_is_read(offkey, own_tree, 
     assert shown.code == 2
     assert "device 'cuda'" in shown.err
     assert "wav" not in shown.err
+
+
+def test_a_baseline_is_trained_shown_and_scores(offkey, tree):
+    shown = offkey(
+        "train", tree, "--machine", "fan", "--recipe", "ae", "--set", "ae.epochs=2", "ae.hidden=[16]",
+        "--device", "cpu", "--metrics", "losses.jsonl", "--out", "fan.offkey",
+    )  # fmt: skip
+    assert shown.code == 0
+    assert len(Path("losses.jsonl").read_text().splitlines()) == 2
+    assert json.loads(offkey("info", "fan.offkey", "--json").out)["scores"] == ["a_ae"]
+    assert offkey("score", "fan.offkey", tree / "fan" / "test", "--out", "scores.csv").code == 0
+    assert "a_ae" in Path("scores.csv").read_text().splitlines()[0]

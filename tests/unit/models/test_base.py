@@ -16,6 +16,8 @@ import offkey
 from offkey.errors import OffkeyError, ParameterError, RecipeError
 from offkey.models import InlierModel, Section, register
 
+BASELINES = "ae"
+MODELS = "ae, near, network, spectral"
 TESTS = Path(__file__).parents[2]
 
 
@@ -104,7 +106,9 @@ for command in {[[str(argument) for argument in command] for command in commands
     assert json.loads(info[1])["scores"] == ["a_distance"]
     assert "a_distance" in evaluated[1]
     assert "model 'lost': no_such_module cannot be imported" in lost[2]
-    assert "expected one of paper, small, near, ensemble, spectral, distance, lost" in unknown[2]
+    assert (
+        f"expected one of paper, small, near, ensemble, spectral, {BASELINES}, distance, lost" in unknown[2]
+    )
 
 
 def test_a_detector_of_a_model_that_is_not_installed_names_it(distance, tree, tmp_path):
@@ -112,9 +116,7 @@ def test_a_detector_of_a_model_that_is_not_installed_names_it(distance, tree, tm
         tmp_path / "fan.offkey"
     )
     offkey.recipe._KINDS.pop("distance")
-    with pytest.raises(
-        OffkeyError, match=r"fan\.offkey: .*unknown field `distance`.*model: near, network, spectral"
-    ):
+    with pytest.raises(OffkeyError, match=rf"fan\.offkey: .*unknown field `distance`.*model: {MODELS}"):
         offkey.load(tmp_path / "fan.offkey")
 
 

@@ -9,7 +9,7 @@ from offkey.errors import DatasetError
 from offkey.models.near.features import FEATURES, ClipFeatures, varying_features
 from offkey.models.near.gate import Plan
 from offkey.models.near.member import ClipInputs
-from offkey.models.network.batches import ClipSource, crop, source_of
+from offkey.models.network.batches import KeptLogMels, crop, source_of
 from offkey.models.network.sampling import derived_seed
 from offkey.models.spectral.feature_sets import StatisticsTable
 from offkey.models.spectral.weights import clip_weights
@@ -19,7 +19,6 @@ from offkey.signal.statistics import ClipStatistics, FrameMoments
 __all__ = ["LARGEST_GAIN", "NormalClips"]
 
 _CROPS = 11  # first part of the key of a random stream
-_KEPT_BYTES = 1 << 30  # of log-Mels; those of further clips are made anew whenever they are drawn
 _CHUNK = 64  # clips
 _SMALLEST_DEVIATION_DB = 1e-3
 LARGEST_GAIN = 1 / _SMALLEST_DEVIATION_DB
@@ -65,8 +64,7 @@ class NormalClips:
                 "advised"
             )
         self._seed = seed
-        self._source: ClipSource = source_of(clips, recipe, seed=seed, num_threads=num_threads)
-        self._kept: dict[int, np.ndarray] = {}
+        self._clips = KeptLogMels(source_of(clips, recipe, seed=seed, num_threads=num_threads))
         self.extract = ClipFeatures(recipe.features, num_threads=num_threads)
         """Makes the features of further clips."""
         blocks, moments = self._read()
@@ -93,27 +91,20 @@ class NormalClips:
         return len(self.ids)
 
     def _read(self) -> tuple[dict[str, np.ndarray], FrameMoments]:
-        """Return the blocks of features ``(clips, n_mels)`` each, and the moments; keep the first log-Mels."""
+        """Return the blocks of features ``(clips, n_mels)`` each, and the moments."""
         blocks: list[dict[str, np.ndarray]] = []
         moments: list[FrameMoments] = []
-        kept_bytes = 0
         for start in range(0, len(self.ids), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(self.ids)))
-            logmels = self._source.clean(rows)
+            logmels = self._clips.logmels(rows)
             blocks.append(self.extract.blocks(logmels))
             moments.append(FrameMoments.of(logmels))
-            for row, logmel in zip(rows.tolist(), logmels, strict=True):
-                kept_bytes += logmel.nbytes
-                if kept_bytes <= _KEPT_BYTES:
-                    self._kept[row] = logmel
         joined = {name: np.concatenate([part[name] for part in blocks]) for name in blocks[0]}
         return joined, FrameMoments.joined(moments)
 
     def logmels(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return whole clips ``(n_mels, frames)`` float32, in dB."""
-        missing = np.array(sorted({row for row in rows.tolist() if row not in self._kept}), dtype=np.int64)
-        made = dict(zip(missing.tolist(), self._source.clean(missing), strict=True)) if len(missing) else {}
-        return [self._kept[row] if row in self._kept else made[row] for row in rows.tolist()]
+        return self._clips.logmels(rows)
 
     def inputs(self, rows: np.ndarray, plan: Plan) -> ClipInputs:
         """Return whole clips as networks take them."""

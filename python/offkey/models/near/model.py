@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import torch
 
-from offkey._util import ranks
-from offkey._util.files import check_folder, check_writable
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
-from offkey.errors import DetectorFileError, ParameterError, RecipeError
+from offkey.errors import DetectorFileError, RecipeError
 from offkey.models.attribution import Attribution, ExplainedClip
-from offkey.models.base import FitOptions, InlierModel, check_seed, restoring
+from offkey.models.base import FitOptions, InlierModel, restoring
 from offkey.models.near import Near
 from offkey.models.near.calibrate import SCORE, Calibrated
 from offkey.models.near.clips import LARGEST_GAIN, NormalClips
@@ -27,7 +23,7 @@ from offkey.models.near.gate import Plan, plan
 from offkey.models.near.member import ClipInputs, Member
 from offkey.models.near.net import NearNet
 from offkey.models.near.train import train
-from offkey.models.network.checkpoint import Checkpoint
+from offkey.models.network.alone import check_alone, checkpoint_of
 from offkey.models.network.device import resolve_device, seeded, torch_threads
 from offkey.models.network.events import Note
 from offkey.models.spectral.folds import make_folds
@@ -86,23 +82,7 @@ class NearModel(InlierModel):
             If the checkpoint cannot be written, or what stands there is none.
         """
         _settings(recipe)
-        check_seed(options.seed)
-        if ranks.launched():
-            raise ParameterError(
-                f"the networks of recipe {recipe.name!r} are too small to share among torchrun's processes: train "
-                "them by one process"
-            )
-        resolve_device(options.device)
-        if options.compile or options.precision == "bfloat16":
-            given = "compile = True" if options.compile else "precision = 'bfloat16'"
-            raise ParameterError(
-                f"{given}: the networks of recipe {recipe.name!r} are too small to gain by it; leave it out"
-            )
-        if options.checkpoint is not None:
-            check_folder(options.checkpoint.parent)
-            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            check_writable(options.checkpoint)
-            Checkpoint(options.checkpoint, {}, levels=torch.empty(0)).check_readable()
+        check_alone(recipe, options)
 
     @classmethod
     def fit(cls, clips: TrainingClips, *, recipe: Recipe, options: FitOptions) -> Self:
@@ -149,7 +129,12 @@ class NearModel(InlierModel):
                 seed=options.seed,
                 device=device,
                 num_threads=options.num_threads,
-                checkpoint=_checkpoint(clips, normals, recipe, options),
+                checkpoint=checkpoint_of(
+                    clips,
+                    Recipe(name="training", features=recipe.features, near=settings),
+                    options,
+                    levels=normals.levels.mean(axis=0),
+                ),
                 observer=options.on_event,
             )
             logits = _held_out_logits(normals, chosen, members, folds.fold)
@@ -340,19 +325,3 @@ def _held_out_logits(
             rows = held_out[start : start + _CHUNK]
             logits[rows] = member.says(normals.inputs(rows, chosen))[0]
     return logits
-
-
-def _checkpoint(
-    clips: TrainingClips, normals: NormalClips, recipe: Recipe, options: FitOptions
-) -> Checkpoint | None:
-    """Return where the training keeps its state, and what must be the same for it to go on."""
-    if options.checkpoint is None:
-        return None
-    columns = [clips.inputs, list(clips.paths), list(clips.machine_ids)]
-    of_training = Recipe(name="training", features=recipe.features, near=recipe.models["near"])
-    fingerprint = {
-        "recipe": of_training.to_json(),
-        "seed": str(options.seed),
-        "list of clips": hashlib.sha256(json.dumps(columns).encode()).hexdigest(),
-    }
-    return Checkpoint(options.checkpoint, fingerprint, levels=torch.from_numpy(normals.levels.mean(axis=0)))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from offkey.errors import TrainingError
 from offkey.models.near import Near
 from offkey.models.near.batches import Batch, Batches
 from offkey.models.near.clips import NormalClips
@@ -20,15 +18,8 @@ from offkey.models.near.member import Member
 from offkey.models.near.net import NearNet, Outputs
 from offkey.models.network.checkpoint import Checkpoint, Progress
 from offkey.models.network.device import full_float32, seeded
-from offkey.models.network.events import (
-    CheckpointSaved,
-    EpochEnded,
-    Observer,
-    Resumed,
-    StageStarted,
-    StepEnded,
-    TrainingStarted,
-)
+from offkey.models.network.epochs import Part, run_epochs
+from offkey.models.network.events import CheckpointSaved, Observer, Resumed, TrainingStarted
 from offkey.models.network.sampling import derived_seed
 from offkey.models.spectral.folds import Folds
 
@@ -146,51 +137,28 @@ class _Trainer:
 
     def run(self, progress: Progress, *, left: int) -> None:
         """Train from the first step to the last, and write down the losses; `left` networks are still to come."""
-        ends = [round(self._settings.steps * (epoch + 1) / _EPOCHS) for epoch in range(_EPOCHS)]
-        stage = self._number + 1
-        self._observe(
-            StageStarted(
-                stage=stage,
-                part="network",
+        run_epochs(
+            Part(
+                number=self._number + 1,
                 epochs=_EPOCHS,
-                steps_per_epoch=ends[0],
+                left=left,
+                steps=lambda epoch: len(self._steps_of(epoch)),
                 tasks=("near", "kind", *(("id",) if self._net.arcface is not None else ())),
-            )
+                advice=f"a lower near.statistics_learning_rate than {self._settings.statistics_learning_rate} may help",
+            ),
+            self._epoch,
+            progress,
+            self._observe,
         )
-        first = 0
-        for epoch, end in enumerate(ends, start=1):
-            started = time.perf_counter()
-            losses = self._epoch(epoch, range(first, end))
-            seconds = time.perf_counter() - started
-            progress.epochs_done += 1
-            progress.spent_s += seconds
-            progress.history.append(losses)
-            self._observe(
-                EpochEnded(
-                    stage=stage,
-                    epoch=epoch,
-                    epochs=_EPOCHS,
-                    losses=losses,
-                    steps_per_s=(end - first) / seconds,
-                    eta_s=seconds * (_EPOCHS * (left + 1) - epoch),
-                )
-            )
-            first = end
 
-    def _epoch(self, epoch: int, steps: range) -> dict[str, float]:
+    def _steps_of(self, epoch: int) -> range:
+        first, end = (round(self._settings.steps * number / _EPOCHS) for number in (epoch, epoch + 1))
+        return range(first, end)
+
+    def _epoch(self, epoch: int) -> Iterator[dict[str, Tensor]]:
         self._net.train()
-        sums: dict[str, Tensor] = {}  # read at the end alone: a GPU would be waited for at each step
-        for place, step in enumerate(steps, start=1):
-            for name, loss in self._step(step).items():
-                sums[name] = sums[name] + loss if name in sums else loss
-            self._observe(StepEnded(stage=self._number + 1, epoch=epoch, step=place, steps=len(steps)))
-        means = {name: float(total) / max(1, len(steps)) for name, total in sums.items()}
-        if not all(map(math.isfinite, means.values())):
-            raise TrainingError(
-                f"network {self._number + 1}, epoch {epoch}: the loss is {means['total']}; a lower "
-                f"near.statistics_learning_rate than {self._settings.statistics_learning_rate} may help"
-            )
-        return means
+        for step in self._steps_of(epoch):
+            yield self._step(step)
 
     def _step(self, step: int) -> dict[str, Tensor]:
         if self._net.arcface is not None and step in self._measured:

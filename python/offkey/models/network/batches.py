@@ -24,9 +24,19 @@ from offkey.recipe import Recipe
 from offkey.signal.augmenter import Augmenter, augment_logmel, logmel_classes
 from offkey.signal.logmel import LogMel
 
-__all__ = ["AudioSource", "BatchLoader", "ClipSource", "LogMelSource", "Prefetcher", "crop", "source_of"]
+__all__ = [
+    "AudioSource",
+    "BatchLoader",
+    "ClipSource",
+    "KeptLogMels",
+    "LogMelSource",
+    "Prefetcher",
+    "crop",
+    "source_of",
+]
 
 _CROP = 3  # first part of the key of the crops' random stream
+_KEPT_BYTES = 1 << 30  # of log-Mels
 
 
 class ClipSource(Protocol):
@@ -156,6 +166,25 @@ def source_of(
     if clips.inputs == "audio":
         return AudioSource(clips, recipe, seed=seed, num_threads=num_threads, pools=pools)
     return LogMelSource(clips, recipe, seed=seed, num_threads=num_threads)
+
+
+class KeptLogMels:
+    """Whole clips of a source: the first that are asked for stay in memory, others are made again each time."""
+
+    def __init__(self, source: ClipSource) -> None:
+        self._source = source
+        self._kept: dict[int, np.ndarray] = {}
+        self._bytes = 0
+
+    def logmels(self, indices: np.ndarray) -> list[np.ndarray]:
+        """Return clips ``(n_mels, frames)`` float32, in dB."""
+        missing = np.array(sorted(set(indices.tolist()) - self._kept.keys()), dtype=np.int64)
+        made = dict(zip(missing.tolist(), self._source.clean(missing), strict=True)) if len(missing) else {}
+        for index, logmel in made.items():
+            if self._bytes + logmel.nbytes <= _KEPT_BYTES:
+                self._bytes += logmel.nbytes
+                self._kept[index] = logmel
+        return [made[index] if index in made else self._kept[index] for index in indices.tolist()]
 
 
 def crop(array: np.ndarray, length: int, *, seed: int) -> np.ndarray:

@@ -221,3 +221,13 @@ class Split:
         return cls(
             train=train, held_out=held_out, others=first + others, others_held_out=first + others_held_out
         )
+
+    def notes(self, clips: TrainingClips) -> tuple[str, ...]:
+        """Return what a user should know of it: of which IDs nothing could be held out."""
+        divided = {clips.machine_ids[i] for i in self.held_out.tolist()}
+        whole = sorted(set(clips.machine_ids) - divided)
+        if not whole:
+            return ()
+        return (
+            f"machine ID {', '.join(whole)}: one recording only, so nothing could be held out of training",
+        )

@@ -29,7 +29,7 @@ from offkey.models.network.stages import Stage, plan_stages
 from offkey.recipe import Recipe
 from offkey.signal.statistics import FrameMoments
 
-__all__ = ["Trained", "checked", "chunks", "train"]
+__all__ = ["Trained", "checked", "chunks", "gain_of", "level_statistics", "train"]
 
 _WEIGHTS, _CLEAN = 5, 9  # first parts of keys of random streams
 _CHUNK = 64  # clips whose log-Mels are in memory at a time: 10 MB of 10 s clips
@@ -77,7 +77,7 @@ def train(
         others=len(clips.others) > 0,
         augmentation_classes=len(source.classes),
     )
-    mean, deviation = level_statistics(clips, source, split.train)
+    mean, deviation = level_statistics(_moments(clips, source, split.train))
     notes = _notes(clips, recipe, machine_ids, source, stages, split, deviation)
     for text in notes:
         observer(Note(text=text))
@@ -90,7 +90,7 @@ def train(
             augmentation_classes=len(source.classes),
         )
     if network.normalisation == "standard":
-        _normalise(model, mean, deviation)
+        model.set_normalisation(torch.from_numpy(mean), torch.from_numpy(gain_of(deviation)))
     same = _fingerprint(clips, recipe, seed, compute)
     with process_group(compute.device):
         check_agreement("trainings", same)
@@ -123,9 +123,7 @@ def train(
     )
 
 
-def level_statistics(
-    clips: TrainingClips, source: ClipSource, indices: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def level_statistics(moments: FrameMoments) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and deviation of each Mel bin over all frames, in dB: ``(n_mels,)`` float64 each.
 
     Raises
@@ -133,17 +131,19 @@ def level_statistics(
     ArrayError
         If no bin changes by as much as 0.001 dB: the clips are silence.
     """
-    if clips.moments is not None:
-        moments = clips.moments.take(indices)
-    else:
-        moments = FrameMoments.joined([FrameMoments.of(source.clean(chunk)) for chunk in chunks(indices)])
     mean, deviation = moments.pooled()
     if (deviation < _MIN_DEVIATION_DB).all():
         raise ArrayError(
-            f"training clips: no Mel bin of {len(indices)} clips changes by {_MIN_DEVIATION_DB} dB or more: "
+            f"training clips: no Mel bin of {len(moments.frames)} clips changes by {_MIN_DEVIATION_DB} dB or more: "
             "they are silence or constant; expected recordings of machines"
         )
     return mean, deviation
+
+
+def _moments(clips: TrainingClips, source: ClipSource, indices: np.ndarray) -> FrameMoments:
+    if clips.moments is not None:
+        return clips.moments.take(indices)
+    return FrameMoments.joined([FrameMoments.of(source.clean(chunk)) for chunk in chunks(indices)])
 
 
 def _clean_batches(
@@ -171,11 +171,11 @@ def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
         yield indices[start : start + _CHUNK]
 
 
-def _normalise(model: Model, mean: np.ndarray, deviation: np.ndarray) -> None:
-    """Let the model standardise its input, bins that never change becoming 0."""
+def gain_of(deviation: np.ndarray) -> np.ndarray:
+    """Return what each bin is multiplied by to have a deviation of 1; 0 for one that never changes."""
     heard = deviation >= _MIN_DEVIATION_DB
-    gain = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=heard)
-    model.set_normalisation(torch.from_numpy(mean), torch.from_numpy(gain))
+    gain: np.ndarray = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=heard)
+    return gain
 
 
 def checked(recipe: Recipe, seed: int) -> Network:
@@ -246,12 +246,7 @@ def _notes(
     if "augmentation" not in tasks:
         notes.append("fewer than two augmentation classes: the augmentation task is left out")
     if recipe.scoring.holdout_fraction > 0:
-        divided_ids = {clips.machine_ids[i] for i in split.held_out.tolist()}
-        whole = [machine_id for machine_id in machine_ids if machine_id not in divided_ids]
-        if whole:
-            notes.append(
-                f"machine ID {', '.join(whole)}: one recording only, so nothing could be held out of training"
-            )
+        notes += split.notes(clips)
     silent = np.flatnonzero(deviation < _MIN_DEVIATION_DB)
     if recipe.network is not None and recipe.network.normalisation == "standard" and len(silent):
         bins = ", ".join(str(i) for i in silent.tolist())

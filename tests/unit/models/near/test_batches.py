@@ -76,7 +76,7 @@ def test_a_clip_is_measured_by_a_fit_without_it():
 
 def test_log_mels_that_do_not_fit_into_memory_are_made_again(monkeypatch):
     everything = batches_of(normal_clips()).step(0)
-    monkeypatch.setattr("offkey.models.near.clips._KEPT_BYTES", 5000)
+    monkeypatch.setattr("offkey.models.network.batches._KEPT_BYTES", 5000)
     clips = normal_clips()
     assert np.array_equal(batches_of(clips).step(0).deviations, everything.deviations)
 
