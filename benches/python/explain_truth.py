@@ -1,6 +1,7 @@
 """Does the map of `Detector.explain` lie where the fault is? Measured on synthetic machines, whose faults are known.
 
     python benches/python/explain_truth.py --work explain --out truth.md
+    python benches/python/explain_truth.py --work explain --recipe small --epochs 3 --machines fan --seeds 5
 
 `synth` writes in `fault_list.csv` in which bands and at which times each fault stands out most: half-power bands and
 times. Those of every faulty test clip are widened by two Mel bins and two frames. A map is scored by the share of its
@@ -42,10 +43,23 @@ def main() -> None:
         "--test", type=int, default=24, help="healthy test clips of each ID; twice as many faulty ones"
     )
     parser.add_argument("--recipe", default="spectral")
-    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument(
+        "--epochs", type=int, help="epochs of each stage of a network, in place of the recipe's"
+    )
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seeds", default="5,21,22", help="each makes machines, noise and faults of its own")
     options = parser.parse_args()
     warnings.simplefilter("ignore", OffkeyWarning)
-    tree = options.work / f"tree-{options.seed}"
+    rows = [row for seed in options.seeds.split(",") for row in of_seed(int(seed), options)]
+    text = table(rows)
+    print(text)
+    if options.out:
+        options.out.write_text(text)
+
+
+def of_seed(seed: int, options: argparse.Namespace) -> Iterator[dict]:
+    """Yield what there is to say of each faulty test clip of all machine types."""
+    tree = options.work / f"tree-{seed}"
     synthetic.write(
         tree,
         machines=tuple(options.machines.split(",")),
@@ -53,33 +67,29 @@ def main() -> None:
         clips_train=options.train,
         clips_test_normal=options.test,
         clips_test_anomaly=2 * options.test,
-        seed=options.seed,
+        seed=seed,
         resume=tree.is_dir(),
     )
     places = {row["file"]: row for row in csv.DictReader((tree / synthetic.PLACES).open())}
-    rows = [
-        row for machine in options.machines.split(",") for row in of_machine(tree, machine, options, places)
-    ]
-    text = table(rows)
-    print(text)
-    if options.out:
-        options.out.write_text(text)
+    for machine in options.machines.split(","):
+        for row in of_machine(tree, machine, options, places):
+            yield row | {"seed": seed}
 
 
 def of_machine(tree: Path, machine: str, options: argparse.Namespace, places: dict) -> Iterator[dict]:
     """Yield what there is to say of each faulty test clip of a machine type."""
     data = synthetic.load(tree, machine=machine)
-    path = options.work / f"{machine}-{options.recipe}-{options.seed}.offkey"
+    path = tree / f"{machine}-{options.recipe}-{options.epochs}.offkey"
     if not path.is_file():
-        offkey.Detector(options.recipe).fit(data).save(path)
+        offkey.Detector(recipe(options)).fit(data, device=options.device).save(path)
     detector, other = offkey.load(path), shuffled(offkey.load(path))
-    scores = detector.score(data)
-    normal = [row["anomaly_score"] for row in scores.rows() if row["label"] == 0]
-    for row in scores.rows():
+    scores = list(detector.score(data, device=options.device).rows())
+    normal = [row["anomaly_score"] for row in scores if row["label"] == 0]
+    for row in scores:
         place = places.get(Path(row["path"]).relative_to(tree).as_posix())
         if place is None:
             continue
-        explanation = detector.explain(row["path"])
+        explanation = detector.explain(row["path"], device=options.device)
         inside = mask(explanation, place)
         again = None if other is None else other.explain(row["path"])
         yield {
@@ -94,6 +104,14 @@ def of_machine(tree: Path, machine: str, options: argparse.Namespace, places: di
             "bands": None if again is None else rank_correlation(explanation.map.sum(1), again.map.sum(1)),
             "cells": None if again is None else rank_correlation(explanation.map, again.map),
         }
+
+
+def recipe(options: argparse.Namespace) -> offkey.Recipe:
+    """Return the recipe, with fewer epochs if asked for."""
+    named = offkey.Recipe.named(options.recipe)
+    if options.epochs is None:
+        return named
+    return named.replace(training__stage1_epochs=options.epochs, training__stage2_epochs=options.epochs)
 
 
 def mask(explanation: offkey.explain.Explanation, place: dict) -> np.ndarray:
@@ -138,25 +156,28 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def table(rows: list[dict]) -> str:
-    """Return the figures of each fault, clear and barely audible, and over all."""
+    """Return the figures of each fault, clear and barely audible, and over all: means over seeds."""
     lines = [
-        "| machine | fault | area | clear: AUC | energy | amount | barely: AUC | energy | amount |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| machine | fault | area | AUC | energy | clear: AUC | energy | amount | barely: AUC | energy | amount |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     kinds: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
         kinds.setdefault((row["machine"], row["fault"]), []).append(row)
-    of_kinds = [figures(own) for own in kinds.values()]
-    of_halves = []
+    halves = {"all severities": (True, False), "clear": (True,), "barely audible": (False,)}
+    of_halves: dict[str, list[tuple[float, float, float]]] = {name: [] for name in halves}
     for (machine, fault), own in kinds.items():
-        halves = [figures([row for row in own if row["clear"] is clear]) for clear in (True, False)]
-        of_halves += halves
-        cells = " | ".join(f"{auc:.3f} | {energy:.1f} | {amount:.1f}" for auc, energy, amount in halves)
-        lines.append(f"| {machine} | {fault} | {median(row['area'] for row in own):.2f} | {cells} |")
+        cells = [machine, fault, f"{median(row['area'] for row in own):.2f}"]
+        for name, severities in halves.items():
+            of_seeds = seeds_apart([row for row in own if row["clear"] in severities])
+            of_halves[name] += of_seeds
+            auc, energy, amount = np.mean(of_seeds, axis=0)
+            cells += [f"{auc:.3f}", f"{energy:.1f}"] + [f"{amount:.1f}"] * (name != "all severities")
+        lines.append(f"| {' | '.join(cells)} |")
     lines.append("")
-    for name, sets in (("kinds", of_kinds), ("halves of kinds, clear or barely audible,", of_halves)):
+    for name, sets in of_halves.items():
         found = [energy for auc, energy, _ in sets if auc >= AUC]
-        line = f"Median energy over the {len(sets)} {name} {median(e for _, e, _ in sets):.1f}"
+        line = f"{name}: median energy over {len(sets)} kinds of fault {median(e for _, e, _ in sets):.1f}"
         if found:
             line += f"; over the {len(found)} with an AUC of {AUC} or more {median(found):.1f}"
         lines.append(f"{line}.")
@@ -169,11 +190,15 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def figures(rows: list[dict]) -> tuple[float, float, float]:
-    """Return the AUC of some faulty clips, and the medians of energy and of amount."""
-    normal, scores = rows[0]["normal"], [row["score"] for row in rows]
-    auc = offkey.metrics.auc([0] * len(normal) + [1] * len(rows), normal + scores)
-    return auc, median(row["energy"] for row in rows), median(row["amount"] for row in rows)
+def seeds_apart(rows: list[dict]) -> list[tuple[float, float, float]]:
+    """Return AUC, and the medians of energy and of amount, of some faulty clips of each seed."""
+    figures = []
+    for seed in sorted({row["seed"] for row in rows}):
+        own = [row for row in rows if row["seed"] == seed]
+        normal, scores = own[0]["normal"], [row["score"] for row in own]
+        auc = offkey.metrics.auc([0] * len(normal) + [1] * len(own), normal + scores)
+        figures.append((auc, median(row["energy"] for row in own), median(row["amount"] for row in own)))
+    return figures
 
 
 if __name__ == "__main__":

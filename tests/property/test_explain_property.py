@@ -29,9 +29,9 @@ def test_frames_add_up_to_what_their_bin_adds(seed, shape):
     for picture in (logmel, flat):
         sums = {
             "level": frames.of_level(picture, amounts, deviations, np.full(shape[0], 0.7)),
-            "squares": frames.of_squares(amounts, deviations, picture - picture.mean(1, keepdims=True)),
+            "spread": frames.of_spread(amounts, deviations, picture),
             "differences": frames.of_differences(amounts, deviations, picture),
-            "floor": frames.of_floor(amounts, picture),
+            "floor": frames.of_floor(amounts, deviations, picture),
         }
         for name, added in sums.items():
             assert added.shape == shape, name

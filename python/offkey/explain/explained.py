@@ -17,6 +17,7 @@ from offkey.errors import DatasetError, ParameterError
 from offkey.explain.explanation import Band, Explanation, Stretch
 from offkey.explain.healthy import HealthyClips, band_edges
 from offkey.explain.places import Run, strongest_bands, strongest_stretches
+from offkey.explain.resolution import resolved
 from offkey.explain.sentences import band_sentence, nearest_sentence, spoken_sentence, verdict
 from offkey.fitted import Fitted
 from offkey.models.attribution import Attribution, ExplainedClip
@@ -107,6 +108,7 @@ def _explanation(
         channel=decoded_channel(clip.features),
         picture=clip.picture,
         attributions=attributions,
+        map=resolved(np.sum([part.map for part in attributions.values()], axis=0), clip.features),
         bands=(),
         nearest=healthy.nearest(clip.statistics) if healthy is not None else (),
         healthy_db=None if healthy is None else healthy.levels_db(),

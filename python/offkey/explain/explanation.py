@@ -74,7 +74,10 @@ class Explanation:
     picture: Picture
     """The clip's log-Mel, and where its cells lie in Hz and in seconds of the clip."""
     attributions: Mapping[str, Attribution]
-    """Model -> where its score comes from, in units of the anomaly score."""
+    """Model -> where its score comes from, in units of the anomaly score, cell by cell."""
+    map: np.ndarray
+    """What each cell of the log-Mel adds to the score, ``(n_mels, frames)``; negative where it lowers it: the sum
+    of what the models say, as finely as they can tell places apart (`offkey.explain.resolution.resolved`)."""
     bands: tuple[Band, ...]
     """The strongest first."""
     nearest: tuple[Nearest, ...]
@@ -91,13 +94,6 @@ class Explanation:
     def end_s(self) -> float:
         """Where the clip ends in its recording."""
         return (self.start_s or 0.0) + float(self.picture.cells.edges_s[-1])
-
-    @property
-    def map(self) -> np.ndarray:
-        """What each cell of the log-Mel adds to the score, ``(n_mels, frames)``; negative where it lowers it."""
-        maps = (part.map for part in self.attributions.values())
-        total: np.ndarray = sum(maps, np.zeros(self.picture.cells.shape))
-        return total
 
     @property
     def spoken(self) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Run", "mel_smoothed", "strongest_bands", "strongest_stretches"]
+__all__ = ["Run", "strongest_bands", "strongest_stretches"]
 
 Run = tuple[int, int]
 """First and last place of a run, the last one included."""
@@ -19,13 +19,6 @@ _GAP_S = 0.1  # shorter gaps do not part stretches
 _WEAK = 0.1  # of the strongest stretch: weaker ones are not named
 
 
-def mel_smoothed(values: np.ndarray) -> np.ndarray:
-    """Return ``(bins, ...)`` values averaged with their neighbours, weights 1/4, 1/2 and 1/4; sums stay."""
-    padded = np.concatenate([values[:1], values, values[-1:]])
-    smoothed: np.ndarray = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
-    return smoothed
-
-
 def strongest_bands(added: np.ndarray) -> list[tuple[Run, float]]:
     """Return the bands that add most, the strongest first, and their shares of all that is added.
 
@@ -34,7 +27,7 @@ def strongest_bands(added: np.ndarray) -> list[tuple[Run, float]]:
     added
         ``(bins,)``: what each adds, negative where it takes away.
     """
-    strength = np.maximum(mel_smoothed(added), 0.0)
+    strength = np.maximum(added, 0.0)
     total = strength.sum()
     if not total > 0:
         return []

@@ -11,7 +11,6 @@ import numpy as np
 from offkey._util.files import atomic_path, check_writable
 from offkey._util.text_table import printable
 from offkey.explain.explanation import Explanation
-from offkey.explain.places import mel_smoothed
 from offkey.report.plots import COLOURS, matplotlib_classes, plain
 
 if TYPE_CHECKING:
@@ -76,9 +75,8 @@ def _spectrogram(axes: Axes, explanation: Explanation) -> None:
 
 
 def _map(axes: Axes, explanation: Explanation) -> None:
-    shown = mel_smoothed(explanation.map)
-    most = np.quantile(np.abs(shown), 0.998) or 1.0
-    _image(axes, explanation, shown, cmap="RdBu_r", vmin=-most, vmax=most)
+    most = np.quantile(np.abs(explanation.map), 0.998) or 1.0
+    _image(axes, explanation, explanation.map, cmap="RdBu_r", vmin=-most, vmax=most)
     _mark(axes, explanation, "0.2")
     axes.set_title("what raised (red) and what lowered the score (blue)", loc="left", fontsize=9)
 
@@ -107,7 +105,7 @@ def _levels(axes: Axes, explanation: Explanation) -> None:
 
 
 def _over_frequency(axes: Axes, explanation: Explanation) -> None:
-    added = mel_smoothed(explanation.map.sum(axis=1))
+    added = explanation.map.sum(axis=1)
     places = np.arange(len(added)) + 0.5
     axes.fill_betweenx(places, 0, np.maximum(added, 0), color=_RED, lw=0)
     axes.fill_betweenx(places, 0, np.minimum(added, 0), color=COLOURS[0], lw=0)

@@ -8,7 +8,7 @@ from offkey.explain.places import strongest_bands, strongest_stretches
 
 def test_bands_are_named_by_strength():
     added = np.full(100, -0.01)
-    added[20:24], added[60:70] = 1.0, 2.0
+    added[20:24], added[60:70], added[80:90] = 1.0, 2.0, 0.15
     bands = strongest_bands(added)
     assert [run for run, _ in bands] == [(60, 69), (20, 23)]
     assert sum(share for _, share in bands) == pytest.approx(0.94, abs=0.01)

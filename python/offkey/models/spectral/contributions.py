@@ -132,9 +132,9 @@ def of_statistic(name: str, slopes: np.ndarray, deviations: np.ndarray, clip: Ex
         case "ldstd":
             return frames.of_differences(amounts, deviations, logmel)
         case "lstd":
-            return frames.of_squares(amounts, deviations, logmel - logmel.mean(axis=1, keepdims=True))
+            return frames.of_spread(amounts, deviations, logmel)
         case "p5":
-            return frames.of_floor(amounts, logmel)
+            return frames.of_floor(amounts, deviations, logmel)
     rate_hz = clip.features.sample_rate / clip.features.hop_length
     return frames.of_rhythm(amounts, deviations, logmel, frame_rate_hz=rate_hz)
 

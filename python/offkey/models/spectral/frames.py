@@ -1,9 +1,11 @@
 """When in a clip its statistics are what they are: what each frame adds, through the statistic's derivative.
 
-A level is a mean over frames: each adds its own level less that of a healthy frame of the same rank. Deviations are
-made of squares, and a rhythm, by Parseval, of the squared swing at its rates: where they are larger than usual, each
-frame adds its part of them; where they are smaller, something is missing at no time more than at others, and all add
-the same. A quiet floor is made of the quietest frames.
+A level is a mean over frames: each adds its own level less that of a healthy frame of the same rank. Fluctuation,
+spread and rhythm rise with a sum of squares of something that is linear in the level, ``|L x|^2``: as a form is shared
+out over features by deviation times half the gradient, so is this one over frames, by ``x_t (L'L x)_t``, which sum to
+it. Where there is less of them than usual, something is missing at no time more than at others, and all frames add the
+same. So they do where the quiet floor lies higher than usual: what never stops is there at all times. A lower floor is
+made of the quietest frames.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ import numpy as np
 
 from offkey.signal.statistics import RHYTHM_BANDS, RHYTHM_LOWEST_HZ, RHYTHM_RATES
 
-__all__ = ["of_differences", "of_floor", "of_level", "of_rhythm", "of_squares"]
+__all__ = ["of_differences", "of_floor", "of_level", "of_rhythm", "of_spread"]
 
-_NEAR_FLOOR = 0.1  # frames up to this rank share what the quiet floor adds
+_NEAR_FLOOR = 0.1  # frames up to this rank share what a lower quiet floor adds
 
 
 def of_level(logmel: np.ndarray, slopes: np.ndarray, deviations: np.ndarray, usual: np.ndarray) -> np.ndarray:
@@ -39,8 +41,8 @@ def of_level(logmel: np.ndarray, slopes: np.ndarray, deviations: np.ndarray, usu
     return added
 
 
-def of_squares(amounts: np.ndarray, deviations: np.ndarray, changes: np.ndarray) -> np.ndarray:
-    """Return what each frame adds through a statistic that rises with the sum of squares, ``(bins, frames)``.
+def of_spread(amounts: np.ndarray, deviations: np.ndarray, logmel: np.ndarray) -> np.ndarray:
+    """Return what each frame adds through the deviation over frames, ``(bins, frames)``: its square is its share.
 
     Parameters
     ----------
@@ -48,45 +50,45 @@ def of_squares(amounts: np.ndarray, deviations: np.ndarray, changes: np.ndarray)
         ``(bins,)``: what the statistic adds.
     deviations
         ``(bins,)``: the statistic less the usual one. Where it is below 0, all frames add the same.
-    changes
-        ``(bins, frames)``: what is squared.
+    logmel
+        ``(bins, frames)`` in dB.
     """
-    squares = np.where(deviations[:, None] > 0, np.square(changes), 1.0)
-    totals = squares.sum(axis=1, keepdims=True)
-    even = np.full_like(squares, 1 / squares.shape[1])
-    shares = np.divide(squares, totals, out=even, where=totals > 0)
-    added: np.ndarray = amounts[:, None] * shares
-    return added
+    centred = logmel - logmel.mean(axis=1, keepdims=True)
+    return _of_squares(amounts, deviations, centred, centred)
 
 
 def of_differences(amounts: np.ndarray, deviations: np.ndarray, logmel: np.ndarray) -> np.ndarray:
-    """Return the same of differences of neighbours; both frames of a difference add one half."""
-    if logmel.shape[1] < 2:
-        return amounts[:, None] * np.ones((1, logmel.shape[1]))
-    steps = np.diff(logmel, axis=1)
-    shares = of_squares(amounts, deviations, steps - steps.mean(axis=1, keepdims=True)) / 2
-    added: np.ndarray = np.pad(shares, ((0, 0), (0, 1))) + np.pad(shares, ((0, 0), (1, 0)))
-    return added
+    """Return the same through the deviation of differences of neighbouring frames."""
+    centred = logmel - logmel.mean(axis=1, keepdims=True)
+    steps = np.diff(centred, axis=1)
+    steps -= steps.mean(axis=1, keepdims=True) if steps.shape[1] else 0.0
+    gradient = np.pad(steps, ((0, 0), (1, 0))) - np.pad(steps, ((0, 0), (0, 1)))
+    return _of_squares(amounts, deviations, centred, gradient)
 
 
-def of_floor(amounts: np.ndarray, logmel: np.ndarray) -> np.ndarray:
-    """Return what each frame adds through the 5th percentile: the quietest tenth of each bin, in equal parts."""
-    count = max(1, round(_NEAR_FLOOR * logmel.shape[1]))
+def of_floor(amounts: np.ndarray, deviations: np.ndarray, logmel: np.ndarray) -> np.ndarray:
+    """Return what each frame adds through the 5th percentile, ``(bins, frames)``.
+
+    Where it lies higher than usual all frames add the same, where it lies lower the quietest tenth of each bin does.
+    """
+    frames = logmel.shape[1]
+    count = max(1, round(_NEAR_FLOOR * frames))
     quietest = np.argpartition(logmel, count - 1, axis=1)[:, :count]
-    added = np.zeros(logmel.shape)
-    np.put_along_axis(added, quietest, amounts[:, None] / count, axis=1)
+    shares = np.zeros(logmel.shape)
+    np.put_along_axis(shares, quietest, 1 / count, axis=1)
+    added: np.ndarray = amounts[:, None] * np.where(deviations[:, None] > 0, 1 / frames, shares)
     return added
 
 
 def of_rhythm(
     amounts: np.ndarray, deviations: np.ndarray, logmel: np.ndarray, *, frame_rate_hz: float
 ) -> np.ndarray:
-    """Return what each frame adds through the rhythm: its part of the squared swing of each band at each rate.
+    """Return what each cell adds through the rhythm, ``(bins, frames)``: its part of each band's swing at each rate.
 
     Parameters
     ----------
     amounts, deviations
-        ``(rates * bands,)``, as for squares.
+        ``(rates * bands,)``, as of the spread.
     logmel
         ``(bins, frames)`` in dB.
     frame_rate_hz
@@ -94,20 +96,35 @@ def of_rhythm(
     """
     bins, frames = logmel.shape
     pools = _pools(bins)
-    swings = pools @ logmel
-    swings = (swings - swings.mean(axis=1, keepdims=True)) * np.hanning(frames)
-    spectrum = np.fft.rfft(swings)
+    levels = (logmel - logmel.mean(axis=1, keepdims=True)) * np.hanning(frames)
+    bands = pools @ levels
+    spectrum = np.fft.rfft(bands)
     lines = np.fft.rfftfreq(frames, 1 / frame_rate_hz)
     edges = np.geomspace(RHYTHM_LOWEST_HZ, frame_rate_hz / 2, RHYTHM_RATES + 1)
-    added = np.zeros((RHYTHM_BANDS, frames))
+    added = np.zeros((bins, frames))
     tables = (values.reshape(RHYTHM_RATES, RHYTHM_BANDS) for values in (amounts, deviations))
     for rate, (of_bands, apart) in enumerate(zip(*tables, strict=True)):
         inside = (lines >= edges[rate] * (1 - 1e-9)) & (lines < edges[rate + 1] * (1 - 1e-9))
         if not inside.any():
             inside[np.argmin(np.abs(lines - np.sqrt(edges[rate] * edges[rate + 1])))] = True
-        added += of_squares(of_bands, apart, np.fft.irfft(spectrum * inside, frames))
-    shares: np.ndarray = (pools / pools.sum(axis=1, keepdims=True)).T @ added
-    return shares
+        swings = np.fft.irfft(spectrum * inside, frames)
+        power = (bands * swings).sum(axis=1)
+        swinging = (apart > 0) & (power > 0)
+        factors = np.divide(of_bands, power, out=np.zeros(RHYTHM_BANDS), where=swinging)
+        added += levels * (pools.T @ (factors[:, None] * swings))
+        added += (pools.T @ np.where(swinging, 0.0, of_bands))[:, None] / frames
+    return added
+
+
+def _of_squares(
+    amounts: np.ndarray, deviations: np.ndarray, level: np.ndarray, gradient: np.ndarray
+) -> np.ndarray:
+    """Share amounts ``(bins,)`` out over frames, by the products of the level and the gradient, ``(bins, frames)``."""
+    products = np.where(deviations[:, None] > 0, level * gradient, 1.0)
+    totals = products.sum(axis=1, keepdims=True)
+    even = np.full_like(products, 1 / products.shape[1])
+    added: np.ndarray = amounts[:, None] * np.divide(products, totals, out=even, where=totals > 0)
+    return added
 
 
 def _pools(bins: int) -> np.ndarray:

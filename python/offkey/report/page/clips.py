@@ -20,7 +20,6 @@ from offkey._util.threads import cores
 from offkey._util.words import reason
 from offkey.errors import OffkeyError, OffkeyWarning
 from offkey.explain.explanation import Band
-from offkey.explain.places import mel_smoothed
 from offkey.report.page.svg import Plot, Scale
 from offkey.signal.audio import read_blocks, resample
 from offkey.signal.cells import Cells
@@ -201,9 +200,8 @@ def _drawn(
     _wave(plot, samples, _GAP)
     pictures = [(logmel, "magma", *_range_db(logmel), "light")]
     if score_map is not None:
-        shown = mel_smoothed(score_map)
-        most = float(np.quantile(np.abs(shown), 0.998)) or 1.0
-        pictures.append((shown, "RdBu_r", -most, most, "dark"))
+        most = float(np.quantile(np.abs(score_map), 0.998)) or 1.0
+        pictures.append((score_map, "RdBu_r", -most, most, "dark"))
     for at, (values, colours, low, high, frame) in enumerate(pictures):
         top = _GAP + _WAVE + _GAP + at * (_PICTURE + _GAP)
         uri = _png(values, colours, low, high)
