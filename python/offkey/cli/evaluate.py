@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,9 +13,9 @@ from offkey import datasets
 from offkey._util.files import check_folder
 from offkey.cli import console, exit_codes
 from offkey.cli.options import DataOptions
-from offkey.datasets.passed_over import PassedOver, any_unread, notes_on
+from offkey.cli.tested import tested
+from offkey.datasets.passed_over import PassedOver, any_unread
 from offkey.datasets.survey import survey_of
-from offkey.errors import ParameterError
 from offkey.evaluation import submission
 from offkey.evaluation.matching import matched
 from offkey.evaluation.result import check_target
@@ -69,10 +67,8 @@ def evaluate(
     test, seen = None, ""
     passed_over: tuple[PassedOver, ...] = ()
     if data is not None:
-        dataset = _tested(reading, data, seed)
+        dataset = tested(reading, data, seed)
         passed_over = dataset.passed_over
-        for note in notes_on(passed_over, root=data):
-            console.warn(note)
         seen = survey_of(dataset.test).summary()
         table, test = _without_training_clips(_found(table, dataset, data), dataset), dataset.test
     result = offkey.evaluate(table, test, protocol=protocol)
@@ -86,23 +82,6 @@ def evaluate(
         console.note(f"seen: {seen}")
     console.result(result.to_json() if json else result.to_text())
     return exit_codes.partly(any(table.error), any_unread(passed_over))
-
-
-def _tested(reading: DataOptions, data: Path, seed: int) -> datasets.Dataset:
-    """Read the data; where no normal recording would be for testing, those are whose names do not say their split."""
-    dataset = reading.load(data, seed=seed)
-    if reading.test_fraction or len(dataset.test.where(label=0)):
-        return dataset
-    with contextlib.suppress(ParameterError):  # other layouts than own folders say what is for testing
-        every = dataclasses.replace(reading, test_fraction=1.0).load(data, seed=seed)
-        normals = len(every.test.where(label=0))
-        if normals:
-            console.note(
-                f"nothing says which normal recordings are for testing: all {normals} are taken to be; if the "
-                "detector was trained on some of them, the results are too good (see --test-fraction)"
-            )
-        return every
-    return dataset
 
 
 def _found(table: ScoreTable, dataset: datasets.Dataset, data: Path) -> ScoreTable:

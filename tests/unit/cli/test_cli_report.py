@@ -1,7 +1,10 @@
 """`offkey report`."""
 
+import shutil
 import subprocess
 import sys
+
+from offkey import ScoreTable
 
 
 def test_scores_become_a_page(offkey, tree, detector, tmp_path):
@@ -27,6 +30,33 @@ def test_evaluations_and_benchmarks(offkey, tree, detector, tmp_path):
     page = (tmp_path / "r.html").read_text()
     assert "e.json: AUC" in page
     assert "benchmark dcase2020, 1 of 1 run done" in page
+
+
+def test_labels_come_from_the_data_and_times_by_a_pattern(offkey, tree, detector, tmp_path):
+    shutil.copytree(tree / "fan" / "test", tmp_path / "in")
+    for day, path in enumerate(sorted((tmp_path / "in").iterdir()), 1):
+        path.rename(path.with_stem(f"{path.stem} {day}.5.26"))
+    assert offkey("score", detector, "in", "--out", "s.csv").code == 0
+    rows = ScoreTable.read(tmp_path / "s.csv").rows()
+    ScoreTable.from_rows([row | {"label": None} for row in rows]).write(tmp_path / "s.csv")
+    told = ("--data", "in", "--label", "anomaly*=faulty", "--label", "normal*=healthy", "--test-fraction", 1)
+    drawn = ("--time-pattern", "%d.%m.%y", "--recordings", "in", "--most-shown", 3)
+    shown = offkey("report", "s.csv", *told, *drawn)
+    assert shown.code == 0, shown.err
+    page = (tmp_path / "report.html").read_text()
+    assert "Of 8 recordings labelled anomalous" in page
+    assert "ROC curve of" in page
+    assert "time, as the recordings&#x27; names say" in page
+    assert page.count("<audio ") == 3
+    for wrong, message in (
+        (("--time-pattern", "%d-%m-%y"), "expected --time-pattern '%d-%m-%y' once"),
+        (("--data", tree, "--machine", "pump"), "none of the 16 recordings is among the 16 of the data"),
+        (("--most-shown", 0), "--most-shown 0: expected at least 1"),
+    ):
+        shown = offkey("report", "s.csv", *wrong, "--out", "wrong.html")
+        assert shown.code == 2
+        assert message in shown.err
+    assert not (tmp_path / "wrong.html").exists()
 
 
 def test_what_cannot_be_reported(offkey, tmp_path):

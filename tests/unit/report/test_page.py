@@ -157,6 +157,42 @@ def test_one_class_alone_has_no_roc_curve(tmp_path):
     assert "Of 3 recordings labelled normal" in page.text
 
 
+def test_labels_of_clips_are_taken_where_scores_have_none(tmp_path):
+    from offkey.datasets import Clip, Clips
+
+    def clips(labels):
+        return Clips(
+            Clip(
+                path=Path(f"{at}.wav"),
+                machine_type="fan",
+                machine_id="00",
+                label=label,
+                split="test",
+                group="",
+            )
+            for at, label in enumerate(labels)
+        )
+
+    bare = offkey.ScoreTable(
+        path=["0.wav", "1.wav", "2.wav"], anomaly_score=[0.0, 1.0, 2.0], decision=[0, 0, 1]
+    )
+    _, page = page_of(bare, tmp_path, labels=clips([0, 1]))
+    assert "1 of 3 rows of scores have no label in the data" in page.text
+    assert "Of 1 recording labelled anomalous 0 (0%) were found" in page.text
+    assert page.count("section", id="machine-2") == 1  # that which no clip names
+    table = table_of(["0.wav", "1.wav"], label=[0, 0])
+    with pytest.raises(DatasetError, match=r"disagree on 1\.wav"):
+        page_of(table, tmp_path, labels=clips([0, 1]))
+    with pytest.raises(DatasetError, match="none of the 3 recordings is among the 0"):
+        page_of(bare, tmp_path, labels=clips([None]))
+    with pytest.raises(ParameterError, match="belong to scores"):
+        page_of(
+            offkey.evaluate(table_of(["0.wav", "1.wav"], label=[0, 1], machines=1)),
+            tmp_path,
+            labels=clips([0]),
+        )
+
+
 def test_scores_lie_over_time_where_names_say_it(tmp_path):
     days = [f"fan_2026-05-{day:02}T12-00-00.wav" for day in range(1, 29)]
     _, page = page_of(table_of(days, machines=1), tmp_path)
@@ -324,6 +360,13 @@ def test_nothing_outside_the_folder_is_read(recordings, tmp_path):
         assert shown == f"{path}: is not below {tmp_path / 'in'}"
     (tmp_path / "in" / "bad.wav").write_bytes(b"a diary")
     assert "bad.wav" in reader.clip(Path("bad.wav"), anchor="a", machine_id=None, start_s=None)
+
+
+def test_recordings_of_eight_channels_are_shown_by_one(tmp_path):
+    tone = np.sin(np.arange(16_000) / 5)
+    soundfile.write(tmp_path / "8.wav", np.stack([tone, *[0 * tone] * 7], axis=1) * 0.5, 16_000, "PCM_16")
+    clip = ClipReader(tmp_path, None).clip(Path("8.wav"), anchor="a", machine_id=None, start_s=None)
+    np.testing.assert_allclose(clip.samples, tone * 0.5, atol=1e-4)
 
 
 def test_of_a_long_recording_the_place_of_its_scores_is_shown(tmp_path):

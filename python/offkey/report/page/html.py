@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from offkey import __version__
 from offkey._util.files import check_writable, ending_of, write_text
 from offkey._util.text_table import printable
-from offkey.errors import MissingExtraError
+from offkey.errors import MissingExtraError, ParameterError
 from offkey.report.page.clips import MOST_BYTES, ClipReader, Player, players_of
 from offkey.report.page.results import Result, read_results
-from offkey.report.page.sections import Page, page_of, with_clips
+from offkey.report.page.sections import MOST_CLIPS, Page, page_of, with_clips
 
 if TYPE_CHECKING:
+    from offkey.datasets import Clips
     from offkey.detector import Detector
 
 __all__ = ["check_target", "html"]
@@ -36,6 +37,9 @@ def html(
     *,
     detector: Detector | None = None,
     recordings: str | os.PathLike[str] | None = None,
+    most_shown: int = MOST_CLIPS,
+    labels: Clips | None = None,
+    time_pattern: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write one HTML file that needs no network: scores, figures and provenance of results.
@@ -50,8 +54,16 @@ def html(
     detector
         That has scored them, to be described; it also explains the recordings that are shown.
     recordings
-        The folder of the recordings: the oddest, 20 of a machine and 60 in all, are then shown with waveform, log-Mel
-        and sound. A path of the scores stands for the file itself if that lies below it, or for one that ends like it.
+        The folder of the recordings: the oddest, at most 20 of a machine, are then shown with waveform, log-Mel and
+        sound. A path of the scores stands for the file itself if that lies below it, or for one that ends like it.
+    most_shown
+        How many recordings are shown in all, from 1.
+    labels
+        Clips that know labels, matched by path as in `offkey.evaluate`, for scores that have none; such as
+        ``offkey.datasets.load(folder).test``.
+    time_pattern
+        How the names of the recordings say when they were made, as for `offkey.trend`. By default scores are drawn over
+        time where all names say it in one of the common ways.
     on_progress
         Called with (done, total) recordings that are shown.
 
@@ -62,9 +74,10 @@ def html(
     NotADirectoryError
         If there is no such folder of recordings.
     DatasetError
-        If a result is damaged or none, or two tables have scores of one recording.
+        If a result is damaged or none, two tables have scores of one recording, labels do not match the recordings, or
+        a name has no time where `time_pattern` is given.
     ParameterError
-        If an ending is none of those, or there is no result.
+        If an ending is none of those, there is no result, or labels, a pattern or `most_shown` are of no use.
     MissingExtraError
         If jinja2 is not installed, matplotlib for `recordings`, or pyarrow for Parquet; that is found out first.
     OSError
@@ -72,11 +85,16 @@ def html(
     """
     path = Path(path)
     check_target(path, pictures=recordings is not None)
+    if most_shown < 1:
+        raise ParameterError(f"most_shown = {most_shown}: expected at least 1")
     reader = None if recordings is None else ClipReader(Path(recordings), detector)
-    page = page_of(read_results(results), detector=detector)
+    read = read_results(results)
+    if read.scores is None and (labels is not None or time_pattern is not None):
+        raise ParameterError("labels and time_pattern belong to scores of recordings; there are none")
+    page = page_of(read, detector=detector, labels=labels, time_pattern=time_pattern)
     players: Mapping[str, Player] = {}
     if reader is not None:
-        page = with_clips(page, reader, on_progress)
+        page = with_clips(page, reader, most=most_shown, on_progress=on_progress)
         silent = len(_rendered(page, players).encode())
         players, notes = players_of(page.clips, most_bytes=MOST_BYTES - _ROOM - silent)
         page = dataclasses.replace(page, notes=[*page.notes, *notes])

@@ -116,21 +116,31 @@ class Columns:
         return Tally(**{name: int(np.count_nonzero(mask[rows])) for name, mask in self._sorts.items()})
 
 
-def machines_of(table: ScoreTable, columns: Columns) -> list[Machine]:
-    """Return each machine that a table has, sorted by type and ID, unknown ones last."""
+def machines_of(table: ScoreTable, columns: Columns, time_pattern: str | None = None) -> list[Machine]:
+    """Return each machine that a table has, sorted by type and ID, unknown ones last.
+
+    Raises
+    ------
+    DatasetError, ParameterError
+        If `time_pattern` is none, or a name does not follow it.
+    """
     rows: dict[tuple[str | None, str | None], list[int]] = {}
     for row, key in enumerate(zip(table.machine_type, table.machine_id, strict=True)):
         rows.setdefault(key, []).append(row)
     return [
-        _machine(columns, kind, name, np.array(rows[kind, name]))
+        _machine(columns, kind, name, np.array(rows[kind, name]), time_pattern)
         for kind, name in sorted(rows, key=lambda pair: [(part is None, part or "") for part in pair])
     ]
 
 
 def _machine(
-    columns: Columns, machine_type: str | None, machine_id: str | None, rows: NDArray[np.int64]
+    columns: Columns,
+    machine_type: str | None,
+    machine_id: str | None,
+    rows: NDArray[np.int64],
+    time_pattern: str | None,
 ) -> Machine:
-    times = _times([columns.paths[row] for row in rows.tolist()])
+    times = _times([columns.paths[row] for row in rows.tolist()], rows, time_pattern)
     if times is not None:
         order = np.argsort(times, kind="stable")
         rows, times = rows[order], times[order]
@@ -147,11 +157,15 @@ def _machine(
     )
 
 
-def _times(paths: Sequence[Path]) -> NDArray[np.datetime64] | None:
+def _times(
+    paths: Sequence[Path], rows: NDArray[np.int64], pattern: str | None
+) -> NDArray[np.datetime64] | None:
     """Return when recordings were made, where all their names say it and not all say the same."""
     try:
-        times = times_of_names(paths).values
+        times = times_of_names(paths, pattern=pattern, rows=[f"row {row}" for row in rows.tolist()]).values
     except DatasetError:
+        if pattern is not None:
+            raise
         return None
     return times if times.min() < times.max() else None
 

@@ -15,6 +15,7 @@ from offkey.evaluation.protocols import evaluate
 from offkey.evaluation.result import Evaluation, IdResult
 from offkey.report.page.charts import MOST_DOTS, Points, calibration_chart, histogram, roc_chart, scores_chart
 from offkey.report.page.clips import Clip, ClipReader
+from offkey.report.page.labels import with_labels
 from offkey.report.page.machines import Columns, Machine, machines_of
 from offkey.report.page.results import Origin, Results
 from offkey.report.page.rows import Row, Rows
@@ -35,14 +36,16 @@ from offkey.scores import ScoreTable
 from offkey.scoring.drift import note_of_drift
 
 if TYPE_CHECKING:
+    from offkey.datasets import Clips
     from offkey.detector import Detector
 
-__all__ = ["Page", "Section", "page_of", "with_clips"]
+__all__ = ["MOST_CLIPS", "Page", "Section", "page_of", "with_clips"]
 
 _MOST_SECTIONS = 30
 _MOST_LISTED = 500
 _MOST_FAILED = 100
-_MOST_CLIPS = 60
+MOST_CLIPS = 60
+"""Recordings that are shown, by default."""
 _MOST_MISSING = 3
 _MOST_EVALUATED = 1000
 """Machines; of more there are no AUCs."""
@@ -102,8 +105,10 @@ class Page:
     """Those of all sections, the most important first."""
 
 
-def page_of(results: Results, *, detector: Detector | None) -> Page:
-    """Return what stands on the page of results."""
+def page_of(
+    results: Results, *, detector: Detector | None, labels: Clips | None, time_pattern: str | None
+) -> Page:
+    """Return what stands on the page of results; parameters as of `html`."""
     given = [evaluation_grid(evaluation, name) for name, evaluation in results.evaluations]
     given += [grid for name, benchmark in results.benchmarks for grid in benchmark_grids(benchmark, name)]
     described_detector, notes = _of_detector(detector, results)
@@ -123,12 +128,24 @@ def page_of(results: Results, *, detector: Detector | None) -> Page:
             origins=results.origins,
             detector=described_detector,
         )
-    asked = results.false_alarm_rate or _own_rate(detector, results.scores)
-    return _of_scores(results.scores, results, asked, given, described_detector, notes)
+    table = results.scores
+    if labels is not None:
+        table, told = with_labels(table, labels)
+        notes += told
+    page = _of_scores(table, results.false_alarm_rate or _own_rate(detector, table), time_pattern)
+    return dataclasses.replace(
+        page,
+        notes=[*notes, *page.notes],
+        figures=[*page.figures, *given],
+        origins=results.origins,
+        detector=described_detector,
+    )
 
 
-def with_clips(page: Page, reader: ClipReader, on_progress: Callable[[int, int], None] | None) -> Page:
-    """Return a page with the oddest recordings shown, at most `_MOST_CLIPS`: of each machine the oddest first.
+def with_clips(
+    page: Page, reader: ClipReader, *, most: int, on_progress: Callable[[int, int], None] | None
+) -> Page:
+    """Return a page with the oddest recordings shown: of each machine the oddest first.
 
     Parameters
     ----------
@@ -136,13 +153,15 @@ def with_clips(page: Page, reader: ClipReader, on_progress: Callable[[int, int],
         Without them.
     reader
         Finds and shows them.
+    most
+        How many.
     on_progress
         Called with (done, total) of them.
     """
     ranks = itertools.zip_longest(
         *([(at, row) for row in range(len(section.oddest))] for at, section in enumerate(page.sections))
     )
-    places = [place for rank in ranks for place in rank if place is not None][:_MOST_CLIPS]
+    places = [place for rank in ranks for place in rank if place is not None][:most]
     shown: dict[tuple[int, int], Clip] = {}
     missing = []
     for done, (at, place) in enumerate(places, 1):
@@ -213,16 +232,9 @@ def _of_detector(detector: Detector | None, results: Results) -> tuple[list[tupl
     return described({"fingerprint": fingerprint, **detector.describe()}), notes
 
 
-def _of_scores(
-    table: ScoreTable,
-    results: Results,
-    asked: float | None,
-    given: Sequence[Grid],
-    described_detector: Sequence[tuple[str, str]],
-    notes: Sequence[str],
-) -> Page:
+def _of_scores(table: ScoreTable, asked: float | None, time_pattern: str | None) -> Page:
     columns = Columns(table)
-    machines = machines_of(table, columns)
+    machines = machines_of(table, columns, time_pattern)
     evaluation, why = _evaluated(table, len(machines))
     chosen = _chosen(machines, columns)
     whole = columns.tally(slice(None))
@@ -254,7 +266,7 @@ def _of_scores(
             )
         ),
         key=list(key_figures(whole, asked, evaluation)),
-        notes=[*notes, *_notes(rows, machines, chosen, whole.normals + whole.anomalies), *why],
+        notes=[*_notes(rows, machines, chosen, whole.normals + whole.anomalies), *why],
         overview=_overview(machines, chosen, rows) if len(machines) > 1 else None,
         sections=[
             _section(at, machine, columns, rows, evaluation, asked) for at, machine in enumerate(chosen)
@@ -262,9 +274,9 @@ def _of_scores(
         score=rows.score.replace("_", " "),
         failed=[(name, shortened(error)) for name, error in failures],
         failures=len(failed) + len(table.skipped),
-        figures=[*([evaluation_grid(evaluation, "the scores")] if evaluation else []), *given],
-        origins=results.origins,
-        detector=described_detector,
+        figures=[evaluation_grid(evaluation, "the scores")] if evaluation else [],
+        origins=(),
+        detector=(),
     )
 
 
