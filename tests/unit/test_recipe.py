@@ -10,7 +10,7 @@ from offkey.models.network import Network
 from offkey.models.spectral import Spectral
 from offkey.recipe import Augmentation, Features, Recipe, Training, recipe_names
 
-MODELS = "ae, near, network, spectral"
+MODELS = "ae, forest, gmm, lof, near, network, pca, spectral, svm"
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -16,8 +16,8 @@ import offkey
 from offkey.errors import OffkeyError, ParameterError, RecipeError
 from offkey.models import InlierModel, Section, register
 
-BASELINES = "ae"
-MODELS = "ae, near, network, spectral"
+BASELINES = "ae, forest, gmm, lof, pca, svm"
+MODELS = "ae, forest, gmm, lof, near, network, pca, spectral, svm"
 TESTS = Path(__file__).parents[2]
 
 

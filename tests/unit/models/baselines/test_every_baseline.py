@@ -12,6 +12,7 @@ from offkey.models import FitOptions
 from offkey.models.base import model_class
 from offkey.models.network.events import CheckpointSaved, EpochEnded, Resumed
 from offkey.recipe import model_kind
+from offkey.signal.statistics import clip_statistics
 
 TRAINED = [name for name in BASELINES if model_kind(name).trained]
 OF_LOGMELS = [name for name in BASELINES if model_kind(name).inputs != "samples"]
@@ -65,11 +66,7 @@ def test_the_same_seed_gives_the_same_bytes_and_threads_change_rounding_alone(na
 
 
 def inputs(name, clips):
-    if model_kind(name).inputs == "logmels":
-        return clips
-    from offkey.signal.statistics import clip_statistics
-
-    return clip_statistics(np.asarray(clips))
+    return clips if model_kind(name).inputs == "logmels" else clip_statistics(np.asarray(clips))
 
 
 @pytest.mark.parametrize("name", TRAINED)
