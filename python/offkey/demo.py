@@ -1,4 +1,4 @@
-"""The demonstration: synthesise machines, train two detectors, find faults, draw the result."""
+"""The demonstration: synthesise machines, train two detectors, find faults, show the result."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from offkey import datasets
 from offkey._util.files import check_folder
-from offkey.detector import Detector
+from offkey.detector import Detector, load
 from offkey.errors import MissingExtraError
 from offkey.evaluation.protocols import Evaluation, evaluate
 from offkey.recipe import Recipe
-from offkey.report import Panel, overview
+from offkey.report import Panel, html, overview
 from offkey.scores import ScoreTable
 from offkey.signal.logmel import LogMel
 
@@ -22,6 +22,9 @@ __all__ = ["DemoResult", "demo"]
 
 MACHINE = "fan"
 RECIPES = ("spectral", "near")
+_NEEDED = ("torch", "matplotlib", "sklearn", "jinja2")
+_SHOWN = 12
+"""Recordings on the page: so many are quickly made, and need no lossy coding."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class DemoResult:
     evaluations: dict[str, Evaluation]
     """For each recipe."""
     picture: Path
+    report: Path
+    """The page, of the first recipe's detector."""
     detectors: dict[str, Path]
     """For each recipe the saved detector."""
     seconds: dict[str, float]
@@ -50,8 +55,8 @@ def demo(
     Parameters
     ----------
     out
-        A folder for recordings, detectors, scores and the picture, created if it does not exist. Recordings of an
-        earlier demonstration with the same seed are reused.
+        A folder for recordings, detectors, scores, the picture and the report, created if it does not exist. Recordings
+        of an earlier demonstration with the same seed are reused.
     seed
         Seed of all random choices.
     on_step
@@ -66,7 +71,7 @@ def demo(
     DatasetError
         If the folder holds recordings of another seed, or something else.
     MissingExtraError
-        If torch or matplotlib is not installed.
+        If torch, matplotlib, scikit-learn or jinja2 is not installed.
     OSError
         If nothing can be written into the folder.
     """
@@ -101,17 +106,31 @@ def demo(
         evaluations[name] = evaluate(scores, data.test)
         panels.append(_panel(name, detector, data, scores))
         clock.lap(name)
-    say("4/4  Drawing")
+    say("4/4  Drawing, and writing the report")
     overview(panels, out / "overview.png")
     clock.lap("drawing")
+    shown, other = RECIPES
+    evaluations[other].write(out / f"evaluation-{other}.json")
+    html(
+        [out / f"scores-{shown}.csv", out / f"evaluation-{other}.json"],
+        out / "report.html",
+        detector=load(detectors[shown]),
+        recordings=recordings,
+        most_shown=_SHOWN,
+    )
+    clock.lap("report")
     return DemoResult(
-        evaluations=evaluations, picture=out / "overview.png", detectors=detectors, seconds=clock.laps
+        evaluations=evaluations,
+        picture=out / "overview.png",
+        report=out / "report.html",
+        detectors=detectors,
+        seconds=clock.laps,
     )
 
 
 def _check_extras() -> None:
     """Check at the start what would fail only at the end."""
-    missing = [name for name in ("torch", "matplotlib", "sklearn") if importlib.util.find_spec(name) is None]
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(
             f"the demonstration needs {', '.join(missing)}: pip install 'offkey[train,report]'"

@@ -22,7 +22,7 @@ __all__ = ["app", "main", "run"]
 
 # The help of each command. It is here so that listing the commands imports none of them.
 _COMMANDS = {
-    "demo": "Synthesise machines, train two detectors, find the faults, draw a picture. Needs no data and no GPU.",
+    "demo": "Synthesise machines, train two detectors, find the faults, write a report. Needs no data and no GPU.",
     "train": "Train a detector of one type of machine, from normal recordings alone.",
     "score": "Score recordings with a trained detector and decide which sound wrong.",
     "explain": "Say where in recordings their scores come from, and how they differ from healthy ones.",

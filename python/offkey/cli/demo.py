@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,16 +21,22 @@ __all__ = ["demo"]
 
 
 def demo(
-    *, out: Annotated[Path, Parameter(alias="-o")] = Path("demo"), seed: int = 0, json: bool = False
+    *,
+    out: Annotated[Path, Parameter(alias="-o")] = Path("demo"),
+    seed: int = 0,
+    no_open: bool = False,
+    json: bool = False,
 ) -> None:
-    """Synthesise machines, train two detectors, find the faults, draw a picture. Needs no data and no GPU.
+    """Synthesise machines, train two detectors, find the faults, write a report. Needs no data and no GPU.
 
     Parameters
     ----------
     out
-        A new folder for recordings, detectors, scores and the picture.
+        A new folder for recordings, detectors, scores, the picture and the report.
     seed
         Seed of all random choices.
+    no_open
+        Do not open the report in the browser at the end, as is done where the command runs in a terminal on a display.
     json
         Print the results as JSON.
     """
@@ -55,8 +64,20 @@ def demo(
         "Recipe 'ensemble' weighs these two. 'paper', the network of Zhang et al. 2023, wants hundreds of recordings "
         "of each machine, other types of machines beside them, and a GPU.\n\n"
         f"Done in {sum(outcome.seconds.values()):.0f} s ({times}).\n"
+        f"Look at {outcome.report}: what was found, why, and how it sounds.\n"
         f"Look at {outcome.picture}: ROC curves, histograms of the scores, a map of the networks' embeddings.\n"
         f"Score a recording of your own: offkey score {outcome.detectors['spectral']} RECORDING.wav"
+    )
+    if not no_open and _on_a_display():
+        webbrowser.open(outcome.report.absolute().as_uri())
+
+
+def _on_a_display() -> bool:
+    """Whether a person sits before this terminal who can see a window."""
+    if sys.stdout is None or not sys.stdout.isatty() or "SSH_CONNECTION" in os.environ:
+        return False
+    return sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
     )
 
 

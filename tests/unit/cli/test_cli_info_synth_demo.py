@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -125,9 +126,25 @@ def small_demo(monkeypatch):
     monkeypatch.setitem(offkey.recipe._RECIPES, "near", offkey.recipe._RECIPES["near"] | few_steps)
 
 
-def test_demo_ends_with_tables_a_picture_and_a_next_step(offkey, small_demo, tmp_path):
+@pytest.fixture
+def opened(monkeypatch):
+    """The pages that are opened in the browser; there is no display."""
+    pages = []
+    monkeypatch.setattr("webbrowser.open", pages.append)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    return pages
+
+
+def test_demo_ends_with_tables_a_report_a_picture_and_a_next_step(offkey, small_demo, opened, tmp_path):
     shown = offkey("demo", "--out", "d")
     assert shown.code == 0
+    assert opened == []
+    assert "Look at d/report.html" in shown.out
+    page = (tmp_path / "d" / "report.html").read_text()
+    assert "Report on 12 recordings of 2 machines" in page
+    assert page.count("<audio ") == 12
+    assert "evaluation-near.json" in page
     for text in ("Recipe 'spectral'", "Recipe 'near'", "a_near", "offkey score d/fan-spectral.offkey"):
         assert text in shown.out
     summary = shown.out[shown.out.index("In short") :].splitlines()
@@ -137,6 +154,31 @@ def test_demo_ends_with_tables_a_picture_and_a_next_step(offkey, small_demo, tmp
     assert (tmp_path / "d" / "overview.png").read_bytes()[:4] == b"\x89PNG"
     recording = next((tmp_path / "d" / "recordings").rglob("*.wav"))
     assert offkey("score", "d/fan-spectral.offkey", recording).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "display", "pages"),
+    [((), {"DISPLAY": ":0"}, 1), (("--no-open",), {"DISPLAY": ":0"}, 0), (("--json",), {"DISPLAY": ":0"}, 0),
+     ((), {}, 0), ((), {"WAYLAND_DISPLAY": "w", "SSH_CONNECTION": "a"}, 0)],
+)  # fmt: skip
+def test_a_report_is_opened_on_a_display_alone(
+    offkey, opened, tmp_path, monkeypatch, options, display, pages
+):
+    from offkey.demo import DemoResult
+
+    result = DemoResult(
+        evaluations={},
+        picture=Path("p.png"),
+        report=Path("r.html"),
+        detectors={"spectral": Path("d")},
+        seconds={},
+    )
+    monkeypatch.setattr("offkey.demo.demo", lambda *_, **__: result)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for name, value in display.items():
+        monkeypatch.setenv(name, value)
+    assert offkey("demo", *options).code == 0
+    assert opened == [(tmp_path / "r.html").as_uri()] * pages
 
 
 @pytest.mark.long
