@@ -7,13 +7,14 @@
 times. Those of every faulty test clip are widened by two Mel bins and two frames. A map is scored by the share of its
 energy (squares of what raises the score) inside, over the share of the area that this is: 1 is chance. `clear` are the
 faults of the upper half of severities, `barely` those of the lower. The sanity test explains the same clips by the same
-detector with the rows of its factors shuffled: rank correlations of the maps' bands and cells.
+detector with all that it has learned shuffled: rank correlations of the maps' bands and cells.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +92,7 @@ def of_machine(tree: Path, machine: str, options: argparse.Namespace, places: di
             continue
         explanation = detector.explain(row["path"], device=options.device)
         inside = mask(explanation, place)
-        again = None if other is None else other.explain(row["path"])
+        again = other.explain(row["path"], device=options.device)
         yield {
             "machine": machine,
             "fault": place["fault"],
@@ -101,8 +102,8 @@ def of_machine(tree: Path, machine: str, options: argparse.Namespace, places: di
             "odd": explanation.odd,
             "area": inside.mean(),
             **gains(explanation.map, inside),
-            "bands": None if again is None else rank_correlation(explanation.map.sum(1), again.map.sum(1)),
-            "cells": None if again is None else rank_correlation(explanation.map, again.map),
+            "bands": rank_correlation(explanation.map.sum(1), again.map.sum(1)),
+            "cells": rank_correlation(explanation.map, again.map),
         }
 
 
@@ -137,16 +138,24 @@ def gains(added: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     return shares
 
 
-def shuffled(detector: offkey.Detector) -> offkey.Detector | None:
-    """Shuffle the weights of a closed-form model: none of another."""
-    model = detector._state.models.get("spectral")
-    if model is None:
-        return None
+def shuffled(detector: offkey.Detector) -> offkey.Detector:
+    """Shuffle what the models have learned: rows of factors and roots, and the weights of networks."""
     rng = np.random.default_rng(0)
-    for name, ratio in model._ratios.items():
-        order = rng.permutation(ratio.factors.shape[1])
-        factors = np.stack([factor[order] for factor in ratio.factors])
-        model._ratios[name] = type(ratio)(ratio.scale, ratio.means, factors, ratio.which)
+    for name, model in detector._state.models.items():
+        if name == "spectral":
+            for of_set, ratio in model._ratios.items():
+                factors = ratio.factors[:, rng.permutation(ratio.factors.shape[1])]
+                model._ratios[of_set] = dataclasses.replace(ratio, factors=factors)
+            continue
+        for member in getattr(model, "_members", ()):
+            sets = member.deviations.sets
+            for of_set, deviations in sets.items():
+                root = deviations.root[rng.permutation(len(deviations.root))]
+                sets[of_set] = dataclasses.replace(deviations, root=root)
+        for net in [member.net for member in getattr(model, "_members", ())] or [model._model]:
+            for weights in net.parameters():
+                flat = weights.detach().flatten()
+                weights.data = flat[rng.permutation(len(flat))].view_as(weights)
     return detector
 
 
@@ -181,12 +190,10 @@ def table(rows: list[dict]) -> str:
         if found:
             line += f"; over the {len(found)} with an AUC of {AUC} or more {median(found):.1f}"
         lines.append(f"{line}.")
-    sane = [row for row in rows if row["cells"] is not None]
-    if sane:
-        lines.append(
-            f"Shuffled weights: rank correlation of maps {median(row['cells'] for row in sane):.2f}, of what bands add "
-            f"{median(row['bands'] for row in sane):.2f} (medians over {len(sane)} clips)."
-        )
+    lines.append(
+        f"Shuffled weights: rank correlation of maps {median(row['cells'] for row in rows):.2f}, of what bands add "
+        f"{median(row['bands'] for row in rows):.2f} (medians over {len(rows)} clips)."
+    )
     return "\n".join(lines) + "\n"
 
 

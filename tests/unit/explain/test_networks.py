@@ -14,6 +14,7 @@ from offkey.models.attribution import ExplainedClip
 pytest.importorskip("torch")
 
 from near_recipe import RECIPE as NEAR
+from rank_correlation import rank_correlation
 from tiny_network import RECIPE as TINY
 
 from offkey.models.network.explain import healthy_like, integrals
@@ -100,6 +101,21 @@ def test_what_a_network_adds_is_the_difference_from_a_healthy_clip(trained, whis
         for logmel in (clip.picture.logmel, healthy_like(clip, np.zeros(24)))
     ]
     assert explanation.map.sum() == pytest.approx(scores[0] - scores[1], rel=0.03, abs=0.02)
+
+
+def test_a_network_with_shuffled_weights_has_other_maps(trained, data, tmp_path):
+    import torch
+
+    trained.save(tmp_path / "fan.offkey")
+    other = offkey.load(tmp_path / "fan.offkey")
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in other._state.models["network"]._model.parameters():
+            order = torch.randperm(weights.numel(), generator=rng)
+            weights.copy_(weights.flatten()[order].view_as(weights))
+    paths = [path for path, label in zip(data.test.paths, data.test.labels, strict=True) if label]
+    maps = [[one.explain(path, device="cpu").map for one in (trained, other)] for path in paths]
+    assert np.median([rank_correlation(*pair) for pair in maps]) < 0.3
 
 
 def test_an_ensemble_adds_up_what_its_models_say():
