@@ -110,5 +110,11 @@ def test_a_map_sums_to_what_the_sets_raise(seed):
         attribution = model.explain(clip, "00", {"a_spectral": 1.0})
         positive = sum(max(part.raised, 0.0) for part in attribution.parts)
         np.testing.assert_allclose(
-            [attribution.map.sum(), attribution.raised, sum(attribution.spoken.values())], positive, rtol=1e-6
+            [
+                attribution.map.sum(),
+                attribution.raised,
+                sum(added.sum() for added in attribution.spoken.values()),
+            ],
+            positive,
+            rtol=1e-6,
         )

@@ -118,7 +118,7 @@ def _explanation(
     runs = strongest_bands(explanation.map.sum(axis=1)) if odd else []
     bands = tuple(_band(explanation, run, share, start_s) for run, share in runs)
     said = [
-        verdict(explanation.anomaly_score, explanation.threshold, explanation.p_value, odd=odd),
+        verdict(row),
         *_of_bands(bands, [run for run, _ in runs], explanation, clip, healthy),
     ]
     if bands:
@@ -150,7 +150,7 @@ def _of_bands(
         yield band_sentence(
             band,
             [] if healthy is None else list(healthy.measures(clip, run)),
-            spoken=explanation.spoken,
+            spoken=explanation.spoken_in(*run),
             clips="" if healthy is None else healthy.words(),
             end_s=explanation.end_s,
         )

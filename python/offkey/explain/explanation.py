@@ -98,13 +98,17 @@ class Explanation:
     @property
     def spoken(self) -> dict[str, float]:
         """Kind of statistic -> its share of what raised the score, the largest first; all of them sum to 1."""
+        return self.spoken_in(0, self.picture.cells.shape[0] - 1)
+
+    def spoken_in(self, first: int, last: int) -> dict[str, float]:
+        """Return the same for the Mel bins from the first to the last one."""
         amounts: dict[str, float] = {}
         for part in self.attributions.values():
-            for kind, amount in part.spoken.items():
-                amounts[kind] = amounts.get(kind, 0.0) + amount
-        total = sum(amounts.values())
+            for kind, added in part.spoken.items():
+                amounts[kind] = amounts.get(kind, 0.0) + float(added[first : last + 1].sum())
         ranked = sorted(amounts.items(), key=lambda pair: -pair[1])
-        return {kind: amount / total for kind, amount in ranked} if total > 0 else {}
+        total = sum(max(amount, 0.0) for amount in amounts.values())
+        return {kind: amount / total for kind, amount in ranked if amount > 0}
 
     def to_text(self) -> str:
         """Return the sentences below the recording's name, a line for each."""

@@ -10,10 +10,13 @@ Run = tuple[int, int]
 """First and last place of a run, the last one included."""
 
 _MOST_BANDS = 3
-_LEAST_OF_PEAK = 0.3  # of the strongest bin: a band ends where it is weaker
+_LEAST_OF_PEAK = 0.5  # of the strongest bin: a band ends where it is weaker
 _LEAST_SHARE = 0.1  # of all that raised the score; weaker bands are not named
 _MOST_STRETCHES = 50
-_EVEN = 0.68  # of a sum in the stronger half of the frames: with less, no stretch is stronger than others
+_EVEN = 0.68  # of a sum in the stronger half of the frames: with less, no half is stronger than the other,
+_PEAKS = (
+    3.0  # and where the strongest frames are not so many times as strong as the middle one, no stretch is
+)
 _SMOOTHED_S = 0.1
 _GAP_S = 0.1  # shorter gaps do not part stretches
 _WEAK = 0.1  # of the strongest stretch: weaker ones are not named
@@ -51,9 +54,11 @@ def strongest_stretches(added: np.ndarray, *, frame_s: float) -> list[tuple[Run,
     total, ordered = strength.sum(), np.sort(strength)
     if not total > 0:
         return []
-    if len(strength) < 4 or ordered[len(ordered) // 2 :].sum() < _EVEN * total:
+    quiet, usual, loud = np.quantile(strength, (0.1, 0.5, 0.98))
+    even = ordered[len(ordered) // 2 :].sum() < _EVEN * total and loud < _PEAKS * usual
+    if len(strength) < 4 or even:
         return [((0, len(strength) - 1), 1.0)]
-    middle = (np.quantile(strength, 0.1) + np.quantile(strength, 0.98)) / 2
+    middle = (quiet + loud) / 2
     runs = [
         (run, float(strength[run[0] : run[1] + 1].sum() / total))
         for run in _runs(strength >= middle, gap=round(_GAP_S / frame_s))

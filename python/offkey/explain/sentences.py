@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from offkey.explain.explanation import Band, Nearest, Stretch
 from offkey.explain.healthy import Measure
+from offkey.scoring.rarity import odds
 
 __all__ = ["band_sentence", "hertz", "nearest_sentence", "spoken_sentence", "verdict", "when"]
 
@@ -20,36 +22,43 @@ _FEW = 3  # stretches that are listed one by one
 _LEAST_SPOKEN = 0.05
 _SPOKEN = {
     "level": "the level",
-    "fluctuation": "the jumps of the level from frame to frame",
-    "spread": "the variation of the level over time",
-    "floor": "the level of the quietest moments",
+    "fluctuation": "the unsteadiness from moment to moment",
+    "spread": "the variation over time",
+    "floor": "the quietest moments",
     "rhythm": "the rhythm",
     "pattern": "the pattern over time and frequency that the network hears",
 }
 _TOPICS = {"level": "level", "contrast": "level", "floor": "level"}
-_WORDS = {  # kind -> the verb for one that is higher, and one that is lower, than in others
+_WORDS = {  # kind -> the words for one that is so many times as much, for more and for less of it; decibels: more, less
     "level": ("is {by}louder", "is {by}quieter"),
     "contrast": ("stands {by}higher above its neighbours", "lies {by}lower among its neighbours"),
     "floor": ("is {by}louder in its quietest moments", "is {by}quieter in its quietest moments"),
-    "fluctuation": ("fluctuates {by} from frame to frame", "fluctuates {by} from frame to frame"),
-    "spread": ("varies {by} in level over time", "varies {by} in level over time"),
-    "rhythm": ("swings {by} in level", "swings {by} in level"),
+    "fluctuation": (
+        "is {by} times as unsteady from moment to moment",
+        "is more unsteady from moment to moment",
+        "is steadier from moment to moment",
+    ),
+    "spread": ("varies {by} times as much over time", "varies more over time", "varies less over time"),
+    "rhythm": ("pulses {by} times as strongly{at}", "pulses more strongly{at}", "pulses less strongly{at}"),
 }
-_SPEAKS = 0.25  # what a kind counts that has raised the score by nothing
-_THEM = "them"  # what clips are called where they have been named
 _DECIBELS = frozenset({"level", "contrast", "floor"})
+_MUCH_DB, _MUCH = 1.0, 1.2  # beyond every healthy clip: less is said against their median
+_SPEAKS = 0.1  # what a kind counts that has raised the score by nothing
+_THEM = "them"  # what clips are called where they have been named
 
 
-def verdict(score: float, threshold: float, p_value: float, *, odd: bool) -> str:
-    """Say whether the recording sounds wrong."""
-    of_score = f"its score is {score:.2f}, the threshold {threshold:.2f}, p = {p_value:.2g}"
-    return f"It sounds wrong: {of_score}." if odd else f"Nothing stands out: {of_score}."
+def verdict(row: Mapping[str, Any]) -> str:
+    """Say whether the recording of a row of scores sounds wrong."""
+    found = "It sounds wrong" if row["decision"] else "Nothing stands out"
+    of_score = f"its score is {row['anomaly_score']:.2f}, the threshold {row['threshold']:.2f}"
+    rare = f"of healthy recordings {' '.join(odds(row))} scores so high (p = {row['p_value']:.2g})"
+    return f"{found}: {of_score}; {rare}."
 
 
 def spoken_sentence(spoken: Mapping[str, float]) -> str:
     """Say which statistics raised the score; `spoken` has the share of each, the largest first."""
     named = [f"{_SPOKEN[kind]} ({share:.0%})" for kind, share in spoken.items() if share >= _LEAST_SPOKEN]
-    return f"What raised the score is {_listed(named)}."
+    return f"The score was raised by {_listed(named)}."
 
 
 def nearest_sentence(nearest: Sequence[Nearest]) -> str:
@@ -71,7 +80,7 @@ def band_sentence(
     measures
         Of this band; none where there are no healthy clips.
     spoken
-        Kind of statistic -> its share of what raised the score: those that did come first.
+        Kind of statistic -> its share of what raises the score in this band: those that do come first.
     clips
         What the healthy ones are called, such as "60 healthy recordings".
     end_s
@@ -124,69 +133,77 @@ def when(stretches: Sequence[Stretch], *, end_s: float) -> str:
 
 def _claims(measures: Sequence[Measure], spoken: Mapping[str, float], clips: str) -> list[str]:
     """Return the most striking statements: one, or two of different things."""
-
-    def topic(measure: Measure) -> str:
-        return _TOPICS.get(measure.kind, measure.kind)
-
     shares: dict[str, float] = {}
     for kind, share in spoken.items():
-        kind = _TOPICS.get(kind, kind)
-        shares[kind] = shares.get(kind, 0.0) + share
+        topic = _TOPICS.get(kind, kind)
+        shares[topic] = shares.get(topic, 0.0) + share
+
+    def counts(measure: Measure) -> float:
+        """Return what a measure counts by what has raised the score."""
+        return _SPEAKS + shares.get(_topic(measure), 0.0)
+
     striking = [measure for measure in measures if measure.outside > 0]
-    striking.sort(key=lambda measure: -measure.outside * (_SPEAKS + shares.get(topic(measure), 0.0)))
+    striking.sort(key=lambda measure: -measure.outside * counts(measure))
     if not striking:
-        return [_among(measures, clips)]
+        return [_among(measures, clips, counts)]
     first = striking[0]
-    others = [one for one in striking[1:] if topic(one) != topic(first) and one.outside > _ALSO]
+    others = [one for one in striking[1:] if _topic(one) != _topic(first) and one.outside > _ALSO]
     return [_outside(first, clips), *(_outside(one, _THEM) for one in others[:1])]
+
+
+def _topic(measure: Measure) -> str:
+    return _TOPICS.get(measure.kind, measure.kind)
 
 
 def _outside(measure: Measure, clips: str) -> str:
     """Say that no healthy clip has a measure so high, or so low."""
     higher = measure.above > 0
     by = max(measure.above, measure.below)
+    usual = measure.value - float(np.median(measure.healthy))
     if measure.kind in _DECIBELS:
-        amount, joint = _floored(by), "than"
-        words = f"{amount} dB " if amount else ""
+        if by >= _MUCH_DB:
+            return f"{_worded(measure, f'{_floored(by)} dB ', higher=higher)} than in any of {clips}"
+        beyond = f" ({_floored(abs(usual))} dB {'above' if higher else 'below'} their median)"
     else:
-        amount, joint = _floored(math.exp(by)), "as"
-        words = f"{amount} times as strongly"
-        if not higher or amount in ("", "1.0"):
-            words, joint = "more strongly" if higher else "less strongly", "than"
-    return f"{_verb(measure, words, higher=higher)} {joint} in any of {clips}{_rates(measure)}"
+        if higher and math.exp(by) >= _MUCH:
+            return f"{_many_times(measure, _floored(math.exp(by)))} as in any of {clips}"
+        beyond = f" ({math.exp(usual):.1f} times their median)"
+    return f"{_worded(measure, '', higher=higher)} than in any of {clips}{beyond}"
 
 
-def _among(measures: Sequence[Measure], clips: str) -> str:
+def _among(measures: Sequence[Measure], clips: str, counts: Callable[[Measure], float]) -> str:
     """Say in how many healthy clips a measure is lower, or higher, where that is nearly all of them."""
     ranked = [
         (int(np.count_nonzero(side)), measure, higher)
         for measure, higher in itertools.product(measures, (True, False))
         for side in [measure.healthy < measure.value if higher else measure.healthy > measure.value]
     ]
-    count, measure, higher = max(ranked, key=lambda entry: entry[0])
-    if count < _RARE * len(measure.healthy):
-        return "is odd in how it goes with the other bands, not by itself"
-    words = "" if measure.kind in _DECIBELS else "more strongly" if higher else "less strongly"
-    return f"{_verb(measure, words, higher=higher)} than in {count} of {clips}{_rates(measure)}"
+    rare = [entry for entry in ranked if entry[0] >= _RARE * len(entry[1].healthy)]
+    if not rare:
+        return "has nothing odd by itself, what is odd is how it goes with other bands"
+    count, measure, higher = max(rare, key=lambda entry: entry[0] * counts(entry[1]))
+    return f"{_worded(measure, '', higher=higher)} than in {count} of {clips}"
 
 
-def _verb(measure: Measure, by: str, *, higher: bool) -> str:
-    return _WORDS[measure.kind][0 if higher else 1].format(by=by)
+def _worded(measure: Measure, by: str, *, higher: bool) -> str:
+    words = _WORDS[measure.kind][-2 if higher else -1]
+    return words.format(by=by, at=_rates(measure))
+
+
+def _many_times(measure: Measure, by: str) -> str:
+    return _WORDS[measure.kind][0].format(by=by, at=_rates(measure))
 
 
 def _rates(measure: Measure) -> str:
     if measure.rates_hz is None:
         return ""
     low, high = measure.rates_hz
-    return f", {low:.1f} to {high:.1f} times a second"
+    return f" at {low:.1f} to {high:.1f} Hz"
 
 
 def _floored(value: float) -> str:
-    """Return a number of one decimal, or none from 10 on, that is not larger; nothing where it would be zero."""
-    if value >= 10:
-        return f"{math.floor(value)}"
-    tenths = math.floor(value * 10)
-    return f"{tenths / 10:.1f}" if tenths else ""
+    """Return a number of one decimal, or none from 10 on, that is not larger."""
+    return f"{math.floor(value)}" if value >= 10 else f"{math.floor(value * 10) / 10:.1f}"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -80,11 +80,12 @@ class Attribution:
     """``(n_mels, frames)`` float64: what each cell adds to `raised`, negative where it lowers it."""
     raised: float
     """What the map sums to: by how much the score lies above that of usual healthy clips."""
-    spoken: Mapping[str, float]
-    """Kind of statistic (`level`, `fluctuation`, `spread`, `floor`, `rhythm`) -> its part of `raised`."""
+    spoken: Mapping[str, np.ndarray]
+    """Kind of statistic (`level`, `fluctuation`, `spread`, `floor`, `rhythm`, `pattern`) -> ``(n_mels,)`` what it adds
+    in each Mel bin; all of them sum to `raised`."""
     parts: tuple[Part, ...] = ()
 
     def scaled(self, factor: float) -> Attribution:
         """Return the same in other units, of which one of the score is so many; `parts` stay."""
-        spoken = {kind: factor * amount for kind, amount in self.spoken.items()}
+        spoken = {kind: factor * amounts for kind, amounts in self.spoken.items()}
         return dataclasses.replace(self, map=factor * self.map, raised=factor * self.raised, spoken=spoken)

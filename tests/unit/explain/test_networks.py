@@ -55,7 +55,10 @@ def test_what_near_adds_is_its_score(near, whistle):
     slope = near._state.fusion.slopes("00")["a_near"]
     assert row["a_near"] > 0
     assert explanation.map.sum() == pytest.approx(slope * row["a_near"], rel=0.01)
-    assert sum(explanation.attributions["near"].spoken.values()) >= explanation.map.sum() * 0.99
+    assert (
+        sum(added.sum() for added in explanation.attributions["near"].spoken.values())
+        >= explanation.map.sum() * 0.99
+    )
     added = np.maximum(explanation.map, 0)
     near_tone = np.abs(explanation.picture.cells.centres_hz - 3000) < 400
     assert added[near_tone].sum() / added.sum() > 2 * near_tone.mean()

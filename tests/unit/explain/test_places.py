@@ -30,6 +30,13 @@ def test_an_even_series_is_one_stretch(frames):
     assert strongest_stretches(noise, frame_s=0.032) == [((0, frames - 1), 1.0)]
 
 
+def test_peaks_above_an_even_base_are_stretches():
+    """The base is more than half of the sum, but the peaks are four times as strong."""
+    added = np.ones(300)
+    added[::60] = added[1::60] = added[2::60] = 5.0
+    assert len(strongest_stretches(added, frame_s=0.032)) == 5
+
+
 def test_stretches_are_in_the_order_of_time():
     added = np.full(300, 0.01)
     added[50:70], added[200:210] = 2.0, 3.0

@@ -37,36 +37,66 @@ def test_the_sentence_of_the_purpose():
     ("kind", "value", "words"),
     [
         ("level", -3.2, "is 2.2 dB quieter than in any of 60"),
-        ("level", 1.04, "is louder than in any of 60"),
         ("level", 31.9, "is 30 dB louder than in any of 60"),
-        ("contrast", 2.0, "stands 1.0 dB higher above its neighbours than in any of 60"),
-        ("contrast", -2.0, "lies 1.0 dB lower among its neighbours than in any of 60"),
+        ("level", 1.04, "is louder than in any of 60 healthy recordings (1.0 dB above their median)"),
+        ("contrast", 2.1, "stands 1.1 dB higher above its neighbours than in any of 60"),
+        ("contrast", -2.1, "lies 1.1 dB lower among its neighbours than in any of 60"),
+        (
+            "contrast",
+            -1.9,
+            "lies lower among its neighbours than in any of 60 healthy recordings (1.9 dB below their",
+        ),
         ("floor", 2.5, "is 1.5 dB louder in its quietest moments than in any of 60"),
-        ("fluctuation", 2.0, "fluctuates 2.7 times as strongly from frame to frame as in any of 60"),
-        ("fluctuation", 1.04, "fluctuates more strongly from frame to frame than in any of 60"),
-        ("spread", -2.0, "varies less strongly in level over time than in any of 60"),
-        ("level", 0.98, "is louder than in 59 of 60 healthy recordings"),
-        ("spread", -0.98, "varies less strongly in level over time than in 59 of 60 healthy recordings"),
-        ("level", 0.2, "is odd in how it goes with the other bands, not by itself"),
+        ("fluctuation", 2.0, "is 2.7 times as unsteady from moment to moment as in any of 60"),
+        (
+            "fluctuation",
+            1.1,
+            "is more unsteady from moment to moment than in any of 60 healthy recordings (3.0 times",
+        ),
+        (
+            "fluctuation",
+            -2.0,
+            "is steadier from moment to moment than in any of 60 healthy recordings (0.1 times their",
+        ),
+        ("spread", 2.0, "varies 2.7 times as much over time as in any of 60"),
+        ("spread", -2.0, "varies less over time than in any of 60"),
+        ("level", 0.98, "is louder than in 59 of 60 healthy recordings,"),
+        ("spread", -0.98, "varies less over time than in 59 of 60 healthy recordings,"),
+        ("level", 0.2, "has nothing odd by itself, what is odd is how it goes with other bands,"),
     ],
 )
 def test_measures_in_words(kind, value, words):
     assert f"2.9 to 3.4 kHz {words}" in said(measure(kind, value))
 
 
-def test_a_rhythm_names_its_rates():
-    words = (
-        "swings 2.7 times as strongly in level as in any of 60 healthy recordings, 1.0 to 2.5 times a second"
-    )
-    assert words in said(measure("rhythm", 2.0, rates_hz=(1.0, 2.5)))
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (2.0, "pulses 2.7 times as strongly at 1.0 to 2.5 Hz as in any of 60 healthy recordings"),
+        (
+            1.01,
+            "pulses more strongly at 1.0 to 2.5 Hz than in any of 60 healthy recordings (2.7 times their median)",
+        ),
+        (
+            -1.5,
+            "pulses less strongly at 1.0 to 2.5 Hz than in any of 60 healthy recordings (0.2 times their median)",
+        ),
+        (0.95, "pulses more strongly at 1.0 to 2.5 Hz than in 58 of 60 healthy recordings"),
+    ],
+)
+def test_a_rhythm_names_its_rates(value, words):
+    assert words in said(measure("rhythm", value, rates_hz=(1.0, 2.5)))
 
 
 def test_what_spoke_comes_first_and_two_things_are_said():
     level, jumps = measure("level", 4.0), measure("fluctuation", 4.0)
-    louder, stronger = "is 3.0 dB louder than", "fluctuates 20 times as strongly from frame to frame as"
+    louder, stronger = "is 3.0 dB louder than", "is 20 times as unsteady from moment to moment as"
     both = said(level, jumps, measure("contrast", 4.0), spoken={"floor": 0.9})
     assert f"{louder} in any of 60 healthy recordings and {stronger} in any of them" in both
     assert f"{stronger} in any of 60" in said(level, jumps, spoken={"fluctuation": 0.9})
+    among = measure("level", 0.92), measure("fluctuation", 0.98)
+    assert "is louder than in 57 of 60" in said(*among, spoken={"level": 0.6, "fluctuation": 0.4})
+    assert "more unsteady from moment to moment than in 59 of 60" in said(*among, spoken={"fluctuation": 0.9})
 
 
 def test_without_healthy_clips_a_band_is_only_named():
@@ -104,12 +134,17 @@ def test_bands_in_words(low, high, words):
 
 
 def test_other_sentences():
-    assert verdict(3.0, 2.0, 0.0123, odd=True) == (
-        "It sounds wrong: its score is 3.00, the threshold 2.00, p = 0.012."
+    row = {"decision": 1, "anomaly_score": 3.0, "threshold": 2.0, "p_value": 1 / 81}
+    row |= {"calibration_clips": 80, "calibration": "ranks"}
+    assert verdict(row) == (
+        "It sounds wrong: its score is 3.00, the threshold 2.00; of healthy recordings at most 1 in 81 scores so high "
+        "(p = 0.012)."
     )
-    assert verdict(1.0, 2.0, 0.5, odd=False).startswith("Nothing stands out: ")
+    fine = row | {"decision": 0, "anomaly_score": 1.0, "p_value": 0.5}
+    assert verdict(fine).startswith("Nothing stands out: ")
+    assert "about 1 in 2 scores so high" in verdict(fine)
     assert spoken_sentence({"level": 0.8, "rhythm": 0.17, "floor": 0.03}) == (
-        "What raised the score is the level (80%) and the rhythm (17%)."
+        "The score was raised by the level (80%) and the rhythm (17%)."
     )
     assert nearest_sentence([Nearest(path="a.wav", distance=1.0)]).endswith(" a.wav.")
     assert "keeps no healthy recordings" in nearest_sentence([])

@@ -100,7 +100,7 @@ def attribution(
         ]
         return float(np.mean(z) / standard.deviation)
 
-    total, spoken = np.zeros(logmel.shape), dict[str, float]()
+    total, spoken = np.zeros(logmel.shape), dict[str, np.ndarray]()
     if score(1.0) <= 0:
         return Attribution(map=total, raised=0.0, spoken={})
     start = _usual(score)
@@ -112,16 +112,12 @@ def attribution(
         for name, slopes, deviations in _statistics(member, features, of_deviations, column):
             added = of_statistic(name, weight * slopes, deviations, clip)
             total += added
-            spoken[kind_of(name)] = spoken.get(kind_of(name), 0.0) + float(added.sum())
+            spoken[kind_of(name)] = spoken.get(kind_of(name), 0.0) + added.sum(axis=1)
         for gradient in of_frames:
             added = weight * gradient * dynamics
             total += added
-            spoken[PATTERN] = spoken.get(PATTERN, 0.0) + float(added.sum())
-    return Attribution(
-        map=total,
-        raised=float(total.sum()),
-        spoken={kind: amount for kind, amount in spoken.items() if amount > 0},
-    )
+            spoken[PATTERN] = spoken.get(PATTERN, 0.0) + added.sum(axis=1)
+    return Attribution(map=total, raised=float(total.sum()), spoken=spoken)
 
 
 def _usual(score: Callable[[float], float]) -> float:

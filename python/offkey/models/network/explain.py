@@ -114,8 +114,7 @@ def attribution(
         of_logmels, lambda at: (torch.lerp(ends[0], ends[1], at[:, None, None]),), device=device
     )
     added = gradient * (end - start)
-    raised = float(added.sum())
-    return Attribution(map=added, raised=raised, spoken={PATTERN: raised} if raised > 0 else {})
+    return Attribution(map=added, raised=float(added.sum()), spoken={PATTERN: added.sum(axis=1)})
 
 
 def weighted_score(

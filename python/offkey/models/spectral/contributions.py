@@ -101,17 +101,17 @@ def attribution(sets: Sequence[SetContributions], clip: ExplainedClip) -> Attrib
         The clip, whose statistics they were made of.
     """
     total = np.zeros(clip.picture.cells.shape)
-    spoken: dict[str, float] = {}
+    spoken: dict[str, np.ndarray] = {}
     parts = tuple(of_set.part() for of_set in sets)
     for of_set, part in zip(sets, parts, strict=True):
         if part.raised <= 0 or part.ratio <= 0:
             continue
         factor = part.raised / part.ratio
         for name, slopes in of_set.slopes.items():
-            total += of_statistic(name, factor * slopes, of_set.deviations[name], clip)
-            kind = kind_of(name)
-            spoken[kind] = spoken.get(kind, 0.0) + factor * float(part.amounts[name].sum())
-    return Attribution(map=total, raised=math.fsum(spoken.values()), spoken=spoken, parts=parts)
+            added = of_statistic(name, factor * slopes, of_set.deviations[name], clip)
+            total += added
+            spoken[kind_of(name)] = spoken.get(kind_of(name), 0.0) + added.sum(axis=1)
+    return Attribution(map=total, raised=float(total.sum()), spoken=spoken, parts=parts)
 
 
 def kind_of(name: str) -> str:
