@@ -40,10 +40,12 @@ MIMII = (
     PublishedRow(
         "AE",
         "68.73 84.85 95.30 71.00 81.61 86.86 50.26 54.86 59.47 73.42 78.49 90.27 65.85 74.95 82.98 74.59",
+        recipe="mimii_ae",
     ),
     PublishedRow(
         "Variational AE",
         "71.47 84.88 94.76 70.97 81.68 87.69 49.79 54.67 57.29 70.54 78.11 89.74 65.69 74.84 82.37 74.30",
+        recipe="vae",
     ),
     PublishedRow(
         "GRLNet",
@@ -70,7 +72,7 @@ MIMII = (
 
 DEVELOPMENT = (
     PublishedRow("official baseline", "65.83 72.89 66.28 84.76 72.44", recipe="ae"),
-    PublishedRow("IDNN", "67.71 73.76 84.09 86.45 78.00"),
+    PublishedRow("IDNN", "67.71 73.76 84.09 86.45 78.00", recipe="idnn"),
     PublishedRow("Glow_Aff", "74.90 83.40 91.40 94.60 86.08"),
     PublishedRow("GroupMADE", "70.10 75.68 89.68 93.29 82.19"),
     PublishedRow("IDCAE", "79.29 84.58 82.21 81.25 81.83"),

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["WindowNet", "dense", "glorot"]
+__all__ = ["GaussianCode", "WindowNet", "dense", "glorot"]
+
+_LARGEST_LOG_VARIANCE = 20.0
 
 
 class WindowNet(nn.Module, abc.ABC):
@@ -77,3 +79,30 @@ def glorot(layer: nn.Linear) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+class GaussianCode(nn.Module):
+    """A code that is drawn around a mean, and how far from a standard normal one: what makes a network variational.
+
+    D. Kingma and M. Welling, "Auto-encoding variational Bayes", 2014. In eval mode the code is the mean.
+
+    Parameters
+    ----------
+    size
+        Of what comes in.
+    dim
+        Of the code.
+    """
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        self.mean = glorot(nn.Linear(size, dim))
+        self.log_variance = glorot(nn.Linear(size, dim))
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the codes ``(n, dim)`` and the divergences ``(n,)`` from a standard normal distribution."""
+        mean = self.mean(hidden)
+        log_variance = self.log_variance(hidden).clamp(max=_LARGEST_LOG_VARIANCE)
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=1)
+        code = mean + (0.5 * log_variance).exp() * torch.randn_like(mean) if self.training else mean
+        return code, divergence

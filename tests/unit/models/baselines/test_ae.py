@@ -2,6 +2,7 @@
 
 import warnings
 
+import float64_layers as float64
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from offkey import Recipe
 from offkey.metrics import auc
 from offkey.models import FitOptions
 from offkey.models.baselines.ae import AeModel, AeNet
+from offkey.models.baselines.mimii_ae import MimiiAeModel
 from offkey.models.baselines.windows import windows_of
 from offkey.signal.logmel import LogMel
 
@@ -31,31 +33,13 @@ def test_its_features_are_those_of_the_baseline():
 def test_its_loss_and_its_error_in_float64():
     torch.manual_seed(0)
     net = AeNet(hidden=(16, 12), bottleneck=3, batch_norm=True, frames=5, n_mels=N_MELS)
-    windows = np.random.default_rng(0).normal(-40, 8, (50, 5, N_MELS))
-    net.mean.copy_(torch.full((N_MELS,), -38.0))
-    net.gain.copy_(torch.linspace(0.05, 0.2, N_MELS))
-    given = ((windows + 38) * np.linspace(0.05, 0.2, N_MELS)).reshape(50, -1)
-
-    def forward(statistics):
-        x, norms = given, iter(statistics)
-        for layer in net.layers:
-            if isinstance(layer, torch.nn.Linear):
-                x = x @ layer.weight.detach().numpy().astype(float).T + layer.bias.detach().numpy()
-            elif isinstance(layer, torch.nn.BatchNorm1d):
-                mean, variance = next(norms)(layer, x)
-                x = (x - mean) / np.sqrt(variance + layer.eps)
-            else:
-                x = np.maximum(x, 0)
-        return ((x - given) ** 2).mean(axis=1)
-
-    of_batch = [lambda _, x: (x.mean(axis=0), x.var(axis=0))] * 5
-    net.train()
-    loss = net.losses(torch.from_numpy(windows.astype(np.float32)), torch.zeros(50, dtype=torch.int64))
-    assert float(loss["total"].detach()) == pytest.approx(forward(of_batch).mean(), rel=1e-4)
-    running = [lambda layer, _: (layer.running_mean.numpy(), layer.running_var.numpy())] * 5
-    net.eval()
-    errors = net.errors(torch.from_numpy(windows.astype(np.float32))).detach().numpy()
-    np.testing.assert_allclose(errors, forward(running), rtol=1e-4)
+    float64.standardise(net)
+    windows = float64.windows()
+    given = float64.standardised(net, windows).reshape(50, -1)
+    expected = np.square(float64.through(net.layers, given, of_batch=True) - given).mean()
+    assert float64.losses(net, windows)["total"] == pytest.approx(expected, rel=1e-4)
+    expected = np.square(float64.through(net.layers, given) - given).mean(axis=1)
+    np.testing.assert_allclose(float64.errors(net, windows), expected, rtol=1e-4)
 
 
 def faulty(clips):
@@ -99,3 +83,10 @@ def test_without_batch_norm_it_ranks_as_scikit_learn_s_does():
         theirs.append(auc(labels, [np.square(mlp.predict(w) - w).mean() for w in windows]))
     assert 0.6 < np.mean(theirs) < 0.99  # otherwise they would agree for nothing
     assert abs(np.mean(ours) - np.mean(theirs)) < 0.02
+
+
+def test_that_of_mimii_s_authors_is_smaller_and_of_each_id():
+    recipe = Recipe.named("mimii_ae")
+    net = MimiiAeModel.new_net(recipe.mimii_ae, n_mels=recipe.features.n_mels, n_ids=1)
+    assert net.numbers() == 50_760
+    assert recipe.mimii_ae.network_of == "id"
