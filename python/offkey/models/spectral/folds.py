@@ -9,7 +9,7 @@ import numpy as np
 
 from offkey.errors import DatasetError
 
-__all__ = ["Folds", "make_folds"]
+__all__ = ["Folds", "make_folds", "units_of"]
 
 _MIN_FREEDOM = 4  # clips less IDs; with fewer no fold would leave a covariance to estimate
 
@@ -58,7 +58,7 @@ def make_folds(
             f"{len(present) + _MIN_FREEDOM}, that is {_MIN_FREEDOM} more than there are IDs; some dozens for "
             "each ID are advised"
         )
-    units, divided = _units(ids, groups)
+    units, divided = units_of(ids, groups)
     notes = []
     if divided:
         listed = ", ".join(names[i] for i in divided)
@@ -85,8 +85,16 @@ def make_folds(
     return Folds(fold, units, tuple(notes))
 
 
-def _units(ids: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, list[int]]:
-    """Return what is held out as one, ``(clips,)`` from 0, and the IDs whose one recording is divided."""
+def units_of(ids: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, list[int]]:
+    """Return what is held out as one, ``(clips,)`` int64 from 0, and the IDs whose one recording is divided.
+
+    Parameters
+    ----------
+    ids
+        ``(clips,)`` positions of machine IDs.
+    groups
+        The recording of each clip.
+    """
     _, units = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     divided = []
     fresh = int(units.max()) + 1
