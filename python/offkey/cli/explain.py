@@ -71,9 +71,9 @@ def explain(
         Print the explanations as JSON.
     """
     if out is not None:
-        from offkey.report.plots import matplotlib_classes
+        from offkey.report.canvas import new_figure
 
-        matplotlib_classes()
+        new_figure(1, 1)
         check_writable(out) if out.suffix in _PICTURES else check_folder(out)
     if listen is not None:
         check_folder(listen)

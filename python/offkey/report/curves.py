@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from offkey._util.files import atomic_path, check_writable
+from offkey._util.files import check_writable
 from offkey.models.network.events import read_metrics
-from offkey.report.plots import COLOURS, matplotlib_classes, plain
+from offkey.report.canvas import COLOURS, new_figure, plain, save
 
 __all__ = ["training_curves"]
 
@@ -35,9 +35,7 @@ def training_curves(metrics: str | Path, path: str | Path) -> None:
     """
     check_writable(path)
     epochs = read_metrics(Path(metrics))
-    figure_class, canvas_class = matplotlib_classes()
-    figure = figure_class(figsize=(8, 4.2), layout="constrained")
-    canvas_class(figure)
+    figure = new_figure(8, 4.2)
     axes = figure.subplots()
     for colour, name in zip(COLOURS, sorted({name for line in epochs for name in line.losses}), strict=False):
         points = [(line.epoch, line.losses[name]) for line in epochs if name in line.losses]
@@ -53,5 +51,4 @@ def training_curves(metrics: str | Path, path: str | Path) -> None:
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=8, frameon=False)
     plain(axes)
-    with atomic_path(path) as scratch:
-        figure.savefig(scratch, dpi=110)
+    save(figure, path)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from offkey._util.files import atomic_path, check_writable
+from offkey._util.files import check_writable
 from offkey.errors import ParameterError
 from offkey.monitoring.result import MachineTrend, Trends
-from offkey.report.plots import COLOURS, matplotlib_classes, plain
+from offkey.report.canvas import BLUE, RED, new_figure, plain, save
+from offkey.report.drawings import draw_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["trend_plot"]
 
-_BLUE, _RED = COLOURS[0], COLOURS[5]
 _MOST_MACHINES = 100
 _LEAST_SHOWN = 0.1
 
@@ -45,33 +45,18 @@ def trend_plot(trends: Trends, path: str | Path) -> None:
     machines = [machine for machine in trends.machines if len(machine.times)]
     if len(machines) > _MOST_MACHINES:
         raise ParameterError(f"{len(machines)} machines: expected at most {_MOST_MACHINES} in a picture")
-    figure_class, canvas_class = matplotlib_classes()
-    figure = figure_class(figsize=(11, 4.8 * len(machines)), layout="constrained")
-    canvas_class(figure)
+    figure = new_figure(11, 4.8 * len(machines))
     for part, machine in zip(np.atleast_1d(figure.subfigures(len(machines), 1)), machines, strict=True):
         axes = part.subplots(3, 1, sharex=True, height_ratios=(2, 1, 1))
-        _scores(axes[0], machine)
+        draw_scores(machine.scores, ax=axes[0], times=machine.times, thresholds=machine.thresholds)
+        axes[0].set_title(f"{machine.name}: {_said(machine)}", loc="left", fontweight="bold")
         _p_values(axes[1], machine)
         _evidence(axes[2], machine, trends.run_length)
         for panel in axes:
             _mark_alarms(panel, machine)
             plain(panel)
         part.align_ylabels()
-    with atomic_path(path) as scratch:
-        figure.savefig(scratch, dpi=110)
-
-
-def _scores(axes: Axes, machine: MachineTrend) -> None:
-    above = machine.scores > machine.thresholds
-    for rows, colour in ((~above, _BLUE), (above, _RED)):
-        axes.plot(machine.times[rows], machine.scores[rows], ".", color=colour, ms=4)
-    axes.plot(machine.times, machine.thresholds, color="0.35", lw=1, ls="--")
-    axes.set_ylabel("anomaly score")
-    axes.set_title(f"{machine.name}: {_said(machine)}", loc="left", fontweight="bold")
-    if not np.isnan(machine.thresholds[-1]):
-        axes.annotate(
-            " threshold", (machine.times[-1], machine.thresholds[-1]), color="0.35", fontsize=8, va="center"
-        )
+    save(figure, path)
 
 
 def _said(machine: MachineTrend) -> str:
@@ -87,9 +72,9 @@ def _p_values(axes: Axes, machine: MachineTrend) -> None:
 
 
 def _evidence(axes: Axes, machine: MachineTrend, run_length: float) -> None:
-    axes.semilogy(machine.times, np.maximum(machine.evidence, _LEAST_SHOWN), color=_BLUE, lw=1.4)
-    axes.axhline(run_length, color=_RED, lw=1, ls="--")
-    axes.text(0.005, run_length * 1.1, "alarm", color=_RED, fontsize=8, va="bottom",
+    axes.semilogy(machine.times, np.maximum(machine.evidence, _LEAST_SHOWN), color=BLUE, lw=1.4)
+    axes.axhline(run_length, color=RED, lw=1, ls="--")
+    axes.text(0.005, run_length * 1.1, "alarm", color=RED, fontsize=8, va="bottom",
               transform=axes.get_yaxis_transform())  # fmt: skip
     axes.set(ylabel="evidence", ylim=(_LEAST_SHOWN, run_length * 4))
     axes.text(0.005, 0.04, "dotted: first recording of the evidence, solid: alarm", color="0.45", fontsize=7,
@@ -102,6 +87,6 @@ def _mark_alarms(axes: Axes, machine: MachineTrend) -> None:
     for alarm in machine.alarms:
         until = machine.times[-1] if alarm.until is None else alarm.until
         since, at, over = date2num([alarm.since, alarm.at, until])  # type: ignore[no-untyped-call]
-        axes.axvspan(at, over, color=_RED, alpha=0.12, lw=0)
-        axes.axvline(at, color=_RED, lw=1)
-        axes.axvline(since, color=_RED, lw=1, ls=":")
+        axes.axvspan(at, over, color=RED, alpha=0.12, lw=0)
+        axes.axvline(at, color=RED, lw=1)
+        axes.axvline(since, color=RED, lw=1, ls=":")

@@ -34,7 +34,7 @@ def test_a_picture_that_cannot_be_written_is_told_before_it_is_drawn(tmp_path, m
     def too_late(*_):
         raise AssertionError("drawing began")
 
-    monkeypatch.setattr("offkey.report.plots.matplotlib_classes", too_late)
+    monkeypatch.setattr("offkey.report.canvas.new_figure", too_late)
     with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
         overview([], tmp_path / "nowhere" / "a.png")
     with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):

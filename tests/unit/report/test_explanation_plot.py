@@ -10,7 +10,7 @@ from machines import write_tree
 import offkey
 from offkey import datasets
 from offkey.errors import MissingExtraError
-from offkey.report import explanation_plot
+from offkey.report import draw_map, explanation_plot
 
 pytest.importorskip("matplotlib")
 
@@ -40,6 +40,12 @@ def test_what_is_drawn(explanation, tmp_path, monkeypatch):
     assert len(log_mel.patches) == sum(len(band.stretches) for band in explanation.bands)
     text = " ".join(lower.texts[0].get_text().split())
     assert all(sentence in text for sentence in explanation.sentences)
+
+
+def test_the_map_alone(explanation):
+    axes = draw_map(explanation)
+    np.testing.assert_array_equal(axes.images[0].get_array(), explanation.map)
+    assert len(axes.patches) == sum(len(band.stretches) for band in explanation.bands)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offkey.metrics import roc_curve
 from offkey.report.page.svg import Plot, Scale, Ticks
+from offkey.report.plotted import bin_count, calibration
 
 __all__ = ["Points", "calibration_chart", "histogram", "roc_chart", "scores_chart", "threshold_of"]
 
@@ -18,7 +18,6 @@ MOST_DOTS = 2000
 _SMALL = 330.0
 """Width of a drawing of which three stand side by side."""
 _COLUMNS = 400
-_MOST_BINS, _FEWEST_BINS = 44, 8
 _MOST_STEPS = 700
 _LEAST_NORMALS = 20
 _STEPS: tuple[tuple[str, int, str], ...] = (  # unit and count of a step between ticks, letters of its label
@@ -151,9 +150,7 @@ def histogram(points: Points, machine: str) -> str:
     """Draw how many recordings have which score, with the threshold; of two classes each apart."""
     plot = Plot(f"Histogram of the scores of {machine}", width=_SMALL, height=240)
     x = Scale.of(points.scores, start=plot.x_range[0], end=plot.x_range[1])
-    # Twice what Rice's rule gives, as healthy and odd recordings are two groups.
-    bins = math.ceil(4 * len(points.scores) ** (1 / 3))
-    edges = x.edges(min(max(bins, _FEWEST_BINS), _MOST_BINS))
+    edges = x.edges(bin_count(len(points.scores)))
     groups = {"usual": points.scores}
     if points.classes == 2:
         groups = {"usual": points.scores[points.labels == 0], "odd": points.scores[points.labels == 1]}
@@ -203,7 +200,7 @@ def _unit_square(plot: Plot) -> tuple[Scale, Scale]:
 
 def calibration_chart(points: Points, machine: str) -> str | None:
     """Draw the rate of false alarms among normal recordings against the one asked for; None of few of them."""
-    p_values = np.sort(points.p_values[(points.labels == 0) & ~np.isnan(points.p_values)])
+    p_values = points.p_values[(points.labels == 0) & ~np.isnan(points.p_values)]
     if len(p_values) < _LEAST_NORMALS:
         return None
     plot = Plot(
@@ -212,8 +209,8 @@ def calibration_chart(points: Points, machine: str) -> str | None:
         height=240,
     )
     x, y = _unit_square(plot)
-    asked = np.linspace(0, 1, 201)
-    raised = np.searchsorted(p_values, asked, side="right") / len(p_values)
+    asked, raised, reach = calibration(p_values)
+    plot.area(x(asked), y(np.clip(asked - reach, 0, 1)), y(np.clip(asked + reach, 0, 1)), "region")
     plot.y_axis(y, _PARTS, "false alarms raised")
     plot.x_axis(x, _PARTS, "false alarms asked for")
     plot.line(x([0, 1]), y([0, 1]), "chance")

@@ -419,6 +419,10 @@ def _charts(machine: Machine, columns: Columns, rows: Rows, evaluation: Evaluati
         calibration = calibration_chart(points, machine.name)
         if calibration is not None:
             charts.append(
-                Chart(svg=calibration, caption="False alarms among normal recordings; dotted: as asked for.")
+                Chart(
+                    svg=calibration,
+                    caption="False alarms among normal recordings. Dotted: as asked for; "
+                    "grey: where 95% of such curves lie if so.",
+                )
             )
     return charts
