@@ -78,7 +78,7 @@ class Kind(Protocol):
 
 
 # Not imports but names: a module registers its model when a recipe first asks for it.
-_BASELINES = ("ae", "forest", "gmm", "idnn", "knn", "lof", "mimii_ae", "pca", "svm", "vae")
+_BASELINES = ("ae", "forest", "gmm", "idcae", "idnn", "knn", "lof", "mimii_ae", "pca", "svm", "vae")
 _BUILT_IN = {
     "near": "offkey.models.near",
     "network": "offkey.models.network",

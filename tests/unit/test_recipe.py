@@ -10,7 +10,7 @@ from offkey.models.network import Network
 from offkey.models.spectral import Spectral
 from offkey.recipe import Augmentation, Features, Recipe, Training, recipe_names
 
-MODELS = "ae, forest, gmm, idnn, knn, lof, mimii_ae, near, network, pca, spectral, svm, vae"
+MODELS = "ae, forest, gmm, idcae, idnn, knn, lof, mimii_ae, near, network, pca, spectral, svm, vae"
 
 
 @pytest.mark.parametrize("name", recipe_names())

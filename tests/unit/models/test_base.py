@@ -16,8 +16,8 @@ import offkey
 from offkey.errors import OffkeyError, ParameterError, RecipeError
 from offkey.models import InlierModel, Section, register
 
-BASELINES = "ae, forest, gmm, idnn, knn, lof, mimii_ae, pca, svm, vae"
-MODELS = "ae, forest, gmm, idnn, knn, lof, mimii_ae, near, network, pca, spectral, svm, vae"
+BASELINES = "ae, forest, gmm, idcae, idnn, knn, lof, mimii_ae, pca, svm, vae"
+MODELS = "ae, forest, gmm, idcae, idnn, knn, lof, mimii_ae, near, network, pca, spectral, svm, vae"
 TESTS = Path(__file__).parents[2]
 
 
