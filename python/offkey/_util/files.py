@@ -21,6 +21,7 @@ from offkey.errors import ParameterError
 __all__ = [
     "atomic_path",
     "check_folder",
+    "check_new",
     "check_writable",
     "encoded",
     "ending_of",
@@ -116,6 +117,12 @@ def check_folder(path: Path | str) -> None:
     if not nearest.is_dir():
         raise NotADirectoryError(f"{nearest}: is no folder; expected one to write to, or a name that is free")
     _try(nearest / "new", path)
+
+
+def check_new(path: Path) -> None:
+    """Raise FileExistsError if there is a file of this name, which is not to be written over."""
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path}: is there already, and is not written over; give another folder")
 
 
 @contextlib.contextmanager

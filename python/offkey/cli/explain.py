@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from offkey._util.files import check_folder, check_writable
+from offkey._util.files import check_folder, check_new, check_writable
 from offkey._util.words import reason
 from offkey.cli import console, exit_codes
 from offkey.cli.options import Device, RateOptions
 from offkey.datasets.recordings import Item, items_of
 from offkey.detector import load
 from offkey.errors import ArrayError, AudioError, DatasetError, ParameterError
-from offkey.explain import Explanation, healthy_file, write_sounds
+from offkey.explain import Explanation, healthy_file, sound_files, write_sounds
 from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["explain"]
@@ -55,7 +55,8 @@ def explain(
         Draw a picture of each: into this file (`.png`, `.svg`, `.pdf`), numbered where there are several recordings, or
         into this folder, as PNG under the recordings' names. Needs `pip install 'offkey[report]'`.
     listen
-        Write sounds into this folder: each recording, and its odd bands and times alone (`-odd.wav`).
+        Write sounds into this folder: each recording, and its odd bands and times alone (`-odd.wav`). No file is
+        written over.
     healthy
         The folder of the training recordings; with `--listen` the healthy recording most like each is written too
         (`-healthy.wav`).
@@ -90,8 +91,12 @@ def explain(
     }
     trained = load(detector)
     items = list(items_of(recordings, machine_id=machine_id, known_ids=trained.machine_ids))
+    names = list(_names(items))
+    if listen is not None:
+        for path in itertools.chain.from_iterable(sound_files(listen, name) for name in names):
+            check_new(path)
     states, failed = [], 0
-    for number, (item, name) in enumerate(zip(items, _names(items), strict=True), start=1):
+    for number, (item, name) in enumerate(zip(items, names, strict=True), start=1):
         recording = item.content if isinstance(item.content, Path) else item.name
         try:
             explanation = trained.explain(recording, machine_id=item.machine_id, **options)
@@ -112,12 +117,16 @@ def explain(
 
 
 def _names(items: list[Item]) -> Iterator[str]:
-    """Yield what the files of each recording are called: its name, numbered where another has the same."""
-    counts: Counter[str] = Counter()
+    """Yield what the files of each recording are called: its name, numbered where a file of another is called so."""
+    taken: set[Path] = set()
     for item in items:
         stem = Path(item.name).stem
-        counts[stem] += 1
-        yield stem if counts[stem] == 1 else f"{stem}-{counts[stem]}"
+        numbered = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        name, files = next(
+            (name, files) for name in numbered for files in [sound_files("", name)] if taken.isdisjoint(files)
+        )
+        taken.update(files)
+        yield name
 
 
 def _picture(out: Path, name: str, number: int | None) -> Path:

@@ -18,7 +18,13 @@ from offkey.explain.explanation import Band, Explanation, Stretch
 from offkey.explain.healthy import HealthyClips, band_edges
 from offkey.explain.places import Run, strongest_bands, strongest_stretches
 from offkey.explain.resolution import resolved
-from offkey.explain.sentences import band_sentence, nearest_sentence, spoken_sentence, verdict
+from offkey.explain.sentences import (
+    band_sentence,
+    nearest_sentence,
+    spoken_sentence,
+    verdict,
+    warning_sentence,
+)
 from offkey.fitted import Fitted
 from offkey.models.attribution import Attribution, ExplainedClip
 from offkey.score_file import START
@@ -119,6 +125,7 @@ def _explanation(
     bands = tuple(_band(explanation, run, share, start_s) for run, share in runs)
     said = [
         verdict(row),
+        *([warning_sentence(explanation.warning)] if odd and explanation.warning else []),
         *_of_bands(bands, [run for run, _ in runs], explanation, clip, healthy),
     ]
     if bands:

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from offkey._util.files import atomic_path
+from offkey._util.files import atomic_path, check_new
 from offkey.explain.explanation import Explanation
 from offkey.signal.audio import read_batch
 
-__all__ = ["healthy_file", "odd_part", "write_sounds"]
+__all__ = ["healthy_file", "odd_part", "sound_files", "write_sounds"]
 
 _FADE_BINS, _FADE_FRAMES = 1, 1  # at the edges of bands and stretches, lest they click or ring
 
@@ -100,19 +100,27 @@ def write_sounds(
 
     Raises
     ------
+    FileExistsError
+        If there is a file of such a name, which may be a recording: none is written over.
     OSError, AudioError
         If the healthy recording cannot be read, or a file cannot be written.
     """
     rate = explanation.sample_rate
-    sounds = {f"{name}.wav": explanation.samples, f"{name}-odd.wav": odd_part(explanation)}
+    files = sound_files(folder, name)
+    for path in files:
+        check_new(path)
+    sounds = [explanation.samples, odd_part(explanation)]
     if healthy is not None:
-        channel = explanation.channel
-        sounds[f"{name}-healthy.wav"] = read_batch([healthy], sample_rate=rate, channel=channel)[0]
+        sounds += [read_batch([healthy], sample_rate=rate, channel=explanation.channel)[0]]
     Path(folder).mkdir(parents=True, exist_ok=True)
-    files = [Path(folder) / file for file in sounds]
-    for path, samples in zip(files, sounds.values(), strict=True):
+    for path, samples in zip(files, sounds, strict=False):
         _write_wav(path, samples, rate)
-    return files
+    return files[: len(sounds)]
+
+
+def sound_files(folder: str | os.PathLike[str], name: str) -> list[Path]:
+    """Return the files that `write_sounds` writes: the recording, its odd part, and a healthy recording."""
+    return [Path(folder) / f"{name}{ending}.wav" for ending in ("", "-odd", "-healthy")]
 
 
 def _write_wav(path: Path, samples: np.ndarray, sample_rate: int) -> None:

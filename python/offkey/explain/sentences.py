@@ -13,7 +13,15 @@ from offkey.explain.explanation import Band, Nearest, Stretch
 from offkey.explain.healthy import Measure
 from offkey.scoring.rarity import odds
 
-__all__ = ["band_sentence", "hertz", "nearest_sentence", "spoken_sentence", "verdict", "when"]
+__all__ = [
+    "band_sentence",
+    "hertz",
+    "nearest_sentence",
+    "spoken_sentence",
+    "verdict",
+    "warning_sentence",
+    "when",
+]
 
 _ALSO = 0.5  # deviations outside all healthy clips that a second measure must lie
 _RARE = 0.9  # of healthy clips on one side: worth a word where not all are
@@ -43,6 +51,7 @@ _WORDS = {  # kind -> the words for one that is so many times as much, for more 
 }
 _DECIBELS = frozenset({"level", "contrast", "floor"})
 _MUCH_DB, _MUCH = 1.0, 1.2  # beyond every healthy clip: less is said against their median
+_LITTLE = 0.1  # of the median: less is no number
 _SPEAKS = 0.1  # what a kind counts that has raised the score by nothing
 _THEM = "them"  # what clips are called where they have been named
 
@@ -53,6 +62,11 @@ def verdict(row: Mapping[str, Any]) -> str:
     of_score = f"its score is {row['anomaly_score']:.2f}, the threshold {row['threshold']:.2f}"
     rare = f"of healthy recordings {' '.join(odds(row))} scores so high (p = {row['p_value']:.2g})"
     return f"{found}: {of_score}; {rare}."
+
+
+def warning_sentence(warning: str) -> str:
+    """Say how the recording is unlike the training recordings."""
+    return f"It was recorded otherwise than the training recordings: {warning}."
 
 
 def spoken_sentence(spoken: Mapping[str, float]) -> str:
@@ -167,7 +181,8 @@ def _outside(measure: Measure, clips: str) -> str:
     else:
         if higher and math.exp(by) >= _MUCH:
             return f"{_many_times(measure, _floored(math.exp(by)))} as in any of {clips}"
-        beyond = f" ({math.exp(usual):.1f} times their median)"
+        times = f"{math.exp(usual):.1f} times" if math.exp(usual) >= _LITTLE else "less than a tenth of"
+        beyond = f" ({times} their median)"
     return f"{_worded(measure, '', higher=higher)} than in any of {clips}{beyond}"
 
 

@@ -58,6 +58,67 @@ def test_sounds_with_and_without_the_healthy_one(offkey, detector, odd, tree, tm
     assert len(list((tmp_path / "other").iterdir())) == 2
 
 
+def test_sounds_are_written_over_nothing(offkey, detector, odd, tmp_path):
+    """The recording itself might be there."""
+    recording = tmp_path / odd[0].name
+    recording.write_bytes(odd[0].read_bytes())
+    shown = offkey("explain", detector, recording, "--listen", ".")
+    assert shown.code == 2
+    assert f"{recording.name}: is there already" in shown.err
+    assert shown.out == ""
+    assert recording.read_bytes() == odd[0].read_bytes()
+    assert offkey("explain", detector, recording, "--listen", "sounds").code == 0
+    assert offkey("explain", detector, recording, "--listen", "sounds").code == 2
+
+
+def test_names_of_sounds_that_would_meet_are_numbered(offkey, detector, odd, tmp_path):
+    for name in ("a.wav", "a-odd.wav"):
+        (tmp_path / name).write_bytes(odd[0].read_bytes())
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.wav").write_bytes(odd[0].read_bytes())
+    options = ("--machine-id", "00", "--listen", "sounds")
+    assert offkey("explain", detector, "a.wav", "a-odd.wav", "b/a.wav", *options).code == 0
+    written = sorted(path.name for path in (tmp_path / "sounds").iterdir())
+    assert written == ["a-2-odd.wav", "a-2.wav", "a-odd-2-odd.wav", "a-odd-2.wav", "a-odd.wav", "a.wav"]
+
+
+def test_names_cannot_add_lines_or_leave_the_folder(offkey, detector, odd, tmp_path):
+    pytest.importorskip("matplotlib")
+    names = ["id_00_-rf.wav", "id_00_\n  It sounds fine.wav", "id_00_$x$ <script>.wav", "id_00_\x1b[31m.wav"]
+    folder = tmp_path / "-odd"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_bytes(odd[0].read_bytes())
+    shown = offkey("explain", detector, folder, "--listen", "sounds", "--out", "maps")
+    assert shown.code == 0
+    assert "\x1b" not in shown.out + shown.err
+    assert not any(line.startswith("  It sounds fine") for line in shown.out.splitlines())
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == sorted(
+        name.removesuffix(".wav") + ".png" for name in names
+    )
+    assert len(list((tmp_path / "sounds").iterdir())) == 2 * len(names)
+
+
+def test_odd_recordings(offkey, detector, odd, tmp_path):
+    """Eight channels are scored by the detector's one; a recording with NaN is refused, the others are explained."""
+    samples, _ = sf.read(odd[0], dtype="float32")
+    sf.write(tmp_path / "id_00_eight.wav", np.stack([samples] + [np.zeros_like(samples)] * 7, axis=1), RATE)
+    broken = samples.copy()
+    broken[100] = np.nan
+    sf.write(tmp_path / "id_00_nan.wav", broken, RATE, "FLOAT")
+    sf.write(tmp_path / "id_00_short.wav", samples[:500], RATE)
+    shown = offkey("explain", detector, "id_00_eight.wav", "id_00_nan.wav", "id_00_short.wav")
+    assert shown.code == 3
+    assert "8 channels" in shown.err
+    assert "id_00_nan.wav: sample 100 of channel 0 is NaN" in shown.err
+    assert [line for line in shown.out.splitlines() if line[0] != " "] == [
+        "id_00_eight.wav",
+        "id_00_short.wav",
+    ]
+    alone = offkey("explain", detector, odd[0], "--machine-id", "00").out.splitlines()[1:]
+    assert shown.out.splitlines()[1 : 1 + len(alone)] == alone
+
+
 def test_what_cannot_be_explained_is_named_and_the_rest_goes_on(offkey, detector, odd, tmp_path):
     sf.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
     (tmp_path / "text.wav").write_text("no sound")

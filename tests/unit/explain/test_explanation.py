@@ -181,6 +181,10 @@ def test_another_rate_is_resampled_and_an_unknown_id_told(detector, late_tone):
         explanation = detector.explain(slower, sample_rate=8000, machine_id="99")
     assert explanation.scored_as in detector.machine_ids
     assert explanation.sample_rate == RATE
+    assert explanation.odd
+    assert explanation.sentences[1] == (
+        f"It was recorded otherwise than the training recordings: 8000 Hz, in training {RATE} Hz."
+    )
 
 
 @pytest.mark.parametrize(

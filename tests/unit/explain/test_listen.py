@@ -89,6 +89,15 @@ def test_files_are_written_and_the_healthy_recording_is_found(explanation, tree,
     assert len(write_sounds(explanation, tmp_path / "new", name="b")) == 2
 
 
+@pytest.mark.parametrize("taken", ["a.wav", "a-odd.wav", "a-healthy.wav"])
+def test_no_file_is_written_over(explanation, tmp_path, taken):
+    (tmp_path / taken).write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match=taken):
+        write_sounds(explanation, tmp_path, name="a")
+    assert [path.name for path in tmp_path.iterdir()] == [taken]
+    assert (tmp_path / taken).read_bytes() == b"mine"
+
+
 def test_a_short_recording_can_be_heard(explanation):
     few = dataclasses.replace(
         explanation, samples=recording(np.random.default_rng(0), hum_hz=90, seconds=0.01)
