@@ -60,7 +60,7 @@ test-long: $(VENV)/.installed-dev
 # Ray and a server of S3 take too long to install for every run: `make test` passes their tests over, and says so.
 test-cluster: $(VENV)/.installed-dev
 	$(BIN)/pip install --quiet --constraint constraints.txt --group cluster --group cloud
-	$(BIN)/pytest -m 'long or not long' tests/unit/archive/test_ray.py tests/unit/archive/test_storage.py
+	$(BIN)/pytest -m 'long or not long' tests/unit/archive/test_ray.py tests/unit/archive/test_lease.py tests/unit/archive/test_storage.py
 
 # Needs `cargo install cargo-fuzz`; what it finds lies in rust/fuzz/artifacts.
 fuzz: $(VENV)/.installed-dev

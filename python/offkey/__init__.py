@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from offkey.models.network.loader import batch_loader
     from offkey.monitoring.trends import trend
     from offkey.recipe import Recipe
-    from offkey.scores import ScoreTable
+    from offkey.scores import ScoreTable, read_scores
     from offkey.scoring.gaussian import Gaussian
     from offkey.signal import audio, augment
     from offkey.signal.audio import (
@@ -91,6 +91,7 @@ _NAMES = {
     "read": "offkey.signal.audio",
     "read_batch": "offkey.signal.audio",
     "read_blocks": "offkey.signal.audio",
+    "read_scores": "offkey.scores",
     "resample": "offkey.signal.audio",
     "rhythm": "offkey.signal.statistics",
     "score_to": "offkey.detector_group",
@@ -131,6 +132,7 @@ __all__ = [
     "read",
     "read_batch",
     "read_blocks",
+    "read_scores",
     "recipe",
     "report",
     "resample",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from offkey._util.storage import Address, address_of
 from offkey.advance import OnAdvance
 from offkey.archive import Shard, Totals, check_result
 from offkey.datasets.recordings import Recordings
@@ -20,7 +21,7 @@ from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["score_to"]
 
-AnyPath = TypeVar("AnyPath", str, Path, os.PathLike[str])
+AnyPath = TypeVar("AnyPath", str, Path, os.PathLike[str], Address)
 
 
 def score_to(
@@ -41,7 +42,7 @@ def score_to(
     on_part: Callable[[ScoreTable], ScoreTable] = lambda table: table,
     on_progress: Progress | None = None,
     on_advance: OnAdvance | None = None,
-) -> dict[Path, Totals]:
+) -> dict[Address, Totals]:
     """Score an archive of recordings by several detectors at once, each to a result of its own.
 
     Detectors that hear the same of a recording (rate, channel, log-Mel, windows, and machine IDs, after which folders
@@ -52,7 +53,7 @@ def score_to(
     Parameters
     ----------
     detectors
-        Result, a file or folder as `Detector.score_to` takes it -> the detector whose scores it gets.
+        Result, a file, folder or URL as `Detector.score_to` takes it -> the detector whose scores it gets.
     recordings, machine_id, false_alarm_rate, windows, on_error, restart, top, shard
         As for `Detector.score_to`.
     device, precision, max_seconds, num_threads, on_part, on_progress, on_advance
@@ -61,7 +62,7 @@ def score_to(
     Returns
     -------
     dict of Path to Totals
-        Of each result.
+        Of each result; a URL is the text that it is.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def score_to(
     OffkeyWarning
         As for `Detector.score_to`.
     """
-    results = {Path(result): detector for result, detector in detectors.items()}
+    results = {address_of(result): detector for result, detector in detectors.items()}
     if not results or len({path.absolute() for path in results}) < len(detectors):
         names = ", ".join(map(str, detectors)) or "none"
         raise ParameterError(
@@ -91,7 +92,7 @@ def score_to(
         )
     for path in results:
         check_result(path)
-    totals: dict[Path, Totals] = {}
+    totals: dict[Address, Totals] = {}
     for group in passes:
         of_group = score_archives(
             group,
@@ -116,11 +117,11 @@ def score_to(
     return {path: totals[path] for path in results}
 
 
-def _passes(detectors: Mapping[Path, ScoringDetector]) -> Iterator[dict[Path, ScoringDetector]]:
+def _passes(detectors: Mapping[Address, ScoringDetector]) -> Iterator[dict[Address, ScoringDetector]]:
     """Yield the detectors that share a pass."""
     rest = dict(detectors)
     while rest:
-        group: dict[Path, ScoringDetector] = {}
+        group: dict[Address, ScoringDetector] = {}
         for path, detector in rest.items():
             if all(detector.hears_as(member) for member in group.values()):
                 group[path] = detector

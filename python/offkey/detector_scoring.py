@@ -6,9 +6,9 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
+from offkey._util.storage import Address, address_of
 from offkey.advance import OnAdvance
 from offkey.archive import (
     Archive,
@@ -184,7 +184,8 @@ class ScoringDetector(DetectorBase):
         result
             A file that ends in ``.csv``, ``.json``, ``.jsonl`` or ``.parquet``: parts lie in the folder
             ``RESULT.parts`` beside it until all are there, and become one file. Or a folder, which is then a table of
-            Parquet files that pandas, polars, DuckDB, Spark and Arrow read as one; `ScoreTable.read` does too.
+            Parquet files that pandas, polars, DuckDB, Spark and Arrow read as one; `ScoreTable.read` does too. Either
+            may be on object storage, a URL such as ``s3://bucket/scores`` (docs/cluster.md).
         recordings, machine_id, false_alarm_rate, windows, device, precision, max_seconds, num_threads
             As for `score`.
         on_error
@@ -242,7 +243,7 @@ class ScoringDetector(DetectorBase):
         OffkeyWarning
             As for `score`, about the recordings that were scored by this call.
         """
-        path = Path(result)
+        path = address_of(result)
         check_result(path)
         (totals,) = score_archives(
             {path: self},
@@ -269,7 +270,7 @@ class ScoringDetector(DetectorBase):
 
 
 def score_archives(
-    detectors: Mapping[Path, DetectorBase],
+    detectors: Mapping[Address, DetectorBase],
     recordings: Recordings,
     *,
     machine_id: str | None,

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 from offkey._util import csv_text, parquet
 from offkey._util.csv_text import CsvText
-from offkey._util.files import atomic_path, check_writable, encoded, is_stream
+from offkey._util.files import check_writable, encoded, is_stream
+from offkey._util.storage import Address, Url, whole_file
 from offkey.errors import DatasetError, OffkeyWarning, ParameterError
 
 __all__ = [
@@ -111,7 +112,7 @@ def _json_cells(column: Sequence[Cell]) -> list[str]:
     ]
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Address) -> None:
     """Find out before recordings are scored whether the table could be written to `path`.
 
     Raises
@@ -121,13 +122,13 @@ def check_target(path: Path) -> None:
     """
     if _kind(path) == ".parquet":
         parquet.need_pyarrow(path)
-    check_writable(path)
+    path.check_writable() if isinstance(path, Url) else check_writable(path)
 
 
 def write(
     columns: Sequence[str],
     groups: Iterable[Sequence[Row]],
-    path: Path,
+    path: Address,
     scratch_folder: Path | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> None:
@@ -141,7 +142,7 @@ def write(
         As `offkey.ScoreTable.write`.
     """
     kind = _kind(path)
-    with atomic_path(path, scratch_folder) as scratch:
+    with whole_file(path, scratch_folder) as scratch:
         if kind == ".parquet":
             write_parquet(columns, groups, scratch, about)
             return
@@ -209,7 +210,7 @@ def _columns(names: Sequence[str], rows: Sequence[Row]) -> dict[str, list[Cell]]
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def read(path: Path) -> Content:
+def read(path: Address) -> Content:
     """Read a table in the format of the file's ending.
 
     Raises
@@ -227,7 +228,7 @@ def read(path: Path) -> Content:
     return _of_json(_json_file_rows(path), path)
 
 
-def read_column(path: Path, name: str) -> list[Any]:
+def read_column(path: Address, name: str) -> list[Any]:
     """Read the cells of any column of a table, as they are: text of CSV, values of JSON and Parquet.
 
     Raises
@@ -279,20 +280,21 @@ def _ids(name: str, cells: list[str | None], where: object) -> list[str | None]:
     return [cell and cell.partition(".")[0] for cell in cells]
 
 
-def _from_folder(folder: Path) -> Content:
+def _from_folder(folder: Address) -> Content:
     """Read a folder of Parquet files as one table, in the order of their names."""
-    files = sorted(folder.glob("*.parquet"))
+    names = sorted(path.name for path in folder.iterdir()) if isinstance(folder, Path) else folder.names()
+    files = [folder / name for name in names if name.endswith(".parquet") and not name.startswith((".", "_"))]
     if not files:
         reason = "a folder without a Parquet file; expected a file of scores, or a folder of them"
         raise IsADirectoryError(errno.EISDIR, reason, str(folder))
     parts = [_from_cells(list(parquet.rows(file)), parquet.column_names(file), file) for file in files]
-    names = dict.fromkeys(name for part in parts for name in part)
+    columns = dict.fromkeys(name for part in parts for name in part)
     sizes = [len(part["path"]) for part in parts]
     return {
         name: [
             cell for part, size in zip(parts, sizes, strict=True) for cell in part.get(name, [None] * size)
         ]
-        for name in names
+        for name in columns
     }
 
 
@@ -306,7 +308,7 @@ def _of_json(rows: list[Any], where: object) -> Content:
     return _from_cells(rows, names, where)
 
 
-def _json_file_rows(path: Path) -> list[Any]:
+def _json_file_rows(path: Address) -> list[Any]:
     """Return the rows of a file of JSON, or of JSON lines."""
     text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
     if _kind(path) == ".json":
@@ -337,7 +339,7 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no score; a missing one is null")
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Address) -> str:
     kind = path.suffix.lower()
     if not kind and is_stream(path):
         return ".csv"

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from offkey import score_file
 from offkey._util.files import path_text
+from offkey._util.storage import address_of
 from offkey._util.text_table import text_table
 from offkey.errors import ArrayError, ParameterError
 from offkey.score_file import (
@@ -36,7 +37,7 @@ from offkey.scoring.false_discovery import Discoveries
 if TYPE_CHECKING:
     from offkey.datasets import Survey
 
-__all__ = ["COLUMNS", "ScoreTable", "check_top", "from_csv", "from_json", "is_score"]
+__all__ = ["COLUMNS", "ScoreTable", "check_top", "from_csv", "from_json", "is_score", "read_scores"]
 
 Texts: TypeAlias = Sequence[str | None]
 
@@ -379,13 +380,14 @@ class ScoreTable:
         OSError
             If the file cannot be written; what stood there before is then still there.
         """
-        score_file.write(self.columns, [list(self.rows())], Path(path))
+        score_file.write(self.columns, [list(self.rows())], address_of(path))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ScoreTable:
-        """Read a table from CSV, JSON or Parquet by the file's ending.
+        """Read a table from CSV, JSON or Parquet by the file's ending, or from all Parquet files of a folder.
 
-        A table made elsewhere needs the column ``path``; others may be missing.
+        It may be on object storage, a URL such as ``s3://bucket/scores.parquet``. A table made elsewhere needs the
+        column ``path``; others may be missing.
 
         Raises
         ------
@@ -398,7 +400,12 @@ class ScoreTable:
         MissingExtraError
             If it is ``.parquet`` and pyarrow is not installed.
         """
-        return _table(score_file.read(Path(path)))
+        return _table(score_file.read(address_of(path)))
+
+
+def read_scores(path: str | os.PathLike[str]) -> ScoreTable:
+    """Read a table of scores, of a file, a folder or a URL: the same as `ScoreTable.read`."""
+    return ScoreTable.read(path)
 
 
 def _names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from offkey._util.storage import Address
 from offkey.errors import DatasetError, OffkeyWarning
 
 __all__ = ["CsvText", "Line", "begins_formula", "columns_to_csv", "parsed_csv", "read_csv", "to_csv"]
@@ -97,7 +98,7 @@ class CsvText:
         return of_bytes if os.path.exists(folder / of_bytes) else name  # noqa: PTH110 - names may hold a NUL
 
 
-def read_csv(path: Path, *, header: bool = True, of_offkey: str | None = None) -> CsvText:
+def read_csv(path: Address, *, header: bool = True, of_offkey: str | None = None) -> CsvText:
     """Read a file; a text that is neither UTF-8 nor UTF-16 is read as Windows-1252, with a warning.
 
     Parameters

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
+from offkey._util.storage import Address, StorageError
 from offkey.errors import DatasetError, MissingExtraError
 
 __all__ = ["Kind", "Writer", "column_names", "metadata", "need_pyarrow", "rows"]
@@ -18,7 +19,7 @@ Kind: TypeAlias = Literal["int8", "int64", "float64", "string", "binary"]
 _ROWS_AT_ONCE = 8192
 
 
-def need_pyarrow(path: Path) -> tuple[Any, Any]:
+def need_pyarrow(path: Address) -> tuple[Any, Any]:
     """Return pyarrow and its module of Parquet.
 
     Raises
@@ -78,7 +79,7 @@ def _utf8(text: str | None) -> str | None:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def metadata(path: Path) -> dict[str, Any]:
+def metadata(path: Address) -> dict[str, Any]:
     """Return the plain data that a `Writer` was given about the file.
 
     Raises
@@ -95,7 +96,7 @@ def metadata(path: Path) -> dict[str, Any]:
     return about
 
 
-def column_names(path: Path) -> list[str]:
+def column_names(path: Address) -> list[str]:
     """Return the names of a file's columns.
 
     Raises
@@ -107,7 +108,7 @@ def column_names(path: Path) -> list[str]:
         return list(file.schema_arrow.names)
 
 
-def rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+def rows(path: Address, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file, by default with all columns.
 
     Raises
@@ -121,11 +122,18 @@ def rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str,
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Address) -> Iterator[Any]:
     arrow, parquet = need_pyarrow(path)
-    os.stat(path)  # noqa: PTH116 - an error of the system says more than that of the library
-    try:
-        with parquet.ParquetFile(path) as file:
-            yield file
-    except (arrow.ArrowException, OSError, ValueError) as error:
-        raise DatasetError(f"{path}: not a Parquet file, or a damaged one: {error}") from None
+    with contextlib.ExitStack() as stack:
+        source: Any = path
+        if isinstance(path, Path):
+            os.stat(path)  # noqa: PTH116 - an error of the system says more than that of the library
+        else:
+            source = stack.enter_context(path.open())
+        try:
+            with parquet.ParquetFile(source) as file:
+                yield file
+        except StorageError:
+            raise
+        except (arrow.ArrowException, OSError, ValueError) as error:
+            raise DatasetError(f"{path}: not a Parquet file, or a damaged one: {error}") from None

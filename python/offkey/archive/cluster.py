@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import math
 import os
-import secrets
 import socket
 import warnings
 from collections import deque
@@ -181,7 +180,7 @@ class ClusterScorer:
         self._ray: Any = None
         self._job: Any = None
         self._connected_here = False
-        self._sign: Path | None = None
+        self._signs = contextlib.ExitStack()
         self._workers: list[Any] = []
         self._free: list[Any] = []
         self._tasks: dict[Any, _Task] = {}
@@ -222,10 +221,7 @@ class ClusterScorer:
 
     def close(self) -> None:
         """End the workers, whatever they are doing, and leave the cluster."""
-        if self._sign is not None:
-            self._sign.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # another shard's is there
-                self._sign.parent.rmdir()
+        self._signs.close()
         for worker in self._workers:
             self._ray.kill(worker)
         if self._connected_here:
@@ -235,9 +231,8 @@ class ClusterScorer:
         """Connect to the cluster, and start workers that see what is to be seen."""
         self._ray = ray = need_ray()
         self._connect()
-        self._sign = self._writer.parts.scratch_folder() / f"run-{secrets.token_hex(8)}"
-        self._sign.touch()
-        self._job = ray.put(ray.cloudpickle.dumps(Job.of(items, sign=self._sign, **self._parameters)))
+        sign = self._signs.enter_context(self._writer.parts.sign())
+        self._job = ray.put(ray.cloudpickle.dumps(Job.of(items, sign=sign, **self._parameters)))
         for _ in range(self._cluster.workers or self._most_workers()):
             self._add_worker()
 

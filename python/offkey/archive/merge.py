@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from offkey._util.storage import Address, address_of
 from offkey.archive.part_file import KEY, Receipt
 from offkey.archive.parts import Parts, Seen, is_folder, parts_of
 from offkey.archive.shard import Shard
@@ -21,7 +22,7 @@ _WORDS = {"detector": "the detector", "offkey": "offkey's version", "options": "
 
 
 def merge_scores(
-    result: Path | str, *, on_rows: Callable[[Sequence[Row]], None] = lambda rows: None
+    result: str | os.PathLike[str], *, on_rows: Callable[[Sequence[Row]], None] = lambda rows: None
 ) -> Totals:
     """Make the result of an archive's shards: what a run without shards would have written.
 
@@ -50,9 +51,9 @@ def merge_scores(
     MissingExtraError, OSError
         If the result cannot be written; the parts are then still there.
     """
-    path = Path(result)
+    path = address_of(result)
     parts = parts_of(path)
-    if not parts.folder.is_dir():
+    if not parts.folder.exists():
         raise ParameterError(
             f"{parts.folder}: no such folder; expected the result that shards have written parts of; "
             "those of a file are gone once it is made of them"
@@ -77,7 +78,7 @@ def merge_scores(
 
 
 def complete(
-    result: Path, parts: Parts, on_rows: Callable[[Sequence[Row]], None], *, top: int | None = None
+    result: Address, parts: Parts, on_rows: Callable[[Sequence[Row]], None], *, top: int | None = None
 ) -> Totals:
     """Make the result of all parts, or of the `top` oddest recordings; parts are held and stay; see `merge_scores`."""
     seen = _check_all(parts)
@@ -143,7 +144,7 @@ def _has_windows(parts: Parts, numbers: Sequence[int]) -> bool:
     return bool(numbers) and parts.receipt(numbers[0]).run["options"]["windows"] == "each"
 
 
-def check_run(receipt: Receipt, run: Mapping[str, Any], part: Path, advice: str) -> None:
+def check_run(receipt: Receipt, run: Mapping[str, Any], part: Address, advice: str) -> None:
     """Refuse a part that another detector, or other options, have made.
 
     Raises
@@ -216,7 +217,7 @@ def _named(ended: Mapping[Shard, Seen]) -> str:
 
 
 def _write(
-    result: Path,
+    result: Address,
     parts: Parts,
     receipts: Sequence[Receipt],
     groups: Iterable[Sequence[Row]],
@@ -227,4 +228,4 @@ def _write(
     columns = [name for name in receipts[0].columns if name != START or cut]
     recordings = sum(receipt.recordings for receipt in receipts)
     about = {KEY: {"recordings": recordings, "run": receipts[0].run}}
-    write(columns, groups, result, parts.scratch_folder(), about)
+    write(columns, groups, result, parts.place.scratch_folder(), about)

@@ -11,7 +11,8 @@ from typing import Any, Literal, Self, TypeAlias
 
 from offkey import score_file
 from offkey._util import parquet
-from offkey._util.files import atomic_path, encoded
+from offkey._util.files import encoded
+from offkey._util.storage import Address
 from offkey.errors import DatasetError
 from offkey.score_file import Cell
 from offkey.score_rows import OnError
@@ -45,7 +46,7 @@ class Receipt:
     """Rows that are of windows and have scores; None where that is not known."""
 
     @classmethod
-    def of(cls, state: Any, where: Path) -> Self:
+    def of(cls, state: Any, where: Address) -> Self:
         """Return the receipt that a part holds.
 
         Raises
@@ -88,7 +89,7 @@ def names_digest(names: Iterable[str]) -> str:
 
 
 def write_part(path: Path, columns: Mapping[str, Sequence[Cell]], receipt: Receipt) -> None:
-    """Write the columns of a part, whole or not at all; its bytes are on disk before it has its name.
+    """Write the columns of a part into a file that is to become it.
 
     Raises
     ------
@@ -96,15 +97,14 @@ def write_part(path: Path, columns: Mapping[str, Sequence[Cell]], receipt: Recei
         If it cannot be written.
     """
     state = {KEY: dataclasses.asdict(receipt)}
-    with atomic_path(path) as scratch:
-        if path.suffix == ".parquet":
-            rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
-            score_file.write_parquet(receipt.columns, [rows], scratch, state)
-        else:
-            scratch.write_bytes(encoded(json.dumps(state) + "\n" + score_file.json_lines(columns)))
+    if path.suffix == ".parquet":
+        rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+        score_file.write_parquet(receipt.columns, [rows], path, state)
+    else:
+        path.write_bytes(encoded(json.dumps(state) + "\n" + score_file.json_lines(columns)))
 
 
-def read_receipt(path: Path) -> Receipt:
+def read_receipt(path: Address) -> Receipt:
     """Return the receipt of a part.
 
     Raises
@@ -120,7 +120,7 @@ def read_receipt(path: Path) -> Receipt:
     return Receipt.of(state, path)
 
 
-def rows_of(path: Path) -> Iterator[Mapping[str, Any]]:
+def rows_of(path: Address) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a part.
 
     Raises
@@ -144,7 +144,7 @@ def rows_of(path: Path) -> Iterator[Mapping[str, Any]]:
         yield from (_line(line, path) for line in lines)
 
 
-def names_of(path: Path) -> Iterator[str]:
+def names_of(path: Address) -> Iterator[str]:
     """Yield the name in each row of a part, and those of recordings without one.
 
     Raises
@@ -160,7 +160,7 @@ def names_of(path: Path) -> Iterator[str]:
         yield from (str(row["path"]) for row in rows_of(path))
 
 
-def _line(line: bytes, path: Path) -> dict[str, Any]:
+def _line(line: bytes, path: Address) -> dict[str, Any]:
     try:
         content = json.loads(line.decode("utf-8", "surrogateescape"))
     except ValueError as error:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import re
-import shutil
+import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from offkey._util.files import write_text
-from offkey.archive.lock import LOCK, held
+from offkey._util.storage import Address
+from offkey.archive.lock import LOCK
 from offkey.archive.part_file import (
     PartKind,
     Receipt,
@@ -23,6 +21,7 @@ from offkey.archive.part_file import (
     rows_of,
     write_part,
 )
+from offkey.archive.place import Place, place_at
 from offkey.archive.shard import Shard
 from offkey.errors import DatasetError, ParameterError
 from offkey.score_file import Cell
@@ -31,9 +30,10 @@ __all__ = ["Parts", "Seen", "is_folder", "parts_of"]
 
 _SCRATCH = ".parts"
 # Names with an underscore are no data to programs that read folders of Parquet.
-_END, _MERGED, _SCRATCHES = "_end", "_merged", "_scratch"
-_OURS = ("part-", _END, LOCK, _MERGED, _SCRATCHES)
-_PART = re.compile(r"part-(\d+)")
+_END, _MERGED, _SIGN = "_end", "_merged", "_run"
+_OURS = ("part-", _END, LOCK, _MERGED, _SIGN, "_scratch")
+_SCRATCHES = ("part-", _END, _MERGED, _SIGN)
+_PART = re.compile(r"part-(\d+)(\.\w+)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +64,14 @@ class Parts:
         The format of their files.
     """
 
-    def __init__(self, folder: Path, kind: PartKind) -> None:
-        self.folder = folder
+    def __init__(self, folder: Address, kind: PartKind) -> None:
+        self.place: Place = place_at(folder)
         self._kind = kind
+
+    @property
+    def folder(self) -> Address:
+        """Where they are."""
+        return self.place.folder
 
     def check(self) -> None:
         """Refuse a folder that holds anything else.
@@ -76,13 +81,12 @@ class Parts:
         ParameterError
             If it does, or is a file.
         """
-        if not self.folder.exists():
-            return
-        if not self.folder.is_dir():
+        try:
+            names = self.place.names()
+        except NotADirectoryError:
             raise ParameterError(
                 f"{self.folder}: is no folder; expected one of scores, or a name that is free"
-            )
-        names = sorted(entry.name for entry in os.scandir(self.folder))
+            ) from None
         others = [name for name in names if not name.lstrip(".").startswith(_OURS)]
         if others:
             raise ParameterError(
@@ -102,39 +106,44 @@ class Parts:
             If it cannot be written.
         """
         self.check()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.place.held(shard):
+            if shard.is_whole:  # another shard may write to its own just now
+                self.remove_scratches()
+            yield
+            if shard.is_whole:
+                self.remove_scratches()
+
+    @contextlib.contextmanager
+    def sign(self) -> Iterator[str]:
+        """Write an empty file, by which other processes find out whether they see the place; yield its name."""
+        name = f"{_SIGN}-{secrets.token_hex(8)}"
+        self.place.write_text(name, "")
         try:
-            with held(self.folder, shard):
-                if shard.is_whole:  # another shard may write to its own just now
-                    self._remove_scratches()
-                yield
-                if shard.is_whole:
-                    self._remove_scratches()
+            yield name
         finally:
-            with contextlib.suppress(OSError):  # it is not empty
-                self.folder.rmdir()
+            with contextlib.suppress(OSError):
+                self.place.remove(name)
 
-    def scratch_folder(self) -> Path:
-        """Return a folder for what is not whole yet, which goes with the parts."""
-        folder = self.folder / _SCRATCHES
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    def _remove_scratches(self) -> None:
+    def remove_scratches(self) -> None:
         """Remove what processes that were killed have left."""
-        for scratch in self.folder.glob(".*"):
-            if scratch.name.startswith((".part-", f".{_END}")):
-                scratch.unlink(missing_ok=True)
-        shutil.rmtree(self.folder / _SCRATCHES, ignore_errors=True)
+        self.place.remove_scratches(_SCRATCHES)
+        for name in self._named(_SIGN):
+            self.place.remove(name)
+
+    def _named(self, beginning: str) -> list[str]:
+        return [name for name in self.place.names() if name.startswith(beginning)]
 
     def numbers(self) -> list[int]:
         """Return which parts there are, in their order."""
-        names = (path.name for path in self.folder.glob(f"part-*{self._kind}"))
-        return sorted(int(match[1]) for match in map(_PART.match, names) if match)
+        matches = map(_PART.fullmatch, self.place.names())
+        return sorted(int(match[1]) for match in matches if match and match[2] == self._kind)
 
-    def path(self, number: int) -> Path:
+    def path(self, number: int) -> Address:
         """Return the file of a part."""
-        return self.folder / f"part-{number:08d}{self._kind}"
+        return self.folder / self._name(number)
+
+    def _name(self, number: int) -> str:
+        return f"part-{number:08d}{self._kind}"
 
     def receipt(self, number: int) -> Receipt:
         """Return what a part has the rows of.
@@ -158,20 +167,21 @@ class Parts:
 
     def write(self, number: int, columns: Mapping[str, Sequence[Cell]], receipt: Receipt) -> None:
         """Write the columns of a part, whole or not at all."""
-        write_part(self.path(number), columns, receipt)
+        with self.place.whole(self._name(number)) as scratch:
+            write_part(scratch, columns, receipt)
 
     def remove(self, numbers: Collection[int]) -> None:
         """Remove parts, the last first: what is left is whole, whenever this ends."""
         for number in sorted(numbers, reverse=True):
-            self.path(number).unlink(missing_ok=True)
+            self.place.remove(self._name(number))
 
     def end(self, shard: Shard, seen: Seen) -> None:
         """Note that all parts of a shard are there."""
-        write_text(self._end(shard), json.dumps(dataclasses.asdict(seen)) + "\n")
+        self.place.write_text(self._end(shard), json.dumps(dataclasses.asdict(seen)) + "\n")
 
     def reopen(self, shard: Shard) -> None:
         """Note that parts of a shard are not all there."""
-        self._end(shard).unlink(missing_ok=True)
+        self.place.remove(self._end(shard))
 
     def ended(self) -> dict[Shard, Seen]:
         """Return what each shard has seen of whose parts all are there.
@@ -181,58 +191,58 @@ class Parts:
         DatasetError
             If a note of it is damaged.
         """
-        return {shard: _read_seen(path) for path, shard in self._ends()}
+        return {shard: _read_seen(self.folder / name) for name, shard in self._ends()}
 
-    def _end(self, shard: Shard) -> Path:
-        return self.folder / f"{_END}-{shard.name}.json"
+    def _end(self, shard: Shard) -> str:
+        return f"{_END}-{shard.name}.json"
 
-    def _ends(self) -> Iterator[tuple[Path, Shard]]:
-        for path in sorted(self.folder.glob(f"{_END}-*.json")):
-            shard = Shard.named(path.name)
-            if shard is not None:
-                yield path, shard
+    def _ends(self) -> Iterator[tuple[str, Shard]]:
+        for name in self._named(f"{_END}-"):
+            shard = Shard.named(name)
+            if shard is not None and name == self._end(shard):
+                yield name, shard
 
     def note_merged(self) -> None:
         """Note that the one file is there that all parts were for: they are of no use any more."""
-        write_text(self.folder / _MERGED, "")
+        self.place.write_text(_MERGED, "")
 
     def is_merged(self) -> bool:
         """Say whether the parts are left of a result that is whole."""
-        return (self.folder / _MERGED).exists()
+        return _MERGED in self.place.names()
 
     def clear_shards(self) -> None:
         """Remove what shards have left beside their parts."""
-        for path, shard in self._ends():
+        for name, shard in self._ends():
             if not shard.is_whole:
-                path.unlink(missing_ok=True)
-        for path in self.folder.glob(f"{LOCK}-*"):
-            path.unlink(missing_ok=True)
+                self.place.remove(name)
+        for name in self._named(f"{LOCK}-"):
+            self.place.remove(name)
 
     def clear(self) -> None:
         """Remove all, the last part first: what is left is whole, whenever this ends."""
         self.reopen(Shard())
         self.remove(self.numbers())
         self.clear_shards()
-        shutil.rmtree(self.folder / _SCRATCHES, ignore_errors=True)
-        (self.folder / _MERGED).unlink(missing_ok=True)
+        self.remove_scratches()
+        self.place.remove(_MERGED)
 
 
-def _read_seen(path: Path) -> Seen:
+def _read_seen(path: Address) -> Seen:
     try:
-        return Seen(**json.loads(path.read_text(encoding="utf-8")))
+        return Seen(**json.loads(path.read_bytes()))
     except (ValueError, TypeError) as error:
         raise DatasetError(
             f"{path}: damaged: {error}; remove it, and run the job again that it is of"
         ) from None
 
 
-def parts_of(result: Path) -> Parts:
+def parts_of(result: Address) -> Parts:
     """Return the parts of a result: in a folder beside a file, or the folder itself."""
     if is_folder(result):
         return Parts(result, ".parquet")
     return Parts(result.with_name(result.name + _SCRATCH), ".jsonl")
 
 
-def is_folder(result: Path) -> bool:
+def is_folder(result: Address) -> bool:
     """Say whether a result is a folder of Parquet files: one that is there, or a name without an ending."""
     return result.is_dir() or not result.suffix

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from offkey import __version__
 from offkey._util.files import check_folder, is_stream
 from offkey._util.parquet import need_pyarrow
+from offkey._util.storage import Address, Url
 from offkey.advance import OnAdvance
 from offkey.archive.blocks import Engine, PartWriter, Scorer
 from offkey.archive.known import KnownNames
@@ -34,11 +33,10 @@ __all__ = ["PART_RECORDINGS", "Archive", "check_result", "is_finished_file"]
 
 PART_RECORDINGS = 4096
 """A part has a block of so many recordings of the source, whoever scores it: what a kill costs at most."""
-_OF_STORAGE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # as a path has it
 _ADVICE = "begin anew with restart=True, or name another result"
 
 
-def check_result(path: Path) -> None:
+def check_result(path: Address) -> None:
     """Find out before anything is scored whether a result can be written to `path`: a file, or a folder of Parquet.
 
     Raises
@@ -46,27 +44,25 @@ def check_result(path: Path) -> None:
     ParameterError, MissingExtraError, OSError
         If it cannot, or there is something else.
     """
-    if _OF_STORAGE.match(str(path)):
-        raise ParameterError(
-            f"{path}: a result is written to a disk, not to object storage; expected a file or a folder"
-        )
     if is_stream(path):
         raise ParameterError(f"{path}: expected a file or a folder; a pipe has no place for parts")
+    if isinstance(path, Url):
+        path.check_kind()
     parts_of(path).check()
     if is_folder(path):
         need_pyarrow(path)
-        check_folder(path)
+        (path / "new").check_writable() if isinstance(path, Url) else check_folder(path)
     else:
         check_target(path)
 
 
-def is_finished_file(result: Path) -> bool:
+def is_finished_file(result: Address) -> bool:
     """Say whether a result is a file whose parts are gone, so that nothing says which recordings it has."""
     return not is_folder(result) and result.is_file() and not parts_of(result).numbers()
 
 
 class Archive:
-    """The scores of a source of recordings, in parts on the disk.
+    """The scores of a source of recordings, in parts on a disk or on object storage.
 
     Parameters
     ----------
@@ -85,7 +81,7 @@ class Archive:
 
     def __init__(
         self,
-        result: Path,
+        result: Address,
         fitted: Fitted,
         options: dict[str, Any],
         shard: Shard = Shard(),  # noqa: B008  # immutable

@@ -93,8 +93,8 @@ class Job:
     precision: ScoringPrecision
     max_seconds: float
     writer: PartWriter
-    sign: Path
-    """A file beside the parts."""
+    sign: str
+    """The name of a file beside the parts."""
     folder: str
     """Where relative paths begin."""
     witness: _Witness | None
@@ -118,12 +118,8 @@ class Job:
             os.chdir(self.folder)
         if self.witness is not None:
             self.witness.check()
-        place = self.sign.parent.parent
-        if not self.sign.exists() or not os.access(place, os.W_OK):
-            raise ClusterError(
-                f"{_here()}: {'cannot write to' if place.exists() else 'has no'} folder {place}, which parts are "
-                "written to: the result must be in a folder that all machines share"
-            )
+        if hidden := self.writer.parts.place.hidden_from_here(self.sign):
+            raise ClusterError(f"{_here()}: {hidden}")
         self.fitted.compute_on(self.device, self.precision)
 
     def score(self, number: int, items: Sequence[Item]) -> BlockReport:

@@ -12,7 +12,7 @@ import offkey
 from offkey import datasets
 from offkey._util.files import check_folder
 from offkey.cli import console, exit_codes
-from offkey.cli.options import DataOptions
+from offkey.cli.options import DataOptions, ScoresPath
 from offkey.cli.tested import tested
 from offkey.datasets.passed_over import PassedOver, any_unread
 from offkey.datasets.survey import survey_of
@@ -25,7 +25,7 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    scores: Path,
+    scores: ScoresPath,
     /,
     *,
     data: Path | None = None,

@@ -12,6 +12,7 @@ from cyclopts import Parameter, Token, convert
 
 from offkey import datasets
 from offkey._util.rates import parse_false_alarms
+from offkey._util.storage import Address, address_of
 from offkey.errors import ParameterError
 from offkey.models.base import check_device_name
 from offkey.recipe import Recipe
@@ -24,6 +25,7 @@ __all__ = [
     "Device",
     "PathList",
     "RateOptions",
+    "ScoresPath",
     "SettingList",
     "with_channel",
     "with_settings",
@@ -129,6 +131,14 @@ COMMAS = Parameter(converter=_split, allow_leading_hyphen=True)
 
 PathList: TypeAlias = Annotated[list[Path], Parameter(consume_multiple=True)]
 """Paths that follow one another, or are given one by one: `--also A B`."""
+
+
+def _address(_kind: Any, tokens: Sequence[Token]) -> Any:
+    return address_of(tokens[0].value)
+
+
+ScoresPath: TypeAlias = Annotated[Address, Parameter(converter=_address)]
+"""A file or folder of scores, which may be on object storage."""
 
 LabelList: TypeAlias = Annotated[list[str], Parameter(consume_multiple=True, negative=())]
 """`PATTERN=healthy` or `PATTERN=faulty`."""

@@ -14,12 +14,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from offkey._util.files import check_writable, is_stream
+from offkey._util.storage import Address
 from offkey.archive import Shard, Totals, check_result, is_finished_file, merge_scores
 from offkey.archive.totals import ODDEST
 from offkey.cli import app, console, exit_codes
 from offkey.cli.engine import EngineOptions
 from offkey.cli.listing import MOST, listing, oddest_lines
-from offkey.cli.options import Device, RateOptions
+from offkey.cli.options import Device, RateOptions, ScoresPath
 from offkey.cli.pace import Pace, ProgressFile, told_to
 from offkey.cli.score_group import named_detectors, results_of, score_group
 from offkey.cli.sources import FailedList, failed_list, listed_sources
@@ -46,11 +47,11 @@ def score(
     *,
     files_from: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     null: Annotated[bool, Parameter(negative=())] = False,
-    out: Annotated[Path | None, Parameter(alias="-o")] = None,
+    out: Annotated[ScoresPath | None, Parameter(alias="-o")] = None,
     restart: Annotated[bool, Parameter(negative=())] = False,
     new_only: Annotated[bool, Parameter(negative=())] = False,
     shard: str | None = None,
-    merge: Path | None = None,
+    merge: ScoresPath | None = None,
     failed: Path | None = None,
     machine_id: str | None = None,
     rate: RateOptions = RateOptions(),  # noqa: B008  # immutable
@@ -86,8 +87,8 @@ def score(
     out
         Write the scores to this file, by its ending as CSV, JSON, JSON lines or Parquet (`.csv`, `.json`, `.jsonl`,
         `.parquet`), or to this folder as a table of Parquet files, part by part: a run that is stopped goes on when the
-        same command is given again. By default they go to stdout: on a terminal as a list of the 20 oddest recordings,
-        into a pipe as CSV.
+        same command is given again. Either may be on object storage, such as `s3://bucket/scores`. By default they go
+        to stdout: on a terminal as a list of the 20 oddest recordings, into a pipe as CSV.
     restart
         Throw away the parts of a run that was stopped, or that another detector has scored, and begin anew.
     new_only
@@ -276,7 +277,7 @@ def _in_options(table: ScoreTable) -> ScoreTable:
     return table_in_options(table, app["score"])
 
 
-def _give(table: ScoreTable, out: Path | None, *, json: bool) -> None:
+def _give(table: ScoreTable, out: Address | None, *, json: bool) -> None:
     """Write or print the scores, for programs to read."""
     if out is not None:
         table.write(out)
@@ -287,7 +288,7 @@ def _give(table: ScoreTable, out: Path | None, *, json: bool) -> None:
         console.data(table.to_csv())
 
 
-def _merge(result: Path, failed: Path | None, *, null: bool, json: bool) -> int:
+def _merge(result: Address, failed: Path | None, *, null: bool, json: bool) -> int:
     """Make a result of what its shards have written."""
     with failed_list(failed, null=null) as failed_paths:
         totals = merge_scores(result, on_rows=failed_paths.add)
@@ -300,7 +301,7 @@ def _merge(result: Path, failed: Path | None, *, null: bool, json: bool) -> int:
 
 def _score_archive(
     detector: Detector,
-    out: Path,
+    out: Address,
     recordings: Iterable[Path | str],
     file: ProgressFile | None,
     shard: Shard,
@@ -328,7 +329,7 @@ def _score_archive(
     return totals, counter.pace
 
 
-def _report_each(of_each: Mapping[Path, Totals], pace: Pace, shard: Shard) -> int:
+def _report_each(of_each: Mapping[Address, Totals], pace: Pace, shard: Shard) -> int:
     """Say how it went by each detector; return the worst exit code."""
     codes = []
     for result, totals in of_each.items():

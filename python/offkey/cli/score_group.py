@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from offkey._util.storage import Address
 from offkey.archive import Shard, Totals, is_finished_file
 from offkey.cli import console
 from offkey.cli.pace import Pace, ProgressFile
@@ -26,7 +27,9 @@ def named_detectors(named: list[str]) -> tuple[list[Path], list[str]]:
     return list(map(Path, named[:count])), named[count:]
 
 
-def results_of(detectors: list[Path], out: Path | None, refused: Mapping[str, bool]) -> dict[Path, Path]:
+def results_of(
+    detectors: list[Path], out: Address | None, refused: Mapping[str, bool]
+) -> dict[Address, Path]:
     """Return the result of each detector: `out` with the detector's name behind its own.
 
     Parameters
@@ -61,12 +64,12 @@ def results_of(detectors: list[Path], out: Path | None, refused: Mapping[str, bo
 
 
 def score_group(
-    results: Mapping[Path, Path],
+    results: Mapping[Address, Path],
     recordings: Iterable[Path | str],
     file: ProgressFile | None,
     shard: Shard,
     **options: Any,
-) -> tuple[dict[Path, Totals], Pace]:
+) -> tuple[dict[Address, Totals], Pace]:
     """Score by the detector of each result; options as of `offkey.score_to`."""
     detectors = {result: load(detector) for result, detector in results.items()}
     for result in filter(is_finished_file, results):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from offkey._util.files import atomic_path, encoded
-from offkey.datasets.objects import is_url
+from offkey._util.storage import is_url
 from offkey.errors import ParameterError
 
 __all__ = ["FailedList", "failed_list", "listed_sources"]

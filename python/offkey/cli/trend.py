@@ -11,6 +11,7 @@ import offkey
 from offkey._util.files import check_writable
 from offkey._util.rates import parse_false_alarms
 from offkey.cli import console, exit_codes
+from offkey.cli.options import ScoresPath
 from offkey.errors import ParameterError
 from offkey.monitoring.reading import read_scores, read_times
 from offkey.monitoring.result import check_target
@@ -20,7 +21,7 @@ __all__ = ["trend"]
 
 
 def trend(
-    scores: list[Path],
+    scores: list[ScoresPath],
     /,
     *,
     run_length: float | None = None,

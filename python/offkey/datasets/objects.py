@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from offkey._util.storage import answered, storage_of
 from offkey.datasets.passed_over import PassedOver, kind_of_name
 from offkey.datasets.paths import passed_over_by_name
-from offkey.errors import DatasetError, MissingExtraError, ParameterError
+from offkey.errors import DatasetError
 
-__all__ = ["Remote", "check_url_exists", "expand_url", "fetch", "is_url"]
+__all__ = ["Remote", "check_url_exists", "expand_url", "fetch"]
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MOST_BYTES = 1 << 30
 """Of one object, which is held in memory."""
 
@@ -27,11 +26,6 @@ class Remote(NamedTuple):
     """In bytes, where the listing has it."""
 
 
-def is_url(source: str | os.PathLike[str]) -> bool:
-    """Say whether a source is a URL, as of object storage."""
-    return isinstance(source, str) and _URL.match(source) is not None
-
-
 def check_url_exists(url: str) -> None:
     """Refuse a URL that `expand_url` would refuse.
 
@@ -40,7 +34,7 @@ def check_url_exists(url: str) -> None:
     FileNotFoundError, MissingExtraError, ParameterError, OSError
         As `expand_url`.
     """
-    storage, path = _storage(url)
+    storage, path = storage_of(url)
     if not storage.exists(path):
         _matches(storage, path, url)
 
@@ -63,7 +57,7 @@ def expand_url(url: str) -> Iterator[tuple[tuple[str, ...], Remote] | PassedOver
     OSError
         If it does not answer.
     """
-    storage, path = _storage(url)
+    storage, path = storage_of(url)
     if storage.isfile(path):
         yield (), Remote(url, storage.size(path))
     elif storage.exists(path):
@@ -126,36 +120,6 @@ def fetch(remote: Remote) -> bytes:
             f"{remote.url}: {remote.size:,} bytes, and an object of more than 1 GiB is not fetched into memory: "
             "copy it to a disk, and score it there"
         )
-    try:
-        storage, path = _storage(remote.url)
+    with answered(remote.url) as (storage, path):
         content: bytes = storage.cat_file(path)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{remote.url}: no such object") from None
-    except PermissionError as error:
-        raise PermissionError(f"{remote.url}: not to be read: {error}") from None
-    except MissingExtraError:
-        raise
-    except Exception as error:  # each storage has its own
-        raise OSError(f"{remote.url}: the storage does not answer: {error}") from None
-    return content
-
-
-def _storage(url: str) -> tuple[Any, str]:
-    """Return the storage of a URL, and the path in it."""
-    scheme, _, path = url.partition("://")
-    storage = _opened(f"{scheme.lower()}://", os.getpid())
-    return storage, storage._strip_protocol(f"{scheme.lower()}://{path}")
-
-
-@functools.lru_cache(maxsize=16)
-def _opened(scheme: str, process: int) -> Any:
-    """Return the storage of all URLs of one kind; a process that was forked has one of its own."""
-    del process
-    try:
-        import fsspec
-
-        return fsspec.filesystem(scheme.removesuffix("://"), use_listings_cache=False)
-    except ImportError as error:
-        raise MissingExtraError(f"{scheme}: needs the extra: pip install 'offkey[cloud]' ({error})") from None
-    except ValueError as error:
-        raise ParameterError(f"{scheme}: no storage is known by this name: {error}") from None
+        return content

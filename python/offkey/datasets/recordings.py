@@ -12,9 +12,10 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from offkey._util.storage import is_url
 from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays, Role
 from offkey.datasets.ids import identify, identify_in, marked_folder, nfc
-from offkey.datasets.objects import Remote, check_url_exists, expand_url, is_url
+from offkey.datasets.objects import Remote, check_url_exists, expand_url
 from offkey.datasets.passed_over import PassedOver
 from offkey.datasets.paths import check_exists, expand, root_of
 from offkey.errors import ArrayError, DatasetError, OffkeyError, ParameterError

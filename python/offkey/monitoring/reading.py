@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from offkey._util.storage import Address
 from offkey.errors import DatasetError, ParameterError
 from offkey.monitoring.times import Times, times_of_cells, times_of_files, times_of_names
 from offkey.monitoring.trends import check_scores
@@ -18,7 +19,7 @@ TIME = "time"
 """The column of a file of times, by default."""
 
 
-def read_scores(files: Sequence[Path], *, column: str | None = None) -> tuple[ScoreTable, list[str]]:
+def read_scores(files: Sequence[Address], *, column: str | None = None) -> tuple[ScoreTable, list[str]]:
     """Read files of scores as one table.
 
     Parameters
@@ -55,7 +56,7 @@ def read_scores(files: Sequence[Path], *, column: str | None = None) -> tuple[Sc
 
 
 def read_times(
-    files: Sequence[Path],
+    files: Sequence[Address],
     scores: ScoreTable,
     rows: Sequence[str],
     *,

@@ -33,8 +33,7 @@ def job(detector, recordings, tmp_path, monkeypatch):
     def of(items):
         parts = parts_of(tmp_path / "scores.csv")
         parts.folder.mkdir()
-        sign = parts.scratch_folder() / "run-1"
-        sign.touch()
+        parts.place.write_text("_run-1", "")
         options = {"rate": None, "fdr": None, "windows": "worst", "on_error": "record"}
         writer = PartWriter(parts, {}, ["path", "anomaly_score", "error"], as_it_is)
         return pickle.dumps(
@@ -47,7 +46,7 @@ def job(detector, recordings, tmp_path, monkeypatch):
                 precision="float32",
                 max_seconds=60.0,
                 writer=writer,
-                sign=sign,
+                sign="_run-1",
             )
         )
 
@@ -116,12 +115,11 @@ def test_a_worker_that_cannot_see_what_it_is_to_score_says_so(job, recordings, t
 
 def test_a_worker_that_does_not_share_the_result_says_so(job, tmp_path):
     content = job([])
-    (tmp_path / "scores.csv.parts" / "_scratch" / "run-1").unlink()
+    (tmp_path / "scores.csv.parts" / "_run-1").unlink()
     with pytest.raises(
         ClusterError, match=r"cannot write to folder .*scores\.csv\.parts.* all machines share"
     ):
         Worker().begin("0.1.0", content)
-    (tmp_path / "scores.csv.parts" / "_scratch").rmdir()
     (tmp_path / "scores.csv.parts").rmdir()
     with pytest.raises(ClusterError, match=r"has no folder .*scores\.csv\.parts"):
         Worker().begin("0.1.0", content)
