@@ -19,7 +19,7 @@ _FEATURES = {
     "features__hop_length": 128,
     "features__n_mels": N_MELS,
 }
-_QUICK = {"epochs": 3, "batch_size": 64, "normalisation": "standard"}
+_QUICK = {"epochs": 3, "batch_size": 64, "normalisation": "standard", "trees": 20}
 
 
 @functools.cache

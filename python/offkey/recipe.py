@@ -123,10 +123,11 @@ def _import_model(name: str) -> None:
         try:
             importlib.import_module(_BUILT_IN[name])
         except ModuleNotFoundError as error:  # a baseline is one file, which begins with what it needs
-            if name not in _BASELINES or error.name is None or error.name.startswith("offkey"):
+            package = (error.name or "offkey").partition(".")[0]
+            if name not in _BASELINES or package == "offkey":
                 raise
             raise MissingExtraError(
-                f"model {name!r} needs {error.name}, which is not installed: pip install 'offkey[baselines]'"
+                f"model {name!r} needs {package}, which is not installed: pip install 'offkey[baselines]'"
             ) from None
         return
     point = next((point for point in _installed() if point.name == name), None)

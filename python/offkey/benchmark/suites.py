@@ -20,6 +20,7 @@ from offkey.datasets.mimii import Split, snr_folders, types_at
 from offkey.datasets.paths import existing_folder
 from offkey.errors import DatasetError, ParameterError
 from offkey.evaluation import submission
+from offkey.models.base import kinds_of
 from offkey.recipe import Recipe
 from offkey.signal.audio import MAX_SECONDS
 
@@ -181,8 +182,13 @@ def _product(
         raise DatasetError(
             f"{base}: contains none of the settings asked for: {', '.join(map(str, requested))}"
         )
-    ordered = sorted(map(how.recipe, recipes), key=lambda recipe: recipe.network is not None)
+    ordered = sorted(map(how.recipe, recipes), key=_expense)
     return [(s, recipe, seed) for recipe in ordered for seed in range(seeds) for s in settings]
+
+
+def _expense(recipe: Recipe) -> tuple[bool, bool]:
+    """Return what orders recipes: those that are trained epoch by epoch come later, the paper's network last."""
+    return any(kind.trained for kind in kinds_of(recipe)), recipe.network is not None
 
 
 def _missing(base: Path, available: Container[Setting], requested: Sequence[Setting]) -> tuple[str, ...]:

@@ -1,5 +1,9 @@
 """What every baseline does as the other models do: seeds, threads, resuming, saving; over the registry."""
 
+import functools
+import subprocess
+import sys
+
 import msgspec
 import numpy as np
 import pytest
@@ -23,6 +27,12 @@ def fit(name, clips=None, **options):
     return model_class(model_kind(name)).fit(
         training_clips() if clips is None else clips, recipe=recipe, options=FitOptions(**options)
     )
+
+
+@functools.cache
+def fitted(name):
+    """A model of seed 0, not to be changed."""
+    return fit(name, num_threads=1)
 
 
 def arrays_of(model):
@@ -58,8 +68,8 @@ def test_a_detector_is_fitted_saved_loaded_and_says_the_same(name, data, tmp_pat
 
 @pytest.mark.parametrize("name", OF_LOGMELS)
 def test_the_same_seed_gives_the_same_bytes_and_threads_change_rounding_alone(name):
-    model = fit(name, seed=3, num_threads=1)
-    assert equal(arrays_of(model), arrays_of(fit(name, seed=3, num_threads=1)))
+    model = fitted(name)
+    assert equal(arrays_of(model), arrays_of(fit(name, num_threads=1)))
     clips = logmels(5, seed=7)
     one, two = (model.scores(inputs(name, clips), num_threads=n)[f"a_{name}"] for n in (1, 2))
     np.testing.assert_allclose(one, two, rtol=1e-4)
@@ -71,7 +81,7 @@ def inputs(name, clips):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_another_seed_gives_other_weights(name):
-    assert not equal(arrays_of(fit(name, seed=0)), arrays_of(fit(name, seed=1)))
+    assert not equal(arrays_of(fitted(name)), arrays_of(fit(name, seed=1)))
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -103,7 +113,7 @@ def test_an_interrupted_training_ends_at_the_same_bytes(name, network_of, tmp_pa
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_clip_shorter_than_a_window_is_repeated_and_nonsense_is_refused(name):
-    model = fit(name)
+    model = fitted(name)
     short = logmels(1)[0][:, :2]
     assert np.isfinite(model.scores([short])[f"a_{name}"]).all()
     for clips, message in (
@@ -117,7 +127,7 @@ def test_a_clip_shorter_than_a_window_is_repeated_and_nonsense_is_refused(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_scores_do_not_depend_on_the_clips_beside(name, monkeypatch):
-    model, clips = fit(name), [clip[:, : 20 + 3 * i] for i, clip in enumerate(logmels(5, seed=2))]
+    model, clips = fitted(name), [clip[:, : 20 + 3 * i] for i, clip in enumerate(logmels(5, seed=2))]
     together = model.scores(clips, num_threads=1)[f"a_{name}"]
     monkeypatch.setattr("offkey.models.baselines.window_scores._BATCH", 40)
     in_parts = model.scores(clips, num_threads=1)[f"a_{name}"]
@@ -147,12 +157,12 @@ def test_what_is_of_no_use_is_refused(name):
         with pytest.raises(ParameterError, match="too small to gain by it"):
             check(recipe_of(name), options)
     with pytest.raises(ParameterError, match="fit again"):
-        fit(name).rescored(recipe_of(name).replace(scoring__holdout_clips=3))
+        fitted(name).rescored(recipe_of(name).replace(scoring__holdout_clips=3))
 
 
 @pytest.mark.parametrize("name", OF_LOGMELS)
 def test_a_file_that_lacks_a_part_or_has_nonsense_is_refused(name):
-    model = fit(name)
+    model = fitted(name)
     arrays, metadata = model.state()
     restore = type(model).from_state
     for lost in arrays:
@@ -181,3 +191,21 @@ def test_every_setting_has_a_word_of_explanation_and_every_file_begins_with_its_
 
 def recipe_of_default(name):
     return Recipe.named(name).models[name]
+
+
+@pytest.mark.parametrize(("name", "lacking"), [("ae", "torch"), ("forest", "sklearn")])
+def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(name, lacking):
+    code = f"""
+import sys
+sys.modules[{lacking!r}] = None
+import offkey
+assert {name!r} in offkey.recipe.recipe_names()
+try:
+    offkey.Recipe.named({name!r})
+except offkey.errors.MissingExtraError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == (
+        f"model {name!r} needs {lacking}, which is not installed: pip install 'offkey[baselines]'\n"
+    )
