@@ -18,7 +18,7 @@ from offkey.datasets.source import Source
 from offkey.errors import ParameterError
 from offkey.fitted import Fitted
 from offkey.history import Event
-from offkey.models.base import kinds_of, needs_samples
+from offkey.models.base import ModelKind, kinds_of, needs_samples
 from offkey.recipe import Recipe, Scoring, ScoringPrecision
 from offkey.scores import ScoreTable
 from offkey.scoring.confirmed import Confirmed
@@ -190,14 +190,11 @@ class DetectorBase:
         AudioError, ArrayError, OSError
             If a recording cannot be read, or has no log-Mel.
         """
-        models = self._fitted().models
-        kind = next(
-            (kind for kind in kinds_of(self.recipe) if hasattr(models[kind.name], "embeddings")), None
-        )
+        kind = self._embedding_kind()
         if kind is None:
             raise ParameterError(f"recipe {self.recipe.name!r} has no network, and so no embeddings")
         self._compute_on(device)
-        model = cast(Any, models[kind.name])
+        model = cast(Any, self._fitted().models[kind.name])
         sums: dict[int, np.ndarray] = {}
         windows = Counter[int]()
         source = self._source(recordings, sample_rate=sample_rate, max_seconds=max_seconds)
@@ -211,6 +208,16 @@ class DetectorBase:
             for position in sorted(chunk.errors):
                 raise chunk.errors[position]
         return np.stack([sums[position] / windows[position] for position in sorted(sums)])
+
+    @property
+    def has_embeddings(self) -> bool:
+        """Whether there is a network that `embeddings` takes them from."""
+        return self._embedding_kind() is not None
+
+    def _embedding_kind(self) -> ModelKind | None:
+        models = self._fitted().models
+        kinds = kinds_of(self.recipe)
+        return next((kind for kind in kinds if hasattr(models[kind.name], "embeddings")), None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the detector to one file: safetensors with JSON metadata, whole or not at all.

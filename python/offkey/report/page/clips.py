@@ -106,7 +106,7 @@ class ClipReader:
         start_s
             Where the scores are of.
         """
-        file = self._file(path)
+        file = self.file(path)
         if file is None:
             return f"{path}: is not below {self._root}"
         try:
@@ -114,7 +114,7 @@ class ClipReader:
         except (OffkeyError, OSError) as error:
             return reason(error)
 
-    def _file(self, path: Path) -> Path | None:
+    def file(self, path: Path) -> Path | None:
         """Return the file below the folder that a path stands for: the one itself, or one that ends like it."""
         candidates = [_absolute(path)]
         candidates += [_absolute(self._root.joinpath(*path.parts[at:])) for at in range(len(path.parts))]

@@ -19,7 +19,7 @@ from offkey._util.text_table import printable
 from offkey.errors import MissingExtraError, ParameterError
 from offkey.report.page.clips import MOST_BYTES, ClipReader, Player, players_of
 from offkey.report.page.results import Result, read_results
-from offkey.report.page.sections import MOST_CLIPS, Page, page_of, with_clips
+from offkey.report.page.sections import MOST_CLIPS, Page, page_of, with_clips, with_embeddings
 
 if TYPE_CHECKING:
     from offkey.datasets import Clips
@@ -52,7 +52,8 @@ def html(
     path
         The file to write, ``.html`` or ``.htm``.
     detector
-        That has scored them, to be described; it also explains the recordings that are shown.
+        That has scored them, to be described; it also explains the recordings that are shown, and if it has a network,
+        there is a map of the embeddings of up to 400.
     recordings
         The folder of the recordings: the oddest, at most 20 of a machine, are then shown with waveform, log-Mel and
         sound. A path of the scores stands for the file itself if that lies below it, or for one that ends like it.
@@ -79,7 +80,8 @@ def html(
     ParameterError
         If an ending is none of those, there is no result, or labels, a pattern or `most_shown` are of no use.
     MissingExtraError
-        If jinja2 is not installed, matplotlib for `recordings`, or pyarrow for Parquet; that is found out first.
+        If jinja2 is not installed, matplotlib and scikit-learn for `recordings`, or pyarrow for Parquet; that is found
+        out first.
     OSError
         If the page cannot be written.
     """
@@ -95,6 +97,7 @@ def html(
     players: Mapping[str, Player] = {}
     if reader is not None:
         page = with_clips(page, reader, most=most_shown, on_progress=on_progress)
+        page = with_embeddings(page, reader, detector)
         silent = len(_rendered(page, players).encode())
         players, notes = players_of(page.clips, most_bytes=MOST_BYTES - _ROOM - silent)
         page = dataclasses.replace(page, notes=[*page.notes, *notes])
@@ -110,7 +113,7 @@ def check_target(path: Path, *, pictures: bool = False) -> None:
         As `html`.
     """
     ending_of(path, (".html", ".htm"))
-    for library in ("jinja2", "matplotlib") if pictures else ("jinja2",):
+    for library in ("jinja2", "matplotlib", "sklearn") if pictures else ("jinja2",):
         if importlib.util.find_spec(library) is None:
             raise MissingExtraError(f"{library}: a report needs the extra: pip install 'offkey[report]'")
     check_writable(path)

@@ -15,6 +15,7 @@ from offkey.evaluation.protocols import evaluate
 from offkey.evaluation.result import Evaluation, IdResult
 from offkey.report.page.charts import MOST_DOTS, Points, calibration_chart, histogram, roc_chart, scores_chart
 from offkey.report.page.clips import Clip, ClipReader
+from offkey.report.page.embeddings import Place, embedding_map, places_of
 from offkey.report.page.labels import with_labels
 from offkey.report.page.machines import Columns, Machine, machines_of
 from offkey.report.page.results import Origin, Results
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from offkey.datasets import Clips
     from offkey.detector import Detector
 
-__all__ = ["MOST_CLIPS", "Page", "Section", "page_of", "with_clips"]
+__all__ = ["MOST_CLIPS", "Page", "Section", "page_of", "with_clips", "with_embeddings"]
 
 _MOST_SECTIONS = 30
 _MOST_LISTED = 500
@@ -103,6 +104,9 @@ class Page:
     detector: Sequence[tuple[str, str]]
     clips: Sequence[Clip] = ()
     """Those of all sections, the most important first."""
+    places: Sequence[Place] = ()
+    """Recordings for a map of embeddings."""
+    embeddings: Chart | None = None
 
 
 def page_of(
@@ -193,6 +197,17 @@ def with_clips(
     return dataclasses.replace(page, sections=sections, clips=[*shown.values()], notes=[*page.notes, *notes])
 
 
+def with_embeddings(page: Page, reader: ClipReader, detector: Detector | None) -> Page:
+    """Return a page with the map of the embeddings of a detector's network, if it has one."""
+    if detector is None or not detector.has_embeddings or not page.places:
+        return page
+    drawn = embedding_map(page.places, reader, detector)
+    if isinstance(drawn, str):
+        return dataclasses.replace(page, notes=[*page.notes, drawn])
+    svg, caption = drawn
+    return dataclasses.replace(page, embeddings=Chart(svg=svg, caption=caption))
+
+
 def _own_rate(detector: Detector | None, table: ScoreTable) -> float | None:
     """Return the detector's own rate of false alarms, if the thresholds of a table are those that it stands for."""
     if detector is None:
@@ -277,6 +292,7 @@ def _of_scores(table: ScoreTable, asked: float | None, time_pattern: str | None)
         figures=[evaluation_grid(evaluation, "the scores")] if evaluation else [],
         origins=(),
         detector=(),
+        places=places_of(table, machines, columns),
     )
 
 
