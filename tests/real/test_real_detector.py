@@ -13,7 +13,12 @@ from offkey.errors import OffkeyWarning
 pytestmark = pytest.mark.real
 
 TINY = SMALLEST.replace(training__clip_seconds=2.0)
-RECIPES = {"spectral": offkey.Recipe.named("spectral"), "tiny": TINY}
+RECIPES = {
+    "spectral": offkey.Recipe.named("spectral"),
+    "tiny": TINY,
+    "ae": offkey.Recipe.named("ae").replace(ae__epochs=2, ae__hidden=(32,)),
+    "pca": offkey.Recipe.named("pca"),
+}
 
 
 @pytest.fixture(scope="module")

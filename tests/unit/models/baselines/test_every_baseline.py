@@ -1,6 +1,7 @@
 """What every baseline does as the other models do: seeds, threads, resuming, saving; over the registry."""
 
 import functools
+import pickle
 import subprocess
 import sys
 
@@ -64,6 +65,7 @@ def test_a_detector_is_fitted_saved_loaded_and_says_the_same(name, data, tmp_pat
     again = Detector.load(tmp_path / "a.offkey")
     assert again.score(new) == table
     assert again.describe() == detector.describe()
+    assert pickle.loads(pickle.dumps(detector)).score(new) == table
 
 
 @pytest.mark.parametrize("name", OF_LOGMELS)
