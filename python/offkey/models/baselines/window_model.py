@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import msgspec
 import numpy as np
@@ -14,7 +14,9 @@ from torch import nn
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
 from offkey.errors import ArrayError, DatasetError, DetectorFileError, ParameterError, RecipeError
+from offkey.models.attribution import Attribution, ExplainedClip
 from offkey.models.base import FitOptions, InlierModel, restoring
+from offkey.models.baselines.window_explain import attribution
 from offkey.models.baselines.window_net import WindowNet
 from offkey.models.baselines.window_scores import checked_logmel, clip_errors
 from offkey.models.baselines.window_train import train
@@ -67,6 +69,7 @@ class WindowModel(InlierModel):
         *,
         machine_ids: tuple[str, ...],
         held_out: Calibration,
+        levels: np.ndarray,
         notes: tuple[str, ...],
         provenance: Mapping[str, Any],
     ) -> None:
@@ -74,6 +77,7 @@ class WindowModel(InlierModel):
         self._nets = nn.ModuleList(nets).eval()
         self._frames = self._settings(recipe).frames
         self._n_mels = recipe.features.n_mels
+        self._levels = levels
         self._precision: ScoringPrecision = "float32"
         self.score_names = (self._score(),)
         self.machine_ids = machine_ids
@@ -173,7 +177,15 @@ class WindowModel(InlierModel):
         with torch_threads(options.num_threads):
             source = source_of(clips, recipe, seed=options.seed, num_threads=options.num_threads)
             logmels = KeptLogMels(source)
-            nets, losses = cls._trained(clips, logmels, ids, split.train, recipe, options)
+            moments = clips.moments or _moments(logmels, len(ids))
+            levels, deviation = level_statistics(moments.take(split.train))
+            nets = cls._new_nets(recipe, len(names), options.seed)
+            if cls._settings(recipe).normalisation == "standard":
+                for net in nets:
+                    net.mean.copy_(torch.from_numpy(levels))
+                    net.gain.copy_(torch.from_numpy(gain_of(deviation)))
+            windows = cls._windows(len(nets), logmels, split.train, ids, moments.frames, recipe, options.seed)
+            losses = cls._train(nets, windows, clips, recipe, options, levels)
             provenance = {
                 "device": nets[0].mean.device.type,
                 "threads": torch.get_num_threads(),
@@ -181,38 +193,40 @@ class WindowModel(InlierModel):
                 "losses": losses,
             }
             held_out = cls._calibration(nets, logmels, ids, split, names, recipe)
-        return cls(recipe, nets, machine_ids=names, held_out=held_out, notes=notes, provenance=provenance)
+        return cls(
+            recipe,
+            nets,
+            machine_ids=names,
+            held_out=held_out,
+            levels=levels,
+            notes=notes,
+            provenance=provenance,
+        )
 
     @classmethod
-    def _trained(
+    def _windows(
         cls,
-        clips: TrainingClips,
+        nets: int,
         logmels: KeptLogMels,
-        ids: np.ndarray,
         rows: np.ndarray,
+        ids: np.ndarray,
+        lengths: np.ndarray,
         recipe: Recipe,
-        options: FitOptions,
-    ) -> tuple[list[WindowNet], dict[str, float]]:
-        """Return networks trained with some of the clips, in eval mode, and the losses of the last epoch."""
+        seed: int,
+    ) -> list[TrainingWindows]:
+        """Return what each network is trained with: all of the clips at `rows`, or those of its ID."""
         settings = cls._settings(recipe)
-        moments = clips.moments or _moments(logmels, len(ids))
-        mean, deviation = level_statistics(moments.take(rows))
-        nets = cls._new_nets(recipe, int(ids.max()) + 1, options.seed)
-        if settings.normalisation == "standard":
-            for net in nets:
-                net.mean.copy_(torch.from_numpy(mean))
-                net.gain.copy_(torch.from_numpy(gain_of(deviation)))
         windows = []
-        for number in range(len(nets)):
-            own = rows if len(nets) == 1 else rows[ids[rows] == number]
+        for number in range(nets):
+            own = rows if nets == 1 else rows[ids[rows] == number]
             of_net = TrainingWindows(
                 logmels,
                 own,
-                ids=ids[own] if len(nets) == 1 else np.zeros_like(own),
-                lengths=moments.frames[own],
+                ids=ids[own] if nets == 1 else np.zeros_like(own),
+                lengths=lengths[own],
                 frames=settings.frames,
                 batch_size=settings.batch_size,
-                seed=derived_seed(options.seed, _ORDER, number),
+                seed=derived_seed(seed, _ORDER, number),
             )
             if len(of_net) < 2:
                 raise DatasetError(
@@ -220,6 +234,20 @@ class WindowModel(InlierModel):
                     f"{settings.frames} frames; expected more, or longer ones"
                 )
             windows.append(of_net)
+        return windows
+
+    @classmethod
+    def _train(
+        cls,
+        nets: Sequence[WindowNet],
+        windows: Sequence[TrainingWindows],
+        clips: TrainingClips,
+        recipe: Recipe,
+        options: FitOptions,
+        levels: np.ndarray,
+    ) -> dict[str, float]:
+        """Train the networks, leave them in eval mode, and return the losses of the last epoch."""
+        settings = cls._settings(recipe)
         history = train(
             nn.ModuleList(nets).to(resolve_device(options.device)),
             windows,
@@ -227,10 +255,10 @@ class WindowModel(InlierModel):
             learning_rate=settings.learning_rate,
             section=cls.section,
             seed=options.seed,
-            checkpoint=checkpoint_of(clips, cls._of_training(recipe), options, levels=mean),
+            checkpoint=checkpoint_of(clips, cls._of_training(recipe), options, levels=levels),
             observer=options.on_event,
         )
-        return nets, history[-1]
+        return history[-1]
 
     @classmethod
     def _calibration(
@@ -318,6 +346,18 @@ class WindowModel(InlierModel):
             )
         return {self._score(): errors}
 
+    def explain(self, clip: ExplainedClip, machine_id: str, slopes: Mapping[str, float]) -> Attribution:
+        """Say where in a clip its score against a known ID comes from, times the slope of its score."""
+        column = self.machine_ids.index(machine_id)
+        return attribution(
+            cast(WindowNet, self._nets[column if len(self._nets) > 1 else 0]),
+            clip,
+            frames=self._frames,
+            column=column,
+            levels=self._levels,
+            slope=slopes.get(self._score(), 0.0),
+        )
+
     def compute_on(self, device: str, precision: ScoringPrecision) -> None:
         """Score on another device, or with other numbers, from now on.
 
@@ -335,7 +375,8 @@ class WindowModel(InlierModel):
         """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
         weights = {k: v.cpu().contiguous().numpy() for k, v in _weights(self._nets).items()}
         calibration, metadata = self.held_out.state()
-        return prefixed("nets", weights) | prefixed("held_out", calibration), {
+        arrays = prefixed("nets", weights) | prefixed("held_out", calibration) | {"levels": self._levels}
+        return arrays, {
             "machine_ids": list(self.machine_ids),
             "held_out": metadata,
             "notes": list(self.notes),
@@ -362,11 +403,15 @@ class WindowModel(InlierModel):
             held_out = Calibration.from_state(under("held_out", arrays), metadata["held_out"])
             if set(held_out.scores) != {cls._score()} or not set(held_out.machine_ids) <= set(names):
                 raise DetectorFileError(f"{cls.section}: the calibration is of other scores or machine IDs")
+            levels = arrays["levels"]
+            if levels.shape != (recipe.features.n_mels,) or not np.isfinite(levels).all():
+                raise DetectorFileError(f"{cls.section}: levels of shape {levels.shape}, or not finite")
             return cls(
                 recipe,
                 nets,
                 machine_ids=names,
                 held_out=held_out,
+                levels=levels,
                 notes=tuple(map(str, metadata["notes"])),
                 provenance=dict(metadata["provenance"]),
             )

@@ -12,10 +12,13 @@ from baseline_recipe import BASELINES, logmels, recipe_of, training_clips
 
 from offkey import Detector, Recipe
 from offkey.datasets import LogMelArrays
+from offkey.datasets.statistics_plan import StatisticsPlan
 from offkey.errors import ArrayError, DetectorFileError, ParameterError, RecipeError
 from offkey.models import FitOptions
+from offkey.models.attribution import ExplainedClip
 from offkey.models.base import model_class
 from offkey.models.network.events import CheckpointSaved, EpochEnded, Resumed
+from offkey.models.network.explain import healthy_like
 from offkey.recipe import model_kind
 from offkey.signal.statistics import clip_statistics
 
@@ -144,6 +147,22 @@ def test_half_precision_scores_nearly_the_same(name):
     whole = model.scores(clips)[f"a_{name}"]
     model.compute_on("cpu", "float16")
     np.testing.assert_allclose(model.scores(clips)[f"a_{name}"], whole, rtol=0.02)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_map_sums_to_what_the_score_has_more_than_that_of_a_healthy_clip(name):
+    model, score = fitted(name), f"a_{name}"
+    features = recipe_of(name).features
+    samples = np.random.default_rng(0).normal(0, 0.1, 6_000).astype(np.float32)
+    healthy = clip_statistics(np.stack(training_clips().clips[:12]))
+    clip = ExplainedClip(samples=samples, features=features, plan=StatisticsPlan(), healthy=healthy)
+    said = model.explain(clip, "02", {score: 0.5})
+    assert said.map.shape == clip.picture.logmel.shape
+    start = healthy_like(clip, healthy.mean.mean(axis=0)).astype(np.float32)
+    ends = model.scores([start, clip.picture.logmel.astype(np.float32)])[score][:, 1]
+    assert said.raised == pytest.approx(0.5 * (ends[1] - ends[0]), rel=0.02)
+    assert said.map.sum() == pytest.approx(said.raised)
+    assert sum(part.sum() for part in said.spoken.values()) == pytest.approx(said.raised)
 
 
 @pytest.mark.parametrize("name", BASELINES)
