@@ -30,6 +30,7 @@ def score_to(
     *,
     machine_id: str | None = None,
     false_alarm_rate: float | None = None,
+    false_discovery_rate: float | None = None,
     windows: Windows = "worst",
     on_error: OnError = "record",
     restart: bool = False,
@@ -54,7 +55,7 @@ def score_to(
     ----------
     detectors
         Result, a file, folder or URL as `Detector.score_to` takes it -> the detector whose scores it gets.
-    recordings, machine_id, false_alarm_rate, windows, on_error, restart, top, shard
+    recordings, machine_id, false_alarm_rate, false_discovery_rate, windows, on_error, restart, top, shard
         As for `Detector.score_to`.
     device, precision, max_seconds, num_threads, on_part, on_progress, on_advance
         Likewise; progress begins anew with each pass.
@@ -99,6 +100,7 @@ def score_to(
             recordings,
             machine_id=machine_id,
             false_alarm_rate=false_alarm_rate,
+            false_discovery_rate=false_discovery_rate,
             windows=windows,
             on_error=on_error,
             shard=Shard(*shard),

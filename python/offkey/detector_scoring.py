@@ -11,6 +11,7 @@ from typing import Any, Literal
 from offkey._util.storage import Address, address_of
 from offkey.advance import OnAdvance
 from offkey.archive import (
+    FDR,
     Archive,
     Engine,
     RayCluster,
@@ -33,6 +34,7 @@ from offkey.score_progress import ScoringProgress
 from offkey.score_rows import OnError, ScoreRows, Windows
 from offkey.scores import ScoreTable
 from offkey.scoring.drift import note_of_drift
+from offkey.scoring.together import Together
 from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["ScoringDetector", "score_archives"]
@@ -157,6 +159,7 @@ class ScoringDetector(DetectorBase):
         *,
         machine_id: str | None = None,
         false_alarm_rate: float | None = None,
+        false_discovery_rate: float | None = None,
         windows: Windows = "worst",
         on_error: OnError = "record",
         restart: bool = False,
@@ -188,6 +191,10 @@ class ScoringDetector(DetectorBase):
             may be on object storage, a URL such as ``s3://bucket/scores`` (docs/cluster.md).
         recordings, machine_id, false_alarm_rate, windows, device, precision, max_seconds, num_threads
             As for `score`.
+        false_discovery_rate
+            As for `score`. What is called is known once all recordings are scored: then parts are decided on, and those
+            of a folder written anew, which until then have decisions by `false_alarm_rate`. A few dozen bytes of each
+            row are in memory.
         on_error
             As for `score`; a skipped recording is known by name to the parts, and is not tried again. After `fail` the
             parts that were written stay, and the run goes on in any of the three ways.
@@ -250,6 +257,7 @@ class ScoringDetector(DetectorBase):
             recordings,
             machine_id=machine_id,
             false_alarm_rate=false_alarm_rate,
+            false_discovery_rate=false_discovery_rate,
             windows=windows,
             on_error=on_error,
             shard=Shard(*shard),
@@ -275,6 +283,7 @@ def score_archives(
     *,
     machine_id: str | None,
     false_alarm_rate: float | None,
+    false_discovery_rate: float | None,
     windows: Windows,
     on_error: OnError,
     shard: Shard,
@@ -291,15 +300,20 @@ def score_archives(
     ----------
     detectors
         Result -> its detector; one alone where a cluster scores.
-    recordings, machine_id, false_alarm_rate, windows, on_error, device, precision, max_seconds, num_threads
-        As for `ScoringDetector.score_to`.
+    recordings, machine_id, false_alarm_rate, false_discovery_rate, windows, on_error, device, precision
+        As for `ScoringDetector.score_to`; `max_seconds` and `num_threads` likewise.
     shard, cluster
         Which parts are scored; what scores them, None: this process.
     **run
         Of `Archive.score`; `on_rows` is called for the first result.
     """
     first, *others = detectors.values()
-    how: dict[str, Any] = {"rate": false_alarm_rate, "fdr": None, "windows": windows, "on_error": on_error}
+    how: dict[str, Any] = {
+        "rate": false_alarm_rate,
+        "fdr": false_discovery_rate,
+        "windows": windows,
+        "on_error": on_error,
+    }
     rows = [ScoreRows(each._fitted(), num_threads=num_threads, **how) for each in detectors.values()]
     source = first._source(recordings, others=others, machine_id=machine_id, max_seconds=max_seconds)
     options = {
@@ -309,6 +323,8 @@ def score_archives(
         "max_seconds": max_seconds,
         "precision": precision,
     }
+    if false_discovery_rate is not None:
+        options[FDR] = false_discovery_rate
     if cluster is None:
         for each in detectors.values():
             each._compute_on(device, precision)
@@ -327,19 +343,27 @@ def score_archives(
             precision=precision,
             max_seconds=max_seconds,
         )
-    archives = [Archive(path, each._fitted(), options, shard, on_error) for path, each in detectors.items()]
+    together = [each.together() for each in rows]
+    archives = [
+        Archive(path, each._fitted(), options, shard, on_error, decides)
+        for (path, each), decides in zip(detectors.items(), together, strict=True)
+    ]
     totals = archives[0].score(source, scorer, others=archives[1:], **run)
     survey = source.survey()
     for of_result in totals:
         of_result.survey = survey
     notes = [
         f"{path}: {note}" if others else note
-        for path, each in zip(detectors, rows, strict=True)
-        for note in (*each.notes(), *note_of_drift(each.drift()))
+        for path, each, decides in zip(detectors, rows, together, strict=True)
+        for note in (*each.notes(), *_note_of(decides), *note_of_drift(each.drift()))
     ]
     for note in (*notes, *notes_on(survey.passed_over)):
         warnings.warn(note, OffkeyWarning, stacklevel=3)
     return totals
+
+
+def _note_of(together: Together | None) -> list[str]:
+    return [] if together is None or together.note is None else [together.note]
 
 
 def _cluster(engine: Literal["local", "ray"] | RayCluster) -> RayCluster | None:

@@ -25,6 +25,7 @@ from offkey.scores import ScoreTable
 from offkey.scoring import false_discovery, null
 from offkey.scoring.drift import Drift, drifts
 from offkey.scoring.null import Judged
+from offkey.scoring.together import Together
 from offkey.signal.quality import ClipQuality
 
 __all__ = ["OnError", "RowsSummary", "ScoreRows", "Windows", "check_on_error", "check_windows"]
@@ -287,6 +288,7 @@ class ScoreRows:
         """Return the rows so far, each as it stands for itself, and keep them no longer."""
         table = ScoreTable.from_rows(self._rows)
         table.skipped = tuple(self._skipped)
+        table.windows = tuple(self._windows)
         self._rows, self._windows, self._skipped = [], [], []
         return table
 
@@ -399,42 +401,24 @@ class ScoreRows:
 
     def table(self) -> ScoreTable:
         """Return the rows, decided on together if that is asked for, and how they differ from calibration clips."""
+        together = self.together()
+        if together is not None:
+            together.add(self._rows, self._windows)
+            columns = together.columns(0, len(self._rows))
+            for row, cells in zip(self._rows, zip(*columns.values(), strict=True), strict=True):
+                row |= zip(columns, cells, strict=True)
+            self._table_notes += tuple(filter(None, [together.note]))
         table = ScoreTable.from_rows(self._rows)
         table.skipped = tuple(self._skipped)
-        if self._fdr is not None:
-            table = self._with_discoveries(table, self._fdr)
+        table.discoveries = None if together is None else together.discoveries
         table.drift = self.drift()
         return table
 
-    def _with_discoveries(self, table: ScoreTable, rate: float) -> ScoreTable:
-        """Decide by ranks among calibration clips; by a tail where ranks are too coarse to find anything."""
-        decided = table.with_false_discovery_rate(rate, windows=self._windows)
-        by_ranks = decided.discoveries
-        if by_ranks is None or by_ranks.called or not by_ranks.recordings or by_ranks.least_findable == 1:
-            return decided
-        self._judge_anew(rate / np.count_nonzero(~np.isnan(table.p_value)))
-        least = "none" if by_ranks.least_findable is None else f"no fewer than {by_ranks.least_findable}"
-        self._table_notes += (
-            f"false discovery: by ranks among calibration clips {least} of {by_ranks.recordings} recordings could be "
-            "found, and none is: p-values come from a tail that is fitted to the clips' scores (calibration: tail): "
-            "estimates",
-        )
-        judged = ScoreTable.from_rows(self._rows).with_false_discovery_rate(rate, windows=self._windows)
-        judged.skipped = table.skipped
-        return judged
-
-    def _judge_anew(self, rate: float) -> None:
-        """Give all rows the p-values that serve for so small a rate."""
-        at = [row for row, cells in enumerate(self._rows) if "anomaly_score" in cells]
-        judged = self._fitted.fusion.null.judge(
-            [self._rows[row]["anomaly_score"] for row in at],
-            [self._rows[row]["machine_id"] or "?" for row in at],
-            rate=rate,
-            windows=[self._windows[row] for row in at],
-        )
-        columns = _columns(judged)
-        for place, row in enumerate(at):
-            self._rows[row] |= {name: cells[place] for name, cells in columns.items()}
+    def together(self) -> Together | None:
+        """Return what decides on rows together; None if each is decided on by itself."""
+        if self._fdr is None:
+            return None
+        return Together(self._fitted.fusion.null, rate=self._rate, fdr=self._fdr)
 
     def drift(self) -> tuple[Drift, ...]:
         """Compare recordings of one clip with calibration clips that are recordings of their own."""

@@ -151,6 +151,8 @@ class ScoreTable:
         """What `with_false_discovery_rate` has called, and what it could have; not in files."""
         self.skipped: tuple[tuple[str, str], ...] = ()
         """Names of recordings that were left out as they have no score, and why; not in files."""
+        self.windows: tuple[int, ...] = ()
+        """Of how many windows the scores of each row are the largest, as far as that is known; not in files."""
         self._check()
 
     def _check(self) -> None:

@@ -8,11 +8,13 @@ part, or `cluster` has a `worker` elsewhere do it. `parts` keeps the folder of p
 from offkey.archive.blocks import Engine, scorer_here
 from offkey.archive.cluster import RayCluster, cluster_scorer, need_ray
 from offkey.archive.merge import merge_scores
+from offkey.archive.part_file import FDR
 from offkey.archive.run import PART_RECORDINGS, Archive, check_result, is_finished_file
 from offkey.archive.shard import Shard
 from offkey.archive.totals import Totals
 
 __all__ = [
+    "FDR",
     "PART_RECORDINGS",
     "Archive",
     "Engine",

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from offkey.archive.part_file import Receipt, names_digest
+from offkey.archive.part_file import FDR, Receipt, names_digest
 from offkey.archive.parts import Parts
 from offkey.datasets.recordings import Item
 from offkey.datasets.source import Source
@@ -45,7 +45,7 @@ class PartWriter:
 
     def write(self, number: int, names: Sequence[str], table: ScoreTable) -> Receipt:
         """Write a part, whole or not at all: the rows of the recordings of these names."""
-        skipped = table.skipped
+        skipped, windows = table.skipped, table.windows
         table = self._on_part(table)
         columns = {name: table.cells(name) for name in self._columns}
         scored = (error is None for error in table.error)
@@ -57,6 +57,7 @@ class PartWriter:
             failed=sum(error is not None for error in table.error),
             skipped=skipped,
             by_windows=sum(map(operator.and_, scored, (~np.isnan(table.start_s)).tolist())),
+            windows=windows if max(windows, default=1) > 1 and FDR in self._run["options"] else (),
         )
         self.parts.write(number, columns, receipt)
         return receipt

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from offkey._util.storage import Address, address_of
-from offkey.archive.part_file import KEY, Receipt
+from offkey.archive.part_file import FDR, KEY, Receipt
 from offkey.archive.parts import Parts, Seen, is_folder, parts_of
 from offkey.archive.shard import Shard
 from offkey.archive.totals import ODDEST, Totals
 from offkey.errors import ParameterError
 from offkey.score_file import START, Row, check_target, write
 from offkey.scores import ScoreTable
+from offkey.scoring.together import Together
 
 __all__ = ["check_run", "complete", "merge_scores", "totals_of"]
 
@@ -70,6 +71,11 @@ def merge_scores(
             return totals
         if not parts.numbers():
             raise ParameterError(f"{parts.folder}: holds no part of scores; nothing to merge")
+        if FDR in parts.receipt(parts.numbers()[0]).run["options"]:
+            raise ParameterError(
+                f"{parts.folder}: its rows are decided on together, for which the detector is needed: give the command "
+                "again that has begun it"
+            )
         totals = complete(path, parts, on_rows)
         if not is_folder(path):
             parts.note_merged()
@@ -78,11 +84,33 @@ def merge_scores(
 
 
 def complete(
-    result: Address, parts: Parts, on_rows: Callable[[Sequence[Row]], None], *, top: int | None = None
+    result: Address,
+    parts: Parts,
+    on_rows: Callable[[Sequence[Row]], None],
+    *,
+    top: int | None = None,
+    together: Together | None = None,
 ) -> Totals:
-    """Make the result of all parts, or of the `top` oddest recordings; parts are held and stay; see `merge_scores`."""
+    """Make the result of all parts, which are held and stay; see `merge_scores`.
+
+    Parameters
+    ----------
+    result, parts, on_rows
+        As for `merge_scores`.
+    top
+        Of so many recordings a file has rows, the oddest; None: of all.
+    together
+        Decides on all rows together. Those of a folder are written anew where that changes them, a part at a time: as
+        what is decided follows from what it does not change, it may be stopped, and repeated, at any moment.
+    """
     seen = _check_all(parts)
-    entry = _Entry(parts, range(seen.parts), on_rows, most=top or ODDEST)
+    if together is not None:
+        for number in range(seen.parts):
+            rows = parts.rows(number)
+            together.add(rows, _windows(parts, number, len(rows)))
+    entry = _Entry(
+        parts, range(seen.parts), on_rows, most=top or ODDEST, together=together, rewrites=is_folder(result)
+    )
     if is_folder(result):
         totals = entry.complete()
         parts.end(Shard(), seen)
@@ -90,12 +118,12 @@ def complete(
         return totals
     receipts = [parts.receipt(number) for number in range(seen.parts)]
     windows = [receipt.by_windows for receipt in receipts]
-    if top is None and None not in windows:  # each part is read once
+    if top is None and None not in windows:  # no pass beside that of the writing
         _write(result, parts, receipts, entry.rows(), cut=any(windows))
         return entry.complete()
     totals = entry.complete()
     if top is None:
-        _write(result, parts, receipts, parts.rows(range(seen.parts)), cut=bool(totals.by_windows))
+        _write(result, parts, receipts, entry.rows_again(), cut=bool(totals.by_windows))
     else:
         cut = any(row[START] is not None for row in totals.oddest)
         _write(result, parts, receipts, [totals.oddest], cut=cut)
@@ -113,9 +141,17 @@ class _Entry:
     """Enters the rows of parts in totals, and hands them on, while somebody reads them; or all of them by itself."""
 
     def __init__(
-        self, parts: Parts, numbers: Sequence[int], on_rows: Callable[[Sequence[Row]], None], *, most: int
+        self,
+        parts: Parts,
+        numbers: Sequence[int],
+        on_rows: Callable[[Sequence[Row]], None],
+        *,
+        most: int,
+        together: Together | None = None,
+        rewrites: bool = False,
     ) -> None:
         self._parts, self._numbers, self._on_rows = parts, numbers, on_rows
+        self._together, self._rewrites = together, rewrites
         self._totals = Totals(each=_has_windows(parts, numbers), most=most)
         self._rows = self._entered()
 
@@ -123,9 +159,15 @@ class _Entry:
         """Yield the rows of each part once."""
         return self._rows
 
+    def rows_again(self) -> Iterator[Sequence[Row]]:
+        """Yield the rows of each part once more."""
+        return self._decided()
+
     def complete(self) -> Totals:
         """Return the totals of all parts, and of what has no row."""
         deque(self._rows, maxlen=0)
+        if self._together is not None:
+            self._totals.discoveries = self._together.discoveries
         for number in self._numbers:
             skipped = self._parts.receipt(number).skipped
             self._totals.add_skipped(skipped)
@@ -133,10 +175,39 @@ class _Entry:
         return self._totals
 
     def _entered(self) -> Iterator[Sequence[Row]]:
-        for rows in self._parts.rows(self._numbers):
+        for rows in self._decided():
             self._totals.add(rows)
             self._on_rows(rows)
             yield rows
+
+    def _decided(self) -> Iterator[Sequence[Row]]:
+        """Yield the rows of each part, as they are decided on."""
+        start = 0
+        for number in self._numbers:
+            rows = self._parts.rows(number)
+            if self._together is not None:
+                columns = self._together.columns(start, start + len(rows))
+                start += len(rows)
+                cells = zip(*columns.values(), strict=True)
+                decided: list[Mapping[str, Any]] = [
+                    {**row, **dict(zip(columns, of_row, strict=True))}
+                    for row, of_row in zip(rows, cells, strict=True)
+                ]
+                if self._rewrites and decided != rows:
+                    self._parts.rewrite(number, decided)
+                rows = decided
+            yield rows
+
+
+def _windows(parts: Parts, number: int, rows: int) -> Sequence[int]:
+    """Return of how many windows each row of a part has the largest score."""
+    windows = parts.receipt(number).windows or [1] * rows
+    if len(windows) != rows:
+        raise ParameterError(
+            f"{parts.path(number)}: has {rows} rows, and {len(windows)} were scored: on_part must leave all rows where "
+            "they are decided on together"
+        )
+    return windows
 
 
 def _has_windows(parts: Parts, numbers: Sequence[int]) -> bool:
@@ -157,7 +228,7 @@ def check_run(receipt: Receipt, run: Mapping[str, Any], part: Address, advice: s
         return
     was, now = receipt.run.get(differs), run[differs]
     if isinstance(now, dict) and isinstance(was, dict):
-        differs = next((key for key in now if was.get(key) != now[key]), differs)
+        differs = next((key for key in (*now, *was) if was.get(key) != now.get(key)), differs)
         was, now = was.get(differs), now.get(differs)
     raise ParameterError(
         f"{part}: was begun with {_WORDS.get(differs, differs)} {was!r}, now {now!r}: {advice}"

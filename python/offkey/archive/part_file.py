@@ -17,13 +17,27 @@ from offkey.errors import DatasetError
 from offkey.score_file import Cell
 from offkey.score_rows import OnError
 
-__all__ = ["KEY", "PartKind", "Receipt", "names_digest", "names_of", "read_receipt", "rows_of", "write_part"]
+__all__ = [
+    "FDR",
+    "KEY",
+    "PartKind",
+    "Receipt",
+    "names_digest",
+    "names_of",
+    "read_receipt",
+    "rows_of",
+    "write_part",
+]
 
 PartKind: TypeAlias = Literal[".jsonl", ".parquet"]
 """JSON lines need nothing but Python; a folder of Parquet files is a table for other programs."""
 
 KEY = "offkey"
 """Of the receipt, in the first line of JSON or the metadata of Parquet; in that of a whole file, of what made it."""
+
+
+FDR = "false_discovery_rate"
+"""Of the options of a run: rows are decided on together."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +58,8 @@ class Receipt:
     """Names of recordings that have no row as they have no score, and why."""
     by_windows: int | None = None
     """Rows that are of windows and have scores; None where that is not known."""
+    windows: Sequence[int] = ()
+    """Of how many windows the scores of each row are the largest, where rows are decided on together; or all of one."""
 
     @classmethod
     def of(cls, state: Any, where: Address) -> Self:
@@ -64,6 +80,8 @@ class Receipt:
                 and type(receipt.failed) is int
                 and type(receipt.by_windows) in (int, type(None))
                 and isinstance(receipt.skipped, list)
+                and isinstance(receipt.windows, list | tuple)
+                and all(type(count) is int for count in receipt.windows)
                 and all(isinstance(pair, list) and len(pair) == 2 for pair in receipt.skipped)
             )
         except TypeError:

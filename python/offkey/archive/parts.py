@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from offkey import score_file
 from offkey._util.storage import Address
 from offkey.archive.lock import LOCK
 from offkey.archive.part_file import (
@@ -155,10 +156,9 @@ class Parts:
         """
         return read_receipt(self.path(number))
 
-    def rows(self, numbers: Iterable[int]) -> Iterator[list[Mapping[str, Any]]]:
-        """Yield the rows of each part."""
-        for number in numbers:
-            yield list(rows_of(self.path(number)))
+    def rows(self, number: int) -> list[Mapping[str, Any]]:
+        """Return the rows of a part."""
+        return list(rows_of(self.path(number)))
 
     def names(self, numbers: Iterable[int]) -> Iterator[str]:
         """Yield the name in each row of some parts."""
@@ -169,6 +169,12 @@ class Parts:
         """Write the columns of a part, whole or not at all."""
         with self.place.whole(self._name(number)) as scratch:
             write_part(scratch, columns, receipt)
+
+    def rewrite(self, number: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write a part anew, with the receipt that it has."""
+        receipt = self.receipt(number)
+        rows = list(map(score_file.with_path, rows))
+        self.write(number, {name: [row[name] for row in rows] for name in receipt.columns}, receipt)
 
     def remove(self, numbers: Collection[int]) -> None:
         """Remove parts, the last first: what is left is whole, whenever this ends."""

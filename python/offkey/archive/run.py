@@ -28,6 +28,7 @@ from offkey.score_file import ALWAYS, COLUMNS, START, Row, check_target
 from offkey.score_progress import ScoringProgress
 from offkey.score_rows import OnError
 from offkey.scores import ScoreTable, check_top
+from offkey.scoring.together import Together
 
 __all__ = ["PART_RECORDINGS", "Archive", "check_result", "is_finished_file"]
 
@@ -77,6 +78,8 @@ class Archive:
         Which parts are scored here; the others are another job's, and `offkey.archive.merge` makes the result.
     on_error
         What becomes of recordings without a score. It decides what is in parts that have such, and only in those.
+    together
+        Decides on all rows together; None: each is decided on by itself.
     """
 
     def __init__(
@@ -86,11 +89,13 @@ class Archive:
         options: dict[str, Any],
         shard: Shard = Shard(),  # noqa: B008  # immutable
         on_error: OnError = "record",
+        together: Together | None = None,
     ) -> None:
         self._all = [self]
         self._result = result
         self._shard = shard
         self._on_error = on_error
+        self._together = together
         self._parts = parts_of(result)
         self._run = {"offkey": __version__, "detector": fitted.fingerprint, "options": options}
         names = [name for name in fitted.fusion.score_names if name not in ALWAYS]
@@ -154,6 +159,11 @@ class Archive:
         self._all = [self, *others]
         if top is not None:
             self._check_top(top)
+        if self._together is not None and not self._shard.is_whole:
+            raise ParameterError(
+                f"shard = {self._shard}: what a false discovery rate calls is known once all recordings are scored: "
+                "leave out shard or false_discovery_rate"
+            )
         if new_only:
             self._check_new_only(restart=restart)
         with contextlib.ExitStack() as stack:
@@ -199,7 +209,7 @@ class Archive:
         self._parts.end(self._shard, seen)
         if not self._shard.is_whole:
             return totals_of(self._parts, self._numbers(), on_rows)
-        totals = complete(self._result, self._parts, on_rows, top=top)
+        totals = complete(self._result, self._parts, on_rows, top=top, together=self._together)
         if not is_folder(self._result) and not keep:
             self._parts.clear()
         return totals

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from offkey.datasets.survey import Survey
 from offkey.score_file import ANOMALY_SCORE, START, Cell
+from offkey.scoring.false_discovery import Discoveries
 
 __all__ = ["MOST_ERRORS", "ODDEST", "Totals"]
 
@@ -47,6 +48,8 @@ class Totals:
     """Kind of warning, such as ``clipped`` -> rows that have it."""
     resumed: int = 0
     """How many recordings had been scored before, by a run that was stopped."""
+    discoveries: Discoveries | None = dataclasses.field(default=None, compare=False)
+    """What a false discovery rate has called, and what it could have; None: each row was decided on by itself."""
     survey: Survey | None = None
     """What was seen by the call that scored: rates, channels and lengths, and what was passed over."""
 

@@ -31,7 +31,6 @@ from offkey.recipe import ScoringPrecision
 from offkey.score_file import check_target
 from offkey.score_rows import OnError, Windows
 from offkey.scores import ScoreTable, check_top
-from offkey.scoring.false_discovery import Discoveries
 from offkey.signal.audio import MAX_SECONDS
 
 __all__ = ["score"]
@@ -171,6 +170,7 @@ def score(
     options: dict[str, Any] = {
         "machine_id": machine_id,
         "false_alarm_rate": false_alarm_rate,
+        "false_discovery_rate": false_discovery_rate,
         "windows": windows,
         "on_error": on_error,
         "device": device,
@@ -184,7 +184,7 @@ def score(
         )
     detectors, named_sources = named_detectors([str(detector), *(recordings or [])])
     sources = listed_sources(named_sources, files_from, null=null)
-    in_parts = out is not None and false_discovery_rate is None and not is_stream(out)
+    in_parts = out is not None and not is_stream(out)
     of_parts = {
         "--restart": restart,
         "--new-only": new_only,
@@ -194,7 +194,11 @@ def score(
     if any(of_parts.values()) and not in_parts:
         first = next(name for name in of_parts if of_parts[name])
         raise ParameterError(
-            f"{first}: only a run that writes to a file or folder by --out, without --fdr, writes parts; leave it out"
+            f"{first}: only a run that writes to a file or folder by --out writes parts; leave it out"
+        )
+    if false_discovery_rate is not None and shard is not None:
+        raise ParameterError(
+            "--fdr: what is called is known once all recordings are scored; leave it out, or --shard"
         )
     if top is not None and shard is not None:
         raise ParameterError(
@@ -206,7 +210,6 @@ def score(
     results = {}
     if len(detectors) > 1:
         of_one = {
-            "--fdr": false_discovery_rate is not None,
             "--new-only": new_only,
             "--engine ray": scored_by != "local",
             "--failed": failed is not None,
@@ -242,18 +245,17 @@ def score(
             )
             if json:
                 console.data(ScoreTable.read(out).to_json())
-            discoveries, listed = None, False
+            listed = False
         else:
             with console.bars(file) as bars:
                 counter = bars.counter("scoring")
                 table = trained.score(
                     sources,
-                    false_discovery_rate=false_discovery_rate,
                     on_advance=counter.advance,
                     **options,
                 )
             table = _in_options(table)
-            discoveries, pace = table.discoveries, counter.pace
+            pace = counter.pace
             shown = table if top is None else table.most_anomalous(top)
             listed = out is None and not json and sys.stdout is not None and sys.stdout.isatty()
             if listed:
@@ -261,7 +263,7 @@ def score(
                 console.data(listing(shown, width=width, most=top or MOST, scores=scores))
             else:
                 _give(shown, out, json=json)
-            totals = Totals(each=windows == "each", survey=table.survey)
+            totals = Totals(each=windows == "each", survey=table.survey, discoveries=table.discoveries)
             totals.add(table.rows())
             totals.add_skipped(table.skipped)
             failed_paths.add(table.rows())
@@ -269,7 +271,7 @@ def score(
         pace = dataclasses.replace(pace, elapsed_s=time.monotonic() - start_s)
     _report_list(failed_paths, failed)
     listed = listed and console.stderr.is_terminal and top is None
-    return _report(totals, pace, discoveries, listed=listed)
+    return _report(totals, pace, listed=listed)
 
 
 def _in_options(table: ScoreTable) -> ScoreTable:
@@ -296,7 +298,7 @@ def _merge(result: Address, failed: Path | None, *, null: bool, json: bool) -> i
     if json:
         console.data(ScoreTable.read(result).to_json())
     _report_list(failed_paths, failed)
-    return _report(totals, Pace(), None, listed=False)
+    return _report(totals, Pace(), listed=False)
 
 
 def _score_archive(
@@ -336,19 +338,19 @@ def _report_each(of_each: Mapping[Address, Totals], pace: Pace, shard: Shard) ->
         console.note(f"--- {result}")
         if totals.resumed:
             console.note(f"went on after {totals.resumed:,} recordings that were scored before")
-        codes.append(_report(totals, pace, None, listed=False))
+        codes.append(_report(totals, pace, listed=False))
     if not shard.is_whole:
         merges = "; ".join(f"offkey score --merge {result}" for result in of_each)
         console.note(f"shard {shard} has ended; once all {shard.of} have: {merges}")
     return max(codes)
 
 
-def _report(totals: Totals, pace: Pace, discoveries: Discoveries | None, *, listed: bool) -> int:
+def _report(totals: Totals, pace: Pace, *, listed: bool) -> int:
     """Say how it went; return the exit code.
 
     Parameters
     ----------
-    totals, pace, discoveries
+    totals, pace
         What there is to say.
     listed
         Whether the oddest recordings, and those without a score, are on the screen already.
@@ -373,8 +375,8 @@ def _report(totals: Totals, pace: Pace, discoveries: Discoveries | None, *, list
     if totals.warnings:
         kinds = (f"{kind} ({count:,})" for kind, count in totals.warnings.most_common())
         console.note(f"warnings: {', '.join(kinds)}")
-    if discoveries is not None:
-        console.note(discoveries.summary())
+    if totals.discoveries is not None:
+        console.note(totals.discoveries.summary())
     seen = totals.survey
     if seen is not None:
         console.note(f"{'seen since' if totals.resumed else 'seen'}: {seen.summary()}")

@@ -95,7 +95,7 @@ def test_a_worker_writes_the_part_of_a_block(job, tmp_path):
     parts = parts_of(tmp_path / "scores.csv")
     assert parts.numbers() == [7]
     assert parts.receipt(7).names == names_digest(item.name for item in items[:6])
-    ((first, *_),) = parts.rows([7])
+    first, *_ = parts.rows(7)
     assert first["path"] == "own/id_00/00.wav"
 
 

@@ -62,10 +62,7 @@ def test_a_run_that_was_stopped_goes_on_and_says_so(offkey, detector, tree, monk
     ("arguments", "message"),
     [
         (["--restart"], "--restart: only a run that writes to a file or folder"),
-        (
-            ["--restart", "--out", "s.csv", "--fdr", "0.1"],
-            "--restart: only a run that writes to a file or folder",
-        ),
+        (["--shard", "1/2", "--out", "s.csv", "--fdr", "0.1"], "--fdr: what is called is known once all"),
         (["--new-only"], "--new-only: only a run that writes to a file or folder"),
         (["--new-only", "--shard", "1/2", "--out", "s"], "--shard 1/2: which recordings are new"),
         (["--shard", "1/2"], "--shard: only a run that writes to a file or folder"),

@@ -41,7 +41,6 @@ def test_shards_of_several_say_how_they_are_merged(offkey, detector, second, tre
     [
         ((), "expected --out"),
         (("--out", "s.csv", "--json"), "--json: takes one detector"),
-        (("--out", "s.csv", "--fdr", "0.1"), "--fdr: takes one detector"),
         (("--out", "s.csv", "--new-only"), "--new-only: takes one detector"),
         (("--out", "s.csv", "--failed", "f.txt"), "--failed: takes one detector"),
         (("--out", "s.csv", "--engine", "ray"), "--engine ray"),
