@@ -16,21 +16,24 @@ from offkey.datasets.windows import WHOLE
 from offkey.errors import DatasetError, ParameterError
 from offkey.explain.explanation import Band, Explanation, Stretch
 from offkey.explain.healthy import HealthyClips, band_edges
-from offkey.explain.places import Run, strongest_bands, strongest_stretches
+from offkey.explain.places import LEAST_SHARE, Run, strongest_bands, strongest_stretches
 from offkey.explain.resolution import resolved
 from offkey.explain.sentences import (
+    SPREAD,
     band_sentence,
+    moments_sentence,
     nearest_sentence,
     spoken_sentence,
     verdict,
     warning_sentence,
+    whole_sentences,
 )
 from offkey.fitted import Fitted
 from offkey.models.attribution import Attribution, ExplainedClip
 from offkey.score_file import START
 from offkey.score_rows import ScoreRows
 
-__all__ = ["explained"]
+__all__ = ["explained", "of_all_bands"]
 
 
 def explained(
@@ -125,24 +128,46 @@ def _explanation(
     bands = tuple(_band(explanation, run, share, start_s) for run, share in runs)
     said = [
         verdict(row),
-        *([warning_sentence(explanation.warning)] if odd and explanation.warning else []),
+        *(_of_the_whole(explanation, clip, healthy) if odd else ()),
         *_of_bands(bands, [run for run, _ in runs], explanation, clip, healthy),
     ]
     if bands:
+        said += of_all_bands(bands, explanation, start_s)
         said += [spoken_sentence(explanation.spoken)] if explanation.spoken else []
         said.append(nearest_sentence(explanation.nearest))
     return dataclasses.replace(explanation, bands=bands, sentences=tuple(said))
 
 
 def _band(explanation: Explanation, run: Run, share: float, start_s: float) -> Band:
-    edges = explanation.picture.cells.edges_s
     added = explanation.map[run[0] : run[1] + 1].sum(axis=0)
-    stretches = tuple(
-        Stretch(start_s=start_s + float(edges[first]), end_s=start_s + float(edges[last + 1]), share=of_band)
-        for (first, last), of_band in strongest_stretches(added, frame_s=float(edges[-1]) / len(added))
-    )
     low, high = band_edges(explanation.picture.cells, run)
-    return Band(low_hz=low, high_hz=high, share=share, stretches=stretches)
+    return Band(low_hz=low, high_hz=high, share=share, stretches=_stretches(explanation, added, start_s))
+
+
+def _stretches(explanation: Explanation, added: np.ndarray, start_s: float) -> tuple[Stretch, ...]:
+    """Return when most of ``(frames,)`` amounts is added."""
+    edges = explanation.picture.cells.edges_s
+    return tuple(
+        Stretch(start_s=start_s + float(edges[first]), end_s=start_s + float(edges[last + 1]), share=share)
+        for (first, last), share in strongest_stretches(added, frame_s=float(edges[-1]) / len(added))
+    )
+
+
+def _of_the_whole(
+    explanation: Explanation, clip: ExplainedClip, healthy: HealthyClips | None
+) -> Iterator[str]:
+    """Yield how the recording is unlike the training recordings, or louder or quieter than the healthy ones."""
+    if explanation.warning:
+        yield warning_sentence(explanation.warning)
+    elif healthy is not None:
+        yield from whole_sentences(healthy.level(clip), healthy.words())
+
+
+def of_all_bands(bands: Sequence[Band], explanation: Explanation, start_s: float) -> Iterator[str]:
+    """Yield when all bands together raise the score, where that says more than what is said of each band."""
+    stretches = _stretches(explanation, np.maximum(explanation.map, 0.0).sum(axis=0), start_s)
+    if len(stretches) > 1 and all(len(band.stretches) == 1 for band in bands):
+        yield moments_sentence(stretches, end_s=explanation.end_s)
 
 
 def _of_bands(
@@ -153,6 +178,8 @@ def _of_bands(
     healthy: HealthyClips | None,
 ) -> Iterator[str]:
     """Yield a sentence for each band."""
+    if bands and bands[0].share < LEAST_SHARE:
+        yield SPREAD
     for band, run in zip(bands, runs, strict=True):
         yield band_sentence(
             band,

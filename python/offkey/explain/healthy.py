@@ -104,6 +104,12 @@ class HealthyClips:
                 break
         return tuple(Nearest(path=path, distance=distance) for path, distance in found.items())
 
+    def level(self, clip: ExplainedClip) -> Measure:
+        """Return the mean level over all Mel bins."""
+        own, others = clip.statistics.mean, self.statistics.mean
+        value = float(own[0].mean(dtype=np.float64))
+        return Measure(kind="level", value=value, healthy=others.mean(axis=1, dtype=np.float64))
+
     def measures(self, clip: ExplainedClip, band: Run) -> Iterator[Measure]:
         """Yield what there is to compare in a band, from its first to its last Mel bin."""
         inside = slice(band[0], band[1] + 1)

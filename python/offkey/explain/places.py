@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Run", "strongest_bands", "strongest_stretches"]
+__all__ = ["LEAST_SHARE", "Run", "strongest_bands", "strongest_stretches"]
 
 Run = tuple[int, int]
 """First and last place of a run, the last one included."""
 
+LEAST_SHARE = 0.1
+"""Of all that raised the score: weaker bands are not named, but for the strongest."""
 _MOST_BANDS = 3
 _LEAST_OF_PEAK = 0.5  # of the strongest bin: a band ends where it is weaker
-_LEAST_SHARE = 0.1  # of all that raised the score; weaker bands are not named
 _MOST_STRETCHES = 50
 _EVEN = 0.68  # of a sum in the stronger half of the frames: with less, no half is stronger than the other,
-_PEAKS = (
-    3.0  # and where the strongest frames are not so many times as strong as the middle one, no stretch is
-)
+_PEAKS = 3.0  # and where the strongest frames are not so many times as strong as the middle one, no peak is
 _SMOOTHED_S = 0.1
 _GAP_S = 0.1  # shorter gaps do not part stretches
 _WEAK = 0.1  # of the strongest stretch: weaker ones are not named
@@ -36,7 +35,7 @@ def strongest_bands(added: np.ndarray) -> list[tuple[Run, float]]:
         return []
     inside = strength >= _LEAST_OF_PEAK * strength.max()
     runs = [(run, float(strength[run[0] : run[1] + 1].sum() / total)) for run in _runs(inside, gap=1)]
-    named = [(run, share) for run, share in runs if share >= _LEAST_SHARE]
+    named = [(run, share) for run, share in runs if share >= LEAST_SHARE]
     return sorted(named or runs[:1], key=lambda pair: -pair[1])[:_MOST_BANDS]
 
 

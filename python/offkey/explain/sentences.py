@@ -14,15 +14,19 @@ from offkey.explain.healthy import Measure
 from offkey.scoring.rarity import odds
 
 __all__ = [
+    "SPREAD",
     "band_sentence",
     "hertz",
+    "moments_sentence",
     "nearest_sentence",
     "spoken_sentence",
     "verdict",
     "warning_sentence",
     "when",
+    "whole_sentences",
 ]
 
+SPREAD = "No band stands out: what raised the score is spread over many, of which the strongest follows."
 _ALSO = 0.5  # deviations outside all healthy clips that a second measure must lie
 _RARE = 0.9  # of healthy clips on one side: worth a word where not all are
 _ALIKE = 0.35  # relative deviation of the times between stretches that still follow each other regularly
@@ -69,10 +73,24 @@ def warning_sentence(warning: str) -> str:
     return f"It was recorded otherwise than the training recordings: {warning}."
 
 
+def whole_sentences(level: Measure, clips: str) -> list[str]:
+    """Say that the recording as a whole is much louder, or much quieter, than any healthy one; nothing if it is not."""
+    by = max(level.above, level.below)
+    if by < _MUCH_DB:
+        return []
+    words = _worded(level, f"{_floored(by)} dB ", higher=level.above > 0)
+    return [f"As a whole it {words} than any of {clips}."]
+
+
 def spoken_sentence(spoken: Mapping[str, float]) -> str:
     """Say which statistics raised the score; `spoken` has the share of each, the largest first."""
     named = [f"{_SPOKEN[kind]} ({share:.0%})" for kind, share in spoken.items() if share >= _LEAST_SPOKEN]
     return f"The score was raised by {_listed(named)}."
+
+
+def moments_sentence(stretches: Sequence[Stretch], *, end_s: float) -> str:
+    """Say when all bands together raise the score; for `when`."""
+    return f"All bands together raise the score {when(stretches, end_s=end_s)}."
 
 
 def nearest_sentence(nearest: Sequence[Nearest]) -> str:

@@ -362,7 +362,9 @@ def draw_map(explanation: Explanation, *, ax: Axes | None = None) -> Axes:
     cells = explanation.picture.cells
     _image(axes, shown, cells, explanation.start_s or 0.0, cmap="RdBu_r", vmin=-most, vmax=most)
     _frame(axes, cells, explanation.bands, "0.2")
-    axes.set_title("what raised (red) and what lowered the score (blue)", loc="left", fontsize=9)
+    title = "what raised (red) and what lowered the score (blue)"
+    title += "" if explanation.odd else "; all of it is little: the score is below its threshold"
+    axes.set_title(title, loc="left", fontsize=9)
     return axes
 
 

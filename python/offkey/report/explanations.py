@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explanation_plot"]
 
-_WIDTH = 118  # letters in a line of the caption
+_WIDTH = 145  # letters in a line of the caption
 
 
 def explanation_plot(explanation: Explanation, path: str | Path) -> None:
@@ -102,5 +102,6 @@ def _over_time(axes: Axes, explanation: Explanation) -> None:
             axes.axvspan(stretch.start_s, stretch.end_s, 0.0, 0.06, color=COLOURS[level], lw=0)
     reach = (min(0.0, added.min()), max(added.max(), 1e-9))
     axes.set(xlabel="time in s", yticks=[], xlim=(edges[0], edges[-1]), ylim=reach)
-    axes.set_title("over time", loc="left", fontsize=8)
+    strips = "; strips: when the framed bands add most" if explanation.bands else ""
+    axes.set_title(f"over time{strips}", loc="left", fontsize=8)
     plain(axes)

@@ -14,7 +14,8 @@ import offkey
 from offkey import datasets
 from offkey.datasets import synthetic
 from offkey.errors import ArrayError, DatasetError, OffkeyWarning, ParameterError
-from offkey.explain.explained import HealthyClips
+from offkey.explain import Stretch
+from offkey.explain.explained import HealthyClips, of_all_bands
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 RECIPE = offkey.Recipe.named("spectral").replace(spectral__check=False)
@@ -121,6 +122,34 @@ def test_the_nearest_healthy_recording_of_a_training_recording_is_that_one(detec
     assert nearest[0].distance == pytest.approx(0, abs=1e-3)
     assert [one.distance for one in nearest] == sorted(one.distance for one in nearest)
     assert all("_id_02_" in one.path for one in nearest)
+
+
+def test_a_weak_band_is_said_to_be_one_of_many(detector, late_tone, monkeypatch):
+    monkeypatch.setattr("offkey.explain.explained.strongest_bands", lambda _: [((10, 11), 0.05)])
+    said = detector.explain(late_tone, sample_rate=RATE, machine_id="00").sentences
+    assert said[1].startswith("No band stands out: ")
+    assert "(5% of what raised the score)" in said[2]
+
+
+def test_that_a_recording_is_louder_as_a_whole_is_said(detector):
+    hiss = 0.03 * np.random.default_rng(1).normal(size=2 * RATE).astype(np.float32)
+    said = detector.explain(healthy() + hiss, sample_rate=RATE, machine_id="00").sentences
+    assert said[1].startswith("As a whole it is ")
+    assert said[1].endswith(" dB louder than any of 20 healthy recordings.")
+
+
+def test_moments_of_all_bands_together_are_said_where_bands_have_none(explanation):
+    added = np.full(explanation.map.shape, 0.01)
+    for second in (0.3, 0.7, 1.1, 1.5):
+        added[:, int(second * RATE / 512) :][:, :2] = 1.0
+    always = Stretch(start_s=0.0, end_s=2.0, share=1.0)
+    band = dataclasses.replace(explanation.bands[0], stretches=(always,))
+    knocks = dataclasses.replace(explanation, map=added, bands=(band,))
+    said = "All bands together raise the score above all in 4 moments, about 2.5 a second."
+    assert list(of_all_bands((band,), knocks, 0.0)) == [said]
+    in_two = dataclasses.replace(band, stretches=(always, always))
+    assert list(of_all_bands((band, in_two), knocks, 0.0)) == []
+    assert list(of_all_bands((band,), dataclasses.replace(knocks, map=np.ones(added.shape)), 0.0)) == []
 
 
 def test_it_goes_through_json_and_a_file(detector, late_tone, explanation, tmp_path):

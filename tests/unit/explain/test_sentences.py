@@ -5,7 +5,16 @@ import pytest
 
 from offkey.explain.explanation import Band, Nearest, Stretch
 from offkey.explain.healthy import Measure
-from offkey.explain.sentences import band_sentence, hertz, nearest_sentence, spoken_sentence, verdict, when
+from offkey.explain.sentences import (
+    band_sentence,
+    hertz,
+    nearest_sentence,
+    spoken_sentence,
+    verdict,
+    warning_sentence,
+    when,
+    whole_sentences,
+)
 
 HEALTHY = np.linspace(-1, 1, 60)
 
@@ -145,6 +154,13 @@ def test_other_sentences():
     assert "about 1 in 2 scores so high" in verdict(fine)
     assert spoken_sentence({"level": 0.8, "rhythm": 0.17, "floor": 0.03}) == (
         "The score was raised by the level (80%) and the rhythm (17%)."
+    )
+    assert whole_sentences(measure("level", 4.0), "60 healthy recordings") == [
+        "As a whole it is 3.0 dB louder than any of 60 healthy recordings."
+    ]
+    assert whole_sentences(measure("level", -1.9), "60 healthy recordings") == []
+    assert warning_sentence("8000 Hz, in training 16000 Hz").endswith(
+        "recordings: 8000 Hz, in training 16000 Hz."
     )
     assert nearest_sentence([Nearest(path="a.wav", distance=1.0)]).endswith(" a.wav.")
     assert "keeps no healthy recordings" in nearest_sentence([])
