@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from offkey._util.storage import Address, address_of
 from offkey.advance import OnAdvance
-from offkey.archive import Shard, Totals, check_result
+from offkey.archive import RayCluster, Shard, Totals, check_result
 from offkey.datasets.recordings import Recordings
 from offkey.datasets.source import Progress
-from offkey.detector_scoring import ScoringDetector, score_archives
+from offkey.detector_scoring import ScoringDetector, cluster_of, score_archives
 from offkey.errors import ParameterError
 from offkey.recipe import ScoringPrecision
 from offkey.score_rows import OnError, Windows
@@ -36,6 +36,7 @@ def score_to(
     restart: bool = False,
     top: int | None = None,
     shard: tuple[int, int] = (1, 1),
+    engine: Literal["local", "ray"] | RayCluster = "local",
     device: str = "auto",
     precision: ScoringPrecision = "float32",
     max_seconds: float = MAX_SECONDS,
@@ -55,7 +56,7 @@ def score_to(
     ----------
     detectors
         Result, a file, folder or URL as `Detector.score_to` takes it -> the detector whose scores it gets.
-    recordings, machine_id, false_alarm_rate, false_discovery_rate, windows, on_error, restart, top, shard
+    recordings, machine_id, false_alarm_rate, false_discovery_rate, windows, on_error, restart, top, shard, engine
         As for `Detector.score_to`.
     device, precision, max_seconds, num_threads, on_part, on_progress, on_advance
         Likewise; progress begins anew with each pass.
@@ -70,7 +71,7 @@ def score_to(
     ParameterError
         If there is no detector, or two results are the same, or recordings that can be read only once are needed for
         more than one pass.
-    DatasetError, DeviceError, ArrayError, MissingExtraError, OSError
+    ClusterError, DatasetError, DeviceError, ArrayError, MissingExtraError, OSError
         As for `Detector.score_to`.
 
     Warns
@@ -84,6 +85,7 @@ def score_to(
         raise ParameterError(
             f"detectors: given results {names}; expected one or more, each another file or folder"
         )
+    cluster = cluster_of(engine)
     passes = list(_passes(results))
     if len(passes) > 1 and isinstance(recordings, Iterator):
         first, second = (next(iter(group)) for group in passes[:2])
@@ -104,7 +106,7 @@ def score_to(
             windows=windows,
             on_error=on_error,
             shard=Shard(*shard),
-            cluster=None,
+            cluster=cluster,
             device=device,
             precision=precision,
             max_seconds=max_seconds,

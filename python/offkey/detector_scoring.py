@@ -37,7 +37,7 @@ from offkey.scoring.drift import note_of_drift
 from offkey.scoring.together import Together
 from offkey.signal.audio import MAX_SECONDS
 
-__all__ = ["ScoringDetector", "score_archives"]
+__all__ = ["ScoringDetector", "cluster_of", "score_archives"]
 
 
 class ScoringDetector(DetectorBase):
@@ -261,7 +261,7 @@ class ScoringDetector(DetectorBase):
             windows=windows,
             on_error=on_error,
             shard=Shard(*shard),
-            cluster=_cluster(engine),
+            cluster=cluster_of(engine),
             device=device,
             precision=precision,
             max_seconds=max_seconds,
@@ -299,7 +299,7 @@ def score_archives(
     Parameters
     ----------
     detectors
-        Result -> its detector; one alone where a cluster scores.
+        Result -> its detector.
     recordings, machine_id, false_alarm_rate, false_discovery_rate, windows, on_error, device, precision
         As for `ScoringDetector.score_to`; `max_seconds` and `num_threads` likewise.
     shard, cluster
@@ -334,9 +334,9 @@ def score_archives(
         check_scoring_precision(precision)
         scorer = partial(
             cluster_scorer,
-            rows=rows[0],
+            rows=rows,
             cluster=cluster,
-            fitted=first._fitted(),
+            fitted=[each._fitted() for each in detectors.values()],
             options=how,
             num_threads=num_threads,
             device=device,
@@ -366,8 +366,14 @@ def _note_of(together: Together | None) -> list[str]:
     return [] if together is None or together.note is None else [together.note]
 
 
-def _cluster(engine: Literal["local", "ray"] | RayCluster) -> RayCluster | None:
-    """Return the cluster that scores; None: this process does."""
+def cluster_of(engine: Literal["local", "ray"] | RayCluster) -> RayCluster | None:
+    """Return the cluster that scores; None: this process does.
+
+    Raises
+    ------
+    ParameterError, MissingExtraError
+        If `engine` is none, or Ray is not installed.
+    """
     if engine == "local":
         return None
     if engine != "ray" and not isinstance(engine, RayCluster):

@@ -97,27 +97,34 @@ def need_ray() -> Any:
 
 @contextlib.contextmanager
 def cluster_scorer(
-    source: Source, writers: Sequence[PartWriter], progress: ScoringProgress, *, rows: ScoreRows, **job: Any
+    source: Source,
+    writers: Sequence[PartWriter],
+    progress: ScoringProgress,
+    *,
+    rows: Sequence[ScoreRows],
+    **job: Any,
 ) -> Iterator[ClusterScorer]:
     """Yield what has blocks scored by a cluster; on leaving all of them are.
 
     Parameters
     ----------
-    source, rows
+    source
         What workers have to say of recordings is entered here.
     writers
-        The one that writes the parts, in the workers.
+        Write the parts of each result, in the workers.
     progress
         Is told of each block.
+    rows
+        What workers have to say of the rows of each result is entered here.
     **job
         See `ClusterScorer`.
     """
-    (writer,) = writers
-    scorer = ClusterScorer(writer, progress, **job)
+    scorer = ClusterScorer(writers, progress, **job)
     try:
         yield scorer
         for report in scorer.reports():
-            rows.join(report.summary)
+            for of_result, summary in zip(rows, report.summaries, strict=True):
+                of_result.join(summary)
             source.surveyor.join(report.surveyor)
     finally:
         scorer.close()
@@ -146,7 +153,7 @@ class ClusterScorer:
 
     Parameters
     ----------
-    writer, progress
+    writers, progress
         See `cluster_scorer`.
     cluster
         The cluster.
@@ -156,18 +163,18 @@ class ClusterScorer:
 
     def __init__(
         self,
-        writer: PartWriter,
+        writers: Sequence[PartWriter],
         progress: ScoringProgress,
         *,
         cluster: RayCluster,
-        fitted: Fitted,
+        fitted: Sequence[Fitted],
         options: Mapping[str, Any],
         num_threads: int | None,
         device: str,
         precision: ScoringPrecision,
         max_seconds: float,
     ) -> None:
-        self._writer, self._progress, self._cluster = writer, progress, cluster
+        self._writers, self._progress, self._cluster = writers, progress, cluster
         self._parameters = {
             "fitted": fitted,
             "options": options,
@@ -175,7 +182,7 @@ class ClusterScorer:
             "device": device,
             "precision": precision,
             "max_seconds": max_seconds,
-            "writer": writer,
+            "writers": writers,
         }
         self._ray: Any = None
         self._job: Any = None
@@ -231,8 +238,8 @@ class ClusterScorer:
         """Connect to the cluster, and start workers that see what is to be seen."""
         self._ray = ray = need_ray()
         self._connect()
-        sign = self._signs.enter_context(self._writer.parts.sign())
-        self._job = ray.put(ray.cloudpickle.dumps(Job.of(items, sign=sign, **self._parameters)))
+        signs = [self._signs.enter_context(writer.parts.sign()) for writer in self._writers]
+        self._job = ray.put(ray.cloudpickle.dumps(Job.of(items, signs=signs, **self._parameters)))
         for _ in range(self._cluster.workers or self._most_workers()):
             self._add_worker()
 
@@ -317,7 +324,7 @@ class ClusterScorer:
             self._free.append(task.worker)
             if task.block is not None and report is not None:
                 self._reports[task.block.number] = report
-                self._failed += report.summary.failed
+                self._failed += report.summaries[0].failed
                 recordings = len(task.block.items)
                 self._progress.add_block(recordings, errors=self._failed, audio_s=report.audio_s)
             else:

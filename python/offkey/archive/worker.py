@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
+import operator
 import os
 import pickle
 import socket
@@ -32,9 +34,10 @@ _HEAD_BYTES = 1 << 16
 
 
 class BlockReport(NamedTuple):
-    """What there is to say of a block whose part is written."""
+    """What there is to say of a block whose parts are written."""
 
-    summary: RowsSummary
+    summaries: Sequence[RowsSummary]
+    """Of the rows of each result."""
     surveyor: Surveyor
     audio_s: float
 
@@ -85,16 +88,18 @@ def _here() -> str:
 class Job:
     """All that a worker needs to know to score blocks of one run."""
 
-    fitted: Fitted
+    fitted: Sequence[Fitted]
+    """Those that score; they hear the same of a recording."""
     options: Mapping[str, Any]
     """Of `ScoreRows`."""
     num_threads: int
     device: str
     precision: ScoringPrecision
     max_seconds: float
-    writer: PartWriter
-    sign: str
-    """The name of a file beside the parts."""
+    writers: Sequence[PartWriter]
+    """Of the parts of each."""
+    signs: Sequence[str]
+    """The name of a file beside the parts of each."""
     folder: str
     """Where relative paths begin."""
     witness: _Witness | None
@@ -118,25 +123,28 @@ class Job:
             os.chdir(self.folder)
         if self.witness is not None:
             self.witness.check()
-        if hidden := self.writer.parts.place.hidden_from_here(self.sign):
-            raise ClusterError(f"{_here()}: {hidden}")
-        self.fitted.compute_on(self.device, self.precision)
+        for writer, sign in zip(self.writers, self.signs, strict=True):
+            if hidden := writer.parts.place.hidden_from_here(sign):
+                raise ClusterError(f"{_here()}: {hidden}")
+        for each in self.fitted:
+            each.compute_on(self.device, self.precision)
 
     def score(self, number: int, items: Sequence[Item]) -> BlockReport:
-        """Score a block and write its part."""
-        rows = ScoreRows(self.fitted, num_threads=self.num_threads, **self.options)
+        """Score a block and write its parts."""
+        rows = [ScoreRows(each, num_threads=self.num_threads, **self.options) for each in self.fitted]
+        first = self.fitted[0]
         source = Source(
             (),
-            features=self.fitted.features,
-            plan=self.fitted.plan,
-            clip_seconds=self.fitted.clip_seconds,
+            features=first.features,
+            plan=functools.reduce(operator.or_, (each.plan for each in self.fitted)),
+            clip_seconds=first.clip_seconds,
             max_seconds=self.max_seconds,
-            keep_samples=needs_samples(self.fitted.recipe),
+            keep_samples=any(needs_samples(each.recipe) for each in self.fitted),
         )
         advances = deque[Advance](maxlen=1)
         progress = ScoringProgress(source, None, advances.append)
-        BlockScorer(source, [rows], self.num_threads, [self.writer], progress).score(number, iter(items))
-        return BlockReport(rows.summary(), source.surveyor, advances[0].audio_s)
+        BlockScorer(source, rows, self.num_threads, self.writers, progress).score(number, iter(items))
+        return BlockReport([each.summary() for each in rows], source.surveyor, advances[0].audio_s)
 
 
 class Worker:

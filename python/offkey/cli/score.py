@@ -211,7 +211,6 @@ def score(
     if len(detectors) > 1:
         of_one = {
             "--new-only": new_only,
-            "--engine ray": scored_by != "local",
             "--failed": failed is not None,
             "--json": json,
         }
@@ -227,7 +226,15 @@ def score(
         start_s = time.monotonic()
         if results:
             of_each, pace = score_group(
-                results, sources, file, share, restart=restart, top=top, on_part=_in_options, **options
+                results,
+                sources,
+                file,
+                share,
+                restart=restart,
+                top=top,
+                engine=scored_by,
+                on_part=_in_options,
+                **options,
             )
             pace = dataclasses.replace(pace, elapsed_s=time.monotonic() - start_s)
             return _report_each(of_each, pace, share)

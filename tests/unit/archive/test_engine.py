@@ -39,14 +39,14 @@ def job(detector, recordings, tmp_path, monkeypatch):
         return pickle.dumps(
             Job.of(
                 items,
-                fitted=detector._fitted(),
+                fitted=[detector._fitted()],
                 options=options,
                 num_threads=1,
                 device="cpu",
                 precision="float32",
                 max_seconds=60.0,
-                writer=writer,
-                sign="_run-1",
+                writers=[writer],
+                signs=["_run-1"],
             )
         )
 
@@ -89,7 +89,7 @@ def test_a_worker_writes_the_part_of_a_block(job, tmp_path):
     items = list(items_of("own/id_00"))
     content, worker = job(items), Worker()
     report = worker.score("0.1.0", content, 7, items[:6])
-    assert (report.summary.failed, report.audio_s) == (1, 5.0)
+    assert (report.summaries[0].failed, report.audio_s) == (1, 5.0)
     (row,) = report.surveyor.survey().rows
     assert (row.recordings, row.unreadable) == (6, 0)
     parts = parts_of(tmp_path / "scores.csv")

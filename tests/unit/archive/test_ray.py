@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import offkey
 from offkey import RayCluster
 from offkey.archive import cluster as of_cluster
 from offkey.cli import run
@@ -89,6 +90,26 @@ def test_the_result_is_that_of_a_run_here_though_a_worker_is_killed(address, det
     assert not (tmp_path / "scores.csv.parts").exists()
     assert totals == expected
     assert (states[-1].done, states[-1].errors, states[-1].audio_s) == (30, 1, 29.0)
+
+
+def test_several_detectors_share_the_pass_of_a_worker_that_is_killed(
+    address, healthy, detector, recordings, tmp_path
+):
+    coarse = offkey.Recipe.named("spectral").replace(features__n_mels=64)
+    detectors = {
+        "first": detector,
+        "careful": offkey.Detector(
+            offkey.Recipe.named("spectral").replace(scoring__false_alarm_rate=0.2)
+        ).fit(healthy),
+        "coarse": offkey.Detector(coarse).fit(healthy),
+    }
+    together = {tmp_path / f"{name}.csv": each for name, each in detectors.items()}
+    on_part = dying(tmp_path / "deaths", 1)
+    totals = offkey.score_to(together, recordings, engine="ray", on_part=on_part)
+    for name, each in detectors.items():
+        expected = each.score_to(tmp_path / f"{name}-here.csv", recordings)
+        assert content(tmp_path / f"{name}.csv") == content(tmp_path / f"{name}-here.csv")
+        assert totals[tmp_path / f"{name}.csv"] == expected
 
 
 def test_a_run_that_is_killed_goes_on(address, begin, detector, recordings, tmp_path):

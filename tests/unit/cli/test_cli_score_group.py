@@ -43,7 +43,6 @@ def test_shards_of_several_say_how_they_are_merged(offkey, detector, second, tre
         (("--out", "s.csv", "--json"), "--json: takes one detector"),
         (("--out", "s.csv", "--new-only"), "--new-only: takes one detector"),
         (("--out", "s.csv", "--failed", "f.txt"), "--failed: takes one detector"),
-        (("--out", "s.csv", "--engine", "ray"), "--engine ray"),
     ],
 )
 def test_what_one_detector_alone_takes_is_refused(
