@@ -48,6 +48,8 @@ class AeNet(WindowNet):
         Of a window.
     """
 
+    tasks = ("error",)
+
     def __init__(
         self, *, hidden: tuple[int, ...], bottleneck: int, batch_norm: bool, frames: int, n_mels: int
     ) -> None:
@@ -58,7 +60,8 @@ class AeNet(WindowNet):
 
     def losses(self, windows: Tensor, ids: Tensor) -> dict[str, Tensor]:
         """Return the mean squared error (see `WindowNet.losses`)."""
-        return {"total": self.errors(windows).mean()}
+        error = self.errors(windows).mean()
+        return {"total": error, "error": error}
 
     def errors(self, windows: Tensor) -> Tensor:
         """Return the mean squared error ``(n,)`` of each window (see `WindowNet.errors`)."""

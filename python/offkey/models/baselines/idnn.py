@@ -72,14 +72,14 @@ class IdnnNet(WindowNet):
         self.decoder = nn.Sequential(
             *dense(after, batch_norm=settings.batch_norm), glorot(nn.Linear(after[-1], n_mels))
         )
-        self.tasks = ("error", "divergence") if settings.variational else ()
+        self.tasks = ("error", *["divergence"] * settings.variational)
         self._weight, self._middle = settings.divergence_weight, settings.frames // 2
 
     def losses(self, windows: Tensor, ids: Tensor) -> dict[str, Tensor]:
         """Return the mean squared error of the middle frame; the variational form's negative bound for each value."""
         error, divergence = self._parts(windows)
         if divergence is None:
-            return {"total": error.mean()}
+            return {"total": error.mean(), "error": error.mean()}
         bound = 0.5 * error + self._weight * divergence.float() / windows.shape[2]
         return {"total": bound.mean(), "error": error.mean(), "divergence": divergence.mean()}
 

@@ -27,7 +27,7 @@ class WindowNet(nn.Module, abc.ABC):
 
     mean: Tensor
     gain: Tensor
-    tasks: tuple[str, ...] = ()
+    tasks: tuple[str, ...]
     """Which losses `losses` returns beside "total"."""
 
     def __init__(self, n_mels: int) -> None:
