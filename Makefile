@@ -27,7 +27,7 @@ $(VENV)/.installed: $(BIN)/python $(SOURCES)
 	@touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python $(SOURCES) constraints.txt
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,report]' --group lint --group test
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,report,onnx]' --group lint --group test
 	@touch $(VENV)/.installed $@
 
 setup: $(VENV)/.installed-dev

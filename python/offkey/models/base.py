@@ -154,6 +154,8 @@ class InlierModel(abc.ABC):
     """Of `fine_mean` and `rhythm` (see `ClipStatistics`) what it looks at; None: all that its kind has measured."""
     provenance: Mapping[str, Any] = MappingProxyType({})
     """How it was fitted, as plain data for JSON: device, precision, versions, losses."""
+    scores_silence = True
+    """Whether a short clip of zeros has a score, by which a loaded detector is checked; an encoder may want more."""
 
     @classmethod
     @abc.abstractmethod
@@ -231,6 +233,7 @@ class ModelKind:
     section: type[Section]
     score_names: tuple[str, ...]
     inputs: Inputs
+    inputs_of: Callable[[Any], Inputs] | None
     model: type[Any] | str
     others: bool
     trained: bool
@@ -243,7 +246,7 @@ def register(
     *,
     section: type[Section],
     score_names: tuple[str, ...],
-    inputs: Inputs,
+    inputs: Inputs | Callable[[Any], Inputs],
     model: type[Any] | str,
     others: bool = False,
     trained: bool = False,
@@ -261,8 +264,8 @@ def register(
     score_names
         The raw scores that it can give, such as ``("a_distance",)``: columns of the table of scores.
     inputs
-        What its method `scores` is given: `statistics`, `logmels` or `samples` (see `Inputs`). Its method `fit` finds
-        all of them in the training clips.
+        What its method `scores` is given: `statistics`, `logmels` or `samples` (see `Inputs`), or a function that says
+        so of its section. Its method `fit` finds all of them in the training clips.
     model
         Its class, which has what `InlierModel` asks for; or ``"module:Class"``, imported when a detector needs it.
     others
@@ -298,6 +301,8 @@ def register(
     duplicates = [score for score in score_names if score in owners]
     if duplicates:
         raise ParameterError(f"model {name!r}: {duplicates[0]} is a score of model {owners[duplicates[0]]!r}")
+    inputs_of = inputs if callable(inputs) else None
+    inputs = inputs(section()) if callable(inputs) else inputs
     if inputs not in ("statistics", "logmels", "samples"):
         raise ParameterError(f"model {name!r}: inputs = {inputs!r}; expected statistics, logmels or samples")
     register_kind(
@@ -306,6 +311,7 @@ def register(
             section=section,
             score_names=tuple(score_names),
             inputs=inputs,
+            inputs_of=inputs_of,
             model=model,
             others=others,
             trained=trained,
@@ -316,8 +322,15 @@ def register(
 
 
 def kinds_of(recipe: Recipe) -> tuple[ModelKind, ...]:
-    """Return what the models of a recipe state of themselves, in the order in which a detector holds them."""
-    return tuple(cast(ModelKind, model_kind(name)) for name in recipe.models)
+    """Return what the models of a recipe state of themselves, in the order in which a detector holds them.
+
+    Their `inputs` are those of the recipe.
+    """
+    kinds = (cast(ModelKind, model_kind(name)) for name in recipe.models)
+    return tuple(
+        dataclasses.replace(kind, inputs=kind.inputs_of(recipe.models[kind.name])) if kind.inputs_of else kind
+        for kind in kinds
+    )
 
 
 def statistics_plan(recipe: Recipe) -> StatisticsPlan:

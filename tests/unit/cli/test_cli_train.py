@@ -181,3 +181,21 @@ def test_a_baseline_is_trained_shown_and_scores(offkey, tree):
     assert json.loads(offkey("info", "fan.offkey", "--json").out)["scores"] == ["a_ae"]
     assert offkey("score", "fan.offkey", tree / "fan" / "test", "--out", "scores.csv").code == 0
     assert "a_ae" in Path("scores.csv").read_text().splitlines()[0]
+
+
+def test_neighbours_are_found_among_what_an_onnx_file_gives(offkey, tree, tmp_path):
+    import onnx_models
+
+    file = onnx_models.write(tmp_path / "filters.onnx")
+    sets = ("--set", f"knn.encoder={file}", "knn.distance=cosine")
+    assert (
+        offkey("train", tree, "--machine", "fan", "--recipe", "knn", *sets, "--out", "fan.offkey").code == 0
+    )
+    shown = json.loads(offkey("info", "fan.offkey", "--json").out)
+    assert shown["provenance"]["knn"]["encoder"] == file
+    assert offkey("score", "fan.offkey", tree / "fan" / "test", "--out", "scores.csv").code == 0
+    assert "a_knn" in Path("scores.csv").read_text().splitlines()[0]
+    onnx_models.write(file, seed=1)
+    shown = offkey("score", "fan.offkey", tree / "fan" / "test")
+    assert shown.code == 2
+    assert "another one than the detector was fitted with" in shown.err

@@ -27,18 +27,19 @@ import numpy as np
 
 from offkey._util.named_arrays import prefixed, under
 from offkey.datasets.training import TrainingClips
-from offkey.errors import ArrayError, DatasetError, DetectorFileError, RecipeError
-from offkey.models.base import FitOptions, InlierModel, LearnedClips, register, restoring
+from offkey.errors import DatasetError, DetectorFileError, ParameterError, RecipeError
+from offkey.models.base import FitOptions, InlierModel, Inputs, LearnedClips, register, restoring
+from offkey.models.baselines.clip_vectors import ClipVectors
 from offkey.models.baselines.neighbours import Bank, Distance, Scale
-from offkey.models.spectral.feature_sets import StatisticsTable
+from offkey.models.encoders import find_encoder
 from offkey.models.spectral.folds import units_of
 from offkey.recipe import Positive, Recipe, Section
 from offkey.scoring.calibration import Calibration
-from offkey.signal.statistics import ClipStatistics
 
 __all__ = ["Knn", "KnnModel"]
 
 _SCORE = "a_knn"
+_ROUNDING = 0.01  # of a vector's length: floats differ from processor to processor, other weights by far more
 
 
 class Knn(Section, frozen=True):
@@ -54,7 +55,13 @@ class Knn(Section, frozen=True):
     standardised: bool = False
     """Whether each value is divided by its deviation over the training clips, its mean taken away."""
     bands: Positive = 1
-    """Into how many neighbouring parts of the spectrum a vector is cut, each with neighbours of its own."""
+    """Into how many neighbouring parts of the spectrum a vector is cut, each with neighbours of its own; of an encoder,
+    how many bands it gives."""
+    encoder: str | None = None
+    """A registered encoder (`offkey.models.register_encoder`), or the path of an ONNX file; None: the log-Mel itself,
+    whose frames are the vectors over time."""
+    encoder_input: Literal["samples", "logmels"] = "samples"
+    """What the encoder is given, at the recipe's `features`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,19 +90,22 @@ class KnnModel(InlierModel):
     def __init__(
         self,
         settings: Knn,
+        vectors: ClipVectors,
         learned: _Learned,
         scale: Scale,
         *,
         machine_ids: tuple[str, ...],
         held_out: Calibration | None,
         notes: tuple[str, ...],
+        of_noise: np.ndarray | None,
     ) -> None:
-        self._settings, self._learned, self._scale = settings, learned, scale
+        self._settings, self._vectors, self._learned, self._scale = settings, vectors, learned, scale
+        self._of_noise = of_noise
         self._bank = Bank.of(
             scale.apply(learned.vectors.astype(np.float64)),
             ids=learned.ids,
             units=learned.units,
-            columns=_columns(settings, learned.vectors.shape[1]),
+            columns=vectors.columns(learned.vectors.shape[1]),
             distance=settings.distance,
         )
         self.score_names = (_SCORE,)
@@ -103,6 +113,9 @@ class KnnModel(InlierModel):
         self.standardise_on = self.held_out = self._calibration() if held_out is None else held_out
         self.notes = notes
         self.further_statistics = frozenset()
+        self.scores_silence = vectors.encoder is None
+        if vectors.encoder is not None:
+            self.provenance = {"encoder": vectors.encoder.name, "sha256": vectors.encoder.sha256}
         self.parameters = learned.vectors.size + (2 * len(scale.gain) if settings.standardised else 0)
 
     @classmethod
@@ -112,14 +125,13 @@ class KnnModel(InlierModel):
         Raises
         ------
         RecipeError
-            If the recipe has no section `knn`, or more bands than Mel bins.
+            If the recipe has no section `knn`, more bands than Mel bins, or another rate than its encoder hears.
+        ParameterError
+            If there is no such encoder, or its file is none.
+        MissingExtraError
+            If the encoder is an ONNX file and onnxruntime is not installed.
         """
-        settings = _settings(recipe)
-        if settings.bands > recipe.features.n_mels:
-            raise RecipeError(
-                f"recipe {recipe.name!r}: knn.bands = {settings.bands}; expected at most as many as Mel bins, "
-                f"{recipe.features.n_mels}"
-            )
+        _vectors_of(recipe)
 
     @classmethod
     def fit(cls, clips: TrainingClips, *, recipe: Recipe, options: FitOptions) -> Self:
@@ -132,23 +144,29 @@ class KnnModel(InlierModel):
         recipe
             With a section `knn`.
         options
-            Nothing of it matters here.
+            How many threads encode clips.
 
         Raises
         ------
-        RecipeError
+        RecipeError, ParameterError, MissingExtraError
             As `check`.
         DatasetError
             If there are too few clips, or nothing varies over them.
         ArrayError
-            If a clip has values that are not finite.
+            If a clip has values that are not finite, or the encoder fails on it.
         """
-        cls.check(recipe, options)
-        settings = _settings(recipe)
+        settings, clip_vectors = _settings(recipe), _vectors_of(recipe)
         names = tuple(sorted(set(clips.machine_ids)))
         ids = np.searchsorted(names, list(clips.machine_ids)).astype(np.int64)
         units, divided = units_of(ids, clips.groups)
-        vectors = cls._pooled(clips.statistics(), settings)
+        encoder = clip_vectors.encoder
+        of_noise = None if encoder is None else clip_vectors.of_noise(encoder)
+        if encoder and of_noise is not None and not _alike(of_noise, clip_vectors.of_noise(encoder)):
+            raise ParameterError(
+                f"encoder {encoder.name!r} gives other vectors when it is given the same clip again; expected the "
+                "same: is something in it random, such as dropout?"
+            )
+        vectors = clip_vectors.of_training(clips, num_threads=options.num_threads)
         scale = Scale.of(vectors.astype(np.float64), standardised=settings.standardised)
         if (vectors == vectors[0]).all() or not scale.gain.any():
             raise DatasetError(
@@ -166,11 +184,13 @@ class KnnModel(InlierModel):
         ]
         return cls(
             settings,
+            clip_vectors,
             _Learned(vectors, ids, units),
             scale,
             machine_ids=names,
             held_out=None,
             notes=tuple(notes),
+            of_noise=of_noise,
         )
 
     def updated(
@@ -182,27 +202,35 @@ class KnnModel(InlierModel):
         ----------
         clips, recipe, learned, num_threads
             See `InlierModel.updated`.
+
+        Raises
+        ------
+        ArrayError
+            As `fit`.
         """
         ids = np.searchsorted(self.machine_ids, list(clips.machine_ids)).astype(np.int64)
-        vectors = self._vectors(clips.statistics())
+        vectors = self._vectors.of_training(clips, num_threads=num_threads)
+        self._vectors.check(vectors, dim=len(self._scale.centre))
         return type(self)(
             self._settings,
+            self._vectors,
             self._learned.extended(vectors, ids, clips.groups),
             self._scale,
             machine_ids=self.machine_ids,
             held_out=None,
             notes=self.notes,
+            of_noise=self._of_noise,
         )
 
-    def scores(self, inputs: ClipStatistics, *, num_threads: int | None = None) -> dict[str, np.ndarray]:
+    def scores(self, inputs: Any, *, num_threads: int | None = None) -> dict[str, np.ndarray]:
         """Score clips against every known ID.
 
         Parameters
         ----------
         inputs
-            Statistics of the clips, ``(clips, n_mels)`` each.
+            Statistics of the clips, ``(clips, n_mels)`` each; with an encoder, their samples or log-Mels.
         num_threads
-            Of no effect.
+            How many clips are encoded at once; all cores if None. The result does not depend on it.
 
         Returns
         -------
@@ -212,14 +240,17 @@ class KnnModel(InlierModel):
         Raises
         ------
         ArrayError
-            If there is no clip, one has values that are not finite, or there are other Mel bins than in training.
+            If there is no clip, one has values that are not finite, there are other Mel bins than in training, or the
+            encoder fails.
         """
-        vectors = self._scale.apply(self._vectors(inputs).astype(np.float64))
+        vectors = self._scale.apply(self.embeddings(inputs, num_threads=num_threads))
         return {_SCORE: self._bank.distances(vectors, **self._counted)}
 
-    def embeddings(self, inputs: ClipStatistics, *, num_threads: int | None = None) -> np.ndarray:
+    def embeddings(self, inputs: Any, *, num_threads: int | None = None) -> np.ndarray:
         """Return the vectors ``(clips, dim)`` float64 of clips, as they are before any scale (see `scores`)."""
-        return self._vectors(inputs).astype(np.float64)
+        vectors = self._vectors.of(inputs, num_threads=num_threads)
+        self._vectors.check(vectors, dim=len(self._scale.centre))
+        return vectors.astype(np.float64)
 
     @property
     def _counted(self) -> dict[str, Any]:
@@ -240,26 +271,6 @@ class KnnModel(InlierModel):
             against_all={_SCORE: distances[rows]},
         )
 
-    def _vectors(self, statistics: ClipStatistics) -> np.ndarray:
-        vectors = self._pooled(statistics, self._settings)
-        dim = self._learned.vectors.shape[1]
-        if vectors.shape[1] != dim:
-            raise ArrayError(
-                f"clips: {vectors.shape[1]} values each; expected {dim}, as the training clips have"
-            )
-        return vectors
-
-    @staticmethod
-    def _pooled(statistics: ClipStatistics, settings: Knn) -> np.ndarray:
-        """Return one vector for each clip, ``(clips, dim)`` float32."""
-        if not len(statistics.mean):
-            raise ArrayError("clips: given none; expected at least one")
-        columns = StatisticsTable.checked(statistics).columns
-        parts = [columns["mean"]]
-        if settings.pooling == "mean_deviation":
-            parts.append(np.exp(columns["lstd"]) - 1e-3)
-        return np.concatenate(parts, axis=1).astype(np.float32)
-
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return arrays for safetensors and plain data for JSON: all that `from_state` needs."""
         calibration, metadata = self.held_out.state()
@@ -270,8 +281,12 @@ class KnnModel(InlierModel):
             "centre": self._scale.centre,
             "gain": self._scale.gain,
         }
+        if self._of_noise is not None:
+            arrays["of_noise"] = self._of_noise
+        encoder = self._vectors.encoder
         return arrays | prefixed("held_out", calibration), {
             "machine_ids": list(self.machine_ids),
+            "encoder_sha256": encoder and encoder.sha256,
             "held_out": metadata,
             "notes": list(self.notes),
         }
@@ -283,23 +298,29 @@ class KnnModel(InlierModel):
         Raises
         ------
         DetectorFileError
-            If arrays or metadata are missing or do not fit the recipe.
+            If arrays or metadata are missing or do not fit the recipe, or the encoder is another one.
+        ParameterError, MissingExtraError
+            If there is no encoder of that name, or its file cannot be loaded.
         """
+        clip_vectors = _vectors_of(recipe)
         with restoring("knn", recipe):
             names = tuple(map(str, metadata["machine_ids"]))
             learned = _Learned(arrays["vectors"], arrays["ids"], arrays["units"])
             scale = Scale(arrays["centre"], arrays["gain"])
             _check_arrays(learned, scale, n_ids=len(names))
+            _check_encoder(clip_vectors, arrays, metadata["encoder_sha256"])
             held_out = Calibration.from_state(under("held_out", arrays), metadata["held_out"])
             if set(held_out.scores) != {_SCORE} or not set(held_out.machine_ids) <= set(names):
                 raise DetectorFileError("knn: the calibration is of other scores or machine IDs")
             return cls(
                 _settings(recipe),
+                clip_vectors,
                 learned,
                 scale,
                 machine_ids=names,
                 held_out=held_out,
                 notes=tuple(map(str, metadata["notes"])),
+                of_noise=None if clip_vectors.encoder is None else arrays["of_noise"],
             )
 
 
@@ -310,10 +331,48 @@ def _settings(recipe: Recipe) -> Knn:
     return settings
 
 
-def _columns(settings: Knn, dim: int) -> list[np.ndarray]:
-    """Return which values of a vector each band has: of means and of deviations those at its place."""
-    blocks = np.arange(dim).reshape(2 if settings.pooling == "mean_deviation" else 1, -1)
-    return [part.ravel() for part in np.array_split(blocks, settings.bands, axis=1)]
+def _vectors_of(recipe: Recipe) -> ClipVectors:
+    settings = _settings(recipe)
+    return ClipVectors(
+        features=recipe.features,
+        pooling=settings.pooling,
+        bands=settings.bands,
+        encoder=None if settings.encoder is None else find_encoder(settings.encoder),
+        encoder_input=settings.encoder_input,
+    )
+
+
+def _inputs(settings: Knn) -> Inputs:
+    return "statistics" if settings.encoder is None else settings.encoder_input
+
+
+def _alike(first: np.ndarray, second: np.ndarray) -> bool:
+    """Return whether vectors are the same but for the rounding of another processor or library."""
+    if first.shape != second.shape:
+        return False
+    exact = first.astype(np.float64), second.astype(np.float64)
+    return bool(np.linalg.norm(exact[0] - exact[1]) <= _ROUNDING * np.linalg.norm(exact[0]))
+
+
+def _check_encoder(vectors: ClipVectors, arrays: dict[str, np.ndarray], sha256: str | None) -> None:
+    """Refuse another encoder than the one that the detector was fitted with."""
+    encoder = vectors.encoder
+    if encoder is None:
+        return
+    if encoder.sha256 != sha256:
+        raise DetectorFileError(
+            f"encoder {encoder.name!r} is another one than the detector was fitted with: "
+            f"{_described(encoder.sha256)}; expected {_described(sha256)}"
+        )
+    if not _alike(arrays["of_noise"], vectors.of_noise(encoder)):
+        raise DetectorFileError(
+            f"encoder {encoder.name!r} is another one than the detector was fitted with, or works otherwise here: it "
+            "gives another vector of the same noise"
+        )
+
+
+def _described(sha256: str | None) -> str:
+    return "a function" if sha256 is None else f"a file of SHA-256 {sha256}"
 
 
 def _check_arrays(learned: _Learned, scale: Scale, *, n_ids: int) -> None:
@@ -334,4 +393,4 @@ def _check_arrays(learned: _Learned, scale: Scale, *, n_ids: int) -> None:
         )
 
 
-register("knn", section=Knn, score_names=(_SCORE,), inputs="statistics", model=KnnModel)
+register("knn", section=Knn, score_names=(_SCORE,), inputs=_inputs, model=KnnModel)
