@@ -32,8 +32,9 @@ def resolved(values: np.ndarray, features: Features) -> np.ndarray:
     deviation = _BUMP_BINS * len(values) / _REFERENCE_MELS
     places = np.arange(-math.ceil(_REACH * deviation), math.ceil(_REACH * deviation) + 1)
     over_bins = _spread(values, np.exp(-np.square(places / deviation) / 2))
-    reach = math.ceil(features.n_fft / features.hop_length) - 1
-    parts = 1 - np.abs(np.arange(-reach, reach + 1)) * features.hop_length / features.n_fft
+    window = features.win_length or features.n_fft
+    reach = math.ceil(window / features.hop_length) - 1
+    parts = 1 - np.abs(np.arange(-reach, reach + 1)) * features.hop_length / window
     return _spread(over_bins.T, parts).T
 
 

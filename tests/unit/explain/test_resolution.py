@@ -39,6 +39,12 @@ def test_frames_that_do_not_overlap_and_few_bins_stay_apart():
     assert not spread[:, 5:].any()
 
 
+def test_what_lies_beside_the_window_is_no_overlap():
+    features = offkey.Recipe.named("spectral").replace(features__win_length=512).features
+    over_frames = resolved(one_cell((128, 50), (60, 20)), features).sum(axis=0)
+    assert np.flatnonzero(over_frames).tolist() == [20]
+
+
 def test_frames_that_overlap_more_are_spread_further():
     features = (
         offkey.Recipe.named("spectral").replace(features__n_fft=1024, features__hop_length=256).features
