@@ -172,7 +172,9 @@ class DetectorBase:
         max_seconds: float = MAX_SECONDS,
         num_threads: int | None = None,
     ) -> np.ndarray:
-        """Return the network's embeddings ``(recordings, embedding_dim)`` float64 of recordings as `score` takes them.
+        """Return the embeddings ``(recordings, dim)`` float64 of recordings as `score` takes them.
+
+        They are the network's, or the vectors that `knn` compares.
 
         A recording that `score` cuts into windows has the mean of their embeddings, and is not in memory as a whole.
 
@@ -184,7 +186,7 @@ class DetectorBase:
         Raises
         ------
         ParameterError
-            If the recipe has no network.
+            If the recipe has neither of them.
         DeviceError
             If the device is not there.
         AudioError, ArrayError, OSError

@@ -28,14 +28,15 @@ class OnnxEncode:
     sha256: str
     """Of the file."""
 
-    def __init__(self, content: bytes, *, where: str) -> None:
+    def __init__(self, content: bytes, *, path: Path) -> None:
         try:
             import onnxruntime
         except ModuleNotFoundError:
             raise MissingExtraError(
-                f"{where}: needs onnxruntime, which is not installed: pip install 'offkey[onnx]'"
+                f"{path}: needs onnxruntime, which is not installed: pip install 'offkey[onnx]'"
             ) from None
         self.sha256 = hashlib.sha256(content).hexdigest()
+        self._path = path.resolve()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong is raised
@@ -50,13 +51,13 @@ class OnnxEncode:
             except Exception as error:
                 text = " ".join(str(error).split())
                 raise ParameterError(
-                    f"{where}: onnxruntime cannot load it: {text[:300]}; expected one whole ONNX file, weights inside"
+                    f"{path}: onnxruntime cannot load it: {text[:300]}; expected one whole ONNX file, weights inside"
                 ) from None
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not 1 <= len(inputs[0].shape) <= 4:
             given = ", ".join(f"{each.name}: {each.type} {each.shape}" for each in inputs)
             raise ParameterError(
-                f"{where}: inputs {given}; expected a single one, tensor(float) of 1 to 4 dimensions"
+                f"{path}: inputs {given}; expected a single one, tensor(float) of 1 to 4 dimensions"
             )
         self._name, self._shape = inputs[0].name, tuple(inputs[0].shape)
         self._output = self._session.get_outputs()[0].name
@@ -77,9 +78,13 @@ class OnnxEncode:
         content = path.read_bytes()
         known = _IN_USE.get(hashlib.sha256(content).hexdigest())
         if known is None:
-            known = cls(content, where=str(path))
+            known = cls(content, path=path)
             _IN_USE[known.sha256] = known
         return known  # type: ignore[return-value]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process, such as a worker of a cluster, as the path of the file."""
+        return _again, (self._path, self.sha256)
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """Return the first output for a clip ``(samples,)`` or ``(n_mels, frames)`` float32."""
@@ -97,6 +102,15 @@ class OnnxEncode:
         output: Any = self._session.run([self._output], {self._name: given})[0]
         array = np.asarray(output)
         return array[0] if array.ndim > 1 and array.shape[0] == 1 else array
+
+
+def _again(path: Path, sha256: str) -> OnnxEncode:
+    encode = OnnxEncode.of(path)
+    if encode.sha256 != sha256:
+        raise ParameterError(
+            f"{path}: a file of SHA-256 {encode.sha256}; expected {sha256}, as where it comes from"
+        )
+    return encode
 
 
 _IN_USE: weakref.WeakValueDictionary[str, OnnxEncode] = weakref.WeakValueDictionary()

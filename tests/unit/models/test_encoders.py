@@ -1,6 +1,7 @@
 """Encoders by name, what is said where one fails, and ONNX files."""
 
 import os
+import pickle
 import sys
 
 import numpy as np
@@ -161,6 +162,15 @@ def test_a_file_in_use_is_loaded_once(file, tmp_path):
     other = find_encoder(onnx_models.write(tmp_path / "other.onnx", seed=1))
     assert other.encode is not first.encode
     assert other.sha256 != first.sha256
+
+
+def test_another_process_loads_the_same_file(file):
+    encoder = find_encoder(file)
+    sent = pickle.dumps(encoder)
+    assert pickle.loads(sent).encode is encoder.encode
+    onnx_models.write(file, seed=1)
+    with pytest.raises(ParameterError, match=r"filters\.onnx: a file of SHA-256"):
+        pickle.loads(sent)
 
 
 def test_files_that_are_no_encoder_are_refused(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Literal, Self, TypeAlias
 
@@ -56,13 +57,17 @@ class Bank:
     columns: tuple[np.ndarray, ...]
     """Of each part, positions of its values in a vector."""
     parts: tuple[np.ndarray, ...]
-    """``(clips, width)`` float64: the normal clips, each part about `centres`; for `cosine` of length 1."""
+    """``(clips, width)`` float64: the normal clips ID after ID, each part about `centres`; for `cosine` of length 1."""
+    squares: tuple[np.ndarray, ...]
+    """``(clips,)`` each: of their lengths."""
     centres: tuple[np.ndarray, ...]
     """``(width,)`` each: near the origin a product of matrices loses fewer digits."""
     ids: np.ndarray
     """``(clips,)`` int64: positions of machine IDs; every one occurs."""
     units: np.ndarray
     """``(clips,)`` int64: clips with the same one are of one recording."""
+    order: np.ndarray
+    """``(clips,)`` int64: which clip is where in `parts`."""
 
     @classmethod
     def of(
@@ -75,15 +80,19 @@ class Bank:
         distance: Distance,
     ) -> Self:
         """Keep vectors ``(clips, dim)`` float64; `columns` are the parts of a vector."""
-        parts = [_part(vectors[:, chosen], distance) for chosen in columns]
+        order = np.argsort(ids, kind="stable")
+        parts = [_part(vectors[order][:, chosen], distance) for chosen in columns]
         centres = [part.mean(axis=0) for part in parts]
+        parts = [part - centre for part, centre in zip(parts, centres, strict=True)]
         return cls(
             distance,
             tuple(columns),
-            tuple(part - centre for part, centre in zip(parts, centres, strict=True)),
+            tuple(parts),
+            tuple(np.square(part).sum(axis=1) for part in parts),
             tuple(centres),
             ids,
             units,
+            order,
         )
 
     def distances(self, vectors: np.ndarray, *, neighbours: int, kth: bool) -> np.ndarray:
@@ -117,31 +126,33 @@ class Bank:
     def _nearest(
         self, vectors: np.ndarray, units: np.ndarray | None, neighbours: int, kth: bool
     ) -> np.ndarray:
-        total = np.zeros((len(vectors), int(self.ids.max()) + 1))
+        ends = np.cumsum(np.bincount(self.ids)).tolist()
+        total = np.zeros((len(vectors), len(ends)))
         with threadpool_limits(1, user_api="blas"):  # a sum in another order is another number
-            for chosen, bank, centre in zip(self.columns, self.parts, self.centres, strict=True):
+            for chosen, bank, squares, centre in zip(
+                self.columns, self.parts, self.squares, self.centres, strict=True
+            ):
                 part = _part(vectors[:, chosen], self.distance) - centre
                 for rows in _blocks(len(part), _BLOCK // len(bank)):
-                    away = None if units is None else units[rows, None] != self.units
-                    total[rows] += self._of_block(part[rows], bank, away, neighbours, kth)
+                    keys = part[rows] @ bank.T  # to squares of distances, but for the length of each vector
+                    keys *= -2
+                    keys += squares
+                    if units is not None:
+                        keys[units[rows, None] == self.units[self.order]] = np.inf
+                    for column, members in enumerate(
+                        itertools.starmap(slice, itertools.pairwise([0, *ends]))
+                    ):
+                        near = self._of_id(part[rows], bank[members], keys[:, members], neighbours)
+                        total[rows, column] += _of_neighbours(near, kth)
         return total / len(self.parts)
 
-    def _of_block(
-        self, part: np.ndarray, bank: np.ndarray, away: np.ndarray | None, neighbours: int, kth: bool
-    ) -> np.ndarray:
-        """Return ``(rows, ids)``; `away`, ``(rows, clips)``, says which clips may be neighbours."""
-        squares = np.square(part).sum(axis=1)[:, None] + np.square(bank).sum(axis=1) - 2 * (part @ bank.T)
-        if away is not None:
-            squares[~away] = np.inf
-        distances = np.empty((len(part), int(self.ids.max()) + 1))
-        for column in range(distances.shape[1]):
-            members = np.flatnonzero(self.ids == column)
-            count = min(neighbours, len(members))
-            places = members[np.argpartition(squares[:, members], count - 1, axis=1)[:, :count]]
-            usable = np.isfinite(np.take_along_axis(squares, places, axis=1))
-            exact = np.where(usable, _exact(part, bank, places, self.distance), np.nan)
-            distances[:, column] = _of_neighbours(exact, kth)
-        return distances
+    def _of_id(self, part: np.ndarray, bank: np.ndarray, keys: np.ndarray, neighbours: int) -> np.ndarray:
+        """Return distances ``(rows, neighbours)`` in any order; NaN where no clip is left that may be one."""
+        count = min(neighbours, len(bank))
+        one = count == 1
+        places = keys.argmin(axis=1)[:, None] if one else np.argpartition(keys, count - 1, axis=1)[:, :count]
+        usable = np.isfinite(np.take_along_axis(keys, places, axis=1))
+        return np.where(usable, _exact(part, bank, places, self.distance), np.nan)
 
 
 def _part(values: np.ndarray, distance: Distance) -> np.ndarray:
@@ -159,7 +170,9 @@ def _exact(part: np.ndarray, bank: np.ndarray, places: np.ndarray, distance: Dis
     """Return the distances ``(rows, neighbours)`` of chosen clips by their differences, without cancellation."""
     squares = np.empty(places.shape)
     for rows in _blocks(len(part), _DIFFERENCES // (places.shape[1] * part.shape[1])):
-        squares[rows] = np.square(part[rows, None] - bank[places[rows]]).sum(axis=2)
+        away = bank[places[rows]]
+        away -= part[rows, None]
+        squares[rows] = np.einsum("rnw,rnw->rn", away, away)
     return squares / 2 if distance == "cosine" else np.sqrt(squares)
 
 
