@@ -37,8 +37,10 @@ class LogMel:
 
     Frames are weighted by a periodic window. The plan is made once: keep the object and call it often.
     It may be shared between threads and pickled, and never writes to its input. Bands are within 1e-3 dB of the
-    definition, at any `n_fft`, from a clip's maximum down to 80 dB below it. A clip whose samples all lie below about
-    1e-19 of full scale takes 7 times as long, near 1e-38 80 times: its powers are denormal numbers.
+    definition, at any `n_fft`, from a clip's maximum down to 80 dB below it. Frames of a great range, such as those
+    under a strong hum, are computed in other ways for that; which one a frame gets depends on its own samples alone,
+    and so do its bands, to the bit. A clip whose samples all lie below about 1e-19 of full scale takes 7 times as long,
+    near 1e-38 80 times: its powers are denormal numbers.
 
     Parameters
     ----------

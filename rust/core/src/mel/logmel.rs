@@ -1,18 +1,15 @@
 //! From the samples of a clip to its log-Mel spectrogram, as many frames side by side as a vector has lanes.
 
 use super::filterbank::FilterBank;
-use super::float64::Float64Frames;
+use super::group::{Group, Waiting};
 use super::input::{Padded, Samples};
-use super::range::{self, GreatRange, Means, RANGE_DB};
-use super::settings::{Floor, PadMode, Settings, Spectrum};
-use super::stft::{FrameGroup, Stft};
+use super::range::{self, GreatRange, Way};
+use super::settings::{PadMode, Settings};
+use super::stft::Stft;
 use crate::par::Cancel;
-use crate::simd::{Aligned, Kernel, MAX_LANES, SimdLevel, Vector, vectors};
+use crate::simd::{Aligned, Kernel, SimdLevel, Vector};
 use crate::{Error, Result, memory};
 use std::sync::OnceLock;
-
-/// Up to one in so many frames of a group are done again one by one.
-const FEW: usize = 4;
 
 /// The plan: everything that does not depend on the clip. Immutable, shared by all workers.
 pub struct LogMel {
@@ -20,23 +17,26 @@ pub struct LogMel {
     stft: Stft,
     bank: FilterBank,
     level: SimdLevel,
-    /// See [`range::limits`].
+    /// See [`range::plain_limits`].
     limits: Vec<f32>,
     /// Made when the first clip needs it.
     pub(super) great_range: OnceLock<GreatRange>,
-    /// The same.
-    pub(super) float64: OnceLock<Float64Frames>,
 }
 
 /// The memory that one worker needs.
 #[derive(Clone, Debug)]
 pub struct LogMelScratch {
     /// The samples of one group of frames.
-    frames: Vec<f32>,
-    buffers: [Vec<Aligned>; 2],
-    spectrum: Vec<Aligned>,
+    pub(super) frames: Vec<f32>,
+    /// Those of frames that do not follow one another; empty until a clip needs them.
+    pub(super) scattered: Vec<f32>,
+    pub(super) buffers: [Vec<Aligned>; 2],
+    pub(super) spectrum: Vec<Aligned>,
+    pub(super) bands: Vec<Aligned>,
+    /// Frames that wait for each of the [`Way`]s.
+    pub(super) waiting: [Vec<Waiting>; Way::ALL.len()],
     /// Power spectra in float64 of half a group each; empty until a clip needs them.
-    halves: [Vec<Aligned>; 2],
+    pub(super) halves: [Vec<Aligned>; 2],
 }
 
 impl LogMelScratch {
@@ -56,7 +56,8 @@ impl LogMelScratch {
             frames: longer(self.frames, other.frames),
             buffers: [longer(a, c), longer(b, d)],
             spectrum: longer(self.spectrum, other.spectrum),
-            halves: self.halves,
+            bands: longer(self.bands, other.bands),
+            ..self
         }
     }
 }
@@ -87,17 +88,9 @@ impl LogMel {
             );
             return Err(Error::parameter("n_fft", settings.n_fft, expected));
         }
-        let limits = range::limits(&bank, settings.spectrum);
+        let limits = range::plain_limits(&bank, settings.spectrum);
         let stft = Stft::new(&settings.frame_weights());
-        Ok(Self {
-            settings,
-            stft,
-            bank,
-            level,
-            limits,
-            great_range: OnceLock::new(),
-            float64: OnceLock::new(),
-        })
+        Ok(Self { settings, stft, bank, level, limits, great_range: OnceLock::new() })
     }
 
     /// The settings that it was made from.
@@ -158,6 +151,9 @@ impl LogMel {
             frames: vec![0.0; self.group_length()],
             buffers: [vectors(room), vectors(room)],
             spectrum: vectors(self.stft.bins()),
+            bands: vectors(self.n_mels()),
+            scattered: Vec::new(),
+            waiting: Default::default(),
             halves: [Vec::new(), Vec::new()],
         }
     }
@@ -203,17 +199,31 @@ impl LogMel {
         self.level
     }
 
-    fn great_range(&self) -> &GreatRange {
-        self.great_range.get_or_init(|| GreatRange::new(&self.settings.frame_weights(), self.level))
+    pub(super) fn stft(&self) -> &Stft {
+        &self.stft
+    }
+
+    pub(super) fn bank(&self) -> &FilterBank {
+        &self.bank
+    }
+
+    pub(super) fn limits(&self) -> &[f32] {
+        &self.limits
+    }
+
+    pub(super) fn great_range(&self) -> &GreatRange {
+        let Self { settings, bank, level, .. } = self;
+        let make = || GreatRange::new(&settings.frame_weights(), bank, settings.spectrum, *level);
+        self.great_range.get_or_init(make)
     }
 
     /// Samples from one frame to the next in [`LogMelScratch::frames`]: frames further apart than long stand end to end.
-    fn frame_stride(&self) -> usize {
+    pub(super) fn frame_stride(&self) -> usize {
         self.settings.hop_length.min(self.settings.n_fft)
     }
 
     /// Samples of one group of frames.
-    fn group_length(&self) -> usize {
+    pub(super) fn group_length(&self) -> usize {
         (self.level.lanes() - 1) * self.frame_stride() + self.stft.reads()
     }
 }
@@ -234,224 +244,11 @@ impl Kernel for LogMelKernel<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) -> Result<bool> {
         let Self { plan, clip, scratch, out, frames, cancel } = self;
-        let (hop_length, count) = (plan.settings.hop_length, clip.samples.len());
-        let mut group = Group::new(plan, scratch, frames, out);
-        let (mut checked, mut in_range, mut means) = (0, true, Means::default());
-        'groups: for first in (0..frames).step_by(V::LANES) {
+        let mut group = Group::new(plan, (clip, frames), scratch, out);
+        while let Some(way) = group.take(V::LANES)? {
             cancel.check()?;
-            group.fill(clip, first);
-            // Each sample is looked at once, while it is near: up to the end of this group.
-            let end = count.min((first + V::LANES) * hop_length);
-            in_range &= clip.samples.are_in_range(checked..end);
-            checked = end;
-            let within = (first * hop_length).saturating_sub(clip.pad)..end;
-            if !means.are_plain() {
-                means.offset = range::offset(&clip.samples, within.clone());
-            }
-            loop {
-                let deep = group.too_deep::<V>(first, means)?;
-                let count = deep.iter().filter(|&&deep| deep).count();
-                if means.float64 && count > V::LANES / FEW {
-                    continue 'groups;
-                }
-                if means.float64 || count == 0 {
-                    break;
-                }
-                if count <= V::LANES / FEW {
-                    let frames = (0..V::LANES).filter(|&lane| deep[lane]).map(|lane| first + lane);
-                    group.refine(clip, frames);
-                    break;
-                }
-                let plain = means.are_plain();
-                means.offset = range::offset(&clip.samples, within.clone());
-                means.float64 = !plain || means.offset == 0.0;
-            }
-            means.float64 = false;
+            group.run::<V>(way)?;
         }
-        in_range &= clip.samples.are_in_range(checked..count);
-        Ok(in_range)
-    }
-}
-
-/// As many frames side by side as there are lanes.
-struct Group<'a> {
-    plan: &'a LogMel,
-    scratch: &'a mut LogMelScratch,
-    frames: usize,
-    out: &'a mut [f32],
-    decibels: Decibels,
-    /// The greatest decibels so far.
-    greatest: f32,
-}
-
-impl<'a> Group<'a> {
-    #[inline(always)]
-    fn new(plan: &'a LogMel, scratch: &'a mut LogMelScratch, frames: usize, out: &'a mut [f32]) -> Self {
-        let decibels = Decibels::new(&plan.settings);
-        Self { plan, scratch, frames, out, decibels, greatest: f32::MIN }
-    }
-
-    /// Take the samples of the frames from `first` on.
-    #[inline(always)]
-    fn fill(&mut self, clip: Padded<'_>, first: usize) {
-        let Settings { n_fft, hop_length, .. } = self.plan.settings;
-        let samples = &mut self.scratch.frames[..self.plan.group_length()];
-        if hop_length <= n_fft {
-            return clip.fill(first * hop_length, samples);
-        }
-        for (lane, frame) in samples.chunks_exact_mut(n_fft).enumerate() {
-            clip.fill((first + lane) * hop_length, frame);
-        }
-    }
-
-    /// Powers of the frames' spectra, and the sum that errors follow.
-    #[inline(always)]
-    fn power<V: Vector>(&mut self, means: Means) -> Result<V> {
-        let (plan, LogMelScratch { frames, buffers, spectrum, halves }) = (self.plan, &mut *self.scratch);
-        let group = FrameGroup { samples: &frames[..plan.group_length()], stride: plan.frame_stride() };
-        let power = &mut vectors::<V>(spectrum)[..plan.stft.bins()];
-        if means.float64 {
-            halves.iter_mut().try_for_each(|half| Aligned::make_room(plan.level, power.len(), half))?;
-            return Ok(plan.great_range().power(group, means.offset, buffers, halves, power));
-        }
-        let [a, b] = buffers.each_mut().map(|buffer| &mut vectors::<V>(buffer)[..plan.stft.room()]);
-        let offset = if means.offset == 0.0 { None } else { plan.great_range().offset(means.offset) };
-        Ok(plan.stft.power(group, offset, [a, b], power))
-    }
-
-    /// Do a few frames again, one by one.
-    #[inline(always)]
-    fn refine(&mut self, clip: Padded<'_>, frames: impl Iterator<Item = usize>) {
-        let LogMel { settings, bank, float64, .. } = self.plan;
-        let float64 = float64.get_or_init(|| Float64Frames::new(settings.frame_weights()));
-        float64.refine((settings, bank), clip, frames, self.frames, self.out);
-    }
-
-    /// Write the decibels of the frames from `first` on: for each whether a band that counts lies too deep to be exact.
-    #[inline(always)]
-    fn too_deep<V: Vector>(&mut self, first: usize, means: Means) -> Result<[bool; MAX_LANES]> {
-        let total: V = self.power(means)?;
-        let (plan, decibels, frames) = (self.plan, self.decibels, self.frames);
-        let spectrum = &mut vectors::<V>(&mut self.scratch.spectrum)[..plan.stft.bins()];
-        let kind = plan.settings.spectrum;
-        let level = decibels.of_mean(total * V::splat(1.0 / spectrum.len() as f32), kind);
-        if kind == Spectrum::Magnitude {
-            for bin in spectrum.iter_mut() {
-                *bin = bin.sqrt();
-            }
-        }
-        let count = V::LANES.min(frames - first);
-        let place = |mel| mel * frames + first..mel * frames + first + count;
-        let [mut depth, mut greatest] = [V::splat(f32::MIN); 2];
-        plan.bank.apply(spectrum, |mel, sum| {
-            let db = decibels.of(sum);
-            depth = depth.max(V::splat(plan.limits[mel]) - db);
-            greatest = greatest.max(db);
-            put(db, &mut self.out[place(mel)]);
-        });
-        self.greatest = self.greatest.max(greatest_lane(greatest, count));
-        if greatest_lane(depth + level, count) <= 0.0 {
-            return Ok([false; MAX_LANES]);
-        }
-        let least = decibels.of(V::splat(0.0)).max(V::splat(self.greatest - RANGE_DB));
-        let mut depth = V::splat(f32::MIN);
-        for (mel, &limit) in plan.limits.iter().enumerate() {
-            let db = get::<V>(&self.out[place(mel)]);
-            depth = depth.max((db - least).min(level + V::splat(limit) - db));
-        }
-        let mut depths = [f32::MIN; MAX_LANES];
-        depth.store(&mut depths);
-        Ok(std::array::from_fn(|lane| depths[lane] > 0.0))
-    }
-}
-
-/// The greatest number in the first lanes, those that stand for a frame.
-#[inline(always)]
-fn greatest_lane<V: Vector>(lanes: V, count: usize) -> f32 {
-    let mut all = [f32::MIN; MAX_LANES];
-    lanes.store(&mut all);
-    all[..count].iter().copied().fold(f32::MIN, f32::max)
-}
-
-/// The lanes that stand for a frame; the least number in all others.
-#[inline(always)]
-fn get<V: Vector>(from: &[f32]) -> V {
-    let mut all = [f32::MIN; MAX_LANES];
-    all[..from.len()].copy_from_slice(from);
-    V::load(&all)
-}
-
-/// Write the lanes that stand for a frame.
-#[inline(always)]
-fn put<V: Vector>(lanes: V, out: &mut [f32]) {
-    if out.len() == V::LANES {
-        lanes.store(out);
-    } else {
-        let mut all = [0.0; MAX_LANES];
-        lanes.store(&mut all);
-        out.copy_from_slice(&all[..out.len()]);
-    }
-}
-
-/// `scale * log10(max(x, floor))` or `scale * log10(x + floor)`.
-#[derive(Clone, Copy)]
-struct Decibels {
-    added: f32,
-    least: f32,
-    per_octave: f32,
-    per_neper: f32,
-}
-
-impl Decibels {
-    #[inline(always)]
-    fn new(settings: &Settings) -> Self {
-        let scale = match settings.spectrum {
-            Spectrum::Power => 10.0,
-            Spectrum::Magnitude => 20.0,
-        };
-        let floor = settings.floor_value as f32;
-        let (added, least) = match settings.floor {
-            Floor::Max => (0.0, floor),
-            Floor::Add => (floor, 0.0),
-        };
-        Self {
-            added,
-            least,
-            per_octave: (scale * std::f64::consts::LOG10_2) as f32,
-            per_neper: (scale * std::f64::consts::LOG10_E) as f32,
-        }
-    }
-
-    /// Decibels of a mean power, of its root if decibels are those of magnitudes; no floor.
-    #[inline(always)]
-    fn of_mean<V: Vector>(self, power: V, kind: Spectrum) -> V {
-        let value = if kind == Spectrum::Magnitude { power.sqrt() } else { power };
-        Self { added: 0.0, least: f32::MIN_POSITIVE, ..self }.of(value)
-    }
-
-    /// The logarithm is that of Cephes (`logf`): exact to about one unit in the last place of its result.
-    #[inline(always)]
-    fn of<V: Vector>(self, x: V) -> V {
-        const POLYNOMIAL: [f32; 9] = [
-            7.037_683_6e-2,
-            -1.151_461e-1,
-            1.167_699_84e-1,
-            -1.242_014_1e-1,
-            1.424_932_3e-1,
-            -1.666_805_7e-1,
-            2.000_071_4e-1,
-            -2.499_999_4e-1,
-            3.333_333e-1,
-        ];
-        let x = (x + V::splat(self.added)).max(V::splat(self.least));
-        let (mantissa, exponent) = x.split();
-        let m = mantissa - V::splat(1.0);
-        let mut p = V::splat(POLYNOMIAL[0]);
-        for &coefficient in &POLYNOMIAL[1..] {
-            p = p.mul_add(m, V::splat(coefficient));
-        }
-        let square = m * m;
-        let log = (p * m).mul_add(square, V::splat(-0.5).mul_add(square, m));
-        exponent.mul_add(V::splat(self.per_octave), log * V::splat(self.per_neper))
+        Ok(group.all_in_range())
     }
 }

@@ -1,9 +1,10 @@
 //! Log-Mel spectrograms: a shared plan ([`LogMel`]) and one [`LogMelScratch`] for each worker.
 
 mod batch;
+mod decibels;
 mod files;
 mod filterbank;
-mod float64;
+mod group;
 mod input;
 mod logmel;
 mod mask;

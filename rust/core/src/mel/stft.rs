@@ -1,7 +1,7 @@
 //! Spectra of several frames side by side, one frame for each lane.
 
-use crate::fft::{Complex, Kept, Parts, Power, RealFft};
-use crate::simd::{Lanes, MAX_LANES, RowLoader, Scalar};
+use crate::fft::{Complex, Parts, Power, RealFft};
+use crate::simd::{Lanes, MAX_LANES, RowLoader, Scalar, Vector};
 
 /// The plan of a windowed transform in either precision.
 #[derive(Clone, Debug)]
@@ -20,6 +20,12 @@ pub(crate) struct FrameGroup<'a> {
 }
 
 impl FrameGroup<'_> {
+    /// The samples of all frames from one of them on.
+    #[inline(always)]
+    fn behind(self, sample: usize) -> Self {
+        Self { samples: &self.samples[sample..], ..self }
+    }
+
     /// The frames from one of them on.
     #[inline(always)]
     pub(crate) fn from(self, frame: usize) -> Self {
@@ -32,14 +38,6 @@ impl<L: Lanes> RowLoader<L> for FrameGroup<'_> {
     fn row(&self, frame: usize) -> L {
         L::load_f32(&self.samples[frame * self.stride..][..L::LANES])
     }
-}
-
-/// A constant in all samples: its spectrum is that of the window times the constant.
-#[derive(Clone, Copy)]
-pub(crate) struct Offset<'a> {
-    pub(crate) value: f32,
-    /// The window's spectrum.
-    pub(crate) window: &'a [Complex<f64>],
 }
 
 impl<T: Scalar> Stft<T> {
@@ -65,46 +63,31 @@ impl<T: Scalar> Stft<T> {
         self.fft.bins()
     }
 
-    /// Power spectra of frames, one for each lane. The offset is taken away before the transform and put back after it.
-    /// What comes back is the sum of the powers of what was transformed: errors follow that.
+    /// Power spectra of frames, one for each lane; what comes back is their sum.
     ///
     /// `buffers` are two of [`Stft::room`] vectors each, `power` has [`Stft::bins`].
     #[inline(always)]
     pub(crate) fn power<V: Lanes<Scalar = T>>(
         &self,
         group: FrameGroup<'_>,
-        offset: Option<Offset<'_>>,
         buffers: [&mut [V]; 2],
         power: &mut [V],
     ) -> V {
-        let Some(offset) = offset else {
-            self.gather(group, None, buffers[0]);
-            let [packed, _] = self.fft.transform(buffers);
-            self.fft.split::<V, Power>(packed, power);
-            return sum(power);
-        };
-        let spectrum = self.spectrum(group, Some(offset.value), buffers);
-        for (power, &bin) in power.iter_mut().zip(&*spectrum) {
-            *power = Power::of(bin);
-        }
-        let total = sum(power);
-        for ((power, [re, im]), window) in power.iter_mut().zip(spectrum).zip(offset.window) {
-            let constant = |part: f64| T::of(f64::from(offset.value) * part);
-            let (c, s) = (V::splat(constant(window[0])), V::splat(constant(window[1])));
-            *power = Power::of([*re + c, *im + s]);
-        }
-        total
+        self.gather(group, None, buffers[0]);
+        let [packed, _] = self.fft.transform(buffers);
+        self.fft.split::<V, Power>(packed, power);
+        sum(power)
     }
 
-    /// Both parts of the spectra of frames, less a constant in all samples.
+    /// Both parts of the spectra of frames, less a constant in all samples of each.
     #[inline(always)]
     pub(crate) fn spectrum<'a, V: Lanes<Scalar = T>>(
         &self,
         group: FrameGroup<'_>,
-        less: Option<f32>,
+        less: Option<V>,
         buffers: [&'a mut [V]; 2],
     ) -> &'a mut [Complex<V>] {
-        self.gather(group, less.map(f64::from).map(T::of), buffers[0]);
+        self.gather(group, less, buffers[0]);
         let [packed, other] = self.fft.transform(buffers);
         let spectrum = &mut other.as_chunks_mut::<2>().0[..self.bins()];
         self.fft.split::<V, Parts>(packed, spectrum);
@@ -113,15 +96,14 @@ impl<T: Scalar> Stft<T> {
 
     /// Windowed samples, lane by lane, less a constant.
     #[inline(always)]
-    fn gather<V: Lanes<Scalar = T>>(&self, group: FrameGroup<'_>, less: Option<T>, to: &mut [V]) {
+    fn gather<V: Lanes<Scalar = T>>(&self, group: FrameGroup<'_>, less: Option<V>, to: &mut [V]) {
         let windows = self.half_window.chunks_exact(V::LANES);
         for (block, (window, to)) in windows.zip(to.chunks_exact_mut(V::LANES)).enumerate() {
-            let columns = FrameGroup { samples: &group.samples[block * V::LANES..], ..group };
-            let transposed = V::transposed(&columns);
+            let transposed = V::transposed(&group.behind(block * V::LANES));
             for ((to, &sample), &w) in to.iter_mut().zip(transposed.as_ref()).zip(window) {
                 let sample = match less {
                     None => sample,
-                    Some(constant) => sample - V::splat(constant),
+                    Some(constant) => sample - constant,
                 };
                 *to = sample * V::splat(w);
             }
@@ -129,9 +111,52 @@ impl<T: Scalar> Stft<T> {
     }
 }
 
+impl Stft {
+    /// Power spectra of the windowed frames' differences, `x[i] - factor * x[i - 1]`, where what is before the first is
+    /// the last. They are formed in float64, by the plan `wide` of the same window, and transformed in float32.
+    #[inline(always)]
+    pub(crate) fn difference_power<V: Vector>(
+        &self,
+        group: FrameGroup<'_>,
+        (wide, factor): (&Stft<f64>, f64),
+        buffers: [&mut [V]; 2],
+        power: &mut [V],
+    ) {
+        wide.gather_differences(group, factor, buffers[0]);
+        let [packed, _] = self.fft.transform(buffers);
+        self.fft.split::<V, Power>(packed, power);
+    }
+}
+
+impl Stft<f64> {
+    /// Differences of windowed samples, lane by lane.
+    #[inline(always)]
+    fn gather_differences<V: Vector>(&self, group: FrameGroup<'_>, factor: f64, to: &mut [V]) {
+        let (length, factor) = (self.fft.length(), V::Wide::splat(-factor));
+        let last = V::transposed(&group.behind(length - V::LANES)).as_ref()[V::LANES - 1];
+        let [mut low, mut high] = windowed(last, self.half_window[length - 1]);
+        let windows = self.half_window.chunks_exact(V::LANES);
+        for (block, (window, to)) in windows.zip(to.chunks_exact_mut(V::LANES)).enumerate() {
+            let transposed = V::transposed(&group.behind(block * V::LANES));
+            for ((to, &sample), &w) in to.iter_mut().zip(transposed.as_ref()).zip(window) {
+                let [new_low, new_high] = windowed(sample, w);
+                *to = V::narrowed([low.mul_add(factor, new_low), high.mul_add(factor, new_high)]);
+                [low, high] = [new_low, new_high];
+            }
+        }
+    }
+}
+
+/// Samples times a weight, in float64.
+#[inline(always)]
+fn windowed<V: Vector>(samples: V, weight: f64) -> [V::Wide; 2] {
+    let ([low, high], weight) = (samples.widened(), V::Wide::splat(weight));
+    [low * weight, high * weight]
+}
+
 /// The sum of some vectors.
 #[inline(always)]
-fn sum<V: Lanes>(vectors: &[V]) -> V {
+pub(super) fn sum<V: Lanes>(vectors: &[V]) -> V {
     let (quads, rest) = vectors.as_chunks::<4>();
     let mut sums = [V::splat(Scalar::of(0.0)); 4];
     for quad in quads {
@@ -148,7 +173,7 @@ mod tests {
     use super::*;
     use crate::fft;
     use crate::rng::RandomStream;
-    use crate::simd::{Aligned, Kernel, SimdLevel, Vector, vectors};
+    use crate::simd::{Aligned, Kernel, SimdLevel, vectors};
     use std::f64::consts::TAU;
 
     struct Powers<'a>(&'a Stft, &'a [f32], usize, SimdLevel);
@@ -163,12 +188,8 @@ mod tests {
             let mut blocks =
                 [stft.room(), stft.room(), stft.bins()].map(|count| Aligned::zeros(self.3, count));
             let [a, b, power] = blocks.each_mut().map(|b| vectors::<V>(b));
-            stft.power(
-                FrameGroup { samples: self.1, stride: self.2 },
-                None,
-                [a, b],
-                &mut power[..stft.bins()],
-            );
+            let group = FrameGroup { samples: self.1, stride: self.2 };
+            stft.power(group, [a, b], &mut power[..stft.bins()]);
             let mut lanes = vec![vec![0.0; stft.bins()]; V::LANES];
             let mut one = [0.0; MAX_LANES];
             for bin in 0..stft.bins() {

@@ -245,6 +245,63 @@ fn offsets_that_come_and_go_stay_within_the_tolerance() {
 }
 
 #[test]
+fn a_hum_needs_no_float64() {
+    for level in SimdLevel::all() {
+        for (n_fft, spectrum) in [(1024, Spectrum::Power), (480, Spectrum::Magnitude)] {
+            let plan = plan(&Settings { n_fft, n_mels: 40, spectrum, ..Settings::default() }, level);
+            // Louder where it is low, as machines are.
+            let mut slow = 0.0;
+            let mut clip = noise(5, 20_000, 1e-3);
+            for (i, x) in clip.iter_mut().enumerate() {
+                slow = 0.9 * slow + *x;
+                *x = slow + 0.3 * (TAU * 50.3 / 16_000.0 * i as f64).sin() as f32;
+            }
+            let (mut scratch, mut out) = (plan.scratch(), vec![0.0; 40 * plan.frames(20_000).unwrap()]);
+            plan.process_into(&mut scratch, Samples::F32(&clip), &mut out, &Cancel::default()).unwrap();
+            let error = worst(&out, &reference(&plan, &clip));
+            assert!(error < 5e-4, "{level:?}, n_fft {n_fft}: {error:e} dB");
+            assert!(plan.great_range.get().is_some() && !scratch.needs_float64(), "{level:?}, n_fft {n_fft}");
+        }
+    }
+}
+
+#[test]
+fn a_frame_does_not_depend_on_its_neighbours() {
+    let tone = |hz: f64, scale: f64| move |i: usize| (scale * (TAU * hz / 16_000.0 * i as f64).sin()) as f32;
+    let (hum, whine, none) = (tone(50.3, 0.3), tone(3000.7, 0.3), tone(0.0, 0.0));
+    let parts: [(f64, f32, &dyn Fn(usize) -> f32); 8] = [
+        (1e-3, 0.0, &none),
+        (1e-3, 0.5, &none),
+        (1e-4, 0.0, &hum),
+        (1e-5, 0.0, &whine),
+        (1e-2, 0.0, &none),
+        (3e-3, 0.0, &hum),
+        (1e-4, -0.3, &hum),
+        (1e-6, 0.1, &whine),
+    ];
+    for (seed, settings) in [(1, small()), (2, Settings { n_mels: 40, ..Settings::default() })] {
+        let settings = Settings { pad_mode: PadMode::None, ..settings };
+        let mut stream = RandomStream::new(&[seed]);
+        // Parts of any length in any order.
+        let mut clip = Vec::new();
+        for part in 0..40 {
+            let (faint, offset, tone) = parts[(stream.uniform() * 8.0) as usize];
+            let length = (stream.uniform() * 4.0 * settings.n_fft as f64) as usize;
+            clip.extend(noise(part, length, faint).iter().zip(0..).map(|(x, i)| x + offset + tone(i)));
+        }
+        for level in SimdLevel::all() {
+            let plan = plan(&settings, level);
+            let (whole, frames) = (logmel(&plan, &clip), plan.frames(clip.len()).unwrap());
+            for frame in 0..frames {
+                let alone = logmel(&plan, &clip[frame * settings.hop_length..][..settings.n_fft]);
+                let column = whole.iter().copied().skip(frame).step_by(frames);
+                assert!(column.eq(alone), "{level:?}, n_fft {}, frame {frame}", settings.n_fft);
+            }
+        }
+    }
+}
+
+#[test]
 fn integers_are_their_floats() {
     let integers: Vec<i16> = noise(3, 3000, 32_767.0).iter().map(|x| *x as i16).collect();
     let floats: Vec<f32> = integers.iter().map(|&x| f32::from(x) / 32_768.0).collect();

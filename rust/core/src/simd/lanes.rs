@@ -74,6 +74,8 @@ pub(crate) trait Vector: Lanes<Scalar = f32> {
         [Self::Wide::load_f32(low), Self::Wide::load_f32(high)]
     }
 
+    /// The lanes in double precision.
+    fn widened(self) -> [Self::Wide; 2];
     /// The nearest `f32` of two halves in double precision.
     fn narrowed(halves: [Self::Wide; 2]) -> Self;
     /// [`Lanes::store`] to memory that nobody has written yet.
@@ -174,20 +176,23 @@ mod tests {
     fn wide_lanes_keep_values_and_order() {
         struct Wide<'a>(&'a [f32]);
         impl Kernel for Wide<'_> {
-            type Output = (Vec<f64>, Vec<f32>);
+            type Output = (Vec<f64>, Vec<f64>, Vec<f32>);
             #[inline(always)]
             fn run<V: Vector>(self) -> Self::Output {
-                let halves = V::load_wide(self.0);
-                (numbers(&halves).to_vec(), numbers(&[V::narrowed(halves)]).to_vec())
+                let (halves, widened) = (V::load_wide(self.0), V::load(self.0).widened());
+                let narrowed = V::narrowed(halves);
+                (numbers(&halves).to_vec(), numbers(&widened).to_vec(), numbers(&[narrowed]).to_vec())
             }
         }
         let values: Vec<f32> = (0..16).map(|i| [0.1, -0.0, f32::INFINITY, 1e-45][i % 4] * i as f32).collect();
         for level in SimdLevel::all() {
             let expected: Vec<u64> =
                 values[..level.lanes()].iter().map(|&x| f64::from(x).to_bits()).collect();
-            let (wide, narrow) = level.run(Wide(&values));
-            let got: Vec<u64> = wide.into_iter().map(f64::to_bits).collect();
-            assert_eq!(got, expected, "{level:?}");
+            let (loaded, widened, narrow) = level.run(Wide(&values));
+            for wide in [loaded, widened] {
+                let got: Vec<u64> = wide.into_iter().map(f64::to_bits).collect();
+                assert_eq!(got, expected, "{level:?}");
+            }
             let bits = |x: &f32| x.to_bits();
             assert!(narrow.iter().map(bits).eq(values[..level.lanes()].iter().map(bits)), "{level:?}");
         }

@@ -79,6 +79,11 @@ impl Vector for Portable {
     type Wide = PortableWide;
 
     #[inline(always)]
+    fn widened(self) -> [PortableWide; 2] {
+        from_fn(|half| PortableWide(from_fn(|i| f64::from(self.0[4 * half + i]))))
+    }
+
+    #[inline(always)]
     fn narrowed(halves: [PortableWide; 2]) -> Self {
         Self(from_fn(|i| halves[i / 4].0[i % 4] as f32))
     }

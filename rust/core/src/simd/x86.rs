@@ -103,10 +103,17 @@ macro_rules! lanes {
 /// What `f32` lanes can besides.
 macro_rules! vector {
     ($name:ident: $lanes:literal, twice $wide:ident, integers $integers:ty, $eights:ident,
-     $narrow:ident $store:ident $max:ident $min:ident $sqrt:ident
+     $widen:ident $narrow:ident $store:ident $max:ident $min:ident $sqrt:ident
      $to_bits:ident $from_bits:ident $convert:ident $isplat:ident $isub:ident $shift_right:ident $shift_left:ident) => {
         impl Vector for $name {
             type Wide = $wide;
+
+            #[inline(always)]
+            fn widened(self) -> [$wide; 2] {
+                // SAFETY: see the module.
+                let [low, high] = unsafe { $widen(self.0) };
+                [$wide(low), $wide(high)]
+            }
 
             #[inline(always)]
             fn narrowed([low, high]: [$wide; 2]) -> Self {
@@ -174,11 +181,11 @@ lanes!(Avx512Wide: 8 of f64 as __m512d, 32 registers, transpose8_wide [0 1 2 3 4
     _mm512_fmsub_pd);
 
 vector!(Avx2: 8, twice Avx2Wide, integers __m256i, eights8,
-    narrow8 _mm256_storeu_ps _mm256_max_ps _mm256_min_ps _mm256_sqrt_ps
+    widen8 narrow8 _mm256_storeu_ps _mm256_max_ps _mm256_min_ps _mm256_sqrt_ps
     _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtepi32_ps _mm256_set1_epi32 _mm256_sub_epi32
     _mm256_srai_epi32 _mm256_slli_epi32);
 vector!(Avx512: 16, twice Avx512Wide, integers __m512i, eights16,
-    narrow16 _mm512_storeu_ps _mm512_max_ps _mm512_min_ps _mm512_sqrt_ps
+    widen16 narrow16 _mm512_storeu_ps _mm512_max_ps _mm512_min_ps _mm512_sqrt_ps
     _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtepi32_ps _mm512_set1_epi32 _mm512_sub_epi32
     _mm512_srai_epi32 _mm512_slli_epi32);
 
@@ -204,6 +211,19 @@ loads!(
     singles16: 16 to __m512, _mm512_loadu_ps, "avx512f,avx2,fma";
     widened8: 8 to __m512d, _mm256_loadu_ps _mm512_cvtps_pd, "avx512f,avx2,fma";
 );
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn widen8(lanes: __m256) -> [__m256d; 2] {
+    [_mm256_cvtps_pd(_mm256_castps256_ps128(lanes)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(lanes))]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn widen16(lanes: __m512) -> [__m512d; 2] {
+    let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(lanes));
+    [_mm512_cvtps_pd(_mm512_castps512_ps256(lanes)), _mm512_cvtps_pd(_mm256_castpd_ps(high))]
+}
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
