@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from offkey.confirmation import check_max_rate, confirmed
 from offkey.datasets import Clips, Dataset, LogMelArrays
@@ -16,8 +16,6 @@ from offkey.datasets.source import Progress
 from offkey.datasets.training import read_training_clips
 from offkey.detector_scoring import ScoringDetector
 from offkey.errors import DatasetError, OffkeyWarning
-from offkey.explain.explained import explained
-from offkey.explain.explanation import Explanation
 from offkey.fitted import Fitted
 from offkey.models.base import FitOptions, check_fit, ignore, kinds_of, statistics_plan
 from offkey.recipe import Precision
@@ -26,6 +24,9 @@ from offkey.scores import ScoreTable
 from offkey.signal.audio import MAX_SECONDS
 from offkey.training_record import KeepStatistics, kept_clips
 from offkey.updating import check_record, new_normals, updated, without_anomalous
+
+if TYPE_CHECKING:
+    from offkey.explain.explanation import Explanation
 
 __all__ = ["Detector", "Recordings", "load"]
 
@@ -392,6 +393,8 @@ class Detector(ScoringDetector):
             max_seconds=max_seconds,
             keep_samples=True,
         )
+        from offkey.explain.explained import explained  # who scores explains nothing
+
         explanation, notes = explained(self._fitted(), source, rate=false_alarm_rate, num_threads=num_threads)
         for note in notes:
             warnings.warn(note, OffkeyWarning, stacklevel=2)

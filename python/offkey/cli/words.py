@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
-from pathlib import Path
 from typing import Any
 
 from cyclopts import App
 
 from offkey.datasets import Survey
+from offkey.score_file import Cell
 from offkey.scores import ScoreTable
 
 __all__ = ["description_in_options", "in_options", "survey_in_options", "table_in_options"]
@@ -31,13 +31,13 @@ _PARAMETER = re.compile(
 )
 _IN_PYTHON = re.compile(r" \(in Python:? [^()]*\)|; in Python:? [^()]*(?=\))")
 _KNOWN: dict[tuple[str, ...], dict[str, str]] = {}
-"""The options of commands that were asked for: to find them takes 40 ms."""
+"""The options of commands that were asked for: to find them takes 40 ms, and few texts have any."""
 _FOLDER = "offkey.datasets.folder with a pattern or manifest"
 
 
 def in_options(text: str, command: App) -> str:
     """Return a message that names parameters of Python's functions with the options of a command instead."""
-    return _worded(text, _options(command))
+    return _worded(text, command)
 
 
 def description_in_options(description: dict[str, Any], command: App) -> dict[str, Any]:
@@ -56,17 +56,18 @@ def survey_in_options(survey: Survey, command: App) -> Survey:
 
 def table_in_options(table: ScoreTable, command: App) -> ScoreTable:
     """Return a table whose errors and warnings name options."""
-    options = _options(command)
 
-    def worded(text: str | None, path: Path) -> str | None:
+    def worded(text: str | None, path: Cell) -> str | None:
         if text is None:
             return None
         name = str(path) if text.startswith(str(path)) else ""  # it may look like a parameter
-        return name + _worded(text.removeprefix(name), options)
+        return name + _worded(text.removeprefix(name), command)
+
+    paths = table.cells("path")
 
     renamed = copy.copy(table)
-    renamed.error = list(map(worded, table.error, table.path))
-    renamed.warning = list(map(worded, table.warning, table.path))
+    renamed.error = list(map(worded, table.error, paths))
+    renamed.warning = list(map(worded, table.warning, paths))
     return renamed
 
 
@@ -80,9 +81,9 @@ def _options(command: App) -> dict[str, str]:
     return _KNOWN[command.name]
 
 
-def _worded(text: str, options: dict[str, str]) -> str:
+def _worded(text: str, command: App) -> str:
     def option(match: re.Match[str]) -> str:
-        name = options.get(next(filter(None, match.groups())))
+        name = _options(command).get(next(filter(None, match.groups())))
         return match[0] if name is None else f"{name} " if match["given"] else name
 
     told = _IN_PYTHON.sub("", text.replace(_FOLDER, "--layout folder with --pattern or --manifest"))

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from offkey.datasets import synthetic
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from offkey.datasets.clips import Clip, Clips, Dataset, LogMelArrays
 from offkey.datasets.dcase import dcase2020
 from offkey.datasets.folder import folder
@@ -16,6 +18,9 @@ from offkey.datasets.passed_over import PassedOver
 from offkey.datasets.paths import find_audio
 from offkey.datasets.survey import Survey, SurveyKey, SurveyRow
 from offkey.datasets.training import TrainingClips
+
+if TYPE_CHECKING:
+    from offkey.datasets import synthetic
 
 __all__ = [
     "Clip",
@@ -39,3 +44,10 @@ __all__ = [
     "survey",
     "synthetic",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what makes machines on first use: who scores makes none."""
+    if name == "synthetic":
+        return importlib.import_module("offkey.datasets.synthetic")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
