@@ -7,6 +7,7 @@ import json
 import math
 import re
 import warnings
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
@@ -49,8 +50,8 @@ __all__ = [
 
 Cell: TypeAlias = str | float | int | None
 Row: TypeAlias = Mapping[str, Cell]
-Content: TypeAlias = dict[str, list[Any]]
-"""The columns that a file has, each with a cell for every row."""
+Content: TypeAlias = dict[str, Any]
+"""The columns that a file has, each with a cell for every row: an array of numbers, or a list."""
 
 ANOMALY_SCORE = "anomaly_score"
 ALWAYS = ("a_out", "a_arc", "a_maha", "a_spectral", ANOMALY_SCORE)
@@ -224,7 +225,7 @@ def read(path: Address) -> Content:
     if kind == ".csv":
         return _from_csv(csv_text.read_csv(path, of_offkey=",".join(COLUMNS[:4])))
     if kind == ".parquet":
-        return _from_cells(list(parquet.rows(path)), parquet.column_names(path), path)
+        return _from_cells(parquet.rows(path), parquet.column_names(path), path)
     return _of_json(_json_file_rows(path), path)
 
 
@@ -260,16 +261,43 @@ def from_csv(text: str, where: object) -> Content:
 def _from_csv(content: CsvText) -> Content:
     header, lines = content.table()
     columns = _known(header, f"{content.where}, line {content.lines[0].number if content.lines else 1}")
-    rows = []
+    read = _Columns(columns)
     for number, cells in lines:
         line = f"{content.where}, line {number}"
-        rows.append({name: _from_text(cells[at], name, line, content) for name, at in columns.items()})
+        read.add({name: _from_text(cells[at], name, line, content) for name, at in columns.items()})
     return {
-        name: _ids(name, [row[name] for row in rows], content.where)
-        if name in _IDS
-        else [row[name] for row in rows]
-        for name in columns
+        name: _ids(name, cells, content.where) if name in _IDS else cells
+        for name, cells in read.content.items()
     }
+
+
+class _Columns:
+    """Cells row by row, kept close to each other: numbers as such, equal texts once.
+
+    Parameters
+    ----------
+    names
+        Of the columns.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.content: dict[str, Any] = {name: array("d") if is_number(name) else [] for name in names}
+        self._texts: dict[str, str] = {}
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row that has these columns and no others; None is NaN among numbers."""
+        for name, cell in row.items():
+            if is_number(name):
+                cell = math.nan if cell is None else cell
+            elif type(cell) is str and name != "path":
+                cell = self._texts.setdefault(cell, cell)
+            self.content[name].append(cell)
+
+    def add_table(self, content: Content) -> None:
+        """Add rows that may lack some of the columns."""
+        count = len(content["path"])
+        for name, cells in self.content.items():
+            cells.extend(content.get(name, [math.nan if is_number(name) else None] * count))
 
 
 def _ids(name: str, cells: list[str | None], where: object) -> list[str | None]:
@@ -287,15 +315,11 @@ def _from_folder(folder: Address) -> Content:
     if not files:
         reason = "a folder without a Parquet file; expected a file of scores, or a folder of them"
         raise IsADirectoryError(errno.EISDIR, reason, str(folder))
-    parts = [_from_cells(list(parquet.rows(file)), parquet.column_names(file), file) for file in files]
-    columns = dict.fromkeys(name for part in parts for name in part)
-    sizes = [len(part["path"]) for part in parts]
-    return {
-        name: [
-            cell for part, size in zip(parts, sizes, strict=True) for cell in part.get(name, [None] * size)
-        ]
-        for name in columns
-    }
+    headers = {file: parquet.column_names(file) for file in files}
+    read = _Columns(dict.fromkeys(name for header in headers.values() for name in header if _is_column(name)))
+    for file, header in headers.items():
+        read.add_table(_from_cells(parquet.rows(file), header, file))
+    return read.content
 
 
 def from_json(text: str, where: object) -> Content:
@@ -304,7 +328,10 @@ def from_json(text: str, where: object) -> Content:
 
 
 def _of_json(rows: list[Any], where: object) -> Content:
-    names = dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row)
+    for at, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise DatasetError(f"{where}, row {at}: {row!r}; expected an object with a path")
+    names = dict.fromkeys(name for row in rows for name in row)
     return _from_cells(rows, names, where)
 
 
@@ -400,22 +427,19 @@ def _mark(text: str, name: str, where: str) -> int | None:
     return read_label(text, f"{where}, column {name!r}")
 
 
-def _from_cells(rows: list[Any], header: Iterable[Any], where: object) -> Content:
+def _from_cells(rows: Iterable[Mapping[str, Any]], header: Iterable[Any], where: object) -> Content:
     """Read rows of plain data, of JSON or Parquet."""
+    names = list(header)
+    columns = _known(names, where) if rows or names else {}
+    read = _Columns(columns)
+    of_numbers: set[str] = set()
     for at, row in enumerate(rows):
-        if not isinstance(row, Mapping):
-            raise DatasetError(f"{where}, row {at}: {row!r}; expected an object with a path")
-    header = list(header)
-    columns = _known(header, where) if rows or header else {}
-    rows = [with_path(row) for row in rows]
-    for name in sorted(_IDS.intersection(columns)):
-        if any(_is_whole(row.get(name)) for row in rows):
-            _warn_of_numbers(name, where)
-    known = [
-        {name: _from_value(row.get(name), name, f"{where}, row {at}") for name in columns}
-        for at, row in enumerate(rows)
-    ]
-    return {name: [row[name] for row in known] for name in columns}
+        cells = with_path(row)
+        of_numbers.update(name for name in _IDS if _is_whole(cells.get(name)))
+        read.add({name: _from_value(cells.get(name), name, f"{where}, row {at}") for name in columns})
+    for name in sorted(of_numbers.intersection(columns)):
+        _warn_of_numbers(name, where)
+    return read.content
 
 
 def with_path(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -301,7 +301,7 @@ class ScoreTable:
         array([0, 0, 1])
         """
         numbers: dict[object, int] = {}
-        windows = zip(self.path, np.isnan(self.start_s).tolist(), strict=True)
+        windows = zip(self._names, np.isnan(self.start_s).tolist(), strict=True)
         keys: list[object] = [row if whole else path for row, (path, whole) in enumerate(windows)]
         return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 

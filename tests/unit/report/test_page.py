@@ -121,6 +121,9 @@ def test_recordings_are_named_from_the_folder_on_that_all_have_in_common(tmp_pat
     assert "named by where they are below /far/away" in page.text
     assert "a/1.wav" in page.text
     assert text.count("/far/away") == 1
+    _, page = page_of(table_of(["s3://hall/ab/1.wav", "s3://hall/ac/2.wav"]), tmp_path)
+    assert "below s3://hall" in page.text
+    assert "ac/2.wav" in page.text
     for apart in (["/a/1.wav", "b/1.wav"], ["1.wav", "a/1.wav"], ["/1.wav", "/2.wav"]):
         _, page = page_of(table_of(apart), tmp_path)
         assert "named by" not in page.text

@@ -50,7 +50,7 @@ def places_of(table: ScoreTable, machines: Sequence[Machine], columns: Columns) 
     )
     each = max(1, _MOST // max(1, len(machines)))
     return [
-        Place(source=table.path[row], machine=machine.name, mark=mark if odd[row] else "")
+        Place(source=Path(columns.paths[row]), machine=machine.name, mark=mark if odd[row] else "")
         for machine in machines
         for row in _spread(machine, columns, each)
     ][:_MOST]

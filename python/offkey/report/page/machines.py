@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +77,7 @@ class Columns:
 
     def __init__(self, table: ScoreTable) -> None:
         name = score_name(table)
-        self.paths = table.path
+        self.paths = [str(path) for path in table.cells("path")]
         self.scores = np.full(len(table), np.nan) if name is None else table.scores(name)
         self.recordings = table.recordings()
         """``(rows,)``: of which recording each is."""
@@ -158,7 +157,7 @@ def _machine(
 
 
 def _times(
-    paths: Sequence[Path], rows: NDArray[np.int64], pattern: str | None
+    paths: Sequence[str], rows: NDArray[np.int64], pattern: str | None
 ) -> NDArray[np.datetime64] | None:
     """Return when recordings were made, where all their names say it and not all say the same."""
     try:

@@ -166,7 +166,7 @@ def _joined(tables: list[tuple[str, ScoreTable]]) -> ScoreTable | None:
         return tables[0][1] if tables else None
     seen: dict[object, str] = {}
     for name, table in tables:
-        for path in set(table.path):
+        for path in set(table.cells("path")):
             if seen.setdefault(path, name) != name:
                 raise DatasetError(
                     f"{path}: has scores in {seen[path]} and in {name}; expected each recording in one of them: write "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +50,15 @@ class Names:
         Of all recordings.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        folders = {str(path.parent) for path in paths}
-        try:
-            self.folder = os.path.commonpath(folders)
-        except ValueError:  # none, or some are absolute and others are not
-            self.folder = ""
-        self.folder = "" if self.folder in (".", os.sep) else self.folder
+    def __init__(self, paths: Iterable[str]) -> None:
+        folders = {path.rpartition(os.sep)[0] for path in paths}
+        # Letter by letter, to the last separator: `commonpath` would take a URL for a path.
+        whole = os.path.commonprefix([folder + os.sep if folder else "" for folder in folders])  # noqa: RUF071
+        self.folder = whole.rpartition(os.sep)[0]
 
-    def __call__(self, path: Path) -> str:
+    def __call__(self, path: str) -> str:
         """Return what to call a recording."""
-        return shortened(str(path.relative_to(self.folder) if self.folder else path), end=True)
+        return shortened(path[len(self.folder) + 1 :] if self.folder else path, end=True)
 
 
 class Rows:
@@ -69,13 +67,14 @@ class Rows:
     def __init__(self, table: ScoreTable) -> None:
         self.table = table
         self.score = score_name(table) or ANOMALY_SCORE
-        self.names = Names(table.path)
+        self.paths = [str(path) for path in table.cells("path")]
+        self.names = Names(self.paths)
 
     def cells(self, row: int) -> Mapping[str, Any]:
         """Return what words are made of."""
         table = self.table
         return {
-            "name": self.names(table.path[row]),
+            "name": self.names(self.paths[row]),
             "p_value": _known(table.p_value[row]),
             "calibration": table.calibration[row],
             "calibration_clips": _known(table.calibration_clips[row]),
@@ -87,7 +86,7 @@ class Rows:
         decision, label, start = int(table.decision[row]), int(table.label[row]), _known(table.start_s[row])
         length = _known(table.duration_s[row])
         return Row(
-            name=self.names(table.path[row]),
+            name=self.names(self.paths[row]),
             at="" if start is None else duration(start),
             verdict=VERDICTS[decision if decision >= 0 else None],
             called=decision == 1,
@@ -98,7 +97,7 @@ class Rows:
             rarity=rarity(self.cells(row)),
             duration="" if length is None else duration(length),
             warning=shortened(table.warning[row] or ""),
-            source=table.path[row],
+            source=Path(self.paths[row]),
             machine_id=table.scored_as[row] or table.machine_id[row],
             start_s=start,
         )

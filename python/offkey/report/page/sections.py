@@ -262,7 +262,7 @@ def _of_scores(table: ScoreTable, asked: float | None, time_pattern: str | None)
     failed = [row for row, error in enumerate(table.error) if error is not None]
     failures = [
         (rows.names(path), (table.error[row] or "").removeprefix(f"{path}: "))
-        for row, path in ((row, table.path[row]) for row in failed[:_MOST_FAILED])
+        for row, path in ((row, rows.paths[row]) for row in failed[:_MOST_FAILED])
     ]
     failures += [
         (shortened(name, end=True), error.removeprefix(f"{name}: "))
