@@ -269,8 +269,8 @@ fn a_hum_needs_no_float64() {
 fn a_frame_does_not_depend_on_its_neighbours() {
     let tone = |hz: f64, scale: f64| move |i: usize| (scale * (TAU * hz / 16_000.0 * i as f64).sin()) as f32;
     let (hum, whine, none) = (tone(50.3, 0.3), tone(3000.7, 0.3), tone(0.0, 0.0));
-    let parts: [(f64, f32, &dyn Fn(usize) -> f32); 8] = [
-        (1e-3, 0.0, &none),
+    let parts = [
+        (1e-3, 0.0, &none as &dyn Fn(usize) -> f32),
         (1e-3, 0.5, &none),
         (1e-4, 0.0, &hum),
         (1e-5, 0.0, &whine),
