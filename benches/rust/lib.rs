@@ -75,6 +75,7 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("mahalanobis_1_id", || gaussian::distances(1)),
     ("mahalanobis_4_ids", || gaussian::distances(4)),
     ("float64_form_64", gaussian::triangular_form),
+    ("float64_forms_64", || gaussian::dense_forms(64, 4)),
     ("float64_forms_128", || gaussian::dense_forms(128, 4)),
     ("float64_forms_256", || gaussian::dense_forms(256, 7)),
     ("float64_forms_384", || gaussian::dense_forms(384, 7)),

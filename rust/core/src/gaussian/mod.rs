@@ -22,6 +22,8 @@ use crate::{Error, Result};
 pub trait Sample: Copy + Send + Sync + Into<f64> {
     /// The numbers as float32 if that is what they are: only then float32 arithmetic may be tried.
     fn narrow(x: &[Self]) -> Option<&[f32]>;
+    /// The numbers as float64 if that is what they are.
+    fn wide(x: &[Self]) -> Option<&[f64]>;
 }
 
 impl Sample for f32 {
@@ -29,12 +31,22 @@ impl Sample for f32 {
     fn narrow(x: &[Self]) -> Option<&[Self]> {
         Some(x)
     }
+
+    #[inline(always)]
+    fn wide(_: &[Self]) -> Option<&[f64]> {
+        None
+    }
 }
 
 impl Sample for f64 {
     #[inline(always)]
     fn narrow(_: &[Self]) -> Option<&[f32]> {
         None
+    }
+
+    #[inline(always)]
+    fn wide(x: &[Self]) -> Option<&[Self]> {
+        Some(x)
     }
 }
 

@@ -118,11 +118,13 @@ impl QuadraticForms {
         self.run(x, measure, stride, out, threads, cancel, |scratch, x, values| {
             scratch.order.clear();
             scratch.order.extend(0..(values.len() / stride) as u32);
-            for (at, form) in self.forms.iter().enumerate() {
+            // float32 is tried form by form; float64 rows are laid out once for all of them.
+            let together = if T::narrow(x).is_some() { 1 } else { stride };
+            for (at, forms) in self.forms.chunks(together).enumerate() {
                 let target = Target { values: &mut *values, stride, at };
                 // Only the first form reads rows that are not yet in the cache.
                 let ahead = if at == 0 { AHEAD } else { usize::MAX };
-                self.rows(form, x, &scratch.order, ahead, &mut scratch.rows, target);
+                self.rows(forms, x, &scratch.order, ahead, &mut scratch.rows, target);
             }
         })
     }
@@ -159,7 +161,7 @@ impl QuadraticForms {
                 let x = &x[at * block * self.dim..];
                 scratch.sort(&index[start(x)..][..values.len()], count);
                 let mut from = 0;
-                for (form, &end) in self.forms.iter().zip(&scratch.ends) {
+                for (form, &end) in self.forms.chunks(1).zip(&scratch.ends) {
                     let rows = &scratch.order[from..end as usize];
                     let ahead = if count == 1 { AHEAD } else { values.len() + from };
                     let target = Target { values: &mut *values, stride: 1, at: 0 };
@@ -201,18 +203,18 @@ impl QuadraticForms {
         par::map(chunks, threads, cancel, scratch, work).map(|_| ())
     }
 
-    /// One form of some rows; while row `i` of them is used, row `ahead + i` of `x` is fetched, if there is one.
+    /// Some rows by one form, or float64 rows by several; while row `i` of them is used, row `ahead + i` of `x` is fetched, if
+    /// there is one.
     fn rows<T: Sample>(
         &self,
-        form: &Form,
+        forms: &[Form],
         x: &[T],
         rows: &[u32],
         ahead: usize,
         scratch: &mut TileScratch,
         target: Target<'_>,
     ) {
-        let factor = &self.factors[form.factor];
-        self.level.run(TileJob { form, factor, x, rows, ahead, scratch, target });
+        self.level.run(TileJob { forms, factors: &self.factors, x, rows, ahead, scratch, target });
     }
 }
 

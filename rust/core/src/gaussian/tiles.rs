@@ -3,7 +3,6 @@
 
 use super::Sample;
 use super::form::{Factor, Form, Narrow};
-use super::packed::{PackedFactor, Real};
 use crate::simd::{Aligned, Kernel, Lanes, MAX_LANES, RowLoader, SimdLevel, Vector, prefetch, vectors};
 use std::array::from_fn;
 
@@ -12,7 +11,7 @@ use std::array::from_fn;
 const VECTORS: usize = 2;
 /// So many vectors are a tile, and so many tiles of float64 go through the factor together: it does not fit into the
 /// nearest cache, of large ones not even into the next, and is read once for all of them.
-const WIDE_TILES: usize = 4;
+const WIDE_TILES: usize = 8;
 /// A float32 result below this is computed again: its terms may have been denormal.
 const NARROW_LEAST: f32 = 1e-30;
 
@@ -20,32 +19,30 @@ const NARROW_LEAST: f32 = 1e-30;
 pub(super) struct TileScratch {
     /// Centred rows with features and rows exchanged: `(tiles, dim, vectors)` vectors, float32 or as many bytes of float64.
     features: Vec<Aligned>,
+    /// float64 rows that are not centred yet, in the same order.
+    exchanged: Vec<Aligned>,
     /// Rows that float32 could not decide.
     again: Vec<u32>,
 }
 
 impl TileScratch {
     pub(super) fn new(level: SimdLevel, dim: usize) -> Self {
-        Self { features: Aligned::zeros(level, WIDE_TILES * dim * VECTORS), again: Vec::new() }
+        let [features, exchanged] = [(); 2].map(|()| Aligned::zeros(level, WIDE_TILES * dim * VECTORS));
+        Self { features, exchanged, again: Vec::new() }
     }
 }
 
-/// Take up to `TILES` tiles of rows through the factor: their results, and the sums over the features of `check`.
+/// Features and rows exchanged: `exchanged[tile * dim + k][r]` is feature `k` of the rows in vector `r` of a tile.
 ///
-/// `centred(rows, start)` are the features of some rows from `start` on, as many as there are lanes, centred; what
-/// lies behind the last feature is never looked at.
+/// `loader(rows, start)` are the features of some rows from `start` on, as many as there are lanes; what lies behind the
+/// last feature is never looked at.
 #[inline(always)]
-fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: RowLoader<L>, const TILES: usize>(
-    features: &mut [Aligned],
-    packed: &PackedFactor<L::Scalar>,
+fn exchange<'x, T: Sample, L: Lanes, P: RowLoader<L>>(
+    exchanged: &mut [[L; VECTORS]],
     (x, dim): (&'x [T], usize),
     rows: &[u32],
-    centred: impl Fn([&'x [T]; MAX_LANES], usize) -> P,
-    check: impl Fn(L, L) -> L,
-    between: impl Fn(usize, usize),
-) -> [([L; VECTORS], [L; VECTORS]); TILES] {
-    let features = &mut vectors::<L>(features).as_chunks_mut::<VECTORS>().0[..TILES * dim];
-    let mut checks = [[L::splat(L::Scalar::ZERO); VECTORS]; TILES];
+    loader: impl Fn([&'x [T]; MAX_LANES], usize) -> P,
+) {
     for (v, rows) in rows.chunks(L::LANES).enumerate() {
         let (tile, r) = (v / VECTORS, v % VECTORS);
         // Lanes without a row repeat the last one, and nobody reads their results.
@@ -54,30 +51,56 @@ fn norms<'x, T: Sample, L: Lanes<Scalar: Real>, P: RowLoader<L>, const TILES: us
             false => &[][..],
         };
         let rows: [&[T]; MAX_LANES] = from_fn(row);
-        let mut sum = checks[tile][r];
-        let features = &mut features[tile * dim..][..dim];
-        for (start, features) in (0..dim).step_by(L::LANES).zip(features.chunks_mut(L::LANES)) {
-            let transposed = L::transposed(&centred(rows, start));
+        let exchanged = &mut exchanged[tile * dim..][..dim];
+        for (start, features) in (0..dim).step_by(L::LANES).zip(exchanged.chunks_mut(L::LANES)) {
+            let transposed = L::transposed(&loader(rows, start));
             let transposed = transposed.as_ref();
             if features.len() == L::LANES {
                 // A number that the compiler knows: the vectors go from registers to their places.
                 for k in 0..L::LANES {
-                    sum = check(transposed[k], sum);
                     features[k][r] = transposed[k];
                 }
             } else {
                 for (feature, &y) in features.iter_mut().zip(transposed) {
-                    sum = check(y, sum);
                     feature[r] = y;
                 }
             }
         }
-        checks[tile][r] = sum;
     }
-    let used = rows.len().div_ceil(VECTORS * L::LANES);
-    let mut values = [[L::splat(L::Scalar::ZERO); VECTORS]; TILES];
-    packed.squared_norms(&features[..used * dim], dim, &mut values[..used], between);
-    from_fn(|tile| (values[tile], checks[tile]))
+}
+
+/// A tile less a mean, and for each row a number that is zero unless a feature is not finite: a factor with a row of zeros
+/// must not hide that.
+#[inline(always)]
+fn centre<L: Lanes<Scalar = f64>>(
+    exchanged: &[[L; VECTORS]],
+    mean: &[f64],
+    centred: &mut [[L; VECTORS]],
+) -> [L; VECTORS] {
+    let [mut even, mut odd] = [[L::splat(0.0); VECTORS]; 2];
+    // Two by two: one sum alone would wait for itself.
+    let ((xs, last_x), (means, last_mean)) = (exchanged.as_chunks::<2>(), mean.as_chunks::<2>());
+    let (ys, last_y) = centred.as_chunks_mut::<2>();
+    for ((x, mean), y) in xs.iter().zip(means).zip(ys) {
+        (y[0], even) = less(x[0], mean[0], even);
+        (y[1], odd) = less(x[1], mean[1], odd);
+    }
+    for ((&x, &mean), y) in last_x.iter().zip(last_mean).zip(last_y) {
+        (*y, even) = less(x, mean, even);
+    }
+    [even[0] + odd[0], even[1] + odd[1]]
+}
+
+/// A feature less its mean, and a sum of zeros with it.
+#[inline(always)]
+fn less<L: Lanes<Scalar = f64>>(
+    x: [L; VECTORS],
+    mean: f64,
+    poison: [L; VECTORS],
+) -> ([L; VECTORS], [L; VECTORS]) {
+    let (zero, mean) = (L::splat(0.0), L::splat(mean));
+    let y = [x[0] - mean, x[1] - mean];
+    (y, [y[0].mul_add(zero, poison[0]), y[1].mul_add(zero, poison[1])])
 }
 
 /// Where the results of some rows go: row `i` to `values[i * stride + at]`.
@@ -87,10 +110,10 @@ pub(super) struct Target<'a> {
     pub(super) at: usize,
 }
 
-/// One form of some rows of `x`.
+/// Some rows of `x` by one form, or float64 rows by several, whose results stand side by side.
 pub(super) struct TileJob<'a, T> {
-    pub(super) form: &'a Form,
-    pub(super) factor: &'a Factor,
+    pub(super) forms: &'a [Form],
+    pub(super) factors: &'a [Factor],
     pub(super) x: &'a [T],
     pub(super) rows: &'a [u32],
     /// While row `i` of `rows` is used, row `ahead + i` of `x` is fetched, if there is one.
@@ -104,14 +127,16 @@ impl<T: Sample> Kernel for TileJob<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        let factor = self.factor;
-        let (Some(narrow), Some(x)) = (&factor.narrow, T::narrow(self.x)) else {
+        let ([form], Some(x)) = (self.forms, T::narrow(self.x)) else {
+            return self.wide::<V>(self.rows);
+        };
+        let Some(narrow) = &self.factors[form.factor].narrow else {
             return self.wide::<V>(self.rows);
         };
         self.scratch.again.clear();
         let mut rest = self.rows;
         while !rest.is_empty() {
-            rest = self.narrow_tile::<V>(narrow, x, rest);
+            rest = self.narrow_tile::<V>((form, narrow), x, rest);
         }
         if !self.scratch.again.is_empty() {
             let again = std::mem::take(&mut self.scratch.again);
@@ -124,21 +149,22 @@ impl<T: Sample> Kernel for TileJob<'_, T> {
 impl<'a, T: Sample> TileJob<'a, T> {
     /// The first rows of `rows` in float32; those that float64 must decide are noted. Returns the other rows.
     #[inline(always)]
-    fn narrow_tile<'r, V: Vector>(&mut self, narrow: &Narrow, x: &[f32], rows: &'r [u32]) -> &'r [u32] {
+    fn narrow_tile<'r, V: Vector>(
+        &mut self,
+        (form, narrow): (&Form, &Narrow),
+        x: &[f32],
+        rows: &'r [u32],
+    ) -> &'r [u32] {
         let (rows, rest) = rows.split_at(rows.len().min(VECTORS * V::LANES));
-        let (form, dim) = (self.form, self.form.mean.len());
-        let centred = |rows, start| NarrowRows { narrow, form, rows, start };
-        let square = |y: V, sum| y.mul_add(y, sum);
-        let between = self.fetch(rows, rest);
-        let [(values, spreads)] = norms::<_, V, _, 1>(
-            &mut self.scratch.features,
-            &narrow.packed,
-            (x, dim),
-            rows,
-            centred,
-            square,
-            between,
-        );
+        let dim = form.mean.len();
+        let between = self.fetch(dim, rows, rest);
+        let features = &mut vectors::<V>(&mut self.scratch.features).as_chunks_mut::<VECTORS>().0[..dim];
+        exchange(features, (x, dim), rows, |rows, start| NarrowRows { narrow, form, rows, start });
+        let [mut spreads, mut values] = [[V::splat(0.0); VECTORS]; 2];
+        for y in &*features {
+            spreads = [y[0].mul_add(y[0], spreads[0]), y[1].mul_add(y[1], spreads[1])];
+        }
+        narrow.packed.squared_norms(features, dim, std::slice::from_mut(&mut values), between);
         for ((rows, value), spread) in rows.chunks(V::LANES).zip(values).zip(spreads) {
             let (mut v, mut s) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
             value.store(&mut v);
@@ -157,8 +183,8 @@ impl<'a, T: Sample> TileJob<'a, T> {
     /// What to do after each panel of a tile of rows: have a share of the rows fetched that are due, as nothing else is
     /// read meanwhile.
     #[inline(always)]
-    fn fetch(&self, tile: &[u32], rest: &[u32]) -> impl Fn(usize, usize) + use<'a, T> {
-        let (dim, done) = (self.form.mean.len(), self.rows.len().saturating_sub(tile.len() + rest.len()));
+    fn fetch(&self, dim: usize, tile: &[u32], rest: &[u32]) -> impl Fn(usize, usize) + use<'a, T> {
+        let done = self.rows.len().saturating_sub(tile.len() + rest.len());
         let due = self.x.get(self.ahead.saturating_add(done).saturating_mul(dim)..).unwrap_or(&[]);
         let due = &due[..due.len().min(tile.len() * dim)];
         move |panel, panels| prefetch(&due[due.len() * panel / panels..due.len() * (panel + 1) / panels])
@@ -174,30 +200,39 @@ impl<'a, T: Sample> TileJob<'a, T> {
         }
     }
 
-    /// The first rows of `rows` in float64. Returns the other rows.
+    /// The first rows of `rows` in float64: exchanged once for all forms. Returns the other rows.
     #[inline(always)]
     fn wide_tiles<'r, L: Lanes<Scalar = f64>, const TILES: usize>(&mut self, rows: &'r [u32]) -> &'r [u32] {
         let (rows, rest) = rows.split_at(rows.len().min(TILES * VECTORS * L::LANES));
-        let (x, form, dim) = (self.x, self.form, self.form.mean.len());
-        let centred = |rows, start| WideRows { form, rows, start };
-        // Zero unless a number is not finite: a factor with a row of zeros must not hide that.
-        let poison = |y: L, sum| y.mul_add(L::splat(0.0), sum);
-        let between = self.fetch(rows, rest);
-        let tiles = norms::<_, L, _, TILES>(
-            &mut self.scratch.features,
-            &self.factor.wide,
-            (x, dim),
-            rows,
-            centred,
-            poison,
-            between,
-        );
-        for (rows, (values, poisons)) in rows.chunks(VECTORS * L::LANES).zip(tiles) {
-            for ((rows, value), poison) in rows.chunks(L::LANES).zip(values).zip(poisons) {
-                let mut results = [0.0; MAX_LANES / 2];
-                (value + poison).store(&mut results);
-                for (&row, value) in rows.iter().zip(results) {
-                    self.target.values[row as usize * self.target.stride + self.target.at] = value;
+        let (x, dim) = (self.x, self.forms[0].mean.len());
+        let between = self.fetch(dim, rows, rest);
+        let TileScratch { features, exchanged, .. } = &mut *self.scratch;
+        let used = rows.len().div_ceil(VECTORS * L::LANES);
+        let [features, exchanged] = [features, exchanged]
+            .map(|memory| &mut vectors::<L>(memory).as_chunks_mut::<VECTORS>().0[..used * dim]);
+        exchange(exchanged, (x, dim), rows, |rows, start| WideRows { rows, start });
+        for (at, form) in self.forms.iter().enumerate() {
+            let [mut values, mut poisons] = [[[L::splat(0.0); VECTORS]; TILES]; 2];
+            let tiles = exchanged.chunks_exact(dim).zip(features.chunks_exact_mut(dim));
+            for ((exchanged, features), poison) in tiles.zip(&mut poisons) {
+                *poison = centre(exchanged, &form.mean, features);
+            }
+            let between = |done, pairs| {
+                if at == 0 {
+                    between(done, pairs)
+                }
+            };
+            self.factors[form.factor].wide.squared_norms(features, dim, &mut values[..used], between);
+            let target = &mut self.target;
+            for (rows, (values, poisons)) in
+                rows.chunks(VECTORS * L::LANES).zip(values.into_iter().zip(poisons))
+            {
+                for ((rows, value), poison) in rows.chunks(L::LANES).zip(values).zip(poisons) {
+                    let mut results = [0.0; MAX_LANES / 2];
+                    (value + poison).store(&mut results);
+                    for (&row, value) in rows.iter().zip(results) {
+                        target.values[row as usize * target.stride + target.at + at] = value;
+                    }
                 }
             }
         }
@@ -229,9 +264,8 @@ impl<V: Vector> RowLoader<V> for NarrowRows<'_> {
     }
 }
 
-/// The features of rows from `start` on, centred, and zeros behind the last.
+/// The features of rows from `start` on, and zeros behind the last.
 struct WideRows<'a, T> {
-    form: &'a Form,
     rows: [&'a [T]; MAX_LANES],
     start: usize,
 }
@@ -239,25 +273,17 @@ struct WideRows<'a, T> {
 impl<T: Sample, L: Lanes<Scalar = f64>> RowLoader<L> for WideRows<'_, T> {
     #[inline(always)]
     fn row(&self, lane: usize) -> L {
-        let (row, mean) = (&self.rows[lane][self.start..], &self.form.mean[self.start..]);
+        let row = &self.rows[lane][self.start..];
         if row.len() >= L::LANES {
-            return loaded::<T, L>(row) - L::load(mean);
+            if let Some(row) = T::narrow(row) {
+                return L::load_f32(row);
+            }
+            if let Some(row) = T::wide(row) {
+                return L::load(row);
+            }
         }
-        let mut y = [0.0; MAX_LANES / 2];
-        for ((y, &x), mean) in y.iter_mut().zip(row).zip(mean) {
-            *y = x.into() - mean;
-        }
-        L::load(&y)
+        let mut x = [0.0; MAX_LANES / 2];
+        x.iter_mut().zip(row).for_each(|(to, &x)| *to = x.into());
+        L::load(&x)
     }
-}
-
-/// The first numbers of a row.
-#[inline(always)]
-fn loaded<T: Sample, L: Lanes<Scalar = f64>>(row: &[T]) -> L {
-    if let Some(row) = T::narrow(row) {
-        return L::load_f32(row);
-    }
-    let mut whole = [0.0; MAX_LANES / 2];
-    whole[..L::LANES].iter_mut().zip(row).for_each(|(to, &x)| *to = x.into());
-    L::load(&whole)
 }
