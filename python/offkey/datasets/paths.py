@@ -153,29 +153,47 @@ def _walk(folder: str, entered: set[str], without: Set[str]) -> Iterator[str | O
     entered.add(os.path.realpath(folder))
     try:
         with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+            entries = sorted(map(_listed, listing))
     except OSError as error:
         yield error
         return
+    above = "" if folder == os.curdir else os.path.join(folder, "")  # noqa: PTH118 - text
     for entry in entries:
-        path = entry.name if folder == os.curdir else entry.path
-        is_folder = _is(entry.is_dir)
-        kind = kind_of_name(entry.name, folder=is_folder)
-        if is_folder and kind is None:
+        name, _, what = entry.rpartition(b"\0")
+        path = above + (text := os.fsdecode(name))
+        kind = kind_of_name(text, folder=what == _FOLDER)
+        if what == _FOLDER and kind is None:
             if path in without:
                 continue
             if os.path.realpath(path) in entered:
                 yield PassedOver(path=Path(path), why="it is read by another path", kind="again")
             else:
                 yield from _walk(path, entered, without)
-        elif kind is None and (_is(entry.is_file) or _leads_nowhere(entry)):
+        elif kind is None and what in (_FILE, _NOTHING):
             yield path  # whoever reads it says what is wrong with it
         elif kind is None:
             yield PassedOver(path=Path(path), why="a pipe, socket or device", kind="special")
-        elif kind in ("data", "other") and _leads_nowhere(entry) and not entry.name.startswith("."):
+        elif kind in ("data", "other") and what == _NOTHING and not text.startswith("."):
             yield PassedOver(path=Path(path), why="the link leads nowhere", kind="link")
         else:
             yield passed_over_by_name(path, kind)
+
+
+_FOLDER, _FILE, _NOTHING, _SPECIAL = b"d", b"f", b"n", b"s"
+
+
+def _listed(entry: os.DirEntry[str]) -> bytes:
+    """Return the name of an entry, and what it is: of a million in a folder the entries themselves take 400 MB.
+
+    No byte that a name may have is below the one that ends it, so that the order is that of the names.
+    """
+    if _is(entry.is_dir):
+        what = _FOLDER
+    elif _is(entry.is_file):
+        what = _FILE
+    else:
+        what = _NOTHING if _leads_nowhere(entry) else _SPECIAL
+    return os.fsencode(entry.name) + b"\0" + what
 
 
 def passed_over_by_name(path: str, kind: Kind) -> PassedOver:
