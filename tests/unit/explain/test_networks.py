@@ -131,17 +131,16 @@ def test_an_ensemble_adds_up_what_its_models_say():
 
 
 def test_integrals_of_a_logarithm():
-    """Of ln(x^2 + y^2) along a ray, where the rule is even in the logarithm."""
+    """Of ln(x^2 + y^2) from a thousandth of (3, 4) to it, whose logarithm goes evenly."""
     import torch
 
-    end = torch.tensor([3.0, 4.0])
-    (gradient,) = integrals(
-        lambda points: points.double().square().sum(dim=1).log(),
-        lambda at: (at[:, None] * end,),
+    end, span = torch.tensor([3.0, 4.0]), np.log(1e3)
+    gradient, _ = integrals(
+        lambda points, factors: (points * factors).double().square().sum(dim=1).log(),
+        lambda at: (end.expand(len(at), -1), torch.exp(-span * (1 - at))[:, None]),
         device=torch.device("cpu"),
-        start=1e-3,
     )
-    assert gradient @ end.double().numpy() == pytest.approx(2 * np.log(1e3), rel=1e-6)
+    assert span * gradient @ end.double().numpy() == pytest.approx(2 * np.log(1e3), rel=1e-6)
 
 
 def test_a_clip_of_a_few_frames_is_explained(data, near, whistle):

@@ -1,8 +1,10 @@
 """Where in a clip the score of `near` comes from: integrated gradients through what its networks look at.
 
-They look at deviations of statistics, whose likelihood ratio enters by its logarithm, and at changes over time. On the
-way to the clip all of these grow in step, from where the score is that of a usual healthy clip. What a statistic adds
-is shared out over frames as that of `spectral` is.
+They look at deviations of statistics, whose likelihood ratios enter by their logarithms, and at changes over time. The
+way begins at a clip in which the ratio of each feature set is the one that the network calls usual, times a factor that
+is the same for all and makes the score that of a usual healthy clip. From there the logarithm of each deviation goes
+evenly to the clip's own. So a set adds by how far its ratio is from a usual one. What a statistic adds is shared out
+over frames as that of `spectral` is.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _STEPS = 40  # halvings that find where the way begins
 
 
 class Way:
-    """The inputs of one network while they grow from nothing to those of a clip."""
+    """The inputs of one network from those of a usual clip to those of a clip."""
 
     def __init__(
         self, member: Member, features: dict[str, np.ndarray], dynamics: np.ndarray, column: int
@@ -41,18 +43,39 @@ class Way:
         self._dynamics = torch.from_numpy(dynamics).to(self.device)
         frames = dynamics.shape[1]
         self._index = torch.arange(max(frames, ConformerPath.min_frames), device=self.device) % frames
+        above = member.net.statistics.above_usual(self._deviations)[0] / 2
+        self._above = torch.repeat_interleave(
+            above, torch.tensor(member.deviations.sizes, device=self.device)
+        )
+        self.most_above = float(above.max())
+        self._factor = 0.0
+
+    def begin_at(self, factor: float) -> None:
+        """Begin where ratios are usual but for a factor of all deviations, whose logarithm is given."""
+        self._factor = factor
+
+    @property
+    def spans(self) -> tuple[np.ndarray, float]:
+        """How far the logarithm of each deviation goes, ``(sum of sizes,)``, and that of changes over time."""
+        return self._above.cpu().numpy().astype(np.float64) - self._factor, -self._factor
 
     def inputs(self, at: Tensor) -> tuple[Tensor, ...]:
-        """Return deviations, and changes over time where they are looked at, at places ``(points,)`` of the way."""
-        deviations = at[:, None] * self._deviations
-        return (deviations, at[:, None, None] * self._dynamics) if self._has_frames else (deviations,)
+        """Return deviations and their factors, and as much of changes over time, at places ``(points,)`` of the way."""
+        left = (1 - at)[:, None]
+        points = len(at)
+        statistics = self._deviations.expand(points, -1), torch.exp(left * (self._factor - self._above))
+        if not self._has_frames:
+            return statistics
+        factors = torch.exp(left * self._factor)[:, :, None]
+        return *statistics, self._dynamics.expand(points, -1, -1), factors
 
-    def logits(self, deviations: Tensor, dynamics: Tensor | None = None) -> Tensor:
-        """Return what the network says, ``(points,)``."""
+    def logits(self, deviations: Tensor, factors: Tensor, *of_time: Tensor) -> Tensor:
+        """Return what the network says of `inputs`, ``(points,)``."""
         of_frames = None
-        if dynamics is not None and self._net.conformer is not None:
-            of_frames = self._net.conformer(dynamics[:, :, self._index])
-        logit: Tensor = self._net.joined(deviations, of_frames).logit.double()
+        if of_time and self._net.conformer is not None:
+            dynamics, growth = of_time
+            of_frames = self._net.conformer((dynamics * growth)[:, :, self._index])
+        logit: Tensor = self._net.joined(deviations * factors, of_frames).logit.double()
         return logit
 
     def logit_at(self, place: float) -> float:
@@ -103,30 +126,30 @@ def attribution(
     total, spoken = np.zeros(logmel.shape), dict[str, np.ndarray]()
     if score(1.0) <= 0:
         return Attribution(map=total, raised=0.0, spoken={})
-    start = _usual(score)
+    _begin_at_usual(list(ways.values()), lambda: score(0.0))
     weight = slope / len(known) / standard.deviation
     for k, member in known:
-        of_deviations, *of_frames = integrals(
-            ways[k].logits, ways[k].inputs, device=ways[k].device, start=start
-        )
-        for name, slopes, deviations in _statistics(member, features, of_deviations, column):
+        of_deviations, _, *of_frames = integrals(ways[k].logits, ways[k].inputs, device=ways[k].device)
+        span, span_of_time = ways[k].spans
+        for name, slopes, deviations in _statistics(member, features, span * of_deviations, column):
             added = of_statistic(name, weight * slopes, deviations, clip)
             total += added
             spoken[kind_of(name)] = spoken.get(kind_of(name), 0.0) + added.sum(axis=1)
-        for gradient in of_frames:
-            added = weight * gradient * dynamics
+        for gradient in of_frames[:1]:
+            added = weight * span_of_time * gradient * dynamics
             total += added
             spoken[PATTERN] = spoken.get(PATTERN, 0.0) + added.sum(axis=1)
     return Attribution(map=total, raised=float(total.sum()), spoken=spoken)
 
 
-def _usual(score: Callable[[float], float]) -> float:
-    """Return the place on the way where the score is 0, that of a usual healthy clip."""
-    low, high = np.log(_LEAST), 0.0
+def _begin_at_usual(ways: Sequence[Way], score: Callable[[], float]) -> None:
+    """Let all ways begin where the score is 0, that of a usual healthy clip."""
+    low, high = np.log(_LEAST), max(0.0, *(way.most_above for way in ways))
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if score(float(np.exp(middle))) > 0 else (middle, high)
-    return float(np.exp(high))
+        for way in ways:
+            way.begin_at(middle)
+        low, high = (low, middle) if score() > 0 else (middle, high)
 
 
 def _statistics(

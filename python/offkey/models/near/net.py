@@ -56,13 +56,22 @@ class StatisticsPath(nn.Module):
 
     def forward(self, deviations: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logit ``(clips,)`` and the embedding ``(clips, 64)`` of ``(clips, sum of sizes)``."""
-        parts = torch.split(deviations, self.sizes, dim=1)
-        ratios = torch.stack([part.square().sum(dim=1) for part in parts], dim=1)
-        logarithms = torch.log(ratios + _SMALLEST_RATIO)
+        logarithms = self._logarithms(deviations)
         logit = self.ratio_norm(logarithms) @ self.ratio_weights
         squares = self.directions(self.norm(deviations)).square()
         hidden = torch.cat([torch.log(squares + _SMALLEST_SQUARE), logarithms], dim=1)
         return logit, self.embedding(self.hidden_norm(hidden))
+
+    @torch.no_grad()
+    def above_usual(self, deviations: Tensor) -> Tensor:
+        """Return by how much the logarithm of each set's ratio lies above its mean in training, ``(clips, sets)``."""
+        above: Tensor = self._logarithms(deviations) - self.ratio_norm.get_buffer("running_mean")
+        return above
+
+    def _logarithms(self, deviations: Tensor) -> Tensor:
+        parts = torch.split(deviations, self.sizes, dim=1)
+        ratios = torch.stack([part.square().sum(dim=1) for part in parts], dim=1)
+        return torch.log(ratios + _SMALLEST_RATIO)
 
 
 class ConformerPath(nn.Module):

@@ -30,9 +30,8 @@ def integrals(
     way: Callable[[Tensor], tuple[Tensor, ...]],
     *,
     device: torch.device,
-    start: float = 0.0,
 ) -> list[np.ndarray]:
-    """Return the integral of the score's gradient by each input, over the way's parameter from `start` to 1.
+    """Return the integral of the score's gradient by each input, over the way's parameter from 0 to 1.
 
     Parameters
     ----------
@@ -42,15 +41,9 @@ def integrals(
         Takes parameters ``(points,)`` and returns inputs.
     device
         Where it is computed.
-    start
-        Above 0 the rule is even in the parameter's logarithm, as a logarithmic score asks for.
     """
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     places, shares = (nodes + 1) / 2, weights / 2
-    if start > 0:
-        span = -np.log(start)
-        places = np.exp(-span * (1 - places))
-        shares = shares * span * places
     totals: list[np.ndarray] = []
     for first in range(0, _NODES, _BATCH):
         batch = slice(first, first + _BATCH)
