@@ -228,3 +228,13 @@ def test_an_encoder_that_others_have_trained_hears_clicks(recordings):
         table = detector.score(clips, sample_rate=RATE, machine_id="00")
     assert detector.embeddings(samples(1), sample_rate=RATE).shape == (1, 96)
     assert table.anomaly_score[4:].min() > table.anomaly_score[:4].max()
+
+
+def test_an_encoder_that_changes_once_it_is_fitted_scores_nothing(recordings):
+    dim = [6]
+    register_encoder("shrinking", lambda heard: onnx_models.restated(heard)[:, : dim[0]])
+    detector = Detector(recipe_with("shrinking")).fit(data_of(recordings))
+    dim[0] = 4
+    table = detector.score(recordings / "new")
+    assert np.isnan(table.anomaly_score).all()
+    assert {"encoder 'shrinking' gives 4 values each; expected 6" in error for error in table.error} == {True}
