@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from offkey.models.near.net import ConformerPath, NearNet
+from offkey.models.near.net import ConformerPath, NearNet, StatisticsPath
 
 SIZES = [6, 10]
 
@@ -48,3 +48,12 @@ def test_the_conformer_path_takes_clips_of_any_length_from_its_shortest_on():
     path = ConformerPath(8).eval()
     for frames in (path.min_frames, 10, 100):
         assert path(torch.randn(2, 8, frames)).isfinite().all()
+
+
+def test_ratios_are_compared_with_their_means_in_training():
+    path = StatisticsPath([3, 2])
+    path.ratio_norm.running_mean.copy_(torch.tensor([1.0, -1.0]))
+    deviations = torch.tensor([[1.0, 2.0, 2.0, 0.0, 1.0]])
+    above = path.above_usual(deviations)
+    torch.testing.assert_close(above, torch.tensor([[9.0, 1.0]]).log() - torch.tensor([[1.0, -1.0]]))
+    assert not above.requires_grad
