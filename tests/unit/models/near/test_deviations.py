@@ -43,7 +43,10 @@ def test_the_squared_length_is_the_likelihood_ratio_of_spectral_over_the_number_
 def test_own_deviations_are_those_against_the_own_id(ids):
     values = features()
     deviations = fit(values, ids)
-    np.testing.assert_array_equal(deviations.own(values, ids), deviations.all(values)[np.arange(60), ids])
+    # Equal up to the order of the sums, which a matrix product chooses by its shape and the processor.
+    terms = np.abs(values - deviations.means[ids]) @ np.abs(deviations.root.astype(np.float64))
+    difference = np.abs(deviations.own(values, ids) - deviations.all(values)[np.arange(60), ids])
+    assert (difference <= 2 * N_MELS * np.finfo(np.float32).eps * terms).all()
 
 
 def test_an_id_without_clips_has_no_deviations(ids):
