@@ -1,13 +1,16 @@
 """Throughput of `offkey score DETECTOR FOLDER --out FILE`, beside the kernel that the detector needs, run alone.
 
-    python benches/python/archives.py [--recordings 20000] [--threads 1 2] [--rounds 5] [--peers] [--out archives.json]
+    python benches/python/archives.py [--recordings 20000] [--threads 1 2] [--rounds 5] [--kinds] [--peers]
+        [--network] [--out archives.json]
 
 The recordings are links to 64 clips of a synthetic machine with four IDs, 10 s at 16 kHz, in folders of 1,000; the
 detector is `spectral`. The kernel alone turns the same files into the spectra and statistics that the detector looks
 at, 256 by a call, in a process of its own, and is timed without the start of Python; the command is timed as a whole.
 Both take turns, from the file cache; figures are medians. With --kinds also recordings as FLAC, of 8 channels and at
 44.1 kHz, beside their decoder alone; with --peers what others would write, without a score: soundfile, librosa and
-numpy in a pool of processes, and soundfile and torch in workers of a DataLoader.
+numpy in a pool of processes, and soundfile and torch in workers of a DataLoader; with --network the command with
+recipe `small`, trained for two epochs as what it finds does not matter, beside the network alone, which has its log-
+Mels.
 """
 
 from __future__ import annotations
@@ -38,14 +41,19 @@ KINDS = {"flac": (16_000, 1, ".flac"), "channels": (16_000, 8, ".wav"), "44100":
 """Rate, channels and ending."""
 
 
-def prepared(folder: Path) -> tuple[Path, list[Path]]:
-    """Return a detector and the clips that links lead to."""
-    detector = folder / "spectral.offkey"
+def prepared(folder: Path) -> tuple[datasets.Dataset, list[Path]]:
+    """Return what a detector learns from, and the clips that links lead to."""
     clips = {"clips_train": 60, "clips_test_normal": CLIPS // 8, "clips_test_anomaly": CLIPS // 8}
     synthetic.write(folder / "machines", machines=("fan",), **clips)
     dataset = datasets.dcase2020(folder / "machines", machine="fan")
-    offkey.Detector().fit(dataset).save(detector)
-    return detector, dataset.test.paths
+    return dataset, dataset.test.paths
+
+
+def trained(dataset: datasets.Dataset, recipe: offkey.Recipe, folder: Path) -> Path:
+    """Return a detector's file."""
+    detector = folder / f"{recipe.name}.offkey"
+    offkey.Detector(recipe).fit(dataset).save(detector)
+    return detector
 
 
 def linked(clips: Sequence[Path], folder: Path, count: int) -> list[str]:
@@ -94,6 +102,15 @@ def decoder(detector: Path, names: Sequence[str], threads: int) -> None:
     out = np.empty((AT_ONCE, 10 * rate), np.float32)
     for batch in batches(names):
         offkey.read_batch(batch, sample_rate=rate, out=out[: len(batch)], num_threads=threads)
+
+
+def network(detector: Path, names: Sequence[str], threads: int) -> None:
+    """Put as many log-Mels through the network as there are names: those of the first clips, again and again."""
+    fitted = offkey.load(detector)._fitted()
+    logmels = offkey.LogMel.from_recipe(fitted.features).from_files(names[:CLIPS])
+    (model,) = fitted.models.values()
+    for first in range(0, len(names), CLIPS):
+        model.scores(logmels[: len(names) - first], num_threads=threads)
 
 
 def peer_of_one(name: str) -> np.ndarray:
@@ -163,6 +180,7 @@ def peer_workers(_detector: Path, names: Sequence[str], threads: int) -> None:
 ALONE: dict[str, Callable[[Path, Sequence[str], int], None]] = {
     "kernel": kernel,
     "decoder": decoder,
+    "network": network,
     "librosa": peer_pool,
     "torch": peer_workers,
 }
@@ -251,6 +269,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kinds", action="store_true")
     parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--network", action="store_true")
     parser.add_argument("--folder", type=Path, help="where to make the links; by default a temporary folder")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--alone", nargs=4, help=argparse.SUPPRESS)
@@ -261,14 +280,23 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
         folder = Path(temporary)
-        model, clips = prepared(folder)
+        dataset, clips = prepared(folder)
+        model = trained(dataset, offkey.Recipe.named("spectral"), folder)
         count, few = arguments.recordings, min(arguments.recordings, 2000)
         options = (arguments.threads, arguments.rounds)
         linked(clips, folder / "wav", count)
         rows = measured(["kernel", "score"], model, folder / "wav", count, *options)
+        linked(clips, folder / "few", few)
         if arguments.peers:
-            linked(clips, folder / "few", few)
             rows += measured(["kernel", "score", "librosa", "torch"], model, folder / "few", few, *options)
+        if arguments.network:
+            recipe = offkey.Recipe.named("small").replace(
+                training__stage1_epochs=1, training__stage2_epochs=1
+            )
+            of_network = measured(
+                ["network", "score"], trained(dataset, recipe, folder), folder / "few", few, *options
+            )
+            rows += [row | {"recipe": recipe.name} for row in of_network]
         for kind in KINDS if arguments.kinds else ():
             linked(converted(clips, folder / f"{kind}_clips", kind), folder / kind, few)
             of_kind = measured(["decoder", "kernel", "score"], model, folder / kind, few, *options)
