@@ -9,8 +9,8 @@ at, 256 by a call, in a process of its own, and is timed without the start of Py
 Both take turns, from the file cache; figures are medians. With --kinds also recordings as FLAC, of 8 channels and at
 44.1 kHz, beside their decoder alone; with --peers what others would write, without a score: soundfile, librosa and
 numpy in a pool of processes, and soundfile and torch in workers of a DataLoader; with --network the command with
-recipe `small`, trained for two epochs as what it finds does not matter, beside the network alone, which has its log-
-Mels.
+recipe `small`, trained for two epochs as what it finds does not matter, beside the network alone, which has its
+log-Mels.
 """
 
 from __future__ import annotations
