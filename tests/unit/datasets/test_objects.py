@@ -132,7 +132,7 @@ def test_an_object_that_is_gone_or_too_large_is_an_error_of_its_own(bucket):
     items = list(items_of(bucket))
     fsspec.filesystem("memory").rm("/bucket/b.wav")
     gone = {item.name: item.content for item in fetched(items)}
-    assert str(gone[items[-2].name]) == f"{items[-2].name}: no such object"
+    assert str(gone[items[-2].name]) == f"{items[-2].name}: no such object, folder or bucket"
     assert [name for name, content in gone.items() if isinstance(content, Exception)] == [items[-2].name]
     with pytest.raises(DatasetError, match=r"2,000,000,000 bytes, and an object of more than 1 GiB"):
         objects.fetch(Remote("memory://bucket/a.wav", 2_000_000_000))
